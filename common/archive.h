@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The archive: frames in day folders for people, the journal for programs (DESIGN section 2).
+ *
+ *   archive.json                    {"format":1,"id":"<uuid>","camera":"garden"}
+ *   latest.jpg                      relative symlink to the newest frame
+ *   2026/11/20/20261120T160100Z-00000123.jpg
+ *   journal/00000000.jsonl          see journal.h
+ *   journal/folder                  the day folder being written, for recovery
+ *   .writer                         flock(2) of the one writer; its text is the writer's pid
+ *
+ * A visible file is a complete file. Storing one frame: temp `.NAME.part` in the day folder, write,
+ * fsync, no-replace rename, fsync of the folder, journal line, fdatasync, latest.jpg. After kill -9
+ * or a power cut at any point no partial image has a visible name and every frame whose journal line
+ * was written is there; opening for writing repairs the rest, in time that does not grow with the
+ * archive.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/clock.h"
+#include "common/fs.h"
+#include "common/journal.h"
+#include "common/record.h"
+
+struct archive;
+
+enum archive_mode {
+	ARCHIVE_READ, /* fails with -ENOENT where there is none */
+	ARCHIVE_WRITE, /* the one writer: makes the archive if missing, recovers it */
+};
+
+struct archive_options {
+	enum archive_mode mode;
+	const char *camera; /* name for a new archive; NULL: "camera" */
+	const char *id; /* the id it must have, or gets if new; NULL: any, or a random one */
+	const struct fs_ops *fs; /* NULL: the system's */
+};
+
+/* What opening for writing had to repair. */
+struct archive_repairs {
+	unsigned temps_removed;
+	bool line_cut; /* a torn last line */
+	unsigned lines_restored; /* published frames whose line was lost */
+};
+
+/*
+ * -ENOENT no archive at `path` (read); -EWOULDBLOCK another writer holds it (archive_writer_pid());
+ * -EBADMSG archive.json or the journal is not ours or is damaged; -EMEDIUMTYPE it has another id than
+ * the one asked for; other -errno from the system. The path's last component may be a symlink; no
+ * component below it may.
+ */
+int archive_open(const char *path, const struct archive_options *options, struct archive **ret);
+void archive_free(struct archive *archive);
+DEFINE_CLEANUP(struct archive, archive_free)
+
+const char *archive_id(const struct archive *archive);
+const char *archive_camera(const struct archive *archive);
+const char *archive_path(const struct archive *archive);
+int archive_root_fd(const struct archive *archive); /* stays the archive's */
+struct journal *archive_journal(const struct archive *archive);
+const struct archive_repairs *archive_repairs(const struct archive *archive);
+
+/* The pid that the writer of the archive at `path` wrote into .writer. -ENOENT, -ESRCH if not held. */
+int archive_writer_pid(const char *path, pid_t *ret_pid);
+
+/*
+ * The camera's side: stores `jpeg` as the next frame. The caller fills in all of `frame` but seq,
+ * bytes and sha256, which this sets. 0 means stored, durable and journalled. On failure nothing is
+ * visible: -EINVAL not a JPEG from SOI to EOI, -EFBIG, -ENOSPC, -EDQUOT, -EROFS, -EIO, ...
+ */
+int archive_publish(struct archive *archive, struct record *frame, const void *jpeg, size_t bytes);
+
+/* The camera's side: appends a line that is no frame (miss, clock, prune) and sets its seq. */
+int archive_note(struct archive *archive, struct record *record);
+
+/*
+ * The puller's side: a frame that arrives in pieces under the record that the camera sent. Pieces go
+ * to a hidden temp; archive_draft_commit() checks size, sha256 and the JPEG markers, then publishes
+ * it under the camera's own name and appends the record. A name that exists with the same content
+ * counts as stored; with other content -EEXIST, and nothing is overwritten.
+ */
+struct archive_draft;
+int archive_draft_new(
+	struct archive *archive, const struct record *frame, struct archive_draft **ret);
+/* -EFBIG past the record's size. */
+int archive_draft_write(struct archive_draft *draft, const void *data, size_t bytes);
+/* -EBADMSG size, hash or markers are wrong; on any failure the temp is gone. */
+int archive_draft_commit(struct archive_draft *draft);
+void archive_draft_free(struct archive_draft *draft); /* discards what was not committed */
+DEFINE_CLEANUP(struct archive_draft, archive_draft_free)
+
+/* The puller's side: appends the camera's line of something that is no frame, as it is. */
+int archive_store_record(struct archive *archive, const struct record *record);
+
+/* The newest frame, from the journal. -ENOENT. */
+int archive_newest(struct archive *archive, struct record *ret);
+/* The record of one sequence number, any type. -ENOENT. */
+int archive_find(struct archive *archive, uint64_t seq, struct record *ret);
+/*
+ * Opens a frame's file for reading, O_NOFOLLOW all the way; it must be a regular file of the
+ * journal's size. -ENOENT pruned or deleted, -EBADMSG of another size, -ELOOP a symlink.
+ */
+int archive_open_frame(struct archive *archive, const struct record *frame, int *ret_fd);

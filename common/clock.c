@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* The machine's clocks, a fake one for tests, and the conversion between them. */
+#include "common/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/timex.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/util.h"
+
+static int64_t read_ns(clockid_t id)
+{
+	struct timespec t;
+
+	clock_gettime(id, &t); /* cannot fail for the three clocks used here */
+	return t.tv_sec * NS_PER_SEC + t.tv_nsec;
+}
+
+static int64_t real_wall_us(const struct clock *clock)
+{
+	(void)clock;
+	return read_ns(CLOCK_REALTIME) / NS_PER_US;
+}
+
+static int64_t real_mono_ns(const struct clock *clock)
+{
+	(void)clock;
+	return read_ns(CLOCK_MONOTONIC);
+}
+
+static int64_t real_up_ns(const struct clock *clock)
+{
+	(void)clock;
+	return read_ns(CLOCK_BOOTTIME);
+}
+
+static bool real_synced(const struct clock *clock)
+{
+	struct timex t = { .modes = 0 };
+
+	(void)clock;
+	if (access("/run/systemd/timesync/synchronized", F_OK) == 0)
+		return true;
+	return adjtimex(&t) >= 0 && t.maxerror < 16 * US_PER_SEC;
+}
+
+const struct clock clock_real = {
+	.wall_us = real_wall_us,
+	.mono_ns = real_mono_ns,
+	.up_ns = real_up_ns,
+	.synced = real_synced,
+};
+
+static int64_t fake_wall_us(const struct clock *clock)
+{
+	return ((const struct clock_fake *)clock)->wall_us;
+}
+
+static int64_t fake_mono_ns(const struct clock *clock)
+{
+	return ((const struct clock_fake *)clock)->mono_ns;
+}
+
+static int64_t fake_up_ns(const struct clock *clock)
+{
+	return ((const struct clock_fake *)clock)->up_ns;
+}
+
+static bool fake_synced(const struct clock *clock)
+{
+	return ((const struct clock_fake *)clock)->synced;
+}
+
+struct clock_fake clock_fake(int64_t wall_us)
+{
+	return (struct clock_fake){
+		.clock = { .wall_us = fake_wall_us,
+			.mono_ns = fake_mono_ns,
+			.up_ns = fake_up_ns,
+			.synced = fake_synced },
+		.wall_us = wall_us,
+		.mono_ns = 3600 * NS_PER_SEC,
+		.up_ns = 3600 * NS_PER_SEC,
+		.synced = true,
+	};
+}
+
+void clock_fake_advance(struct clock_fake *fake, int64_t us)
+{
+	fake->wall_us += us;
+	fake->mono_ns += us * NS_PER_US;
+	fake->up_ns += us * NS_PER_US;
+}
+
+int64_t clock_wall_of_mono(const struct clock *clock, int64_t mono_ns)
+{
+	int64_t best_gap = INT64_MAX, best = 0;
+
+	for (int i = 0; i < 8 && best_gap > 50 * NS_PER_US; i++) {
+		int64_t before = clock_mono_ns(clock);
+		int64_t wall = clock_wall_us(clock);
+		int64_t gap = clock_mono_ns(clock) - before;
+
+		if (gap >= best_gap)
+			continue;
+		best_gap = gap;
+		best = wall - (before + gap / 2 - mono_ns) / NS_PER_US;
+	}
+	return best;
+}
+
+int clock_boot_id(char ret_id[static UUID_CHARS + 1])
+{
+	char id[UUID_CHARS];
+	CLEANUP_FD int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (read(fd, id, sizeof id) != (ssize_t)sizeof id)
+		return -EIO;
+	for (int i = 0; i < UUID_CHARS; i++)
+		ret_id[i] = id[i];
+	ret_id[UUID_CHARS] = 0;
+	return 0;
+}

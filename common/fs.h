@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files. The calls of the publish path go through a vtable, so that tests can fail each of them
+ * (ENOSPC, EIO, EROFS, EDQUOT); everything else uses the system calls directly.
+ *
+ * Every path of an archive is opened relative to a directory fd, with O_NOFOLLOW, so a planted
+ * symlink is an error (-ELOOP), never a way out of the tree.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+/* Each returns as its system call does: -1 and errno. */
+struct fs_ops {
+	int (*openat)(int dirfd, const char *path, int flags, mode_t mode);
+	ssize_t (*write)(int fd, const void *data, size_t bytes);
+	int (*fsync)(int fd);
+	int (*fdatasync)(int fd);
+	int (*close)(int fd);
+	int (*renameat2)(int olddir, const char *old, int newdir, const char *new, unsigned flags);
+	int (*unlinkat)(int dirfd, const char *path, int flags);
+	int (*mkdirat)(int dirfd, const char *path, mode_t mode);
+	int (*symlinkat)(const char *target, int dirfd, const char *path);
+	int (*ftruncate)(int fd, off_t bytes);
+};
+
+/* The system calls themselves. */
+extern const struct fs_ops fs_real;
+
+/* Writes all of it, through short writes and EINTR. -errno. */
+int fs_write_all(const struct fs_ops *fs, int fd, const void *data, size_t bytes);
+
+/*
+ * rename(2) that never replaces: RENAME_NOREPLACE, or where the file system has no such flag
+ * (-EINVAL) link(2) + unlink(2). -EEXIST when the new name is taken.
+ */
+int fs_rename_noreplace(const struct fs_ops *fs, int dirfd, const char *old, const char *new);
+
+/*
+ * Replaces or makes `name` in `dirfd` with `data`, durably: temp in the same folder, write, fsync,
+ * rename, fsync of the folder. Mode is exact (no umask). -errno, and the old file is untouched.
+ */
+int fs_replace(const struct fs_ops *fs, int dirfd, const char *name, const void *data, size_t bytes,
+	mode_t mode);
+
+/* Points the symlink `name` at `target` by rename; there is no moment without a link. -errno. */
+int fs_replace_symlink(const struct fs_ops *fs, int dirfd, const char *target, const char *name);
+
+/*
+ * Opens the folder `path` ("2026/11/20") below `dirfd`, making what is missing, each level made
+ * durable by an fsync of its parent. No component may be a symlink or "..". -errno.
+ */
+int fs_open_folder(const struct fs_ops *fs, int dirfd, const char *path, bool create, int *ret_fd);
+
+/* Makes the folder of an absolute or relative path and its parents (mode 0777 & ~umask). -errno. */
+int fs_make_folders(const char *path, mode_t mode);
+
+/* The whole file as a NUL-terminated buffer of the caller's; -EFBIG over `max_bytes`. */
+int fs_read_file(int dirfd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_bytes);
+
+/* Fills the buffer from `offset` through short reads; returns the bytes read (less at the end). */
+ssize_t fs_read_at(int fd, void *data, size_t bytes, off_t offset);

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The journal: files journal/00000000.jsonl, .../00000001.jsonl, each with the lines whose sequence
+ * number divided by SEGMENT_LINES is the file's number. The first line of a segment is its header
+ * {"format":1,"id":"<archive id>","segment":N}, so a segment of another archive is recognised.
+ *
+ * The camera's journal is dense and in order. A puller's journal holds the lines of the same archive
+ * in the order they arrived; readers find a line by binary search and, where that fails, by reading
+ * the segment.
+ *
+ * Readers may read while one writer appends: they see whole lines only.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/fs.h"
+#include "common/record.h"
+#include "common/util.h"
+
+struct journal;
+
+/*
+ * Opens the folder `journal` below `rootfd` (made if `writable` and missing). A writable journal cuts
+ * a torn last line off its last segment. `fs` may be NULL for the system's calls. The journal keeps
+ * its own copy of what it needs of `rootfd`.
+ * -ENOENT no journal; -EBADMSG the last segment belongs to another archive than `id`.
+ */
+int journal_open(
+	int rootfd, const char *id, bool writable, const struct fs_ops *fs, struct journal **ret);
+void journal_free(struct journal *journal);
+DEFINE_CLEANUP(struct journal, journal_free)
+
+/* The highest sequence number of the last segment, 0 if there is none. Looks at the file anew. */
+int journal_last(struct journal *journal, uint64_t *ret_seq);
+/* The lowest sequence number of the first segment, 0 if there is none. */
+int journal_first(struct journal *journal, uint64_t *ret_seq);
+
+/*
+ * Appends one formatted line to the segment of `seq` and makes it durable (fdatasync) unless `sync`
+ * is false. On failure the segment is cut back to what it was: -errno, and nothing was appended.
+ */
+int journal_append(
+	struct journal *journal, uint64_t seq, const char *line, size_t bytes, bool sync);
+
+/* The line of one sequence number. -ENOENT. */
+int journal_find(struct journal *journal, uint64_t seq, struct record *ret);
+
+/*
+ * The newest frame line, reading backwards from the end: the highest sequence number of a frame in
+ * the last segment that has one. -ENOENT.
+ */
+int journal_newest_frame(struct journal *journal, struct record *ret);
+
+/* Reads lines forward. One cursor at a time per struct; several per journal are fine. */
+struct journal_cursor;
+
+/* From the first line with a sequence number of `from` or more, without reading what is older. */
+int journal_seek(struct journal *journal, uint64_t from, struct journal_cursor **ret);
+/*
+ * The next whole line, without its newline, valid until the next call: 1, or 0 at the end (call
+ * again later for what was appended since), or -errno. Segment headers are not lines. Lines that
+ * are torn, foreign or too long are passed over and counted.
+ */
+int journal_cursor_next(
+	struct journal_cursor *cursor, const char **ret_line, size_t *ret_len, uint64_t *ret_seq);
+uint64_t journal_cursor_bad_lines(const struct journal_cursor *cursor);
+void journal_cursor_free(struct journal_cursor *cursor);
+DEFINE_CLEANUP(struct journal_cursor, journal_cursor_free)

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every limit of the project in one place. A reader of outside bytes (settings, journal, wire, file
+ * names) refuses what is over its limit with a clear error; nothing grows without one.
+ */
+#pragma once
+
+#define CAPTUREPI_VERSION_MAX 32
+
+/* Archive. */
+#define FRAME_BYTES_MAX (64 * 1024 * 1024) /* one JPEG */
+#define FRAME_BYTES_MIN 4 /* SOI + EOI */
+#define SEQ_MAX UINT64_C(999999999999) /* 12 digits: 3,000 years at 10 frames/s */
+#define FRAME_NAME_MAX 64 /* "20261120T160100Z-000000000123.jpg" and room */
+#define FRAME_PATH_MAX 80 /* "2026/11/20/" and a frame name */
+#define SEGMENT_LINES 100000 /* sequence numbers per journal segment */
+#define LINE_MAX_BYTES 4096 /* one journal line, newline included */
+#define CAMERA_NAME_MAX 64 /* name of an archive's camera, NUL included */
+#define TEXT_MAX 160 /* free text in a journal line, NUL included */
+#define UUID_CHARS 36 /* archive id, boot id */
+
+/* Settings. */
+#define CONF_FILE_MAX (256 * 1024)
+#define CONF_LINE_MAX 1000 /* inih is told the same */
+#define CONF_VALUE_MAX 512 /* NUL included */
+#define CONF_CONTROLS_MAX 64
+#define CONF_CAMERAS_MAX 256
+#define EVERY_MIN_US INT64_C(100000)
+#define EVERY_MAX_US (INT64_C(24) * 3600 * 1000000)
+
+/* Camera and pictures. */
+#define PICTURE_SIDE_MAX 16384 /* pixels */
+#define CAMERA_BUFFERS 4
+#define WRITER_QUEUE 2 /* frames waiting for the encoder; one more is a `busy` miss */
+
+/* Wire. */
+#define REQUEST_LINE_MAX 256 /* newline included */
+#define REQUESTS_IN_FLIGHT 256 /* read ahead by the server at most */
+#define LIST_COUNT_MAX 1000000
+#define WAIT_SECONDS_MAX 3600
+#define WIRE_PIECE_BYTES (32 * 1024)

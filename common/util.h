@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* The few macros everything uses: cleanup attributes, ownership transfer, sizes. */
+#pragma once
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
+
+/* Runs `f` on the variable's address when it leaves scope. */
+#define CLEANUP(f) __attribute__((cleanup(f)))
+
+/* Hands the value out of a cleanup variable: the variable becomes empty. */
+#define TAKE_PTR(p)                                                                                \
+	({                                                                                         \
+		__typeof__(p) taken_ = (p);                                                        \
+		(p) = NULL;                                                                        \
+		taken_;                                                                            \
+	})
+#define TAKE_FD(fd)                                                                                \
+	({                                                                                         \
+		int taken_ = (fd);                                                                 \
+		(fd) = -1;                                                                         \
+		taken_;                                                                            \
+	})
+
+/* Defines `foo_freep` for CLEANUP from `foo_free(struct foo *)`, which must take NULL. */
+#define DEFINE_CLEANUP(type, free_function)                                                        \
+	static inline void free_function##p(type **p)                                              \
+	{                                                                                          \
+		free_function(*p);                                                                 \
+	}
+
+static inline void freep(void *p)
+{
+	free(*(void **)p);
+}
+
+static inline void closep(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+static inline void fclosep(FILE **f)
+{
+	if (*f)
+		fclose(*f);
+}
+
+#define CLEANUP_FREE CLEANUP(freep)
+#define CLEANUP_FD CLEANUP(closep)
+#define CLEANUP_FILE CLEANUP(fclosep)

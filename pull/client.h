@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The client's side of the wire, over any stream: greeting, requests, answers. It believes nothing:
+ * every line is parsed, every size checked against the record, every wait has a deadline.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "common/archive.h"
+#include "common/wire.h"
+#include "pull/stream.h"
+
+struct client;
+
+/*
+ * Reads the greeting. The stream stays the caller's and must outlive the client. `idle_us` is the
+ * longest silence that is accepted at any point. -EPROTO the peer is not `capturepi serve`.
+ */
+int client_new(struct stream *stream, int64_t idle_us, struct client **ret);
+void client_free(struct client *client);
+DEFINE_CLEANUP(struct client, client_free)
+
+const struct wire_greeting *client_greeting(const struct client *client);
+/* What went wrong in the last call, one sentence for a person. */
+const char *client_error(const struct client *client);
+
+int client_send(struct client *client, const struct wire_request *request);
+int client_end_requests(struct client *client);
+
+/* The next answer line; a frame's bytes must be read with client_read_frame() after it. */
+int client_reply(struct client *client, struct wire_reply *ret);
+
+/*
+ * The bytes of the frame whose record client_reply() just gave, into the archive: verified and
+ * durable, or not there at all. -EBADMSG damaged, -EPROTO, -ETIMEDOUT, and what archive_draft_*()
+ * return.
+ */
+int client_read_frame(struct client *client, const struct record *frame, struct archive *archive);

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* A TCP connection with a deadline over all addresses of a name, set up for SSH. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Connects without blocking past the deadline (CLOCK_MONOTONIC ns), trying every address that
+ * getaddrinfo gives, a new one each 2 s or as soon as one fails. The socket is non-blocking, with
+ * TCP_NODELAY, keepalive probes (15 s, then 5 s x 3) and TCP_USER_TIMEOUT (30 s).
+ * -EADDRNOTAVAIL the name has no address, else the errno of the last address; `error` says which.
+ */
+int dial_tcp(
+	const char *host, int port, int64_t deadline_ns, int *ret_fd, char *error, size_t size);

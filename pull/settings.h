@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* The settings of pullpi: one section [camera NAME] per camera. See pullpi.conf(5). */
+#pragma once
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/conf.h"
+
+struct camera_settings {
+	char name[CAMERA_NAME_MAX]; /* letters, digits, '-', '_', '.'; no leading '.' or '-' */
+	char host[256];
+	int64_t port;
+	char user[64];
+	char key[PATH_MAX]; /* private key; "" is the default of the state folder */
+	char archive[PATH_MAX]; /* "" is ~/pulled/NAME */
+	int64_t stale_after_us;
+	int64_t limit_rate; /* bytes per second, 0: none */
+	char proxy_jump[256];
+	int64_t keep_days, reserve;
+};
+
+struct pull_settings {
+	struct camera_settings cameras[CONF_CAMERAS_MAX];
+	size_t n_cameras;
+};
+
+extern const struct conf_table pull_settings_table;
+
+/* Checks that need more than one value; complains like conf_load(). Returns the complaints' number. */
+int pull_settings_check(const struct pull_settings *settings, conf_complain *complain, void *data);
+
+/* NULL if there is no such camera. */
+const struct camera_settings *pull_camera(const struct pull_settings *settings, const char *name);
+
+/* Whether `name` may name a camera: it becomes a folder and a file name. */
+bool pull_camera_name_ok(const char *name);
+
+/* Where things are. -ENAMETOOLONG, -ENOENT without $HOME. */
+int pull_archive_path(const struct camera_settings *camera, char ret[static PATH_MAX]);
+int pull_key_path(const struct camera_settings *camera, char ret[static PATH_MAX]);
+/* known_hosts of this program alone: $STATE_DIRECTORY or $XDG_STATE_HOME/pullpi, else ~/.local/state. */
+int pull_state_path(const char *file, char ret[static PATH_MAX]);

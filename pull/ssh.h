@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One SSH connection with one exec channel, as a stream. libssh does the protocol; the socket, the
+ * deadlines and the polling are ours (libssh 0.10 can wait for ever, 0.11 returns other codes).
+ *
+ * Public-key login only, with the one key given. Only a host key that is pinned in `known_hosts`
+ * under `alias` is accepted. ~/.ssh/config is not read.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "pull/stream.h"
+
+struct ssh_options {
+	const char *host; /* name or address */
+	int port;
+	const char *user;
+	const char *alias; /* the name in known_hosts: the camera's */
+	const char *known_hosts; /* file */
+	const char *key; /* private key file, ours and mode 0600 */
+	const char *command; /* exec request: "capturepi serve latest 12" */
+	int64_t connect_timeout_us, login_timeout_us;
+};
+
+/*
+ * Errors that a caller tells apart: -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH,
+ * -EAI_NONAME as -EADDRNOTAVAIL (the host has no address): unreachable, try later;
+ * -EKEYREJECTED the host key is not the pinned one; -ENOKEY no host key is pinned;
+ * -EACCES login refused; -EPERM the key file is not private; -ENOENT no key file;
+ * -EPROTO not an SSH server or a broken one. `error` gets one sentence for a person.
+ */
+int ssh_stream_open(
+	const struct ssh_options *options, struct stream **ret, char *error, size_t size);
+
+/*
+ * For `pair`: connects, takes the host key, disconnects. The key as a known_hosts line's
+ * "TYPE BASE64" and as "SHA256:..." fingerprint, for free(). Errors as above.
+ */
+int ssh_host_key(const struct ssh_options *options, char **ret_key, char **ret_fingerprint,
+	char *error, size_t size);
+
+/* Makes an ed25519 key pair, `path` (0600) and `path`.pub, never replacing one. -EEXIST. */
+int ssh_make_key(const char *path, const char *comment);
