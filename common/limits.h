@@ -23,6 +23,7 @@
 #define CONF_FILE_MAX (256 * 1024)
 #define CONF_LINE_MAX 1000 /* inih is told the same */
 #define CONF_VALUE_MAX 512 /* NUL included */
+#define CONF_COMPLAINTS_MAX 50 /* told one by one */
 #define CONF_CONTROLS_MAX 64
 #define CONF_CAMERAS_MAX 256
 #define EVERY_MIN_US INT64_C(100000)
@@ -30,8 +31,8 @@
 
 /* Camera and pictures. */
 #define PICTURE_SIDE_MAX 16384 /* pixels */
-#define CAMERA_BUFFERS 4
-#define WRITER_QUEUE 2 /* frames waiting for the encoder; one more is a `busy` miss */
+#define CAMERA_BUFFERS 5
+#define WRITER_QUEUE 1 /* frames waiting for the encoder; one more is a `busy` miss */
 
 /* Wire. */
 #define REQUEST_LINE_MAX 256 /* newline included */

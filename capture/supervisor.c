@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of a camera: open, stream, fail, recover, with back-off and a ladder. */
+#include "capture/supervisor.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/log.h"
+
+#define REOPEN_AFTER 2 /* failures in a row that a restart of the stream is tried for */
+#define EXIT_AFTER 12 /* by then the back-off has lasted four minutes */
+
+struct supervisor {
+	struct supervisor_options options;
+	struct supervisor_facts facts;
+	struct camera *camera;
+	unsigned generation;
+	bool wanted;
+	bool broken; /* the stream has to be stopped before anything else */
+	bool gone; /* the camera has to be closed before anything else */
+	int64_t not_before_ns; /* back-off */
+	int64_t alive_ns; /* start of the stream or last frame: silence counts from here */
+	double exposure_us;
+};
+
+static const int64_t backoff_s[] = { 0, 1, 2, 5, 10, 30, 60 };
+
+/*
+ * A hanging camera call leaves this process useless, and a thread in the kernel cannot be cancelled:
+ * SIGEV_THREAD runs where it can still write a line, then abort() lets systemd act.
+ */
+static void call_hangs(union sigval value)
+{
+	log_error("camera: %s did not return in %d s; aborting, so that a new process is started",
+		(const char *)value.sival_ptr, CAMERA_CALL_SECONDS);
+	abort();
+}
+
+static timer_t guard_begin(const char *call)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD,
+		.sigev_notify_function = call_hangs,
+		.sigev_value.sival_ptr = (void *)(uintptr_t)call };
+	struct itimerspec when = { .it_value.tv_sec = CAMERA_CALL_SECONDS };
+	timer_t timer = NULL;
+
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer) == 0)
+		timer_settime(timer, 0, &when, NULL);
+	return timer;
+}
+
+static void guard_end(timer_t timer)
+{
+	if (timer)
+		timer_delete(timer);
+}
+
+int supervisor_new(const struct supervisor_options *options, struct supervisor **ret)
+{
+	struct supervisor *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return -ENOMEM;
+	s->options = *options;
+	*ret = s;
+	return 0;
+}
+
+/* All is well: the ladder starts from its bottom again. */
+static void recovered(struct supervisor *s)
+{
+	if (s->facts.failures)
+		log_notice("camera: frames again after %u failures", s->facts.failures);
+	s->facts.failures = 0;
+	s->facts.text[0] = 0;
+}
+
+static void stop(struct supervisor *s)
+{
+	timer_t guard;
+
+	if (s->facts.state != CAMERA_STREAMING)
+		return;
+	if (s->seen && !s->broken && !s->gone)
+		recovered(s);
+	guard = guard_begin("stop");
+	s->camera->ops->stop(s->camera);
+	guard_end(guard);
+	s->facts.state = CAMERA_IDLE;
+}
+
+static void close_camera(struct supervisor *s)
+{
+	timer_t guard;
+
+	if (!s->camera)
+		return;
+	stop(s);
+	if (s->options.drain)
+		s->options.drain(s->options.drain_data);
+	guard = guard_begin("close");
+	camera_close(s->camera);
+	guard_end(guard);
+	s->camera = NULL;
+	s->facts.state = CAMERA_CLOSED;
+}
+
+void supervisor_free(struct supervisor *s)
+{
+	if (!s)
+		return;
+	close_camera(s);
+	free(s);
+}
+
+/* One failure more; the next try waits for the back-off. Says so in the log, not on every try. */
+static void failed(struct supervisor *s, const char *what, const char *why)
+{
+	unsigned n = s->facts.failures++;
+	unsigned step = n < ARRAY_SIZE(backoff_s) ? n : ARRAY_SIZE(backoff_s) - 1;
+
+	snprintf(s->facts.text, sizeof s->facts.text, "%s: %s", what, why);
+	s->not_before_ns = clock_mono_ns(s->options.clock) + backoff_s[step] * NS_PER_SEC;
+	if (n == 0 || n == REOPEN_AFTER || (n & (n - 1)) == 0)
+		log_warning("camera: %s: %s; try %u, next in %lld s", what, why, n + 1,
+			(long long)backoff_s[step]);
+}
+
+static void open_camera(struct supervisor *s)
+{
+	char error[160] = "";
+	timer_t guard = guard_begin("open");
+	int r = camera_open(s->options.source, s->options.camera, &s->camera, error, sizeof error);
+
+	guard_end(guard);
+	if (r < 0) {
+		s->camera = NULL;
+		failed(s, "cannot be opened", *error ? error : strerror(-r));
+		return;
+	}
+	s->facts.state = CAMERA_IDLE;
+	s->generation++;
+}
+
+static void start(struct supervisor *s)
+{
+	timer_t guard = guard_begin("start");
+	int r = s->camera->ops->start(s->camera);
+
+	guard_end(guard);
+	if (r < 0) {
+		s->gone = r == -ENODEV;
+		failed(s, "cannot be started", strerror(-r));
+		return;
+	}
+	s->facts.state = CAMERA_STREAMING;
+	s->seen = false;
+	s->alive_ns = s->started_ns = clock_mono_ns(s->options.clock);
+}
+
+static int64_t silence_limit_ns(const struct supervisor *s)
+{
+	double exposure_ns = isfinite(s->exposure_us) ? s->exposure_us * 1000 : 0;
+	int64_t limit = 6 * s->facts.frame_duration_ns + (int64_t)exposure_ns;
+
+	return limit > 2 * NS_PER_SEC ? limit : 2 * NS_PER_SEC;
+}
+
+static void check_silence(struct supervisor *s)
+{
+	if (s->facts.state != CAMERA_STREAMING || s->broken ||
+		clock_mono_ns(s->options.clock) - s->alive_ns < silence_limit_ns(s))
+		return;
+	s->broken = true;
+	failed(s, "the stream is silent", "no frame arrives");
+}
+
+/* Stops or closes what failed, according to how often it did. */
+static void climb(struct supervisor *s)
+{
+	bool reopen = s->gone || s->facts.failures > REOPEN_AFTER;
+
+	if (!s->broken && !s->gone &&
+		!(reopen && s->facts.state == CAMERA_IDLE && s->facts.failures))
+		return;
+	if (reopen && s->camera) {
+		s->facts.climbed[RUNG_REOPEN]++;
+		close_camera(s);
+	} else if (s->broken) {
+		s->facts.climbed[RUNG_RESTART]++;
+		stop(s);
+	}
+	s->broken = s->gone = false;
+}
+
+int64_t supervisor_step(struct supervisor *s)
+{
+	int64_t now = clock_mono_ns(s->options.clock);
+
+	check_silence(s);
+	climb(s);
+	if (!s->wanted && s->facts.state == CAMERA_STREAMING)
+		stop(s);
+	if (s->facts.failures >= EXIT_AFTER && s->options.may_exit) {
+		s->facts.climbed[RUNG_EXIT]++;
+		return -ESHUTDOWN;
+	}
+	if (s->wanted && s->facts.state != CAMERA_STREAMING) {
+		if (now < s->not_before_ns)
+			return s->not_before_ns;
+		if (!s->camera)
+			open_camera(s);
+		if (s->camera)
+			start(s);
+	}
+	if (s->wanted && s->facts.state != CAMERA_STREAMING)
+		return s->not_before_ns > now ? s->not_before_ns : now + NS_PER_SEC / 10;
+	return s->facts.state == CAMERA_STREAMING ? s->alive_ns + silence_limit_ns(s) : INT64_MAX;
+}
+
+void supervisor_want(struct supervisor *s, bool streaming)
+{
+	s->wanted = streaming;
+}
+
+int supervisor_take(struct supervisor *s, struct frame *ret)
+{
+	int r;
+
+	if (s->facts.state != CAMERA_STREAMING || s->broken || s->gone)
+		return -EAGAIN;
+	r = s->camera->ops->take(s->camera, ret);
+	if (r == -EAGAIN)
+		return r;
+	if (r < 0) {
+		s->gone = r == -ENODEV;
+		s->broken = !s->gone;
+		failed(s, s->gone ? "is gone" : "the stream broke", strerror(-r));
+		return -EAGAIN;
+	}
+	s->alive_ns = s->facts.last_frame_ns = clock_mono_ns(s->options.clock);
+	if (ret->duration_ns > 0)
+		s->facts.frame_duration_ns = ret->duration_ns;
+	s->exposure_us = ret->exposure_us;
+	s->seen = true;
+	/* a stream that breaks after each frame must not be restarted in a loop without back-off */
+	if (s->alive_ns - s->started_ns > 2 * NS_PER_SEC)
+		recovered(s);
+	return 0;
+}
+
+void supervisor_release(struct supervisor *s, struct frame *frame)
+{
+	s->camera->ops->release(s->camera, frame);
+}
+
+struct camera *supervisor_camera(struct supervisor *s)
+{
+	return s->camera;
+}
+
+unsigned supervisor_generation(const struct supervisor *s)
+{
+	return s->generation;
+}
+
+const struct supervisor_facts *supervisor_facts(const struct supervisor *s)
+{
+	return &s->facts;
+}

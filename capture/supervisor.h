@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Keeps a camera going: opens it, starts and stops the stream as wanted, notices when it fails, and
+ * climbs the recovery ladder (DESIGN section 4):
+ *
+ *   restart    stop and start the stream
+ *   reopen     close the camera with its buffers (and libcamera's manager), open it anew
+ *   exit       ask the caller to end the process, so that systemd starts a new one
+ *
+ * A failure is: open or start refused, the stream broken (-ECANCELED), the camera gone (-ENODEV), or
+ * no frame for max(2 s, 6 frame durations + exposure). Between tries it backs off (0, 1, 2, 5, 10,
+ * 30, then 60 s); two seconds of frames, or a stop that was wanted after a frame, start the ladder from
+ * the bottom again. It never gives up.
+ *
+ * Camera calls can hang in the kernel for ever. A timer armed around each of them aborts the process
+ * when one does not return in CAMERA_CALL_SECONDS, which makes systemd start a new one.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "capture/camera.h"
+#include "common/clock.h"
+#include "common/util.h"
+
+#define CAMERA_CALL_SECONDS 30
+
+enum camera_rung { RUNG_RESTART, RUNG_REOPEN, RUNG_EXIT, RUNGS };
+
+enum camera_state { CAMERA_CLOSED, CAMERA_IDLE, CAMERA_STREAMING };
+
+struct supervisor_options {
+	const char *source; /* setting camera.source */
+	const struct camera_options *camera; /* must outlive the supervisor */
+	const struct clock *clock;
+	bool may_exit; /* somebody restarts us: the ladder has its last rung */
+	/* Called before a camera is closed: frames in other threads must be released in it. */
+	void (*drain)(void *data);
+	void *drain_data;
+};
+
+struct supervisor_facts {
+	enum camera_state state;
+	unsigned failures; /* since the last frame */
+	uint64_t climbed[RUNGS];
+	int64_t last_frame_ns; /* CLOCK_MONOTONIC when the last frame was taken, 0: none yet */
+	int64_t frame_duration_ns; /* of the last frame that reported one */
+	char text[192]; /* the last failure, a sentence for people; "" while all is well */
+};
+
+struct supervisor;
+
+int supervisor_new(const struct supervisor_options *options, struct supervisor **ret);
+void supervisor_free(struct supervisor *supervisor);
+DEFINE_CLEANUP(struct supervisor, supervisor_free)
+
+/* Whether the stream is wanted from now on. Takes effect in the next step. */
+void supervisor_want(struct supervisor *supervisor, bool streaming);
+
+/*
+ * Does what is due: open, start, stop, recover. Returns when it wants to be called again at the
+ * latest (CLOCK_MONOTONIC ns), INT64_MAX for never; -ESHUTDOWN the caller should exit non-zero.
+ */
+int64_t supervisor_step(struct supervisor *supervisor);
+
+/* 0 and a frame, -EAGAIN none. Failures are counted and handled by the next step. */
+int supervisor_take(struct supervisor *supervisor, struct frame *ret);
+void supervisor_release(struct supervisor *supervisor, struct frame *frame);
+
+/* NULL while closed. A closed camera's fd leaves epoll sets by itself. */
+struct camera *supervisor_camera(struct supervisor *supervisor);
+/* Changes with each open: the caller must watch the new camera's fd. */
+unsigned supervisor_generation(const struct supervisor *supervisor);
+const struct supervisor_facts *supervisor_facts(const struct supervisor *supervisor);

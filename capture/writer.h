@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The thread that turns frames into stored JPEGs, so that neither encoding nor a slow disk ever
+ * delays the thread that keeps time. It is the only one that writes the archive.
+ *
+ * The queue is bounded (WRITER_QUEUE): a frame that finds it full is refused with -EBUSY, and the
+ * caller accounts for the slot with a `busy` miss. Notes (misses, clock steps) are never refused:
+ * while the disk does not take them, neighbouring misses of one cause are merged into a range.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "capture/camera.h"
+#include "common/archive.h"
+#include "common/record.h"
+#include "common/util.h"
+
+struct writer;
+
+struct writer_options {
+	struct archive
+		*archive; /* open for writing; stays the caller's, used by the writer alone */
+	int quality; /* JPEG quality 1..100 */
+};
+
+/* What became of a frame. */
+struct writer_result {
+	struct record record; /* as journalled, or as submitted where it failed */
+	int error; /* 0 stored, else -errno; the writer has noted the `disk` miss itself */
+	int64_t encode_us, store_us;
+};
+
+/* Starts the thread, with all signals blocked in it. -ENOMEM, -EAGAIN. */
+int writer_new(const struct writer_options *options, struct writer **ret);
+
+/* Finishes the frames and notes in hand, then ends the thread. */
+void writer_free(struct writer *writer);
+DEFINE_CLEANUP(struct writer, writer_free)
+
+/* For the frames submitted from now on. */
+void writer_set_quality(struct writer *writer, int quality);
+
+/*
+ * Queues a frame. On success the writer releases it as soon as it is encoded; on failure it stays
+ * the caller's. `record` has all but seq, bytes and sha256. -EBUSY the queue is full.
+ */
+int writer_submit(struct writer *writer, struct camera *camera, const struct frame *frame,
+	const struct record *record);
+
+/* Queues a line that is no frame. */
+void writer_note(struct writer *writer, const struct record *record);
+
+/* Readable when writer_take_result() has something. */
+int writer_fd(const struct writer *writer);
+/* 0, or -EAGAIN. */
+int writer_take_result(struct writer *writer, struct writer_result *ret);
+
+/* Blocks until no submitted frame is unfinished: before a camera is closed. */
+void writer_drain(struct writer *writer);
