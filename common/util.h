@@ -14,13 +14,13 @@
 
 /* Hands the value out of a cleanup variable: the variable becomes empty. */
 #define TAKE_PTR(p)                                                                                \
-	({                                                                                         \
+	__extension__({                                                                            \
 		__typeof__(p) taken_ = (p);                                                        \
 		(p) = NULL;                                                                        \
 		taken_;                                                                            \
 	})
 #define TAKE_FD(fd)                                                                                \
-	({                                                                                         \
+	__extension__({                                                                            \
 		int taken_ = (fd);                                                                 \
 		(fd) = -1;                                                                         \
 		taken_;                                                                            \
