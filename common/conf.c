@@ -1,2 +1,486 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Settings: from a file or an option into a struct, through a table, and back out again.
+ *
+ * inih splits the lines. As distributions build it, it cuts lines at 199 bytes and section names at
+ * 49 without a word, joins indented lines to the one above, and knows no '#' behind a value. So it
+ * reads through load_line(), which hands it one clean line at a time (checked, no comment, no indent)
+ * and keeps the section and the line number itself.
+ */
 #include "common/conf.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ini.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define SHOWN_MAX 80 /* bytes of a foreign text in a complaint */
+#define PREFIX_MAX 4200 /* "PATH:LINE: " */
+
+/* Debian's inih has its limits as variables, others have them compiled in: NULL there. */
+extern int ini_max_line __attribute__((weak));
+
+/* Where complaints go, and what stands before each. */
+struct teller {
+	conf_complain *complain;
+	void *data;
+	int count;
+	char prefix[PREFIX_MAX];
+};
+
+/* A section that was found: its items are those of the table with that section. */
+struct section {
+	const char *section; /* the table's own text; NULL: none, its lines are passed over */
+	char name[CONF_VALUE_MAX]; /* "" for an unnamed one */
+	void *base; /* what the items' offsets count from */
+};
+
+struct loader {
+	const struct conf_table *table;
+	void *settings;
+	struct teller teller;
+	const char *path;
+	int line;
+	const char *rest, *end; /* of the file */
+	struct section section;
+	bool any_section, expected, seen; /* seen: inih found a pair in the line it was given */
+};
+
+/* A foreign text for a complaint: cut, nothing unprintable. */
+static const char *shown(const char *text, char buf[static SHOWN_MAX])
+{
+	size_t length = strnlen(text, SHOWN_MAX);
+
+	snprintf(buf, SHOWN_MAX, "%.*s%s", length < SHOWN_MAX ? (int)length : SHOWN_MAX - 4, text,
+		length < SHOWN_MAX ? "" : "...");
+	for (char *p = buf; *p; p++) {
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	}
+	/* what the cut left of a character, or text that never was UTF-8 */
+	for (char *p = buf; !conf_is_text(buf) && *p; p++)
+		*p = (unsigned char)*p < 0x80 ? *p : '?';
+	return buf;
+}
+
+static void PRINTF(2, 3) tell(struct teller *teller, const char *fmt, ...)
+{
+	char text[600], message[PREFIX_MAX + sizeof(text) + 32];
+	va_list ap;
+
+	teller->count++;
+	if (!teller->complain || teller->count > CONF_COMPLAINTS_MAX)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	snprintf(message, sizeof(message), "%s%s%s", teller->prefix, text,
+		teller->count == CONF_COMPLAINTS_MAX ? " (and no more are told)" : "");
+	teller->complain(teller->data, message);
+}
+
+static bool is_free(const struct conf_item *item)
+{
+	return strcmp(item->key, "*") == 0;
+}
+
+static bool is_named(const struct conf_table *table, const char *section)
+{
+	return table->instance && strcmp(table->named_section, section) == 0;
+}
+
+static const struct conf_item *find_item(
+	const struct conf_table *table, const char *section, const char *key)
+{
+	const struct conf_item *wild = NULL;
+
+	for (size_t i = 0; i < table->n_items; i++) {
+		const struct conf_item *item = &table->items[i];
+
+		if (strcmp(item->section, section) != 0)
+			continue;
+		if (strcmp(item->key, key) == 0 && !is_free(item))
+			return item;
+		if (is_free(item))
+			wild = item;
+	}
+	return wild;
+}
+
+static const char *find_section(const struct conf_table *table, const char *section)
+{
+	for (size_t i = 0; i < table->n_items; i++) {
+		if (strcmp(table->items[i].section, section) == 0)
+			return table->items[i].section;
+	}
+	return NULL;
+}
+
+/* Letters missing, added, changed or swapped, up to 2, of words of fewer than 32 (Damerau 1964). */
+bool conf_is_near(const char *typed, const char *word)
+{
+	size_t n = strlen(typed), m = strlen(word);
+	unsigned char d[32][32];
+
+	if (n >= ARRAY_SIZE(d) || m >= ARRAY_SIZE(d) || n < 2)
+		return false;
+	for (size_t i = 0; i <= n; i++) {
+		for (size_t j = 0; j <= m; j++) {
+			unsigned best = i == 0 ? j : j == 0 ? i : 255;
+
+			if (i > 0 && j > 0) {
+				best = d[i - 1][j - 1] + (typed[i - 1] != word[j - 1]);
+				best = d[i - 1][j] + 1u < best ? d[i - 1][j] + 1u : best;
+				best = d[i][j - 1] + 1u < best ? d[i][j - 1] + 1u : best;
+			}
+			if (i > 1 && j > 1 && typed[i - 1] == word[j - 2] &&
+				typed[i - 2] == word[j - 1] && d[i - 2][j - 2] + 1u < best)
+				best = d[i - 2][j - 2] + 1u;
+			d[i][j] = (unsigned char)best;
+		}
+	}
+	return d[n][m] <= (n < 5 ? 1 : 2);
+}
+
+const char *conf_nearest_key(const struct conf_table *table, const char *section, const char *key)
+{
+	for (size_t i = 0; i < table->n_items; i++) {
+		const struct conf_item *item = &table->items[i];
+
+		if (strcmp(item->section, section) == 0 && !is_free(item) &&
+			conf_is_near(key, item->key))
+			return item->key;
+	}
+	return NULL;
+}
+
+static void tell_unknown_section(
+	struct teller *teller, const struct conf_table *table, const char *section)
+{
+	char buf[SHOWN_MAX];
+
+	shown(section, buf);
+	for (size_t i = 0; i < table->n_items; i++) {
+		if (conf_is_near(section, table->items[i].section)) {
+			tell(teller, "[%s]: unknown section; did you mean [%s]?", buf,
+				table->items[i].section);
+			return;
+		}
+	}
+	tell(teller, "[%s]: unknown section", buf);
+}
+
+static void tell_unknown_key(struct teller *teller, const struct conf_table *table,
+	const struct section *section, const char *key)
+{
+	const char *near = conf_nearest_key(table, section->section, key);
+	char buf[SHOWN_MAX];
+
+	shown(key, buf);
+	if (near) {
+		tell(teller, "%s.%s: unknown key; did you mean `%s`?", section->section, buf, near);
+		return;
+	}
+	for (size_t i = 0; i < table->n_items; i++) {
+		if (strcmp(table->items[i].key, key) == 0) {
+			tell(teller, "%s.%s: unknown key; `%s` belongs to section [%s]",
+				section->section, buf, key, table->items[i].section);
+			return;
+		}
+	}
+	tell(teller, "%s.%s: unknown key", section->section, buf);
+}
+
+/* Fills in `ret`; where there is no such section tells why and leaves ret->section NULL. */
+static int open_section(struct teller *teller, const struct conf_table *table, void *settings,
+	const char *word, const char *name, struct section *ret)
+{
+	const char *section = find_section(table, word);
+	char buf[SHOWN_MAX];
+
+	*ret = (struct section){ .base = settings };
+	if (!section) {
+		tell_unknown_section(teller, table, word);
+		return -EINVAL;
+	}
+	if (is_named(table, section)) {
+		if (!*name) {
+			tell(teller, "[%s]: a name is missing: [%s NAME]", section, section);
+			return -EINVAL;
+		}
+		ret->base = table->instance(settings, name);
+		if (!ret->base) {
+			bool bad_name = errno == EINVAL && table->named_allowed;
+
+			tell(teller, "[%s %s]: %s%s", section, shown(name, buf),
+				bad_name ? "not a name of " : strerror(errno),
+				bad_name ? table->named_allowed : "");
+			return -EINVAL;
+		}
+	} else if (*name) {
+		tell(teller, "[%s %s]: section [%s] has no name", section, shown(name, buf),
+			section);
+		return -EINVAL;
+	}
+	ret->section = section;
+	snprintf(ret->name, sizeof(ret->name), "%s", name);
+	return 0;
+}
+
+static int set_value(struct teller *teller, const struct conf_table *table,
+	const struct section *section, const char *key, const char *value)
+{
+	const struct conf_item *item = find_item(table, section->section, key);
+	char key_buf[SHOWN_MAX], value_buf[SHOWN_MAX];
+	int r;
+
+	if (!item) {
+		tell_unknown_key(teller, table, section, key);
+		return -EINVAL;
+	}
+	r = item->parse(item, key, value, (char *)section->base + item->offset);
+	if (r == 0)
+		return 0;
+	tell(teller, "%s%s%s.%s = %s: %s%s", section->section, *section->name ? "." : "",
+		section->name, shown(key, key_buf), shown(value, value_buf),
+		r == -EINVAL ? "not " : strerror(-r), r == -EINVAL ? item->allowed : "");
+	return -EINVAL;
+}
+
+/* Cuts blanks off both ends, in place. */
+static char *trim(char *text)
+{
+	size_t length;
+
+	text += strspn(text, " \t\r");
+	length = strlen(text);
+	while (length > 0 && strchr(" \t\r", text[length - 1]))
+		length--;
+	text[length] = '\0';
+	return text;
+}
+
+/* Where a comment starts: '#' or ';' at the start or after a blank. NULL: there is none. */
+static char *find_comment(char *text)
+{
+	for (char *p = text; *p; p++) {
+		if ((*p == '#' || *p == ';') && (p == text || p[-1] == ' ' || p[-1] == '\t'))
+			return p;
+	}
+	return NULL;
+}
+
+static void load_section(struct loader *l, char *line)
+{
+	char *end = strchr(line, ']'), *word = line + 1, *name;
+
+	l->any_section = true;
+	l->section.section = NULL;
+	if (!end || end[1]) {
+		tell(&l->teller, "a section is one `[name]` on a line of its own");
+		return;
+	}
+	*end = '\0';
+	word = trim(word);
+	name = word + strcspn(word, " \t");
+	if (*name)
+		*name++ = '\0';
+	(void)open_section(
+		&l->teller, l->table, l->settings, word, name + strspn(name, " \t"), &l->section);
+}
+
+/* Copies the next line to `line`, in UTF-8 and without comment. 0, or 1 at the end of the file. */
+static int next_line(struct loader *l, char line[static CONF_LINE_MAX + 1])
+{
+	const char *start = l->rest, *newline;
+	size_t length;
+	char *comment;
+
+	line[0] = '\0';
+	if (start >= l->end)
+		return 1;
+	newline = memchr(start, '\n', (size_t)(l->end - start));
+	length = (size_t)((newline ? newline : l->end) - start);
+	l->rest = start + length + 1;
+	l->line++;
+	snprintf(l->teller.prefix, sizeof(l->teller.prefix), "%s:%d: ", l->path, l->line);
+	if (l->line == 1 && length >= 3 && memcmp(start, "\xef\xbb\xbf", 3) == 0)
+		start += 3, length -= 3;
+	if (length > CONF_LINE_MAX) {
+		tell(&l->teller, "a line of %zu bytes; at most %d are read", length, CONF_LINE_MAX);
+		return 0;
+	}
+	memcpy(line, start, length);
+	line[length] = '\0';
+	for (char *p = line; p < line + length; p++)
+		*p = *p == '\t' || (*p == '\r' && p == line + length - 1) ? ' ' : *p;
+	if (strlen(line) != length || !conf_is_text(line)) {
+		tell(&l->teller, "not text in UTF-8; the line is passed over");
+		line[0] = '\0';
+	}
+	comment = find_comment(line);
+	if (comment)
+		*comment = '\0';
+	return 0;
+}
+
+/* ini_reader: the next line that has a key and a value, for inih to split. */
+static char *load_line(char *buf, int size, void *data)
+{
+	char line[CONF_LINE_MAX + 1], *text;
+	struct loader *l = data;
+
+	if (l->expected && !l->seen)
+		tell(&l->teller, "not a line of the form `key = value`");
+	l->expected = l->seen = false;
+	while (next_line(l, line) == 0) {
+		text = trim(line);
+		if (!*text)
+			continue;
+		if (*text == '[') {
+			load_section(l, text);
+		} else if (!l->any_section) {
+			tell(&l->teller, "a key before the first [section]");
+		} else if (strlen(text) + 3 > (size_t)size) {
+			tell(&l->teller, "a line of %zu bytes; this machine's inih reads %d",
+				strlen(text), size - 3);
+		} else if (l->section.section) {
+			snprintf(buf, (size_t)size, "%s\n", text);
+			l->expected = true;
+			return buf;
+		}
+	}
+	return NULL;
+}
+
+/* ini_handler */
+static int load_pair(void *data, const char *section, const char *key, const char *value)
+{
+	struct loader *l = data;
+
+	(void)section;
+	if (!value || !*key)
+		return 1;
+	l->seen = true;
+	(void)set_value(&l->teller, l->table, &l->section, key, value);
+	return 1;
+}
+
+static int read_file(const char *path, char **ret_text, size_t *ret_length)
+{
+	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	CLEANUP_FREE char *text = NULL;
+	size_t length = 0;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return S_ISDIR(st.st_mode) ? -EISDIR : -ENOTSUP;
+	text = malloc(CONF_FILE_MAX + 1);
+	if (!text)
+		return -ENOMEM;
+	while (length <= CONF_FILE_MAX) {
+		ssize_t n = read(fd, text + length, CONF_FILE_MAX + 1 - length);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		length += (size_t)n;
+	}
+	if (length > CONF_FILE_MAX)
+		return -EFBIG;
+	*ret_text = TAKE_PTR(text);
+	*ret_length = length;
+	return 0;
+}
+
+int conf_load(const struct conf_table *table, void *settings, const char *path,
+	conf_complain *complain, void *data)
+{
+	struct loader loader = { .table = table, .settings = settings, .path = path };
+	CLEANUP_FREE char *text = NULL;
+	size_t length = 0;
+	int r;
+
+	r = read_file(path, &text, &length);
+	if (r < 0)
+		return r;
+	loader.teller.complain = complain;
+	loader.teller.data = data;
+	loader.rest = text;
+	loader.end = text + length;
+	if (&ini_max_line)
+		ini_max_line = CONF_LINE_MAX + 3;
+	r = ini_parse_stream(load_line, &loader, load_pair, &loader);
+	return r == -2 ? -ENOMEM : loader.teller.count;
+}
+
+int conf_override(const struct conf_table *table, void *settings, const char *text,
+	conf_complain *complain, void *data)
+{
+	struct teller teller = { .complain = complain, .data = data, .prefix = "-o " };
+	char copy[CONF_LINE_MAX + 1], buf[SHOWN_MAX], *value, *key, *name;
+	struct section section;
+
+	if (strlen(text) > CONF_LINE_MAX) {
+		tell(&teller, "a text of %zu bytes; at most %d are read", strlen(text),
+			CONF_LINE_MAX);
+		return -EINVAL;
+	}
+	memcpy(copy, text, strlen(text) + 1);
+	value = strchr(copy, '=');
+	if (value)
+		*value++ = '\0';
+	key = value ? strrchr(copy, '.') : NULL;
+	if (!key || key == copy) {
+		tell(&teller, "%s: not of the form section.key=value", shown(text, buf));
+		return -EINVAL;
+	}
+	*key++ = '\0';
+	name = strchr(copy, '.');
+	if (name)
+		*name++ = '\0';
+	/* in a file it would end there: what `dump` writes must be what is meant */
+	if (find_comment(value) || !conf_is_text(text)) {
+		tell(&teller, "%s: not a value a file could hold (control characters, ' #', ' ;')",
+			shown(text, buf));
+		return -EINVAL;
+	}
+	if (open_section(&teller, table, settings, trim(copy), name ? name : "", &section) < 0)
+		return -EINVAL;
+	return set_value(&teller, table, &section, trim(key), trim(value));
+}
+
+static void set_default(const struct conf_item *item, void *base)
+{
+	int r;
+
+	if (!item->def)
+		return;
+	r = item->parse(item, item->key, item->def, (char *)base + item->offset);
+	assert(r == 0 || (r == -ENOENT && item->def[0] == '~'));
+	(void)r;
+}
+
+void conf_defaults(const struct conf_table *table, void *settings)
+{
+	for (size_t i = 0; i < table->n_items; i++) {
+		if (!is_named(table, table->items[i].section))
+			set_default(&table->items[i], settings);
+	}
+}
+
+void conf_instance_defaults(const struct conf_table *table, void *instance)
+{
+	for (size_t i = 0; i < table->n_items; i++) {
+		if (is_named(table, table->items[i].section))
+			set_default(&table->items[i], instance);
+	}
+}

@@ -2,7 +2,8 @@
 /*
  * Settings: one table per program serves the file, `-o section.key=value`, `check`, `dump` and the
  * test of the man page. The file is INI, read through inih: "[section]", "key = value", comments
- * with '#' or ';' at the start of a line or after a blank, no line continuation.
+ * with '#' or ';' at the start of a line or after a blank, no line continuation, no quotes. A key
+ * that comes twice counts as it comes last.
  *
  * A table may have named sections ("[camera garden]": section "camera", name "garden") and sections
  * with free keys (a row with key "*").
@@ -24,7 +25,10 @@ struct conf_item;
  */
 typedef int conf_parser(
 	const struct conf_item *item, const char *key, const char *value, void *dest);
-/* The value back as text, for `dump`. Returns 0, or 1 to leave the row out (an empty free section). */
+/*
+ * The value back as text, for `dump`. A row with key "*" writes whole lines, "key = value". Returns
+ * 0, or 1 to leave the row out (an empty free section).
+ */
 typedef int conf_printer(const struct conf_item *item, const void *dest, FILE *out);
 
 struct conf_item {
@@ -38,6 +42,7 @@ struct conf_item {
 	const char *allowed; /* "a duration from 100ms to 24h" */
 	const char *help; /* one line for `dump` and the man page */
 	int64_t min, max; /* for numbers, durations, sizes; both 0: no bound but the type's */
+	/* for sizes: a negative `min` allows percentages up to -min */
 	const char *const *words; /* for conf_parse_word: NULL-terminated, index is stored as int */
 	size_t size; /* for conf_parse_string: bytes of the char array */
 };
@@ -51,6 +56,7 @@ struct conf_table {
 	 * table has no named sections.
 	 */
 	const char *named_section;
+	const char *named_allowed; /* "letters, digits, ..." for the complaint about a name */
 	void *(*instance)(void *settings, const char *name);
 	/* The i-th instance and its name for `dump`; NULL at the end. */
 	void *(*nth_instance)(void *settings, size_t i, const char **ret_name);
@@ -59,7 +65,10 @@ struct conf_table {
 /* One complaint, ready for a person: "/home/pi/x.conf:12: schedule.every = 1x: not a duration..." */
 typedef void conf_complain(void *data, const char *message);
 
-/* Sets every item of the unnamed sections to its default. Asserts that the defaults parse. */
+/*
+ * Sets every item of the unnamed sections to its default; `settings` comes zeroed. Asserts that the
+ * defaults parse; only a "~/..." stays empty where no home folder is known.
+ */
 void conf_defaults(const struct conf_table *table, void *settings);
 /* The same for one instance of the named section. */
 void conf_instance_defaults(const struct conf_table *table, void *instance);
@@ -67,7 +76,8 @@ void conf_instance_defaults(const struct conf_table *table, void *instance);
 /*
  * Reads the file into `settings`. A bad line is told to `complain`, keeps what was there, and is
  * counted in the result. Returns the number of complaints, or -errno (-ENOENT: no such file, -EFBIG
- * over CONF_FILE_MAX, -EISDIR, ...).
+ * over CONF_FILE_MAX, -EISDIR, -ENOTSUP no regular file, ...). After CONF_COMPLAINTS_MAX complaints
+ * the rest is counted only.
  */
 int conf_load(const struct conf_table *table, void *settings, const char *path,
 	conf_complain *complain, void *data);
@@ -98,3 +108,9 @@ conf_printer conf_print_bool, conf_print_int, conf_print_double, conf_print_dura
 
 /* For complaints: the known key nearest to a mistyped one, NULL if none is near. */
 const char *conf_nearest_key(const struct conf_table *table, const char *section, const char *key);
+/* Whether `word` is `typed` but for a slip or two: letters missing, added, changed or swapped. */
+bool conf_is_near(const char *typed, const char *word);
+/* The home folder: $HOME, else the user database. -ENOENT, -ENAMETOOLONG. */
+int conf_home(char ret[static CONF_VALUE_MAX]);
+/* Whether the text is UTF-8 (RFC 3629: no surrogates, no over-long forms) without control characters. */
+bool conf_is_text(const char *text);

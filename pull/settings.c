@@ -1,2 +1,319 @@
 /* SPDX-License-Identifier: MIT */
-typedef int placeholder; /* being written */
+/* The settings table of pullpi: one section per camera, and where a camera's things are. */
+#include "pull/settings.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "common/clock.h"
+
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS "0123456789"
+
+static bool is_made_of(const char *text, const char *bytes)
+{
+	return text[strspn(text, bytes)] == '\0';
+}
+
+/* A leading '-' would be an option to whatever program reads the text next. */
+static int parse_word_of(const struct conf_item *item, const char *key, const char *value,
+	void *dest, const char *bytes)
+{
+	if (*value == '-' || !is_made_of(value, bytes))
+		return -EINVAL;
+	return conf_parse_string(item, key, value, dest);
+}
+
+static int parse_host(const struct conf_item *item, const char *key, const char *value, void *dest)
+{
+	return *value ? parse_word_of(item, key, value, dest, LETTERS DIGITS ".-_:%") : -EINVAL;
+}
+
+static int parse_user(const struct conf_item *item, const char *key, const char *value, void *dest)
+{
+	return parse_word_of(item, key, value, dest, LETTERS DIGITS ".-_@\\");
+}
+
+static int parse_proxy(const struct conf_item *item, const char *key, const char *value, void *dest)
+{
+	return parse_word_of(item, key, value, dest, LETTERS DIGITS ".-_:%@[]");
+}
+
+static int parse_optional_path(
+	const struct conf_item *item, const char *key, const char *value, void *dest)
+{
+	if (!*value)
+		return conf_parse_string(item, key, value, dest);
+	return conf_parse_path(item, key, value, dest);
+}
+
+#define AT(member) offsetof(struct camera_settings, member)
+#define SIZE_OF(member) sizeof(((struct camera_settings *)NULL)->member)
+
+static const struct conf_item items[] = {
+	{
+		.section = "camera",
+		.key = "host",
+		.parse = parse_host,
+		.print = conf_print_string,
+		.offset = AT(host),
+		.allowed = "a host name or an address",
+		.help = "Where the camera is: name or address of the CapturePi",
+		.size = SIZE_OF(host),
+	},
+	{
+		.section = "camera",
+		.key = "port",
+		.parse = conf_parse_int,
+		.print = conf_print_int,
+		.offset = AT(port),
+		.def = "22",
+		.allowed = "a number from 1 to 65535",
+		.help = "TCP port of its SSH server",
+		.min = 1,
+		.max = 65535,
+	},
+	{
+		.section = "camera",
+		.key = "user",
+		.parse = parse_user,
+		.print = conf_print_string,
+		.offset = AT(user),
+		.def = "",
+		.allowed = "a login name",
+		.help = "Who capturepi runs as over there; empty: who pullpi runs as here",
+		.size = SIZE_OF(user),
+	},
+	{
+		.section = "camera",
+		.key = "key",
+		.parse = parse_optional_path,
+		.print = conf_print_string,
+		.offset = AT(key),
+		.def = "",
+		.allowed = "an absolute path, or one that starts with ~/",
+		.help = "Private key; empty: id_ed25519-NAME in the state folder, as pair makes it",
+		.size = SIZE_OF(key),
+	},
+	{
+		.section = "camera",
+		.key = "archive",
+		.parse = parse_optional_path,
+		.print = conf_print_string,
+		.offset = AT(archive),
+		.def = "",
+		.allowed = "an absolute path, or one that starts with ~/",
+		.help = "Folder for this camera's frames; empty: ~/pulled/NAME",
+		.size = SIZE_OF(archive),
+	},
+	{
+		.section = "camera",
+		.key = "stale_after",
+		.parse = conf_parse_duration,
+		.print = conf_print_duration,
+		.offset = AT(stale_after_us),
+		.def = "10min",
+		.allowed = "a duration from 1s to 365d",
+		.help = "Without a new frame for that long status calls the camera stale",
+		.min = US_PER_SEC,
+		.max = INT64_C(365) * 24 * 3600 * US_PER_SEC,
+	},
+	{
+		.section = "camera",
+		.key = "limit_rate",
+		.parse = conf_parse_size,
+		.print = conf_print_size,
+		.offset = AT(limit_rate),
+		.def = "0",
+		.allowed = "a size such as 500K or 2M",
+		.help = "Bytes a second at most; 0: no limit",
+		.min = 0,
+		.max = INT64_MAX,
+	},
+	{
+		.section = "camera",
+		.key = "proxy_jump",
+		.parse = parse_proxy,
+		.print = conf_print_string,
+		.offset = AT(proxy_jump),
+		.def = "",
+		.allowed = "[USER@]HOST[:PORT]",
+		.help = "SSH host to go through; empty: none",
+		.size = SIZE_OF(proxy_jump),
+	},
+	{
+		.section = "camera",
+		.key = "keep_days",
+		.parse = conf_parse_int,
+		.print = conf_print_int,
+		.offset = AT(keep_days),
+		.def = "0",
+		.allowed = "a number of days from 0 to 36500",
+		.help = "Frames older than that are removed here; 0: no limit",
+		.min = 0,
+		.max = 36500,
+	},
+	{
+		.section = "camera",
+		.key = "reserve",
+		.parse = conf_parse_size,
+		.print = conf_print_size,
+		.offset = AT(reserve),
+		.def = "5%",
+		.allowed = "a size such as 500M or 2G, or 0% to 90%",
+		.help = "Space of the file system that stays free here",
+		.min = -90,
+		.max = INT64_MAX,
+	},
+};
+
+bool pull_camera_name_ok(const char *name)
+{
+	return *name && *name != '.' && *name != '-' && strlen(name) < CAMERA_NAME_MAX &&
+		is_made_of(name, LETTERS DIGITS "-_.");
+}
+
+static void *instance(void *data, const char *name)
+{
+	struct pull_settings *settings = data;
+	struct camera_settings *camera = NULL;
+
+	for (size_t i = 0; i < settings->n_cameras; i++) {
+		if (strcmp(settings->cameras[i].name, name) == 0)
+			return &settings->cameras[i];
+	}
+	if (!pull_camera_name_ok(name)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if (settings->n_cameras == ARRAY_SIZE(settings->cameras)) {
+		errno = ENOSPC;
+		return NULL;
+	}
+	camera = &settings->cameras[settings->n_cameras++];
+	*camera = (struct camera_settings){ 0 };
+	snprintf(camera->name, sizeof(camera->name), "%s", name);
+	conf_instance_defaults(&pull_settings_table, camera);
+	return camera;
+}
+
+static void *nth_instance(void *data, size_t i, const char **ret_name)
+{
+	struct pull_settings *settings = data;
+
+	if (i >= settings->n_cameras)
+		return NULL;
+	*ret_name = settings->cameras[i].name;
+	return &settings->cameras[i];
+}
+
+const struct conf_table pull_settings_table = {
+	.items = items,
+	.n_items = ARRAY_SIZE(items),
+	.named_section = "camera",
+	.named_allowed = "a camera: letters, digits, - _ . and no - or . in front, at most 63",
+	.instance = instance,
+	.nth_instance = nth_instance,
+};
+
+static void PRINTF(3, 4) tell(conf_complain *complain, void *data, const char *fmt, ...)
+{
+	char message[2 * PATH_MAX];
+	va_list ap;
+
+	if (!complain)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	complain(data, message);
+}
+
+int pull_settings_check(const struct pull_settings *settings, conf_complain *complain, void *data)
+{
+	char path[PATH_MAX], other[PATH_MAX];
+	int count = 0;
+
+	for (size_t i = 0; i < settings->n_cameras; i++) {
+		const struct camera_settings *camera = &settings->cameras[i];
+
+		if (!*camera->host) {
+			tell(complain, data, "camera.%s.host: is not set", camera->name);
+			count++;
+		}
+		if (pull_archive_path(camera, path) < 0) {
+			tell(complain, data, "camera.%s.archive: no home folder is known; set it",
+				camera->name);
+			count++;
+			continue;
+		}
+		/* two cameras in one archive would end in two histories */
+		for (size_t j = 0; j < i; j++) {
+			if (pull_archive_path(&settings->cameras[j], other) == 0 &&
+				strcmp(path, other) == 0) {
+				tell(complain, data, "camera.%s.archive: %s is also that of %s",
+					camera->name, path, settings->cameras[j].name);
+				count++;
+			}
+		}
+	}
+	return count;
+}
+
+const struct camera_settings *pull_camera(const struct pull_settings *settings, const char *name)
+{
+	for (size_t i = 0; i < settings->n_cameras; i++) {
+		if (strcmp(settings->cameras[i].name, name) == 0)
+			return &settings->cameras[i];
+	}
+	return NULL;
+}
+
+static int PRINTF(2, 3) write_path(char ret[static PATH_MAX], const char *fmt, ...)
+{
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = vsnprintf(ret, PATH_MAX, fmt, ap);
+	va_end(ap);
+	return r >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+int pull_archive_path(const struct camera_settings *camera, char ret[static PATH_MAX])
+{
+	char home[CONF_VALUE_MAX];
+	int r;
+
+	if (*camera->archive)
+		return write_path(ret, "%s", camera->archive);
+	r = conf_home(home);
+	return r < 0 ? r : write_path(ret, "%s/pulled/%s", home, camera->name);
+}
+
+int pull_key_path(const struct camera_settings *camera, char ret[static PATH_MAX])
+{
+	char file[sizeof("id_ed25519-") + CAMERA_NAME_MAX];
+
+	if (*camera->key)
+		return write_path(ret, "%s", camera->key);
+	snprintf(file, sizeof(file), "id_ed25519-%s", camera->name);
+	return pull_state_path(file, ret);
+}
+
+/* The folder that systemd made for the service, else where XDG has a program's state. */
+int pull_state_path(const char *file, char ret[static PATH_MAX])
+{
+	const char *state = getenv("STATE_DIRECTORY"), *xdg = getenv("XDG_STATE_HOME");
+	char home[CONF_VALUE_MAX];
+	int r;
+
+	if (state && *state == '/')
+		return write_path(ret, "%.*s/%s", (int)strcspn(state, ":"), state, file);
+	if (xdg && *xdg == '/')
+		return write_path(ret, "%s/pullpi/%s", xdg, file);
+	r = conf_home(home);
+	return r < 0 ? r : write_path(ret, "%s/.local/state/pullpi/%s", home, file);
+}

@@ -14,14 +14,15 @@ struct camera_settings {
 	char host[256];
 	int64_t port;
 	char user[64];
-	char key[PATH_MAX]; /* private key; "" is the default of the state folder */
-	char archive[PATH_MAX]; /* "" is ~/pulled/NAME */
+	char key[CONF_VALUE_MAX]; /* private key; "": id_ed25519-NAME in the state folder */
+	char archive[CONF_VALUE_MAX]; /* "" is ~/pulled/NAME */
 	int64_t stale_after_us;
 	int64_t limit_rate; /* bytes per second, 0: none */
 	char proxy_jump[256];
 	int64_t keep_days, reserve;
 };
 
+/* 450 KB: for the heap, zeroed. */
 struct pull_settings {
 	struct camera_settings cameras[CONF_CAMERAS_MAX];
 	size_t n_cameras;
@@ -41,5 +42,5 @@ bool pull_camera_name_ok(const char *name);
 /* Where things are. -ENAMETOOLONG, -ENOENT without $HOME. */
 int pull_archive_path(const struct camera_settings *camera, char ret[static PATH_MAX]);
 int pull_key_path(const struct camera_settings *camera, char ret[static PATH_MAX]);
-/* known_hosts of this program alone: $STATE_DIRECTORY or $XDG_STATE_HOME/pullpi, else ~/.local/state. */
+/* `file` in $STATE_DIRECTORY, else $XDG_STATE_HOME/pullpi, else ~/.local/state/pullpi. */
 int pull_state_path(const char *file, char ret[static PATH_MAX]);
