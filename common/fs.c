@@ -1,2 +1,315 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Small files written durably and folders opened without following symlinks. A name appears by
+ * rename only, after the content is on the disk; the folder is synced after the name.
+ */
 #include "common/fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/util.h"
+
+#define OPEN_FOLDER (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+#define OPEN_NEW (O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC)
+
+static int real_openat(int dirfd, const char *path, int flags, mode_t mode)
+{
+	return openat(dirfd, path, flags, mode);
+}
+
+static int real_renameat2(int olddir, const char *old, int newdir, const char *new, unsigned flags)
+{
+	return renameat2(olddir, old, newdir, new, flags);
+}
+
+const struct fs_ops fs_real = {
+	.openat = real_openat,
+	.write = write,
+	.fsync = fsync,
+	.fdatasync = fdatasync,
+	.close = close,
+	.renameat2 = real_renameat2,
+	.unlinkat = unlinkat,
+	.mkdirat = mkdirat,
+	.symlinkat = symlinkat,
+	.ftruncate = ftruncate,
+};
+
+int fs_write_all(const struct fs_ops *fs, int fd, const void *data, size_t bytes)
+{
+	const char *p = data;
+
+	while (bytes > 0) {
+		ssize_t n = fs->write(fd, p, bytes);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -EIO;
+		p += n;
+		bytes -= (size_t)n;
+	}
+	return 0;
+}
+
+int fs_rename_noreplace(const struct fs_ops *fs, int dirfd, const char *old, const char *new)
+{
+	if (fs->renameat2(dirfd, old, dirfd, new, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -errno;
+	if (linkat(dirfd, old, dirfd, new, 0) < 0)
+		return -errno;
+	if (fs->unlinkat(dirfd, old, 0) < 0) {
+		int r = -errno;
+
+		fs->unlinkat(dirfd, new, 0);
+		return r;
+	}
+	return 0;
+}
+
+static int temp_name(const char *name, char ret[static NAME_MAX + 1])
+{
+	int n = snprintf(ret, NAME_MAX + 1, ".%s.part", name);
+
+	return n < 0 || n > NAME_MAX ? -ENAMETOOLONG : 0;
+}
+
+/* A temp of the same name is what a killed writer left; a symlink there is removed, not followed. */
+int fs_open_new(const struct fs_ops *fs, int dirfd, const char *name, mode_t mode)
+{
+	int fd = fs->openat(dirfd, name, OPEN_NEW, mode);
+
+	if (fd < 0 && errno == EEXIST && fs->unlinkat(dirfd, name, 0) == 0)
+		fd = fs->openat(dirfd, name, OPEN_NEW, mode);
+	return fd < 0 ? -errno : fd;
+}
+
+int fs_finish(const struct fs_ops *fs, int fd)
+{
+	int r = fs->fsync(fd) < 0 ? -errno : 0;
+
+	/* An error of close(2) may be the only word of a failed write (NFS, quota). */
+	if (fs->close(fd) < 0 && r == 0)
+		r = -errno;
+	return r;
+}
+
+int fs_replace(const struct fs_ops *fs, int dirfd, const char *name, const void *data, size_t bytes,
+	mode_t mode)
+{
+	char temp[NAME_MAX + 1];
+	int fd, r;
+
+	r = temp_name(name, temp);
+	if (r < 0)
+		return r;
+	fd = fs_open_new(fs, dirfd, temp, mode);
+	if (fd < 0)
+		return fd;
+	r = fchmod(fd, mode) < 0 ? -errno : fs_write_all(fs, fd, data, bytes);
+	if (r < 0)
+		fs->close(fd);
+	else
+		r = fs_finish(fs, fd);
+	if (r == 0 && fs->renameat2(dirfd, temp, dirfd, name, 0) < 0)
+		r = -errno;
+	if (r < 0) {
+		fs->unlinkat(dirfd, temp, 0);
+		return r;
+	}
+	return fs->fsync(dirfd) < 0 ? -errno : 0;
+}
+
+int fs_replace_symlink(const struct fs_ops *fs, int dirfd, const char *target, const char *name)
+{
+	char temp[NAME_MAX + 1];
+	int r;
+
+	r = temp_name(name, temp);
+	if (r < 0)
+		return r;
+	r = fs->symlinkat(target, dirfd, temp);
+	if (r < 0 && errno == EEXIST && fs->unlinkat(dirfd, temp, 0) == 0)
+		r = fs->symlinkat(target, dirfd, temp);
+	if (r < 0)
+		return -errno;
+	if (fs->renameat2(dirfd, temp, dirfd, name, 0) < 0) {
+		r = -errno;
+		fs->unlinkat(dirfd, temp, 0);
+		return r;
+	}
+	return 0;
+}
+
+/* openat(2) says ENOTDIR for a symlink with O_DIRECTORY | O_NOFOLLOW; the caller hears of a link. */
+static int open_component(const struct fs_ops *fs, int dirfd, const char *name)
+{
+	struct stat st;
+	int fd = fs->openat(dirfd, name, OPEN_FOLDER, 0), r;
+
+	if (fd >= 0)
+		return fd;
+	r = -errno;
+	if (r == -ENOTDIR && fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		S_ISLNK(st.st_mode))
+		r = -ELOOP;
+	return r;
+}
+
+/* The parent is synced for a folder that exists as well: a killed process may have made it. */
+static int make_component(const struct fs_ops *fs, int dirfd, const char *name)
+{
+	if (fs->mkdirat(dirfd, name, 0777) < 0 && errno != EEXIST)
+		return -errno;
+	return fs->fsync(dirfd) < 0 ? -errno : 0;
+}
+
+int fs_open_folder(const struct fs_ops *fs, int dirfd, const char *path, bool create, int *ret_fd)
+{
+	CLEANUP_FD int fd = -1;
+	const char *p = path;
+
+	if (!*p)
+		return -EINVAL;
+	while (*p) {
+		char name[NAME_MAX + 1];
+		size_t len = strcspn(p, "/");
+		int from = fd >= 0 ? fd : dirfd, next, r;
+
+		if (len == 0 || len > NAME_MAX)
+			return len ? -ENAMETOOLONG : -EINVAL;
+		memcpy(name, p, len);
+		name[len] = '\0';
+		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+			return -EINVAL;
+		r = create ? make_component(fs, from, name) : 0;
+		if (r < 0)
+			return r;
+		next = open_component(fs, from, name);
+		if (next < 0)
+			return next;
+		closep(&fd);
+		fd = next;
+		p += len;
+		p += *p == '/' && p[1];
+		if (*p == '/')
+			return -EINVAL;
+	}
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+/* Makes the folder and syncs the folder above it. */
+static int make_folder(const char *path, mode_t mode)
+{
+	CLEANUP_FREE char *parent = NULL;
+	CLEANUP_FD int fd = -1;
+	const char *slash = strrchr(path, '/');
+
+	if (mkdir(path, mode) < 0)
+		return -errno;
+	if (!slash)
+		parent = strdup(".");
+	else
+		parent = slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+	if (!parent)
+		return -ENOMEM;
+	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && errno == EACCES)
+		return 0; /* a parent that may be passed through but not be read */
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+static int check_folder(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
+int fs_make_folders(const char *path, mode_t mode)
+{
+	CLEANUP_FREE char *copy = strdup(path);
+
+	if (!copy)
+		return -ENOMEM;
+	if (!*path)
+		return -ENOENT;
+	for (char *p = copy + 1;; p++) {
+		char c = *p;
+		int r;
+
+		if ((c != '/' && c != '\0') || p[-1] == '/') {
+			if (c == '\0')
+				return 0;
+			continue;
+		}
+		*p = '\0';
+		r = check_folder(copy);
+		if (r == -ENOENT)
+			r = make_folder(copy, mode);
+		if (r == -EEXIST) /* made by another process meanwhile */
+			r = check_folder(copy);
+		if (r < 0)
+			return r;
+		*p = c;
+		if (c == '\0')
+			return 0;
+	}
+}
+
+int fs_read_file(int dirfd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_bytes)
+{
+	CLEANUP_FREE char *data = NULL;
+	CLEANUP_FD int fd = -1;
+	struct stat st;
+	ssize_t n;
+
+	/* O_NONBLOCK: a FIFO planted there must not hold us. */
+	fd = openat(dirfd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return S_ISDIR(st.st_mode) ? -EISDIR : -EBADMSG;
+	if (st.st_size < 0 || (uintmax_t)st.st_size > max_bytes)
+		return -EFBIG;
+	data = malloc((size_t)st.st_size + 1);
+	if (!data)
+		return -ENOMEM;
+	n = fs_read_at(fd, data, (size_t)st.st_size, 0);
+	if (n < 0)
+		return (int)n;
+	data[n] = '\0';
+	*ret_bytes = (size_t)n;
+	*ret_data = TAKE_PTR(data);
+	return 0;
+}
+
+ssize_t fs_read_at(int fd, void *data, size_t bytes, off_t offset)
+{
+	size_t done = 0;
+
+	while (done < bytes) {
+		ssize_t n = pread(fd, (char *)data + done, bytes - done, offset + (off_t)done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}

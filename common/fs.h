@@ -31,6 +31,15 @@ struct fs_ops {
 /* The system calls themselves. */
 extern const struct fs_ops fs_real;
 
+/*
+ * Makes the temp `name` (".NAME.part") for writing and returns its fd. Only the writer that holds the
+ * folder's lock calls this, so a file or symlink of that name is a left-over: it is removed. -errno.
+ */
+int fs_open_new(const struct fs_ops *fs, int dirfd, const char *name, mode_t mode);
+
+/* fsync and close, each checked; the fd is closed in any case. -errno. */
+int fs_finish(const struct fs_ops *fs, int fd);
+
 /* Writes all of it, through short writes and EINTR. -errno. */
 int fs_write_all(const struct fs_ops *fs, int fd, const void *data, size_t bytes);
 
@@ -62,5 +71,5 @@ int fs_make_folders(const char *path, mode_t mode);
 /* The whole file as a NUL-terminated buffer of the caller's; -EFBIG over `max_bytes`. */
 int fs_read_file(int dirfd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_bytes);
 
-/* Fills the buffer from `offset` through short reads; returns the bytes read (less at the end). */
+/* Fills the buffer from `offset` through short reads; the bytes read (less at the end), or -errno. */
 ssize_t fs_read_at(int fd, void *data, size_t bytes, off_t offset);
