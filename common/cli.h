@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What both mains share: commands with their options, --help, settings, exit codes. A main is a table
+ * of commands and `return cli_main(&program, argc, argv)`.
+ *
+ *   PROGRAM [-c FILE] [-o SECTION.KEY=VALUE]... [-v] COMMAND [OPTION]... [OPERAND]...
+ *
+ * The general options may also stand behind the command. Help goes to stdout and ends in 0. An error is
+ * one line on stderr that names the thing and the next step, and never a usage dump.
+ *
+ * This is the edge of the program: these functions tell the person what is wrong and return an exit
+ * code (0 or more), not a negative errno.
+ */
+#pragma once
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/conf.h"
+#include "common/util.h"
+
+enum cli_exit {
+	CLI_OK = 0, /* done, or nothing new */
+	CLI_INTERNAL = 1, /* also: stdout cannot be written; `verify` found damage */
+	CLI_USAGE = 2,
+	CLI_TEMPFAIL = 75, /* unreachable or busy: try later */
+	CLI_PROTOCOL = 76, /* protocol error or damaged data */
+	CLI_REFUSED = 77, /* host key or login refused */
+	CLI_SETTINGS = 78,
+};
+
+#define CLI_OVERRIDES_MAX 64
+#define CLI_OPTIONS_MAX 16 /* options of one command; each may be given once */
+
+struct cli_option {
+	const char *name; /* "from": --from */
+	char letter; /* 'n': -n as well; 0: none; not c, o, v, h, V */
+	const char *arg; /* "SEQ"; NULL: a flag */
+	const char *help;
+};
+
+struct cli;
+
+struct cli_command {
+	const char *name;
+	const char *operands; /* "USER@HOST[:PORT]" for the help; "" or NULL: none */
+	const char *help; /* one line, at most 60 characters */
+	int (*run)(struct cli *cli); /* returns an exit code */
+	const struct cli_option *options; /* ends with a NULL name; NULL: none */
+	int min_operands, max_operands;
+};
+
+struct cli_program {
+	const char *name; /* "capturepi" */
+	const char *summary; /* one line */
+	const struct cli_command *commands; /* ends with a NULL name */
+	const struct conf_table *table;
+	size_t settings_size;
+	/* Checks of more than one value; returns the number of complaints. May be NULL. */
+	int (*check)(void *settings, conf_complain *complain, void *data);
+	/*
+	 * For cli_list() and cli_verify(): which archive is meant, by settings and operands. Returns an
+	 * exit code.
+	 */
+	int (*archive)(struct cli *cli, const void *settings, char ret[static PATH_MAX]);
+};
+
+struct cli {
+	const struct cli_program *program;
+	const struct cli_command *command;
+	int argc; /* operands, their number is within the command's bounds */
+	char **argv;
+
+	/* private to cli.c */
+	const char *file;
+	const char *overrides[CLI_OVERRIDES_MAX];
+	size_t n_overrides;
+	const char *given[CLI_OPTIONS_MAX]; /* by index in the command's options; a flag is "" */
+};
+
+/* Parses, runs the command, checks that stdout took everything. SIGPIPE is ignored from here on. */
+int cli_main(const struct cli_program *program, int argc, char **argv);
+
+/* Options of the command. The name must be in its table. */
+bool cli_flag(const struct cli *cli, const char *name);
+const char *cli_value(const struct cli *cli, const char *name); /* NULL: not given */
+/* The value as a number within min..max, `def` if not given. CLI_OK or CLI_USAGE. */
+int cli_number(const struct cli *cli, const char *name, int64_t min, int64_t max, int64_t def,
+	int64_t *ret);
+
+enum cli_strictness {
+	CLI_LENIENT, /* for work: a bad line is a warning in the log and the default stays */
+	CLI_STRICT, /* for `check`: every complaint goes to stderr, any ends in CLI_SETTINGS */
+};
+
+/*
+ * The settings: defaults, the file, the -o options, program->check(). A missing default file is
+ * fine, a missing -c FILE and a bad -o are CLI_SETTINGS even when lenient. Can be called again to
+ * reload. The caller frees.
+ */
+int cli_settings(const struct cli *cli, enum cli_strictness strictness, void **ret_settings);
+
+/* The settings file in force, whether it is there or not. CLI_OK, or CLI_SETTINGS without $HOME. */
+int cli_settings_path(const struct cli *cli, char ret[static PATH_MAX]);
+
+/* "capturepi: ..." on stderr. */
+void cli_error(const struct cli *cli, const char *fmt, ...) PRINTF(2, 3);
+/* The same with "; see `capturepi list --help`" behind it. Returns CLI_USAGE. */
+int cli_usage(const struct cli *cli, const char *fmt, ...) PRINTF(2, 3);
+
+/* Ready commands with their options. */
+int cli_check(struct cli *cli); /* strict; prints the file's name if all is well */
+int cli_dump(struct cli *cli); /* [--json] */
+int cli_list(struct cli *cli); /* [--json] [-n COUNT] [--from SEQ] [--gaps] */
+int cli_verify(struct cli *cli); /* [--json]; CLI_INTERNAL for findings */
+extern const struct cli_option cli_json_option[]; /* for commands with --json only: dump, status */
+extern const struct cli_option cli_list_options[];
+extern const struct cli_option cli_verify_options[];
