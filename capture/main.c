@@ -1,4 +1,357 @@
-int main(void)
+/* SPDX-License-Identifier: MIT */
+/* capturepi: the camera side. Parses, runs, and tells people what happened. */
+#include <errno.h>
+#include <string.h>
+
+#include "capture/camera.h"
+#include "capture/schedule.h"
+#include "capture/serve.h"
+#include "capture/service.h"
+#include "capture/settings.h"
+#include "capture/shot.h"
+#include "capture/status.h"
+#include "common/archive.h"
+#include "common/cli.h"
+#include "common/log.h"
+#include "common/utc.h"
+
+/* CLI_OK, or the exit code after having told why. */
+static int open_archive(struct cli *cli, const struct capture_settings *settings,
+	enum archive_mode mode, struct archive **ret)
 {
+	struct archive_options options = { .mode = mode, .camera = settings->archive.camera };
+	const char *path = settings->archive.path;
+	int r = archive_open(path, &options, ret);
+
+	if (r == 0)
+		return CLI_OK;
+	if (r == -EWOULDBLOCK) {
+		cli_error(cli,
+			"%s: another capturepi writes this archive; stop it first "
+			"(systemctl --user stop capturepi)",
+			path);
+		return CLI_TEMPFAIL;
+	}
+	if (r == -ENOENT) {
+		cli_error(cli,
+			"%s: no archive yet; start the service or take a first frame with "
+			"`capturepi shot`",
+			path);
+		return CLI_INTERNAL;
+	}
+	if (r == -EBADMSG) {
+		cli_error(cli,
+			"%s: archive.json or the journal is damaged or of another archive; move "
+			"the folder aside, nothing in it was changed",
+			path);
+		return CLI_PROTOCOL;
+	}
+	cli_error(cli, "%s: cannot open the archive: %s", path, strerror(-r));
+	return CLI_INTERNAL;
+}
+
+/* Settings and archive at once, for the commands that only read. */
+static int open_for_reading(
+	struct cli *cli, struct capture_settings **ret_settings, struct archive **ret_archive)
+{
+	void *settings = NULL;
+	int r = cli_settings(cli, CLI_LENIENT, &settings);
+
+	*ret_settings = settings;
+	return r == CLI_OK ? open_archive(cli, settings, ARCHIVE_READ, ret_archive) : r;
+}
+
+static void log_repairs(const struct archive_repairs *repairs)
+{
+	if (repairs->temps_removed || repairs->line_cut || repairs->lines_restored)
+		log_notice("repaired after an unclean end: %u temporary files removed, %u journal "
+			   "lines "
+			   "restored%s",
+			repairs->temps_removed, repairs->lines_restored,
+			repairs->line_cut ? ", a torn line cut" : "");
+}
+
+static int reload(void *data, struct capture_settings *ret)
+{
+	CLEANUP_FREE void *settings = NULL;
+
+	if (cli_settings(data, CLI_LENIENT, &settings) != CLI_OK)
+		return -EINVAL;
+	memcpy(ret, settings, sizeof *ret);
 	return 0;
+}
+
+/* The service over an open archive, for `run` and `shot`. */
+static int run_service(struct cli *cli, struct capture_settings *settings, struct archive *archive,
+	uint64_t frames, bool one_shot, struct record *ret_last)
+{
+	struct service_options options = {
+		.settings = settings,
+		.archive = archive,
+		.clock = &clock_real,
+		.reload = reload,
+		.reload_data = cli,
+		.frames_max = frames,
+		.one_shot = one_shot,
+	};
+	int r;
+
+	log_repairs(archive_repairs(archive));
+	r = service_run(&options, ret_last);
+	if (r == -ESHUTDOWN)
+		cli_error(cli,
+			"the camera does not recover in this process; ending, so that systemd "
+			"starts a new one");
+	else if (r == -ETIMEDOUT)
+		cli_error(cli, "no frame from camera %s; see `capturepi cameras`",
+			settings->camera.source);
+	else if (r < 0)
+		cli_error(cli, "cannot run: %s", strerror(-r));
+	return r < 0 ? CLI_INTERNAL : CLI_OK;
+}
+
+static int run(struct cli *cli)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	CLEANUP_FREE void *settings = NULL;
+	struct record last;
+	int64_t frames;
+	int r = cli_number(cli, "frames", 1, INT64_MAX, 0, &frames);
+
+	if (r == CLI_OK)
+		r = cli_settings(cli, CLI_LENIENT, &settings);
+	if (r == CLI_OK)
+		r = open_archive(cli, settings, ARCHIVE_WRITE, &archive);
+	return r == CLI_OK ? run_service(cli, settings, archive, (uint64_t)frames, false, &last)
+			   : r;
+}
+
+static int print_shot(struct cli *cli, const struct archive *archive, const struct record *frame)
+{
+	struct frame_name name = record_name(frame);
+	char path[FRAME_PATH_MAX], line[LINE_MAX_BYTES + 1];
+
+	if (cli_flag(cli, "json"))
+		return record_format(frame, line) < 0 ? CLI_INTERNAL
+						      : (fputs(line, stdout), CLI_OK);
+	if (frame_name_path(&name, path) < 0)
+		return CLI_INTERNAL;
+	printf("%s/%s\n", archive_path(archive), path);
+	return CLI_OK;
+}
+
+static int shot_by_service(struct cli *cli, const struct capture_settings *settings, pid_t pid)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	struct record frame;
+	int r = open_archive(cli, settings, ARCHIVE_READ, &archive);
+
+	if (r != CLI_OK)
+		return r;
+	r = shot_from_service(archive, pid, &frame);
+	if (r < 0) {
+		cli_error(cli,
+			"the running service (pid %d) stored no frame: %s; see `capturepi status`",
+			(int)pid, strerror(-r));
+		return CLI_INTERNAL;
+	}
+	return print_shot(cli, archive, &frame);
+}
+
+static int shot(struct cli *cli)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	CLEANUP_FREE struct capture_settings *settings = NULL;
+	struct record last;
+	void *loaded = NULL;
+	pid_t pid;
+	int r = cli_settings(cli, CLI_LENIENT, &loaded);
+
+	settings = loaded;
+	if (r != CLI_OK)
+		return r;
+	if (archive_writer_pid(settings->archive.path, &pid) == 0)
+		return shot_by_service(cli, settings, pid);
+	r = open_archive(cli, settings, ARCHIVE_WRITE, &archive);
+	if (r == CLI_OK)
+		r = run_service(cli, settings, archive, 0, true, &last);
+	return r == CLI_OK ? print_shot(cli, archive, &last) : r;
+}
+
+static int status(struct cli *cli)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	CLEANUP_FREE struct capture_settings *settings = NULL;
+	int r = open_for_reading(cli, &settings, &archive);
+
+	return r == CLI_OK ? status_print(archive, cli_flag(cli, "json")) : r;
+}
+
+static void print_camera(void *data, const char *id, const char *model)
+{
+	(void)data;
+	printf("%-20s %s\n", model, id);
+}
+
+static int cameras(struct cli *cli)
+{
+	static const char *const sources[] = { "auto", "test" };
+	struct camera_options options = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
+		const struct camera_ops *ops = camera_ops_of(sources[i]);
+		int n = ops ? ops->list(&options, print_camera, NULL) : 0;
+
+		if (n < 0)
+			cli_error(cli, "%s: cannot list cameras: %s", ops->name, strerror(-n));
+		else if (n == 0 && i == 0)
+			cli_error(cli,
+				ops ? "no camera found; check its cable, and that you are in the "
+				      "group `video`"
+				    : "built without libcamera: there is only the test camera");
+	}
+	return CLI_OK;
+}
+
+static void print_slot(int64_t slot_us, bool json, bool first)
+{
+	char utc[UTC_TEXT_MAX], local[UTC_TEXT_MAX];
+
+	if (json)
+		printf("%s\"%s\"", first ? "[" : ",", utc_format(slot_us, utc));
+	else
+		printf("%s  %s\n", utc_format_local(slot_us, local), utc_format(slot_us, utc));
+}
+
+static int schedule(struct cli *cli)
+{
+	CLEANUP_FREE void *loaded = NULL;
+	const struct capture_settings *settings;
+	const char *from = cli_value(cli, "from");
+	bool json = cli_flag(cli, "json");
+	int64_t slot = clock_wall_us(&clock_real), count, i;
+	int r = cli_number(cli, "count", 1, 1000000, 10, &count);
+
+	if (r == CLI_OK && from && utc_parse(from, strlen(from), &slot) < 0)
+		r = cli_usage(cli, "--from %s: not a time like 2026-11-20T16:00:00Z", from);
+	if (r == CLI_OK)
+		r = cli_settings(cli, CLI_LENIENT, &loaded);
+	if (r != CLI_OK)
+		return r;
+	settings = loaded;
+	for (i = 0; i < count; i++, slot++) {
+		slot = schedule_next(&settings->schedule, slot);
+		if (slot == TIME_NONE)
+			break;
+		print_slot(slot, json, i == 0);
+	}
+	if (json)
+		puts(i ? "]" : "[]");
+	if (i == 0)
+		cli_error(cli,
+			"the schedule has no slot in the next 400 days; check [schedule] days, "
+			"hours "
+			"and daylight");
+	return i ? CLI_OK : CLI_INTERNAL;
+}
+
+static int status_answer(void *data, char *buf, size_t size)
+{
+	return status_json(data, buf, size);
+}
+
+static int serve_command(struct cli *cli)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	CLEANUP_FREE struct capture_settings *settings = NULL;
+	const char *command = getenv("SSH_ORIGINAL_COMMAND"), *client = cli_value(cli, "client");
+	struct serve_options options = {
+		.in_fd = STDIN_FILENO,
+		.out_fd = STDOUT_FILENO,
+		.client = client,
+		.status = status_answer,
+	};
+	char request[REQUEST_LINE_MAX + 1] = "";
+	size_t used = 0;
+	int r;
+
+	/* a client's name becomes a file name in acks/ */
+	if (client &&
+		(strlen(client) >= CAMERA_NAME_MAX || *client == '.' || !*client ||
+			strspn(client,
+				"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				"0123456789-_.") != strlen(client)))
+		return cli_usage(
+			cli, "--client %s: letters, digits, '-', '_' and '.' only", client);
+	for (int i = 0; i < cli->argc && used < sizeof request; i++)
+		used += (size_t)snprintf(
+			request + used, sizeof request - used, "%s%s", i ? " " : "", cli->argv[i]);
+	r = open_for_reading(cli, &settings, &archive);
+	if (r != CLI_OK)
+		return r;
+	options.archive = archive;
+	options.status_data = archive;
+	options.first_request = cli->argc ? request : command ? serve_first_request(command) : NULL;
+	r = serve(&options);
+	return r == 0 || r == -EPIPE ? CLI_OK : r == -E2BIG ? CLI_PROTOCOL : CLI_INTERNAL;
+}
+
+static int archive_of(struct cli *cli, const void *settings, char ret[static PATH_MAX])
+{
+	const struct capture_settings *s = settings;
+
+	(void)cli;
+	snprintf(ret, PATH_MAX, "%s", s->archive.path);
+	return CLI_OK;
+}
+
+static int check_settings(void *settings, conf_complain *complain, void *data)
+{
+	return capture_settings_check(settings, complain, data);
+}
+
+static const struct cli_option run_options[] = {
+	{ "frames", 'n', "COUNT", "end after so many frames" },
+	{ 0 },
+};
+static const struct cli_option schedule_options[] = {
+	{ "from", 0, "TIME", "first instant, UTC like 2026-11-20T16:00:00Z; now" },
+	{ "count", 'n', "COUNT", "how many slots; 10" },
+	{ "json", 0, NULL, "a JSON array of UTC times" },
+	{ 0 },
+};
+static const struct cli_option serve_options_table[] = {
+	{ "client", 0, "NAME", "whose acknowledgements these are" },
+	{ 0 },
+};
+
+static const struct cli_command commands[] = {
+	{ "run", "", "capture by the schedule until stopped: the service", run, run_options, 0, 0 },
+	{ "shot", "", "take one frame now", shot, cli_json_option, 0, 0 },
+	{ "status", "", "how capture is doing; exit 1 if it does not run", status, cli_json_option,
+		0, 0 },
+	{ "list", "", "what the journal says, newest last", cli_list, cli_list_options, 0, 0 },
+	{ "cameras", "", "the cameras that can be used", cameras, NULL, 0, 0 },
+	{ "schedule", "", "the slots that `run` will take", schedule, schedule_options, 0, 0 },
+	{ "check", "", "check the settings strictly", cli_check, NULL, 0, 0 },
+	{ "dump", "", "all settings with their help", cli_dump, cli_json_option, 0, 0 },
+	{ "verify", "", "check every stored frame", cli_verify, cli_verify_options, 0, 0 },
+	{ "serve", "[REQUEST WORD...]", "answer a puller on stdin and stdout", serve_command,
+		serve_options_table, 0, 8 },
+	{ 0 },
+};
+
+int main(int argc, char **argv)
+{
+	static const struct cli_program program = {
+		.name = "capturepi",
+		.summary = "a camera picture on every slot of the clock, stored for good",
+		.commands = commands,
+		.table = &capture_settings_table,
+		.settings_size = sizeof(struct capture_settings),
+		.check = check_settings,
+		.archive = archive_of,
+	};
+
+	return cli_main(&program, argc, argv);
 }

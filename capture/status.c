@@ -1,2 +1,255 @@
 /* SPDX-License-Identifier: MIT */
-typedef int placeholder; /* being written */
+/* The status file of the running service, and how people and programs read it. */
+#include "capture/status.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/fs.h"
+#include "common/utc.h"
+
+static int runtime_folder(char ret[static PATH_MAX])
+{
+	const char *own = getenv("RUNTIME_DIRECTORY"), *xdg = getenv("XDG_RUNTIME_DIR");
+	unsigned uid = getuid();
+	struct stat st;
+
+	if (own && *own == '/')
+		return snprintf(ret, PATH_MAX, "%s", own) < PATH_MAX ? 0 : -ENAMETOOLONG;
+	if (xdg && *xdg == '/')
+		return snprintf(ret, PATH_MAX, "%s/capturepi", xdg) < PATH_MAX ? 0 : -ENAMETOOLONG;
+	snprintf(ret, PATH_MAX, "/run/user/%u", uid);
+	if (stat(ret, &st) == 0 && st.st_uid == uid)
+		snprintf(ret, PATH_MAX, "/run/user/%u/capturepi", uid);
+	else
+		snprintf(ret, PATH_MAX, "/tmp/capturepi-%u", uid);
+	return 0;
+}
+
+/* The folder, ours alone: in /tmp somebody else could have made it first. */
+static int open_runtime(bool create, int *ret_fd)
+{
+	char path[PATH_MAX];
+	CLEANUP_FD int fd = -1;
+	struct stat st;
+	int r = runtime_folder(path);
+
+	if (r < 0)
+		return r;
+	if (create && mkdir(path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_uid != getuid())
+		return -EPERM;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+static void file_name(const struct archive *archive, char ret[static 64])
+{
+	snprintf(ret, 64, "status-%s.json", archive_id(archive));
+}
+
+/* No fsync: the folder is in memory, and a rename is enough for readers. */
+int status_publish(const struct archive *archive, const char *json)
+{
+	CLEANUP_FD int folder = -1, fd = -1;
+	char name[64], temp[80];
+	int r = open_runtime(true, &folder);
+
+	if (r < 0)
+		return r;
+	file_name(archive, name);
+	snprintf(temp, sizeof temp, ".%s.part", name);
+	fd = openat(folder, temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	r = fs_write_all(&fs_real, fd, json, strlen(json));
+	if (r == 0 && renameat(folder, temp, folder, name) < 0)
+		r = -errno;
+	return r;
+}
+
+void status_withdraw(const struct archive *archive)
+{
+	CLEANUP_FD int folder = -1;
+	char name[64];
+
+	if (open_runtime(false, &folder) < 0)
+		return;
+	file_name(archive, name);
+	unlinkat(folder, name, 0);
+}
+
+/* What a running service published; NULL when none runs: its file may be left from a crash. */
+static struct json_object *read_published(const struct archive *archive)
+{
+	CLEANUP_FD int folder = -1;
+	CLEANUP_FREE char *text = NULL;
+	struct json_object *o;
+	char name[64];
+	pid_t pid;
+
+	file_name(archive, name);
+	if (archive_writer_pid(archive_path(archive), &pid) < 0 ||
+		open_runtime(false, &folder) < 0 ||
+		fs_read_file(folder, name, LINE_MAX_BYTES, &text, NULL) < 0)
+		return NULL;
+	o = json_tokener_parse(text);
+	if (o && json_object_is_type(o, json_type_object))
+		return o;
+	json_object_put(o);
+	return NULL;
+}
+
+static struct json_object *status_object(struct archive *archive)
+{
+	struct json_object *o = json_object_new_object();
+	struct journal *journal = archive_journal(archive);
+	int64_t now_us = clock_wall_us(&clock_real);
+	uint64_t first = 0, last = 0;
+	struct record frame;
+
+	if (!o)
+		return NULL;
+	journal_first(journal, &first);
+	journal_last(journal, &last);
+	json_object_object_add(o, "camera", json_object_new_string(archive_camera(archive)));
+	json_object_object_add(o, "archive", json_object_new_string(archive_path(archive)));
+	json_object_object_add(o, "id", json_object_new_string(archive_id(archive)));
+	json_object_object_add(o, "first", json_object_new_int64((int64_t)first));
+	json_object_object_add(o, "last", json_object_new_int64((int64_t)last));
+	if (archive_newest(archive, &frame) == 0) {
+		char path[FRAME_PATH_MAX], time[UTC_TEXT_MAX];
+		struct frame_name name = record_name(&frame);
+
+		if (frame_name_path(&name, path) == 0)
+			json_object_object_add(o, "newest", json_object_new_string(path));
+		json_object_object_add(o, "newest_exposed",
+			json_object_new_string(utc_format(frame.exposed_us, time)));
+		json_object_object_add(o, "newest_age_s",
+			json_object_new_int64((now_us - frame.exposed_us) / US_PER_SEC));
+	}
+	json_object_object_add(o, "service", read_published(archive));
+	return o;
+}
+
+int status_json(struct archive *archive, char *buf, size_t size)
+{
+	struct json_object *o = status_object(archive);
+	const char *text;
+	int n;
+
+	if (!o)
+		return -ENOMEM;
+	text = json_object_to_json_string_ext(
+		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	n = text ? snprintf(buf, size, "%s", text) : -ENOMEM;
+	json_object_put(o);
+	return n >= (int)size ? -E2BIG : n;
+}
+
+static struct json_object *get(struct json_object *o, const char *key)
+{
+	return o ? json_object_object_get(o, key) : NULL;
+}
+
+static const char *get_string(struct json_object *o, const char *key)
+{
+	struct json_object *value = get(o, key);
+
+	return value ? json_object_get_string(value) : "-";
+}
+
+static int64_t get_int(struct json_object *o, const char *key)
+{
+	return json_object_get_int64(get(o, key));
+}
+
+static void print_time(const char *label, struct json_object *o, const char *key)
+{
+	const char *text = get_string(o, key);
+	char local[UTC_TEXT_MAX];
+	int64_t us;
+
+	if (utc_parse(text, strlen(text), &us) == 0)
+		printf("%-10s %s\n", label, utc_format_local(us, local));
+	else
+		printf("%-10s none\n", label);
+}
+
+static void print_counts(const char *label, struct json_object *o)
+{
+	struct json_object *missed = get(o, "missed");
+	int64_t total = 0;
+
+	for (int i = 0; i < MISS_CAUSES; i++)
+		total += get_int(missed, miss_cause_name(i));
+	printf("%-10s %lld frames, %lld missed", label, (long long)get_int(o, "frames"),
+		(long long)total);
+	for (int i = 0; i < MISS_CAUSES; i++)
+		if (get_int(missed, miss_cause_name(i)))
+			printf(" (%s %lld)", miss_cause_name(i),
+				(long long)get_int(missed, miss_cause_name(i)));
+	putchar('\n');
+}
+
+static void print_service(struct json_object *service)
+{
+	struct json_object *camera = get(service, "camera"), *late = get(service, "late_us");
+	struct json_object *recoveries = get(camera, "recoveries");
+	const char *error = get_string(camera, "error");
+
+	printf("service    running, pid %lld\n", (long long)get_int(service, "pid"));
+	print_time("since", service, "started");
+	printf("sensor     %s, %s%s%s; recoveries: restart %lld, reopen %lld\n",
+		get_string(camera, "model"), get_string(camera, "state"), *error ? ": " : "", error,
+		(long long)get_int(recoveries, "restart"),
+		(long long)get_int(recoveries, "reopen"));
+	print_time("next slot", service, "next");
+	print_counts("today", get(service, "today"));
+	print_counts("in all", service);
+	printf("lateness   p50 %.3f ms, p99 %.3f ms, max %.3f ms\n",
+		(double)get_int(late, "p50") / 1000, (double)get_int(late, "p99") / 1000,
+		(double)get_int(late, "max") / 1000);
+	printf("clock      %s\n",
+		json_object_get_boolean(get(service, "synced")) ? "synchronised"
+								: "not synchronised");
+}
+
+int status_print(struct archive *archive, bool json)
+{
+	struct json_object *o = status_object(archive), *service;
+	char age[UTC_TEXT_MAX];
+	bool running;
+
+	if (!o)
+		return 1;
+	service = get(o, "service");
+	running = service != NULL;
+	if (json) {
+		puts(json_object_to_json_string_ext(
+			o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	} else {
+		printf("camera     %s\narchive    %s (journal lines %lld to %lld)\n",
+			get_string(o, "camera"), get_string(o, "archive"),
+			(long long)get_int(o, "first"), (long long)get_int(o, "last"));
+		if (get(o, "newest"))
+			printf("newest     %s, %s ago\n", get_string(o, "newest"),
+				duration_format(get_int(o, "newest_age_s") * US_PER_SEC, age));
+		else
+			printf("newest     none\n");
+		if (running)
+			print_service(service);
+		else
+			printf("service    not running (systemctl --user start capturepi)\n");
+	}
+	json_object_put(o);
+	return running ? 0 : 1;
+}

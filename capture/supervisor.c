@@ -23,6 +23,8 @@ struct supervisor {
 	bool gone; /* the camera has to be closed before anything else */
 	int64_t not_before_ns; /* back-off */
 	int64_t alive_ns; /* start of the stream or last frame: silence counts from here */
+	int64_t started_ns;
+	bool seen; /* a frame since the stream started */
 	double exposure_us;
 };
 

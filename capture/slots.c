@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* Matches frames to slots. */
+#include "capture/slots.h"
+
+#include "common/clock.h"
+
+static int64_t tolerance_us(const struct slots *slots)
+{
+	int64_t half = slots->schedule->every_us / 2;
+
+	return half < SLOT_TOLERANCE_MAX_US ? half : SLOT_TOLERANCE_MAX_US;
+}
+
+struct slots slots_new(const struct schedule_settings *schedule, int64_t now_us)
+{
+	return (struct slots){
+		.schedule = schedule,
+		.open_us = schedule_next(schedule, now_us),
+		.done_us = TIME_NONE,
+		.candidate_us = TIME_NONE,
+	};
+}
+
+static int64_t close_open(struct slots *slots)
+{
+	int64_t slot = slots->open_us;
+
+	slots->done_us = slot;
+	slots->open_us = schedule_next(slots->schedule, slot + 1);
+	return slot;
+}
+
+enum slots_verdict slots_offer(struct slots *slots, int64_t frame_us, int64_t *ret_slot_us)
+{
+	int64_t slot = slots->open_us, after, before;
+
+	if (slot == TIME_NONE)
+		return SLOTS_DROP;
+	*ret_slot_us = slot;
+	if (frame_us < slot) {
+		slots->candidate_us = frame_us;
+		return SLOTS_HOLD;
+	}
+	after = frame_us - slot;
+	before = slots->candidate_us == TIME_NONE ? INT64_MAX : slot - slots->candidate_us;
+	slots->candidate_us = TIME_NONE;
+	close_open(slots);
+	if ((before < after ? before : after) > tolerance_us(slots))
+		return SLOTS_MISS;
+	return before <= after ? SLOTS_TAKE_CANDIDATE : SLOTS_TAKE;
+}
+
+void slots_drop_candidate(struct slots *slots)
+{
+	slots->candidate_us = TIME_NONE;
+}
+
+int64_t slots_deadline(const struct slots *slots, int64_t latency_us)
+{
+	return slots->open_us == TIME_NONE ? INT64_MAX
+					   : slots->open_us + tolerance_us(slots) + latency_us;
+}
+
+bool slots_expire(struct slots *slots, int64_t now_us, int64_t latency_us, int64_t *ret_slot_us)
+{
+	if (now_us < slots_deadline(slots, latency_us))
+		return false;
+	*ret_slot_us = close_open(slots);
+	return true;
+}
+
+void slots_step(struct slots *slots, int64_t before_us, int64_t after_us, uint64_t *ret_skipped,
+	int64_t *ret_first_us, int64_t *ret_last_us)
+{
+	int64_t every = slots->schedule->every_us;
+	int64_t small = every > SLOT_TOLERANCE_MAX_US ? every : SLOT_TOLERANCE_MAX_US;
+	int64_t open = slots->open_us, from = after_us;
+
+	*ret_skipped = 0;
+	slots->candidate_us = TIME_NONE;
+	if (after_us >= before_us && open != TIME_NONE && open < after_us) {
+		*ret_skipped = schedule_count(slots->schedule, open, after_us);
+		*ret_first_us = open;
+		*ret_last_us = schedule_previous(slots->schedule, after_us);
+		slots->done_us = *ret_last_us;
+	}
+	if (after_us < before_us && slots->done_us != TIME_NONE && slots->done_us >= after_us &&
+		before_us - after_us <= small)
+		from = slots->done_us + 1;
+	slots->open_us = schedule_next(slots->schedule, from);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which frame is for which slot: a pure merge of two ordered sequences, the slots of the schedule and
+ * the exposure starts of the frames. Every slot gets exactly one outcome, in order: the frame whose
+ * exposure starts nearest to it, or a miss.
+ *
+ * The caller holds at most one frame, the candidate: the last one that started before the open slot.
+ * All times are wall time in microseconds.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "capture/schedule.h"
+
+/* A frame further from its slot than this, or than half the interval, is no frame for it. */
+#define SLOT_TOLERANCE_MAX_US INT64_C(10000000)
+
+struct slots {
+	const struct schedule_settings *schedule;
+	int64_t open_us; /* the oldest slot without an outcome, TIME_NONE: none */
+	int64_t done_us; /* the last slot with one, TIME_NONE: none */
+	int64_t candidate_us; /* exposure start of the frame held, TIME_NONE: none */
+};
+
+/* Slots from `now_us` on. */
+struct slots slots_new(const struct schedule_settings *schedule, int64_t now_us);
+
+enum slots_verdict {
+	SLOTS_DROP, /* release the frame */
+	SLOTS_HOLD, /* it is the candidate now: release the former one, hold this one */
+	SLOTS_TAKE, /* it is the open slot's frame; release the candidate */
+	SLOTS_TAKE_CANDIDATE, /* the candidate is the open slot's frame; then offer this one again */
+	SLOTS_MISS, /* no frame is near enough to the open slot; then offer this one again */
+};
+
+/*
+ * What to do with a frame whose exposure started at `frame_us`. *ret_slot_us is the open slot; for
+ * TAKE, TAKE_CANDIDATE and MISS it has its outcome by that and the next one is open.
+ */
+enum slots_verdict slots_offer(struct slots *slots, int64_t frame_us, int64_t *ret_slot_us);
+
+/* The candidate was given up by the caller (the stream was stopped). */
+void slots_drop_candidate(struct slots *slots);
+
+/* Wall time when the open slot is lost if no frame came; `latency_us` is what frames may take. */
+int64_t slots_deadline(const struct slots *slots, int64_t latency_us);
+
+/* Whether the open slot is lost at `now_us`; then it is *ret_slot_us and the next one is open. */
+bool slots_expire(struct slots *slots, int64_t now_us, int64_t latency_us, int64_t *ret_slot_us);
+
+/*
+ * The wall clock was set from `before_us` to `after_us`. A step back of at most one interval (or 10 s)
+ * repeats no slot that has an outcome; a larger one starts the schedule again where the clock now is,
+ * because waiting for the old time to come again would be a silent stop. After a step forward the
+ * slots passed over are *ret_skipped, first and last in the other two; nothing is caught up.
+ */
+void slots_step(struct slots *slots, int64_t before_us, int64_t after_us, uint64_t *ret_skipped,
+	int64_t *ret_first_us, int64_t *ret_last_us);

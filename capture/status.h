@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the running service tells other processes: a small JSON file in the runtime folder
+ * ($RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/capturepi, else /run/user/UID/capturepi, else
+ * /tmp/capturepi-UID), named after the archive's id. It is in memory (tmpfs), so it may be written
+ * for every frame.
+ */
+#pragma once
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "capture/settings.h"
+#include "common/archive.h"
+
+/* Replaces the file. -errno; the caller goes on without it. */
+int status_publish(const struct archive *archive, const char *json);
+/* Removes it at the end of the service. */
+void status_withdraw(const struct archive *archive);
+
+/*
+ * One JSON object: the archive's facts, and under "service" what the running service published, or
+ * null when none runs. Its length or -errno; -E2BIG where it does not fit. `archive` open for reading.
+ */
+int status_json(struct archive *archive, char *buf, size_t size);
+
+/* `capturepi status`: the same for people. Returns the exit code. */
+int status_print(struct archive *archive, bool json);
