@@ -1,2 +1,295 @@
 /* SPDX-License-Identifier: MIT */
-typedef int placeholder; /* being written */
+/*
+ * A TCP connection against a deadline. The name is resolved on a thread of its own, because
+ * getaddrinfo(3) has no deadline and waits half a minute and more for a dead name server. All
+ * addresses of the name are tried, staggered, so a dead IPv6 route costs 2 s at most.
+ */
+#include "pull/dial.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include "common/clock.h"
+#include "common/util.h"
+#include "pull/wait.h"
+
+#define ADDRESSES_MAX 16
+#define STAGGER_US (2 * US_PER_SEC)
+
+/* One lookup, shared by the caller and the thread; whoever lets go last frees it. */
+struct lookup {
+	char host[NI_MAXHOST], port[8];
+	atomic_int holders;
+	int done_fd; /* eventfd */
+	int result; /* EAI_* */
+	int error; /* errno for EAI_SYSTEM */
+	struct addrinfo *list;
+};
+
+static void lookup_free(struct lookup *lookup)
+{
+	if (!lookup || atomic_fetch_sub(&lookup->holders, 1) > 1)
+		return;
+	if (lookup->list)
+		freeaddrinfo(lookup->list);
+	close(lookup->done_fd);
+	free(lookup);
+}
+DEFINE_CLEANUP(struct lookup, lookup_free)
+
+static int lookup_now(struct lookup *lookup, int flags)
+{
+	struct addrinfo hints = { .ai_family = AF_UNSPEC,
+		.ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_NUMERICSERV | flags };
+
+	lookup->result = getaddrinfo(lookup->host, lookup->port, &hints, &lookup->list);
+	lookup->error = errno;
+	return lookup->result;
+}
+
+static void *lookup_thread(void *data)
+{
+	struct lookup *lookup = data;
+
+	lookup_now(lookup, 0);
+	eventfd_write(lookup->done_fd, 1);
+	lookup_free(lookup);
+	return NULL;
+}
+
+static int start_thread(struct lookup *lookup)
+{
+	pthread_attr_t attr;
+	sigset_t all, old;
+	pthread_t thread;
+	int r;
+
+	r = pthread_attr_init(&attr);
+	if (r)
+		return -r;
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	atomic_fetch_add(&lookup->holders, 1);
+	r = pthread_create(&thread, &attr, lookup_thread, lookup);
+	if (r)
+		atomic_fetch_sub(&lookup->holders, 1);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	return -r;
+}
+
+static int lookup_new(const char *host, int port, struct lookup **ret)
+{
+	struct lookup *lookup;
+
+	if (strlen(host) >= sizeof lookup->host)
+		return -ENAMETOOLONG;
+	lookup = calloc(1, sizeof *lookup);
+	if (!lookup)
+		return -ENOMEM;
+	lookup->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (lookup->done_fd < 0) {
+		int r = -errno;
+
+		free(lookup);
+		return r;
+	}
+	atomic_init(&lookup->holders, 1);
+	snprintf(lookup->host, sizeof lookup->host, "%s", host);
+	snprintf(lookup->port, sizeof lookup->port, "%u", (unsigned)port & 0xffff);
+	*ret = lookup;
+	return 0;
+}
+
+/* The addresses of `host`, or -errno and a sentence. */
+static int resolve(const char *host, int port, int64_t deadline_ns, struct lookup **ret,
+	char *error, size_t size)
+{
+	CLEANUP(lookup_freep) struct lookup *lookup = NULL;
+	int r = lookup_new(host, port, &lookup);
+
+	if (r == 0 && lookup_now(lookup, AI_NUMERICHOST) != 0) {
+		r = start_thread(lookup);
+		if (r == 0)
+			r = wait_fd(lookup->done_fd, POLLIN, deadline_ns);
+	}
+	if (r == -ETIMEDOUT)
+		snprintf(error, size, "the name %s could not be looked up in time", host);
+	else if (r < 0)
+		snprintf(error, size, "%s: %s", host, strerror(-r));
+	if (r < 0)
+		return r;
+	if (lookup->result != 0) {
+		snprintf(error, size, "%s: %s", host,
+			lookup->result == EAI_SYSTEM ? strerror(lookup->error)
+						     : gai_strerror(lookup->result));
+		return -EADDRNOTAVAIL;
+	}
+	*ret = TAKE_PTR(lookup);
+	return 0;
+}
+
+/* What an SSH connection over a flaky link needs; none of it is worth failing for. */
+static void set_options(int fd)
+{
+	static const struct {
+		int level, name, value;
+	} options[] = {
+		{ IPPROTO_TCP, TCP_NODELAY, 1 },
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, 15 },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, 5 },
+		{ IPPROTO_TCP, TCP_KEEPCNT, 3 },
+		{ IPPROTO_TCP, TCP_USER_TIMEOUT, 30000 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		setsockopt(fd, options[i].level, options[i].name, &options[i].value,
+			sizeof options[i].value);
+}
+
+/* The connections under way, and what became of the last one that failed. */
+struct race {
+	struct pollfd polls[ADDRESSES_MAX];
+	const struct addrinfo *addresses[ADDRESSES_MAX];
+	nfds_t n; /* under way */
+	const struct addrinfo *next; /* not tried yet */
+	size_t tried;
+	int64_t next_ns; /* when to try it */
+	const struct addrinfo *failed;
+	int failed_errno;
+};
+
+static void race_end(struct race *race)
+{
+	for (nfds_t i = 0; i < race->n; i++)
+		close(race->polls[i].fd);
+}
+
+static void race_failed(struct race *race, const struct addrinfo *address, int error)
+{
+	race->failed = address;
+	race->failed_errno = error;
+	race->next_ns = 0; /* do not wait for the stagger */
+}
+
+/* Starts on the next address. */
+static void race_start(struct race *race)
+{
+	const struct addrinfo *a = race->next;
+	int fd;
+
+	race->next = ++race->tried < ADDRESSES_MAX ? a->ai_next : NULL;
+	race->next_ns = deadline_in(STAGGER_US);
+	fd = socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a->ai_protocol);
+	if (fd < 0) {
+		race_failed(race, a, errno);
+		return;
+	}
+	set_options(fd);
+	if (connect(fd, a->ai_addr, a->ai_addrlen) < 0 && errno != EINPROGRESS) {
+		race_failed(race, a, errno);
+		close(fd);
+		return;
+	}
+	race->polls[race->n] = (struct pollfd){ .fd = fd, .events = POLLOUT };
+	race->addresses[race->n++] = a;
+}
+
+/* Takes the first connection that stands out of the race; -1 if none does yet. */
+static int race_winner(struct race *race)
+{
+	for (nfds_t i = 0; i < race->n; i++) {
+		int fd = race->polls[i].fd, error = 0;
+		socklen_t size = sizeof error;
+		const struct addrinfo *address = race->addresses[i];
+
+		if (!race->polls[i].revents)
+			continue;
+		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+			error = errno;
+		race->n--;
+		race->polls[i] = race->polls[race->n];
+		race->addresses[i--] = race->addresses[race->n];
+		if (error == 0)
+			return fd;
+		close(fd);
+		race_failed(race, address, error);
+	}
+	return -1;
+}
+
+static int race_run(struct race *race, int64_t deadline_ns, int *ret_fd)
+{
+	while (race->next || race->n > 0) {
+		int64_t now = clock_mono_ns(&clock_real), until = deadline_ns, left;
+		struct timespec t;
+
+		if (now >= deadline_ns)
+			return -ETIMEDOUT;
+		if (race->next && now >= race->next_ns) {
+			race_start(race);
+			continue;
+		}
+		if (race->next)
+			until = deadline_min(until, race->next_ns);
+		left = deadline_left_us(until);
+		t = (struct timespec){ .tv_sec = left / US_PER_SEC,
+			.tv_nsec = left % US_PER_SEC * NS_PER_US };
+		if (ppoll(race->polls, race->n, &t, NULL) <= 0)
+			continue;
+		*ret_fd = race_winner(race);
+		if (*ret_fd >= 0)
+			return 0;
+	}
+	return -race->failed_errno;
+}
+
+static void describe_failure(
+	const struct race *race, int r, const char *host, int port, char *error, size_t size)
+{
+	char address[NI_MAXHOST] = "";
+
+	if (r == -ETIMEDOUT && race->n > 0) {
+		snprintf(error, size, "%s port %d does not answer", host, port);
+		return;
+	}
+	if (race->failed)
+		getnameinfo(race->failed->ai_addr, race->failed->ai_addrlen, address,
+			sizeof address, NULL, 0, NI_NUMERICHOST);
+	if (address[0] && strcmp(address, host) != 0)
+		snprintf(error, size, "%s (%s) port %d: %s", host, address, port, strerror(-r));
+	else
+		snprintf(error, size, "%s port %d: %s", host, port, strerror(-r));
+}
+
+int dial_tcp(const char *host, int port, int64_t deadline_ns, int *ret_fd, char *error, size_t size)
+{
+	CLEANUP(lookup_freep) struct lookup *lookup = NULL;
+	struct race race = { .failed_errno = EADDRNOTAVAIL };
+	int r, fd = -1;
+
+	r = resolve(host, port, deadline_ns, &lookup, error, size);
+	if (r < 0)
+		return r;
+	race.next = lookup->list;
+	r = race_run(&race, deadline_ns, &fd);
+	if (r < 0)
+		describe_failure(&race, r, host, port, error, size);
+	race_end(&race);
+	if (r < 0)
+		return r;
+	*ret_fd = fd;
+	return 0;
+}

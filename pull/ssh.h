@@ -16,19 +16,24 @@ struct ssh_options {
 	const char *host; /* name or address */
 	int port;
 	const char *user;
-	const char *alias; /* the name in known_hosts: the camera's */
+	const char *alias; /* the name in known_hosts: the camera's, in lower case */
 	const char *known_hosts; /* file */
 	const char *key; /* private key file, ours and mode 0600 */
 	const char *command; /* exec request: "capturepi serve latest 12" */
-	int64_t connect_timeout_us, login_timeout_us;
+	/*
+	 * The TCP connection; then everything up to the running command. Each is cut short by
+	 * `deadline_ns` (CLOCK_MONOTONIC; DEADLINE_NONE of wait.h: none).
+	 */
+	int64_t connect_timeout_us, login_timeout_us, deadline_ns;
 };
 
 /*
- * Errors that a caller tells apart: -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH,
- * -EAI_NONAME as -EADDRNOTAVAIL (the host has no address): unreachable, try later;
+ * Errors that a caller tells apart: -ETIMEDOUT, -ECONNREFUSED, -ECONNRESET, -EHOSTUNREACH,
+ * -ENETUNREACH and the like, -EADDRNOTAVAIL (the host has no address): unreachable, try later;
  * -EKEYREJECTED the host key is not the pinned one; -ENOKEY no host key is pinned;
- * -EACCES login refused; -EPERM the key file is not private; -ENOENT no key file;
- * -EPROTO not an SSH server or a broken one. `error` gets one sentence for a person.
+ * -EACCES login refused; -EPERM the key file is not private; -ENOENT no key file; -EINVAL it holds
+ * no key that can be used; -EPROTO not an SSH server or a broken one. `error` gets one sentence for
+ * a person.
  */
 int ssh_stream_open(
 	const struct ssh_options *options, struct stream **ret, char *error, size_t size);
@@ -39,6 +44,3 @@ int ssh_stream_open(
  */
 int ssh_host_key(const struct ssh_options *options, char **ret_key, char **ret_fingerprint,
 	char *error, size_t size);
-
-/* Makes an ed25519 key pair, `path` (0600) and `path`.pub, never replacing one. -EEXIST. */
-int ssh_make_key(const char *path, const char *comment);

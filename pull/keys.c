@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Key files. libssh looks at no owner and no mode and follows symlinks, so the files are opened and
+ * judged here, and libssh gets their text.
+ */
+#include "pull/keys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/util.h"
+
+#define KEY_FILE_MAX (16 * 1024)
+
+/* A file that does not exist yet, whole and on the disk, or not there. */
+static int write_new_file(const char *path, mode_t mode, const char *text)
+{
+	size_t bytes = strlen(text), done = 0;
+	CLEANUP_FD int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+	int r = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (r == 0 && done < bytes) {
+		ssize_t n = write(fd, text + done, bytes - done);
+
+		if (n < 0)
+			r = -errno;
+		else
+			done += (size_t)n;
+	}
+	if (r == 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0))
+		r = -errno;
+	if (r < 0)
+		unlink(path);
+	return r;
+}
+
+static int write_public_file(const char *path, ssh_key key, const char *comment)
+{
+	char name[PATH_MAX];
+	CLEANUP_FREE char *text = NULL, *line = NULL;
+	int r = key_text(key, &text);
+
+	if (r < 0)
+		return r;
+	if (snprintf(name, sizeof name, "%s.pub", path) >= (int)sizeof name)
+		return -ENAMETOOLONG;
+	if (asprintf(&line, "%s %s\n", text, comment) < 0)
+		return -ENOMEM;
+	/* A public file without its private one is of no use to anybody. */
+	unlink(name);
+	return write_new_file(name, 0644, line);
+}
+
+int key_make(const char *path, const char *comment)
+{
+	ssh_key key = NULL;
+	char *text = NULL;
+	int r;
+
+	if (ssh_pki_generate(SSH_KEYTYPE_ED25519, 0, &key) != SSH_OK)
+		return -ENOMEM;
+	if (ssh_pki_export_privkey_base64(key, NULL, NULL, NULL, &text) != SSH_OK)
+		r = -ENOMEM;
+	else
+		r = write_new_file(path, 0600, text);
+	if (r == 0)
+		r = write_public_file(path, key, comment);
+	if (text) {
+		explicit_bzero(text, strlen(text));
+		ssh_string_free_char(text);
+	}
+	ssh_key_free(key);
+	return r;
+}
+
+static int judge_key_file(int fd, const char *path, char *error, size_t size)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		snprintf(error, size, "%s is not a regular file", path);
+	else if (st.st_uid != geteuid())
+		snprintf(error, size, "%s belongs to another user (uid %u)", path, st.st_uid);
+	else if (st.st_mode & 077)
+		snprintf(error, size, "others may read %s (mode %04o): chmod 600 it", path,
+			st.st_mode & 07777);
+	else
+		return 0;
+	return -EPERM;
+}
+
+/* The text of a private key file; `ret` must be wiped after use. */
+static int read_key_file(const char *path, char ret[static KEY_FILE_MAX], char *error, size_t size)
+{
+	CLEANUP_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	ssize_t n;
+	int r;
+
+	if (fd < 0) {
+		r = -errno;
+		snprintf(error, size, "%s: %s", path, strerror(-r));
+		return r;
+	}
+	r = judge_key_file(fd, path, error, size);
+	if (r < 0)
+		return r;
+	n = read(fd, ret, KEY_FILE_MAX - 1);
+	if (n < 0) {
+		r = -errno;
+		snprintf(error, size, "%s: %s", path, strerror(-r));
+		return r;
+	}
+	ret[n] = 0;
+	return 0;
+}
+
+/* Without it libssh may ask for a passphrase on the terminal. */
+static int no_passphrase(
+	const char *prompt, char *buf, size_t len, int echo, int verify, void *userdata)
+{
+	(void)prompt, (void)buf, (void)len, (void)echo, (void)verify, (void)userdata;
+	return -1;
+}
+
+int key_load(const char *path, ssh_key *ret, char *error, size_t size)
+{
+	char text[KEY_FILE_MAX];
+	int r = read_key_file(path, text, error, size);
+
+	if (r < 0)
+		return r;
+	if (ssh_pki_import_privkey_base64(text, NULL, no_passphrase, NULL, ret) != SSH_OK) {
+		snprintf(error, size,
+			"%s holds no private key that can be used without a passphrase", path);
+		r = -EINVAL;
+	}
+	explicit_bzero(text, sizeof text);
+	return r;
+}
+
+int key_public(const char *path, char **ret, char *error, size_t size)
+{
+	ssh_key key = NULL;
+	int r = key_load(path, &key, error, size);
+
+	if (r < 0)
+		return r;
+	r = key_text(key, ret);
+	ssh_key_free(key);
+	if (r < 0)
+		snprintf(error, size, "%s: %s", path, strerror(-r));
+	return r;
+}
+
+int key_text(ssh_key key, char **ret)
+{
+	char *base64 = NULL;
+	int r;
+
+	if (ssh_pki_export_pubkey_base64(key, &base64) != SSH_OK)
+		return -ENOMEM;
+	r = asprintf(ret, "%s %s", ssh_key_type_to_char(ssh_key_type(key)), base64);
+	ssh_string_free_char(base64);
+	if (r < 0) {
+		*ret = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+int key_fingerprint(ssh_key key, char **ret)
+{
+	unsigned char *hash = NULL;
+	char *text = NULL;
+	size_t bytes = 0;
+
+	if (ssh_get_publickey_hash(key, SSH_PUBLICKEY_HASH_SHA256, &hash, &bytes) != 0)
+		return -ENOMEM;
+	text = ssh_get_fingerprint_hash(SSH_PUBLICKEY_HASH_SHA256, hash, bytes);
+	ssh_clean_pubkey_hash(&hash);
+	if (!text)
+		return -ENOMEM;
+	*ret = strdup(text);
+	ssh_string_free_char(text);
+	return *ret ? 0 : -ENOMEM;
+}
