@@ -429,27 +429,34 @@ static int tell(conf_complain *complain, void *data, const char *message)
 	return 1;
 }
 
-int capture_settings_check(
-	const struct capture_settings *settings, conf_complain *complain, void *data)
+int capture_settings_check(void *data, conf_complain *complain, void *complain_data)
 {
-	const struct schedule_settings *schedule = &settings->schedule;
+	struct capture_settings *settings = data;
+	struct schedule_settings *schedule = &settings->schedule;
 	int count = 0;
 
 	if (!*settings->archive.path)
-		count += tell(complain, data,
+		count += tell(complain, complain_data,
 			"archive.path: no home folder is known; set it to an absolute path");
-	if (schedule->offset_us >= schedule->every_us)
-		count += tell(complain, data,
-			"schedule.offset: must be less than schedule.every, or no slot is meant");
-	if (schedule->daylight && (isnan(schedule->latitude) || isnan(schedule->longitude)))
-		count += tell(complain, data,
-			"schedule.daylight: needs schedule.latitude and schedule.longitude");
-	if (!settings->camera.width != !settings->camera.height)
-		count += tell(complain, data,
-			"camera.width and camera.height: set both, or none for the full size");
+	if (schedule->offset_us >= schedule->every_us) {
+		count += tell(complain, complain_data,
+			"schedule.offset: must be less than schedule.every; taken as 0");
+		schedule->offset_us = 0;
+	}
+	if (schedule->daylight && (isnan(schedule->latitude) || isnan(schedule->longitude))) {
+		count += tell(complain, complain_data,
+			"schedule.daylight: needs schedule.latitude and schedule.longitude; "
+			"taken as no");
+		schedule->daylight = false;
+	}
+	if (!settings->camera.width != !settings->camera.height) {
+		count += tell(complain, complain_data,
+			"camera.width and camera.height: set both, or neither; taken as 0");
+		settings->camera.width = settings->camera.height = 0;
+	}
 	if (settings->camera.warmup_us > 0 && settings->camera.standby == STANDBY_STREAM)
-		count += tell(complain, data,
-			"camera.warmup: has no effect while camera.standby = stream");
+		count += tell(complain, complain_data,
+			"camera.warmup: has no effect with camera.standby = stream");
 	return count;
 }
 

@@ -49,9 +49,12 @@ struct capture_settings {
 
 extern const struct conf_table capture_settings_table;
 
-/* Checks that need more than one value; complains like conf_load(). Returns the complaints' number. */
-int capture_settings_check(
-	const struct capture_settings *settings, conf_complain *complain, void *data);
+/*
+ * Checks that need more than one value, of a struct capture_settings; complains like conf_load() and
+ * sets what it complains about to what it says, so that a camera in the field goes on with settings
+ * that make sense. Returns the number of complaints. Fits cli_program.check.
+ */
+int capture_settings_check(void *settings, conf_complain *complain, void *data);
 
 /* The camera's part as camera_open() wants it; points into `settings` and `arrays`. */
 struct control_arrays {

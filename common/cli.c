@@ -1,2 +1,345 @@
 /* SPDX-License-Identifier: MIT */
-typedef int placeholder; /* being written */
+/*
+ * The command line: general options, then a command with its own options and operands, by getopt_long.
+ * getopt's own messages are off, because ours name the next step.
+ */
+#include "common/cli.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "common/log.h"
+
+#define OPTION_BASE 256 /* getopt_long's value of the command's option 0 */
+#define OPTION_HELP 1
+#define OPTION_VERSION 2
+
+static const struct cli_option general_options[] = {
+	{ NULL, 'c', "FILE", "read settings from FILE" },
+	{ NULL, 'o', "SECTION.KEY=VALUE", "set one setting; may be repeated" },
+	{ NULL, 'v', NULL, "log more" },
+	{ "help", 'h', NULL, "show this" },
+	{ "version", 'V', NULL, "show the version" },
+	{ .help = NULL },
+};
+
+/* What getopt_long gets, made from the tables. */
+struct grammar {
+	char letters[4 + 2 * (5 + CLI_OPTIONS_MAX) + 1];
+	struct option longs[2 + CLI_OPTIONS_MAX + 1];
+};
+
+static void vtell(const struct cli *cli, const char *fmt, va_list ap, bool hint)
+{
+	char text[1024];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	for (char *p = text; *p; p++) {
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	}
+	if (!hint)
+		fprintf(stderr, "%s: %s\n", cli->program->name, text);
+	else
+		fprintf(stderr, "%s: %s; see `%s%s%s --help`\n", cli->program->name, text,
+			cli->program->name, cli->command ? " " : "",
+			cli->command ? cli->command->name : "");
+}
+
+void cli_error(const struct cli *cli, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vtell(cli, fmt, ap, false);
+	va_end(ap);
+}
+
+int cli_usage(const struct cli *cli, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vtell(cli, fmt, ap, true);
+	va_end(ap);
+	return CLI_USAGE;
+}
+
+static int option_index(const struct cli *cli, const char *name)
+{
+	const struct cli_option *options = cli->command->options;
+
+	for (int i = 0; options && options[i].name; i++) {
+		if (strcmp(options[i].name, name) == 0)
+			return i;
+	}
+	return -1;
+}
+
+const char *cli_value(const struct cli *cli, const char *name)
+{
+	int i = option_index(cli, name);
+
+	assert(i >= 0);
+	return cli->given[i];
+}
+
+bool cli_flag(const struct cli *cli, const char *name)
+{
+	return cli_value(cli, name) != NULL;
+}
+
+int cli_number(const struct cli *cli, const char *name, int64_t min, int64_t max, int64_t def,
+	int64_t *ret)
+{
+	const char *text = cli_value(cli, name);
+	int64_t number = def;
+
+	if (text &&
+		(conf_parse_int(&(struct conf_item){ 0 }, name, text, &number) < 0 ||
+			number < min || number > max))
+		return cli_usage(cli, "--%s %s: not a number from %lld to %lld", name, text,
+			(long long)min, (long long)max);
+	*ret = number;
+	return CLI_OK;
+}
+
+static void print_options(const struct cli_option *options)
+{
+	for (; options && options->help; options++) {
+		char left[64];
+		bool both = options->name && options->letter;
+
+		snprintf(left, sizeof(left), "%s%.*s%s%s%s%s%s", options->letter ? "-" : "    ",
+			options->letter ? 1 : 0, &options->letter, both ? ", " : "",
+			options->name ? "--" : "", options->name ? options->name : "",
+			options->arg ? " " : "", options->arg ? options->arg : "");
+		printf("  %-22s %s\n", left, options->help);
+	}
+}
+
+static void print_command_help(const struct cli_program *program, const struct cli_command *command)
+{
+	bool operands = command->operands && *command->operands;
+
+	printf("Usage: %s %s [OPTION]...%s%s\n\n%s\n\n", program->name, command->name,
+		operands ? " " : "", operands ? command->operands : "", command->help);
+	print_options(command->options);
+	print_options(general_options);
+}
+
+static void print_help(const struct cli_program *program)
+{
+	printf("Usage: %s [OPTION]... COMMAND [OPTION]... [OPERAND]...\n\n%s\n\n", program->name,
+		program->summary);
+	for (const struct cli_command *c = program->commands; c->name; c++)
+		printf("  %-12s %s\n", c->name, c->help);
+	printf("\n");
+	print_options(general_options);
+	printf("\n`%s COMMAND --help` tells more, and %s(1) all; settings: %s.conf(5).\n",
+		program->name, program->name, program->name);
+}
+
+static void add_long(struct grammar *g, size_t at, const struct cli_option *option, int value)
+{
+	g->longs[at] = (struct option){ option->name, option->arg ? required_argument : no_argument,
+		NULL, value };
+}
+
+/* `options`: those of the command, NULL before it is known; there the first operand ends the options. */
+static void make_grammar(struct grammar *g, const struct cli_option *options, bool stop)
+{
+	char *p = g->letters;
+
+	*g = (struct grammar){ 0 };
+	p = stpcpy(p, stop ? "+:c:o:vhV" : ":c:o:vhV");
+	add_long(g, 0, &(struct cli_option){ .name = "help" }, 'h');
+	add_long(g, 1, &(struct cli_option){ .name = "version" }, 'V');
+	for (int i = 0; options && options[i].name; i++) {
+		assert(i < CLI_OPTIONS_MAX);
+		add_long(g, 2 + (size_t)i, &options[i], OPTION_BASE + i);
+		if (!options[i].letter)
+			continue;
+		*p++ = options[i].letter;
+		if (options[i].arg)
+			*p++ = ':';
+	}
+	*p = '\0';
+}
+
+/* getopt said '?' or ':' about argv[optind - 1] or the letter `optopt`. */
+static int tell_bad_option(const struct cli *cli, int answer, char **argv)
+{
+	const char *word = argv[optind - 1];
+	const struct cli_option *options = cli->command ? cli->command->options : NULL;
+	char letter[3] = { '-', (char)optopt, '\0' };
+
+	if (strncmp(word, "--", 2) != 0 || (optopt > 0 && optopt < OPTION_BASE))
+		word = letter;
+	if (answer == ':')
+		return cli_usage(cli, "%s: needs a value", word);
+	if (optopt >= OPTION_BASE)
+		return cli_usage(cli, "%s: takes no value", word);
+	for (; options && options->name; options++) {
+		if (word != letter && conf_is_near(word + 2, options->name))
+			return cli_usage(
+				cli, "%s: unknown option; did you mean --%s?", word, options->name);
+	}
+	return cli_usage(cli, "%s: unknown option", word);
+}
+
+static int take_general(struct cli *cli, int option)
+{
+	switch (option) {
+	case 'c':
+		cli->file = optarg;
+		return CLI_OK;
+	case 'o':
+		if (cli->n_overrides == ARRAY_SIZE(cli->overrides))
+			return cli_usage(cli, "-o: at most %d are taken", CLI_OVERRIDES_MAX);
+		cli->overrides[cli->n_overrides++] = optarg;
+		return CLI_OK;
+	default:
+		log_set_level(LOG_LEVEL_DEBUG);
+		return CLI_OK;
+	}
+}
+
+/* The command's option that getopt's answer means. */
+static void take_option(struct cli *cli, int answer)
+{
+	const struct cli_option *options = cli->command->options;
+
+	for (int i = 0; options[i].name; i++) {
+		if (answer == OPTION_BASE + i || answer == options[i].letter)
+			cli->given[i] = optarg ? optarg : "";
+	}
+}
+
+/*
+ * Takes options; `optind` is left at the first operand. Returns an exit code, or -1 to go on; help and
+ * version are answered here.
+ */
+static int take_options(struct cli *cli, int argc, char **argv)
+{
+	struct grammar grammar;
+	int answer, r;
+
+	make_grammar(&grammar, cli->command ? cli->command->options : NULL, !cli->command);
+	opterr = 0;
+	optind = 0; /* glibc: start anew */
+	while ((answer = getopt_long(argc, argv, grammar.letters, grammar.longs, NULL)) != -1) {
+		switch (answer) {
+		case 'h':
+			if (cli->command)
+				print_command_help(cli->program, cli->command);
+			else
+				print_help(cli->program);
+			return CLI_OK;
+		case 'V':
+			printf("%s %s\n", cli->program->name, CAPTUREPI_VERSION);
+			return CLI_OK;
+		case '?':
+		case ':':
+			return tell_bad_option(cli, answer, argv);
+		case 'c':
+		case 'o':
+		case 'v':
+			r = take_general(cli, answer);
+			if (r != CLI_OK)
+				return r;
+			break;
+		default:
+			take_option(cli, answer);
+		}
+	}
+	return -1;
+}
+
+static int find_command(struct cli *cli, const char *name)
+{
+	for (const struct cli_command *c = cli->program->commands; c->name; c++) {
+		if (strcmp(c->name, name) == 0) {
+			cli->command = c;
+			return CLI_OK;
+		}
+	}
+	for (const struct cli_command *c = cli->program->commands; c->name; c++) {
+		if (conf_is_near(name, c->name))
+			return cli_usage(
+				cli, "%s: unknown command; did you mean `%s`?", name, c->name);
+	}
+	return cli_usage(cli, "%s: unknown command", name);
+}
+
+static int check_operands(const struct cli *cli)
+{
+	if (cli->argc < cli->command->min_operands)
+		return cli_usage(cli, "%s: something is missing: %s %s %s", cli->command->name,
+			cli->program->name, cli->command->name, cli->command->operands);
+	if (cli->argc > cli->command->max_operands)
+		return cli_usage(cli, "%s: too much for `%s`",
+			cli->argv[cli->command->max_operands], cli->command->name);
+	return CLI_OK;
+}
+
+static int parse_and_run(struct cli *cli, int argc, char **argv)
+{
+	int r = take_options(cli, argc, argv);
+
+	if (r >= 0)
+		return r;
+	argc -= optind;
+	argv += optind;
+	if (argc == 0)
+		return cli_usage(cli, "a command is missing");
+	r = find_command(cli, argv[0]);
+	if (r != CLI_OK)
+		return r;
+	r = take_options(cli, argc, argv);
+	if (r >= 0)
+		return r;
+	cli->argc = argc - optind;
+	cli->argv = argv + optind;
+	r = check_operands(cli);
+	return r != CLI_OK ? r : cli->command->run(cli);
+}
+
+/*
+ * A closed stdin, stdout or stderr would be the number of the next file that is opened, and text for a
+ * person would end up in it. What is put there instead cannot be written, so that it is noticed.
+ */
+static void fill_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+int cli_main(const struct cli_program *program, int argc, char **argv)
+{
+	struct cli cli = { .program = program };
+	int code;
+
+	fill_standard_fds();
+	signal(SIGPIPE, SIG_IGN);
+	code = parse_and_run(&cli, argc, argv);
+	errno = 0;
+	if ((fflush(stdout) != 0 || ferror(stdout)) && code == CLI_OK) {
+		/* whoever read it through a pipe and went away knows that it did */
+		if (errno != EPIPE)
+			cli_error(&cli, "stdout cannot be written: %s",
+				errno ? strerror(errno) : "the output is not complete");
+		code = CLI_INTERNAL;
+	}
+	return code;
+}

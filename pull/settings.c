@@ -231,33 +231,42 @@ static void PRINTF(3, 4) tell(conf_complain *complain, void *data, const char *f
 	complain(data, message);
 }
 
-int pull_settings_check(const struct pull_settings *settings, conf_complain *complain, void *data)
+/* Two cameras in one archive would be two histories in one journal. */
+static int check_archive(
+	const struct pull_settings *settings, size_t index, conf_complain *complain, void *data)
 {
+	const struct camera_settings *camera = &settings->cameras[index];
 	char path[PATH_MAX], other[PATH_MAX];
+
+	if (pull_archive_path(camera, path) < 0) {
+		tell(complain, data, "camera.%s.archive: no home folder is known; set it",
+			camera->name);
+		return 1;
+	}
+	for (size_t i = 0; i < index; i++) {
+		if (pull_archive_path(&settings->cameras[i], other) == 0 &&
+			strcmp(path, other) == 0) {
+			tell(complain, data, "camera.%s.archive: %s is that of camera %s already",
+				camera->name, path, settings->cameras[i].name);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+int pull_settings_check(void *data, conf_complain *complain, void *complain_data)
+{
+	const struct pull_settings *settings = data;
 	int count = 0;
 
 	for (size_t i = 0; i < settings->n_cameras; i++) {
 		const struct camera_settings *camera = &settings->cameras[i];
 
 		if (!*camera->host) {
-			tell(complain, data, "camera.%s.host: is not set", camera->name);
+			tell(complain, complain_data, "camera.%s.host: is not set", camera->name);
 			count++;
 		}
-		if (pull_archive_path(camera, path) < 0) {
-			tell(complain, data, "camera.%s.archive: no home folder is known; set it",
-				camera->name);
-			count++;
-			continue;
-		}
-		/* two cameras in one archive would end in two histories */
-		for (size_t j = 0; j < i; j++) {
-			if (pull_archive_path(&settings->cameras[j], other) == 0 &&
-				strcmp(path, other) == 0) {
-				tell(complain, data, "camera.%s.archive: %s is also that of %s",
-					camera->name, path, settings->cameras[j].name);
-				count++;
-			}
-		}
+		count += check_archive(settings, i, complain, complain_data);
 	}
 	return count;
 }

@@ -30,8 +30,11 @@ struct pull_settings {
 
 extern const struct conf_table pull_settings_table;
 
-/* Checks that need more than one value; complains like conf_load(). Returns the complaints' number. */
-int pull_settings_check(const struct pull_settings *settings, conf_complain *complain, void *data);
+/*
+ * Checks that need more than one value, of a struct pull_settings; complains like conf_load().
+ * Returns the number of complaints. Fits cli_program.check.
+ */
+int pull_settings_check(void *settings, conf_complain *complain, void *data);
 
 /* NULL if there is no such camera. */
 const struct camera_settings *pull_camera(const struct pull_settings *settings, const char *name);
