@@ -23,6 +23,9 @@ int utc_parse(const char *text, size_t len, int64_t *ret_wall_us);
 /* "2026-11-20 17:01:00.412 +01:00" in the machine's zone, for people. Returns `buf`. */
 const char *utc_format_local(int64_t wall_us, char buf[static UTC_TEXT_MAX]);
 
+/* The local calendar's day in days since 1970-01-01: it changes at local midnight. */
+int utc_local_day(int64_t wall_us);
+
 /* Broken-down UTC. Proleptic Gregorian, no leap seconds, from integer arithmetic. */
 struct utc_fields {
 	int year, month, day; /* month and day from 1 */
