@@ -1,2 +1,383 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/journal.h"
+/*
+ * The folder of segments, and appending to one of them. A segment appears whole, with its header,
+ * by rename; after that it only grows by lines, and a line that could not be made durable is cut
+ * off again.
+ *
+ * An out-of-order line, which only a puller appends, is announced first by an empty file
+ * NNNNNNNN.unsorted. A segment without one is in order, so readers may search it by halves.
+ */
+#include "common/journal_private.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <string.h>
+
+#define HEADER_MAX 256
+#define SEGMENT_DIGITS 8
+#define SEGMENT_NONE UINT64_MAX
+
+static void segment_name(uint64_t number, const char *suffix, char ret[static SEGMENT_NAME_MAX])
+{
+	snprintf(ret, SEGMENT_NAME_MAX, "%08" PRIu64 "%s", number, suffix);
+}
+
+/* The number of a segment's file name, SEGMENT_NONE for other files. */
+static uint64_t parse_segment_name(const char *name)
+{
+	uint64_t number = 0;
+
+	for (int i = 0; i < SEGMENT_DIGITS; i++) {
+		if (name[i] < '0' || name[i] > '9')
+			return SEGMENT_NONE;
+		number = number * 10 + (uint64_t)(name[i] - '0');
+	}
+	return strcmp(name + SEGMENT_DIGITS, ".jsonl") == 0 ? number : SEGMENT_NONE;
+}
+
+static int find_segment(
+	const struct journal *journal, uint64_t lowest, uint64_t highest, bool up, uint64_t *ret)
+{
+	uint64_t best = SEGMENT_NONE;
+	struct dirent *entry;
+	DIR *dir;
+	int fd = openat(journal->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return -ENOMEM;
+	}
+	while ((entry = readdir(dir))) {
+		uint64_t n = parse_segment_name(entry->d_name);
+
+		if (n == SEGMENT_NONE || n < lowest || n > highest)
+			continue;
+		if (best == SEGMENT_NONE || (up ? n < best : n > best))
+			best = n;
+	}
+	closedir(dir);
+	if (best == SEGMENT_NONE)
+		return -ENOENT;
+	*ret = best;
+	return 0;
+}
+
+int segment_at_or_after(const struct journal *journal, uint64_t number, uint64_t *ret)
+{
+	char name[SEGMENT_NAME_MAX];
+
+	/* The usual case without a look through the folder. */
+	if (number <= SEQ_MAX / SEGMENT_LINES) {
+		segment_name(number, ".jsonl", name);
+		if (faccessat(journal->dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+			*ret = number;
+			return 0;
+		}
+	}
+	return find_segment(journal, number, SEGMENT_NONE - 1, true, ret);
+}
+
+int segment_at_or_before(const struct journal *journal, uint64_t number, uint64_t *ret)
+{
+	return find_segment(journal, 0, number, false, ret);
+}
+
+static int check_header(const struct journal *journal, uint64_t number, const char *line)
+{
+	struct json_object *header = json_tokener_parse(line), *format, *id, *segment;
+	bool ok = header && json_object_is_type(header, json_type_object) &&
+		json_object_object_get_ex(header, "format", &format) &&
+		json_object_is_type(format, json_type_int) && json_object_get_int(format) == 1 &&
+		json_object_object_get_ex(header, "id", &id) &&
+		json_object_is_type(id, json_type_string) &&
+		strcmp(json_object_get_string(id), journal->id) == 0 &&
+		json_object_object_get_ex(header, "segment", &segment) &&
+		json_object_is_type(segment, json_type_int) &&
+		json_object_get_uint64(segment) == number;
+
+	json_object_put(header);
+	return ok ? 0 : -EBADMSG;
+}
+
+/* Checks the header line and returns its length with the newline. */
+static int read_header(const struct journal *journal, uint64_t number, int fd)
+{
+	char line[HEADER_MAX + 1], *end;
+	struct stat st;
+	ssize_t n;
+	int r;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EBADMSG;
+	n = fs_read_at(fd, line, HEADER_MAX, 0);
+	if (n < 0)
+		return (int)n;
+	end = memchr(line, '\n', (size_t)n);
+	if (!end)
+		return n < HEADER_MAX ? -ENODATA : -EBADMSG;
+	*end = '\0';
+	r = check_header(journal, number, line);
+	return r < 0 ? r : (int)(end + 1 - line);
+}
+
+int segment_open(const struct journal *journal, uint64_t number, struct segment *ret)
+{
+	CLEANUP_FD int fd = -1;
+	char name[SEGMENT_NAME_MAX];
+	int header;
+
+	segment_name(number, ".jsonl", name);
+	fd = openat(journal->dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	header = read_header(journal, number, fd);
+	if (header < 0)
+		return header;
+	segment_name(number, ".unsorted", name);
+	ret->sorted = faccessat(journal->dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
+	ret->number = number;
+	ret->first = header;
+	ret->fd = TAKE_FD(fd);
+	return 0;
+}
+
+/* Where the last whole line ends, 0 if there is none. */
+static int find_end_of_lines(int fd, off_t size, off_t *ret_end)
+{
+	CLEANUP_FREE char *block = malloc(JOURNAL_BLOCK);
+
+	if (!block)
+		return -ENOMEM;
+	while (size > 0) {
+		off_t start = size > JOURNAL_BLOCK ? size - JOURNAL_BLOCK : 0;
+		ssize_t n = fs_read_at(fd, block, (size_t)(size - start), start);
+		char *newline;
+
+		if (n < 0)
+			return (int)n;
+		newline = memrchr(block, '\n', (size_t)n);
+		if (newline) {
+			*ret_end = start + (newline + 1 - block);
+			return 0;
+		}
+		size = start;
+	}
+	*ret_end = 0;
+	return 0;
+}
+
+/* Cuts a torn last line off the segment that was just opened for appending. */
+static int cut_torn_line(struct journal *journal, int fd, off_t *ret_size)
+{
+	struct stat st;
+	off_t end;
+	int r;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	r = find_end_of_lines(fd, st.st_size, &end);
+	if (r < 0)
+		return r;
+	if (end < st.st_size) {
+		if (journal->fs->ftruncate(fd, end) < 0 || journal->fs->fdatasync(fd) < 0)
+			return -errno;
+		journal->was_cut = true;
+	}
+	*ret_size = end;
+	return 0;
+}
+
+static int write_header(const struct journal *journal, uint64_t number)
+{
+	char name[SEGMENT_NAME_MAX], line[HEADER_MAX];
+	int n = snprintf(line, sizeof(line),
+		"{\"format\":1,\"id\":\"%s\",\"segment\":%" PRIu64 "}\n", journal->id, number);
+
+	segment_name(number, ".jsonl", name);
+	return fs_replace(journal->fs, journal->dirfd, name, line, (size_t)n, 0644);
+}
+
+static int open_for_append(const struct journal *journal, uint64_t number)
+{
+	char name[SEGMENT_NAME_MAX];
+	int fd, r = 0;
+
+	segment_name(number, ".jsonl", name);
+	for (int tries = 0; tries < 2; tries++) {
+		fd = journal->fs->openat(journal->dirfd, name,
+			O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
+		if (fd < 0 && errno != ENOENT)
+			return -errno;
+		r = fd < 0 ? -ENODATA : read_header(journal, number, fd);
+		if (r >= 0)
+			return fd;
+		closep(&fd);
+		if (r != -ENODATA)
+			return r;
+		r = write_header(journal, number);
+		if (r < 0)
+			return r;
+	}
+	return -EBADMSG;
+}
+
+/* Lets go of the segment; what was appended without a sync is synced. */
+static int finish_segment(struct journal *journal)
+{
+	int r = 0;
+
+	if (journal->fd >= 0 && journal->unsynced && journal->fs->fdatasync(journal->fd) < 0)
+		r = -errno;
+	closep(&journal->fd);
+	journal->unsynced = false;
+	return r;
+}
+
+/* Makes `number` the segment that lines are appended to. */
+static int use_segment(struct journal *journal, uint64_t number)
+{
+	struct segment segment = { .fd = -1 };
+	CLEANUP_FD int fd = -1;
+	off_t size = 0;
+	uint64_t last = 0;
+	struct stat st;
+	int r;
+
+	/* The size differs where somebody else wrote; a cut that failed is done again as well. */
+	if (journal->fd >= 0 && journal->segment == number && fstat(journal->fd, &st) == 0 &&
+		st.st_nlink > 0 && st.st_size == journal->size)
+		return 0;
+	r = finish_segment(journal);
+	if (r < 0)
+		return r;
+	fd = open_for_append(journal, number);
+	if (fd < 0)
+		return fd;
+	r = cut_torn_line(journal, fd, &size);
+	if (r < 0)
+		return r;
+	r = segment_open(journal, number, &segment);
+	if (r < 0)
+		return r;
+	r = segment_tail_seq(&segment, &last);
+	segment_close(&segment);
+	if (r < 0)
+		return r;
+	journal->segment = number;
+	journal->size = size;
+	journal->last = last;
+	journal->unsorted = !segment.sorted;
+	journal->fd = TAKE_FD(fd);
+	return 0;
+}
+
+static int mark_unsorted(struct journal *journal)
+{
+	char name[SEGMENT_NAME_MAX];
+	int r;
+
+	segment_name(journal->segment, ".unsorted", name);
+	r = fs_replace(journal->fs, journal->dirfd, name, "", 0, 0644);
+	if (r < 0)
+		return r;
+	journal->unsorted = true;
+	return 0;
+}
+
+/* Takes back a line that could not be written whole. Where that fails too, use_segment() repeats it. */
+static void cut_back(struct journal *journal)
+{
+	if (journal->fs->ftruncate(journal->fd, journal->size) == 0)
+		journal->fs->fdatasync(journal->fd);
+}
+
+int journal_append(struct journal *journal, uint64_t seq, const char *line, size_t bytes, bool sync)
+{
+	int r;
+
+	if (!journal->writable)
+		return -EROFS;
+	if (seq == 0 || seq > SEQ_MAX || bytes < 2 || bytes > LINE_MAX_BYTES ||
+		memchr(line, '\n', bytes) != line + bytes - 1)
+		return -EINVAL;
+	r = use_segment(journal, seq / SEGMENT_LINES);
+	if (r == 0 && seq <= journal->last && !journal->unsorted)
+		r = mark_unsorted(journal);
+	if (r < 0)
+		return r;
+	r = fs_write_all(journal->fs, journal->fd, line, bytes);
+	if (r == 0 && sync && journal->fs->fdatasync(journal->fd) < 0)
+		r = -errno;
+	if (r < 0) {
+		cut_back(journal);
+		return r;
+	}
+	journal->size += (off_t)bytes;
+	journal->last = seq;
+	journal->unsynced = !sync;
+	return 0;
+}
+
+bool journal_was_cut(const struct journal *journal)
+{
+	return journal->was_cut;
+}
+
+/* Looks at the last segment: a stranger's is refused, a torn line in our own is cut off. */
+static int check_last_segment(struct journal *journal)
+{
+	struct segment segment = { .fd = -1 };
+	uint64_t number;
+	int r;
+
+	r = segment_at_or_before(journal, SEQ_MAX / SEGMENT_LINES, &number);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (journal->writable)
+		return use_segment(journal, number);
+	r = segment_open(journal, number, &segment);
+	segment_close(&segment);
+	return r == -ENODATA ? 0 : r;
+}
+
+int journal_open(
+	int rootfd, const char *id, bool writable, const struct fs_ops *fs, struct journal **ret)
+{
+	CLEANUP(journal_freep) struct journal *journal = calloc(1, sizeof(*journal));
+	int r;
+
+	if (!journal)
+		return -ENOMEM;
+	journal->fs = fs ? fs : &fs_real;
+	journal->dirfd = journal->fd = -1;
+	journal->writable = writable;
+	if (strlen(id) != UUID_CHARS)
+		return -EINVAL;
+	memcpy(journal->id, id, sizeof(journal->id));
+	r = fs_open_folder(journal->fs, rootfd, "journal", writable, &journal->dirfd);
+	if (r == 0)
+		r = check_last_segment(journal);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(journal);
+	return 0;
+}
+
+void journal_free(struct journal *journal)
+{
+	if (!journal)
+		return;
+	finish_segment(journal);
+	journal_cursor_free(journal->held_cursor);
+	free(journal->held);
+	closep(&journal->dirfd);
+	free(journal);
+}

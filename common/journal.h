@@ -5,8 +5,8 @@
  * {"format":1,"id":"<archive id>","segment":N}, so a segment of another archive is recognised.
  *
  * The camera's journal is dense and in order. A puller's journal holds the lines of the same archive
- * in the order they arrived; readers find a line by binary search and, where that fails, by reading
- * the segment.
+ * in the order they arrived; a segment that is out of order has an empty file journal/NNNNNNNN.unsorted
+ * beside it and is read as a whole where the others are searched by halves.
  *
  * Readers may read while one writer appends: they see whole lines only.
  */
@@ -43,6 +43,12 @@ int journal_first(struct journal *journal, uint64_t *ret_seq);
  */
 int journal_append(
 	struct journal *journal, uint64_t seq, const char *line, size_t bytes, bool sync);
+
+/* Whether opening or appending found a torn line and cut it off. */
+bool journal_was_cut(const struct journal *journal);
+
+/* Whether there is a line of that number: 1 or 0, or -errno. Quick for many numbers near each other. */
+int journal_holds(struct journal *journal, uint64_t seq);
 
 /* The line of one sequence number. -ENOENT. */
 int journal_find(struct journal *journal, uint64_t seq, struct record *ret);

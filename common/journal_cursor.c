@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading the journal forward, from a place found by halves where the segment is in order. Only
+ * whole lines are seen; what a writer may still be writing is left for the next look.
+ */
+#include "common/journal_private.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+/* Below this many bytes reading on is as quick as halving. */
+#define SEARCH_SPAN (16 * 1024)
+
+struct journal_cursor {
+	struct journal *journal;
+	uint64_t from;
+	bool single; /* stays in its segment */
+	bool at_end; /* the last look found nothing more */
+	bool overlong; /* inside a line that is too long */
+	struct segment segment; /* fd -1: none open yet, `number` is where to look */
+	off_t offset; /* of the file, where `data` ends */
+	size_t start, end; /* unread part of `data` */
+	uint64_t bad_lines;
+	char data[JOURNAL_BLOCK];
+};
+
+uint64_t segment_line_seq(uint64_t number, const char *line, size_t len)
+{
+	uint64_t seq;
+
+	/* A hole that a power cut left reads as NULs. */
+	if (len < 2 || len >= LINE_MAX_BYTES || line[len - 1] != '}' || memchr(line, '\0', len))
+		return 0;
+	seq = record_peek_seq(line, len);
+	return seq / SEGMENT_LINES == number ? seq : 0;
+}
+
+/*
+ * A place in a sorted segment at or before the first line of `from` or more, and not far before it.
+ */
+static int search(const struct segment *segment, uint64_t from, off_t *ret)
+{
+	char block[2 * LINE_MAX_BYTES];
+	off_t low = segment->first, high;
+	struct stat st;
+
+	if (fstat(segment->fd, &st) < 0)
+		return -errno;
+	high = st.st_size;
+	while (high - low > SEARCH_SPAN) {
+		off_t middle = low + (high - low) / 2;
+		ssize_t n = fs_read_at(segment->fd, block, sizeof(block), middle);
+		const char *end = block + (n > 0 ? n : 0), *line, *newline;
+		uint64_t seq = 0;
+
+		if (n < 0)
+			return (int)n;
+		/* The first good line that begins in the block. */
+		newline = memchr(block, '\n', (size_t)n);
+		for (line = newline; newline && !seq;) {
+			line = newline + 1;
+			newline = memchr(line, '\n', (size_t)(end - line));
+			if (newline)
+				seq = segment_line_seq(
+					segment->number, line, (size_t)(newline - line));
+		}
+		if (seq && seq < from)
+			low = middle + (line - block);
+		else
+			high = middle;
+	}
+	*ret = low;
+	return 0;
+}
+
+static int cursor_new(
+	struct journal *journal, uint64_t from, bool single, struct journal_cursor **ret)
+{
+	struct journal_cursor *cursor = malloc(sizeof(*cursor));
+
+	if (!cursor)
+		return -ENOMEM;
+	/* not the buffer */
+	memset(cursor, 0, offsetof(struct journal_cursor, data));
+	cursor->journal = journal;
+	cursor->from = from;
+	cursor->single = single;
+	cursor->segment.fd = -1;
+	cursor->segment.number = from / SEGMENT_LINES;
+	*ret = cursor;
+	return 0;
+}
+
+int journal_seek(struct journal *journal, uint64_t from, struct journal_cursor **ret)
+{
+	return cursor_new(journal, from, false, ret);
+}
+
+int journal_seek_in_segment(struct journal *journal, uint64_t from, struct journal_cursor **ret)
+{
+	return cursor_new(journal, from, true, ret);
+}
+
+/* Opens the first usable segment at or after the one it stands for. 1, or 0: there is none. */
+static int cursor_open(struct journal_cursor *cursor)
+{
+	uint64_t number = cursor->segment.number;
+	int r;
+
+	for (;; number++) {
+		r = segment_at_or_after(cursor->journal, number, &number);
+		if (r == -ENOENT || (r == 0 && cursor->single && number != cursor->segment.number))
+			return 0;
+		if (r < 0)
+			return r;
+		r = segment_open(cursor->journal, number, &cursor->segment);
+		if (r == 0)
+			break;
+		if (r == -ENODATA) /* being made anew */
+			return 0;
+		if (r != -EBADMSG && r != -ELOOP)
+			return r;
+		cursor->bad_lines++; /* another archive's segment */
+	}
+	cursor->offset = cursor->segment.first;
+	cursor->start = cursor->end = 0;
+	cursor->overlong = cursor->at_end = false;
+	if (cursor->segment.sorted && number == cursor->from / SEGMENT_LINES &&
+		cursor->from % SEGMENT_LINES > 0) {
+		r = search(&cursor->segment, cursor->from, &cursor->offset);
+		if (r < 0)
+			segment_close(&cursor->segment);
+	}
+	return r < 0 ? r : 1;
+}
+
+/*
+ * The writer takes a line back that it could not make durable, and writes another in its place. So
+ * after an end, the place must still be behind a newline; if not, it moves to that line's start.
+ */
+static int cursor_resume(struct journal_cursor *cursor)
+{
+	char before[LINE_MAX_BYTES];
+	const char *newline;
+	struct stat st;
+	off_t start;
+	ssize_t n;
+
+	if (fstat(cursor->segment.fd, &st) < 0)
+		return -errno;
+	if (cursor->offset > st.st_size)
+		cursor->offset = st.st_size;
+	start = cursor->offset - (off_t)sizeof(before);
+	if (start < 0)
+		start = 0;
+	n = fs_read_at(cursor->segment.fd, before, (size_t)(cursor->offset - start), start);
+	if (n < 0)
+		return (int)n;
+	newline = memrchr(before, '\n', (size_t)n);
+	cursor->offset = newline ? start + (newline + 1 - before) : start;
+	if (cursor->offset < cursor->segment.first)
+		cursor->offset = cursor->segment.first;
+	return 0;
+}
+
+/* Reads more behind what is there. 1, or 0 at the end of the segment. */
+static int cursor_fill(struct journal_cursor *cursor)
+{
+	size_t left = cursor->end - cursor->start;
+	ssize_t n;
+	int r;
+
+	if (cursor->at_end) {
+		r = cursor_resume(cursor);
+		if (r < 0)
+			return r;
+	}
+	memmove(cursor->data, cursor->data + cursor->start, left);
+	cursor->start = 0;
+	cursor->end = left;
+	n = fs_read_at(cursor->segment.fd, cursor->data + left, sizeof(cursor->data) - left,
+		cursor->offset);
+	if (n < 0)
+		return (int)n;
+	cursor->at_end = n == 0;
+	if (n == 0) {
+		/* A torn line is read again from its start. */
+		cursor->offset -= (off_t)left;
+		cursor->end = 0;
+		return 0;
+	}
+	cursor->offset += n;
+	cursor->end += (size_t)n;
+	return 1;
+}
+
+/* At the end of a segment: goes on to the next one. 1 read on, 0 nothing more for now. */
+static int cursor_advance(struct journal_cursor *cursor)
+{
+	uint64_t next;
+	int r;
+
+	if (cursor->single)
+		return 0;
+	r = segment_at_or_after(cursor->journal, cursor->segment.number + 1, &next);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	/* Lines may have come between our look at the file and the birth of the next one. */
+	r = cursor_fill(cursor);
+	if (r != 0)
+		return r;
+	segment_close(&cursor->segment);
+	cursor->segment.number = next;
+	return cursor_open(cursor);
+}
+
+/* Cuts the next line out of the buffer. 1, or 0: it holds no whole line. */
+static int cursor_take_line(struct journal_cursor *cursor, const char **ret_line, size_t *ret_len)
+{
+	for (;;) {
+		char *line = cursor->data + cursor->start;
+		size_t left = cursor->end - cursor->start;
+		char *newline = memchr(line, '\n', left);
+		bool overlong = cursor->overlong;
+
+		if (!newline) {
+			if (left >= LINE_MAX_BYTES) {
+				cursor->bad_lines += !overlong;
+				cursor->overlong = true;
+				cursor->start = cursor->end;
+			}
+			return 0;
+		}
+		cursor->start += (size_t)(newline + 1 - line);
+		cursor->overlong = false;
+		if (overlong)
+			continue;
+		*ret_line = line;
+		*ret_len = (size_t)(newline - line);
+		return 1;
+	}
+}
+
+int journal_cursor_next(
+	struct journal_cursor *cursor, const char **ret_line, size_t *ret_len, uint64_t *ret_seq)
+{
+	int r = 1;
+
+	if (cursor->segment.fd < 0)
+		r = cursor_open(cursor);
+	while (r > 0) {
+		const char *line;
+		size_t len;
+
+		if (cursor_take_line(cursor, &line, &len)) {
+			uint64_t seq = segment_line_seq(cursor->segment.number, line, len);
+
+			if (seq == 0)
+				cursor->bad_lines++;
+			if (seq == 0 || seq < cursor->from)
+				continue;
+			*ret_line = line;
+			*ret_len = len;
+			*ret_seq = seq;
+			return 1;
+		}
+		r = cursor_fill(cursor);
+		if (r == 0)
+			r = cursor_advance(cursor);
+	}
+	return r;
+}
+
+uint64_t journal_cursor_bad_lines(const struct journal_cursor *cursor)
+{
+	return cursor->bad_lines;
+}
+
+void journal_cursor_free(struct journal_cursor *cursor)
+{
+	if (!cursor)
+		return;
+	segment_close(&cursor->segment);
+	free(cursor);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* What journal.c (segments, appending) and journal_read.c (finding, reading) share. */
+#pragma once
+
+#include "common/journal.h"
+
+#define SEGMENT_NAME_MAX 32 /* "00000000.unsorted" and room */
+#define JOURNAL_BLOCK (64 * 1024) /* read at once; must exceed LINE_MAX_BYTES */
+
+struct journal {
+	const struct fs_ops *fs;
+	int dirfd;
+	bool writable;
+	bool was_cut; /* a torn last line was cut off at opening */
+	char id[UUID_CHARS + 1];
+
+	/* The segment that is open for appending; fd -1: none. */
+	int fd;
+	uint64_t segment;
+	off_t size; /* of its whole lines */
+	uint64_t last; /* the last line's sequence number, 0 for none */
+	bool unsorted;
+	bool unsynced; /* lines were appended without fdatasync */
+
+	/* Which sequence numbers of one segment have a line, for journal_holds(). */
+	uint8_t *held;
+	struct journal_cursor *held_cursor;
+	uint64_t held_segment;
+};
+
+/* A segment open for reading. */
+struct segment {
+	int fd;
+	uint64_t number;
+	off_t first; /* where its lines begin, behind the header */
+	bool sorted;
+};
+
+static inline void segment_close(struct segment *segment)
+{
+	closep(&segment->fd);
+}
+
+/*
+ * -ENOENT; -ENODATA it has no whole header yet; -EBADMSG it is another archive's, or not a segment.
+ */
+int segment_open(const struct journal *journal, uint64_t number, struct segment *ret);
+
+/* The nearest segment that exists: the lowest >= number, or the highest <= number. -ENOENT. */
+int segment_at_or_after(const struct journal *journal, uint64_t number, uint64_t *ret);
+int segment_at_or_before(const struct journal *journal, uint64_t number, uint64_t *ret);
+
+/* The sequence number of a line that belongs in the segment and looks whole; 0 for any other. */
+uint64_t segment_line_seq(uint64_t number, const char *line, size_t len);
+
+/* The last whole line's sequence number in the file's order, 0 for none. */
+int segment_tail_seq(const struct segment *segment, uint64_t *ret_seq);
+
+/* As journal_seek(), but not beyond the segment of `from`. */
+int journal_seek_in_segment(struct journal *journal, uint64_t from, struct journal_cursor **ret);
