@@ -1,2 +1,342 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/archive.h"
+/*
+ * Opening an archive and looking things up in it. archive.json gives the archive its identity, the
+ * lock on .writer keeps it to one writer; all else is in the journal.
+ */
+#include "common/archive_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <time.h>
+
+#define IDENTITY "archive.json"
+#define IDENTITY_MAX 4096
+#define LOCK_TRIES 3
+#define LOCK_PAUSE_NS (10 * 1000 * 1000)
+
+static bool id_is_valid(const char *id)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	if (strlen(id) != UUID_CHARS)
+		return false;
+	for (int i = 0; i < UUID_CHARS; i++) {
+		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+		if (dash ? id[i] != '-' : !strchr(hex, id[i]))
+			return false;
+	}
+	return true;
+}
+
+/* A random UUID, version 4 (RFC 9562 section 5.4). */
+static int make_id(char ret[static UUID_CHARS + 1])
+{
+	uint8_t r[16];
+
+	if (getrandom(r, sizeof(r), 0) != (ssize_t)sizeof(r))
+		return -EIO;
+	r[6] = (uint8_t)((r[6] & 0x0f) | 0x40);
+	r[8] = (uint8_t)((r[8] & 0x3f) | 0x80);
+	snprintf(ret, UUID_CHARS + 1,
+		"%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", r[0], r[1],
+		r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14],
+		r[15]);
+	return 0;
+}
+
+static bool camera_is_valid(const char *camera)
+{
+	size_t len = strlen(camera);
+
+	for (size_t i = 0; i < len; i++) {
+		if ((unsigned char)camera[i] < ' ' || camera[i] == 0x7f)
+			return false;
+	}
+	return len > 0 && len < CAMERA_NAME_MAX;
+}
+
+static int parse_identity(struct archive *archive, const char *text)
+{
+	struct json_object *identity = json_tokener_parse(text), *format, *id, *camera;
+	bool ok = identity && json_object_is_type(identity, json_type_object) &&
+		json_object_object_get_ex(identity, "format", &format) &&
+		json_object_is_type(format, json_type_int) && json_object_get_int(format) == 1 &&
+		json_object_object_get_ex(identity, "id", &id) &&
+		json_object_is_type(id, json_type_string) &&
+		id_is_valid(json_object_get_string(id)) &&
+		json_object_object_get_ex(identity, "camera", &camera) &&
+		json_object_is_type(camera, json_type_string) &&
+		camera_is_valid(json_object_get_string(camera));
+
+	if (ok) {
+		memcpy(archive->id, json_object_get_string(id), UUID_CHARS + 1);
+		snprintf(archive->camera, sizeof(archive->camera), "%s",
+			json_object_get_string(camera));
+	}
+	json_object_put(identity);
+	return ok ? 0 : -EBADMSG;
+}
+
+static int read_identity(struct archive *archive)
+{
+	CLEANUP_FREE char *text = NULL;
+	size_t bytes;
+	int r = fs_read_file(archive->root_fd, IDENTITY, IDENTITY_MAX, &text, &bytes);
+
+	if (r < 0)
+		return r == -EFBIG || r == -EISDIR ? -EBADMSG : r;
+	return parse_identity(archive, text);
+}
+
+static int write_identity(struct archive *archive, const struct archive_options *options)
+{
+	const char *camera = options->camera ? options->camera : "camera", *text;
+	struct json_object *identity;
+	char file[IDENTITY_MAX];
+	int n, r = 0;
+
+	if (!camera_is_valid(camera))
+		return -EINVAL;
+	if (options->id)
+		memcpy(archive->id, options->id, UUID_CHARS + 1);
+	else
+		r = make_id(archive->id);
+	if (r < 0)
+		return r;
+	snprintf(archive->camera, sizeof(archive->camera), "%s", camera);
+	identity = json_object_new_object();
+	if (!identity)
+		return -ENOMEM;
+	json_object_object_add(identity, "format", json_object_new_int(1));
+	json_object_object_add(identity, "id", json_object_new_string(archive->id));
+	json_object_object_add(identity, "camera", json_object_new_string(camera));
+	text = json_object_to_json_string_ext(identity, JSON_C_TO_STRING_PLAIN);
+	n = snprintf(file, sizeof(file), "%s\n", text ? text : "");
+	json_object_put(identity);
+	if (n < 2 || n >= (int)sizeof(file))
+		return -ENOMEM;
+	return fs_replace(archive->fs, archive->root_fd, IDENTITY, file, (size_t)n, 0644);
+}
+
+/* archive.json is written before journal/ is made; a journal alone has lost its archive.json. */
+static int make_identity(struct archive *archive, const struct archive_options *options)
+{
+	if (faccessat(archive->root_fd, "journal", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return -EBADMSG;
+	return write_identity(archive, options);
+}
+
+static int open_identity(struct archive *archive, const struct archive_options *options)
+{
+	int r;
+
+	if (options->id && !id_is_valid(options->id))
+		return -EINVAL;
+	r = read_identity(archive);
+	if (r == -ENOENT && options->mode == ARCHIVE_WRITE)
+		r = make_identity(archive, options);
+	if (r < 0)
+		return r;
+	return options->id && strcmp(options->id, archive->id) != 0 ? -EMEDIUMTYPE : 0;
+}
+
+/* Somebody who asks for the writer's pid holds the lock for a moment, so one refusal is not enough. */
+static int take_lock(int fd)
+{
+	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_NS };
+
+	for (int tries = 1; flock(fd, LOCK_EX | LOCK_NB) < 0; tries++) {
+		if (errno == EINTR)
+			continue;
+		if (errno != EWOULDBLOCK || tries >= LOCK_TRIES)
+			return -errno;
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+static int lock_writer(struct archive *archive)
+{
+	CLEANUP_FD int fd = -1;
+	char pid[16];
+	struct stat st;
+	int n, r;
+
+	fd = openat(archive->root_fd, ".writer",
+		O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0644);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EBADMSG;
+	r = take_lock(fd);
+	if (r < 0)
+		return r;
+	/* The pid is for people; a full disk must not keep the archive shut. */
+	n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+	if (pwrite(fd, pid, (size_t)n, 0) < 0 || ftruncate(fd, n) < 0)
+		errno = 0;
+	archive->writer_fd = TAKE_FD(fd);
+	return 0;
+}
+
+static int open_root(struct archive *archive, const char *path, enum archive_mode mode)
+{
+	int r;
+
+	archive->path = strdup(path);
+	if (!archive->path)
+		return -ENOMEM;
+	if (mode == ARCHIVE_WRITE) {
+		r = fs_make_folders(path, 0777);
+		if (r < 0)
+			return r;
+	}
+	archive->root_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return archive->root_fd < 0 ? -errno : 0;
+}
+
+int archive_open(const char *path, const struct archive_options *options, struct archive **ret)
+{
+	CLEANUP(archive_freep) struct archive *archive = calloc(1, sizeof(*archive));
+	bool write = options->mode == ARCHIVE_WRITE;
+	int r;
+
+	if (!archive)
+		return -ENOMEM;
+	archive->fs = options->fs ? options->fs : &fs_real;
+	archive->copy = options->copy;
+	archive->root_fd = archive->writer_fd = archive->folder_fd = archive->orphan_fd = -1;
+	r = open_root(archive, path, options->mode);
+	if (r == 0 && write)
+		r = lock_writer(archive);
+	if (r == 0)
+		r = open_identity(archive, options);
+	if (r == 0)
+		r = journal_open(
+			archive->root_fd, archive->id, write, archive->fs, &archive->journal);
+	if (r == 0 && write)
+		r = archive_recover(archive);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(archive);
+	return 0;
+}
+
+void archive_free(struct archive *archive)
+{
+	if (!archive)
+		return;
+	while (archive->drafts)
+		archive_draft_free(archive->drafts);
+	journal_free(archive->journal);
+	closep(&archive->folder_fd);
+	closep(&archive->orphan_fd);
+	closep(&archive->writer_fd);
+	closep(&archive->root_fd);
+	free(archive->path);
+	free(archive);
+}
+
+const char *archive_id(const struct archive *archive)
+{
+	return archive->id;
+}
+
+const char *archive_camera(const struct archive *archive)
+{
+	return archive->camera;
+}
+
+const char *archive_path(const struct archive *archive)
+{
+	return archive->path;
+}
+
+int archive_root_fd(const struct archive *archive)
+{
+	return archive->root_fd;
+}
+
+struct journal *archive_journal(const struct archive *archive)
+{
+	return archive->journal;
+}
+
+const struct archive_repairs *archive_repairs(const struct archive *archive)
+{
+	return &archive->repairs;
+}
+
+int archive_writer_pid(const char *path, pid_t *ret_pid)
+{
+	CLEANUP_FD int root_fd = -1, fd = -1;
+	char text[16];
+	ssize_t n;
+	long pid;
+
+	root_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root_fd < 0)
+		return -errno;
+	fd = openat(root_fd, ".writer", O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_SH | LOCK_NB) == 0)
+		return -ESRCH;
+	if (errno != EWOULDBLOCK)
+		return -errno;
+	n = fs_read_at(fd, text, sizeof(text) - 1, 0);
+	if (n < 0)
+		return (int)n;
+	text[n] = '\0';
+	pid = strtol(text, NULL, 10);
+	if (pid <= 0 || pid > INT32_MAX)
+		return -ESRCH;
+	*ret_pid = (pid_t)pid;
+	return 0;
+}
+
+int archive_newest(struct archive *archive, struct record *ret)
+{
+	return journal_newest_frame(archive->journal, ret);
+}
+
+int archive_find(struct archive *archive, uint64_t seq, struct record *ret)
+{
+	/* A copy's writer asks mostly for what is not there; its journal is slow to search for that. */
+	if (archive->copy && archive->writer_fd >= 0) {
+		int r = journal_holds(archive->journal, seq);
+
+		if (r <= 0)
+			return r < 0 ? r : -ENOENT;
+	}
+	return journal_find(archive->journal, seq, ret);
+}
+
+int archive_open_frame(struct archive *archive, const struct record *frame, int *ret_fd)
+{
+	CLEANUP_FD int folder_fd = -1, fd = -1;
+	struct frame_name name = record_name(frame);
+	char folder[FRAME_PATH_MAX], file[FRAME_NAME_MAX];
+	struct stat st;
+	int r;
+
+	r = frame_name_folder(&name, folder);
+	if (r == 0)
+		r = frame_name_format(&name, file);
+	if (r == 0)
+		r = fs_open_folder(&fs_real, archive->root_fd, folder, false, &folder_fd);
+	if (r < 0)
+		return r;
+	fd = openat(folder_fd, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size != frame->bytes)
+		return -EBADMSG;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}

@@ -14,6 +14,8 @@
  * or a power cut at any point no partial image has a visible name and every frame whose journal line
  * was written is there; opening for writing repairs the rest, in time that does not grow with the
  * archive.
+ *
+ * One thread at a time may use a struct archive.
  */
 #pragma once
 
@@ -36,6 +38,11 @@ struct archive_options {
 	enum archive_mode mode;
 	const char *camera; /* name for a new archive; NULL: "camera" */
 	const char *id; /* the id it must have, or gets if new; NULL: any, or a random one */
+	/*
+	 * A puller's copy: its lines come from the camera, so recovery makes up none for a file whose
+	 * line was lost; the frame is fetched again and found to be there.
+	 */
+	bool copy;
 	const struct fs_ops *fs; /* NULL: the system's */
 };
 
@@ -83,6 +90,7 @@ int archive_note(struct archive *archive, struct record *record);
  * counts as stored; with other content -EEXIST, and nothing is overwritten.
  */
 struct archive_draft;
+/* -EBUSY: a draft of that number is open. */
 int archive_draft_new(
 	struct archive *archive, const struct record *frame, struct archive_draft **ret);
 /* -EFBIG past the record's size. */
@@ -92,7 +100,7 @@ int archive_draft_commit(struct archive_draft *draft);
 void archive_draft_free(struct archive_draft *draft); /* discards what was not committed */
 DEFINE_CLEANUP(struct archive_draft, archive_draft_free)
 
-/* The puller's side: appends the camera's line of something that is no frame, as it is. */
+/* The puller's side: appends the camera's line of something that is no frame, unless it is there. */
 int archive_store_record(struct archive *archive, const struct record *record);
 
 /* The newest frame, from the journal. -ENOENT. */

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of the archive share: opening, recovery, publishing, drafts. */
+#pragma once
+
+#include "common/archive.h"
+
+#define ARCHIVE_FOLDER_FILE "folder" /* in journal/: the day folder being written */
+#define ARCHIVE_TEMP_MAX (FRAME_NAME_MAX + 8)
+
+struct archive {
+	const struct fs_ops *fs;
+	char *path;
+	int root_fd;
+	int writer_fd; /* holds the lock; -1: open for reading */
+	bool copy;
+	char id[UUID_CHARS + 1];
+	char camera[CAMERA_NAME_MAX];
+	struct journal *journal;
+	struct archive_repairs repairs;
+	uint64_t next_seq;
+
+	/* The day folder that was used last, and the one that journal/folder names. */
+	int folder_fd;
+	char folder[FRAME_PATH_MAX];
+	char recorded[FRAME_PATH_MAX];
+
+	bool has_newest;
+	struct frame_name newest;
+	bool latest_ok; /* latest.jpg points at it */
+
+	/* A published file whose line failed and that could not be removed either. */
+	int orphan_fd;
+	char orphan[FRAME_NAME_MAX];
+
+	struct archive_draft *drafts;
+};
+
+/* A hidden file that is to become a frame. */
+struct temp {
+	int folder_fd;
+	char name[FRAME_NAME_MAX];
+	char temp[ARCHIVE_TEMP_MAX];
+};
+
+/* Makes `folder_fd` the day folder of `name`, durable and recorded for recovery. */
+int archive_use_folder(struct archive *archive, const struct frame_name *name);
+/* Makes journal/folder name `folder`, durably. */
+int archive_record_folder(struct archive *archive, const char *folder);
+
+/* Names a temp in the archive's current day folder. */
+int temp_init(const struct archive *archive, const struct frame_name *name, struct temp *ret);
+void temp_remove(const struct archive *archive, const struct temp *temp);
+
+/*
+ * The one place that makes a frame visible: rename, fsync of the folder, journal line (none where
+ * `line_bytes` is 0), latest.jpg. On failure temp and frame are gone.
+ */
+int archive_place(struct archive *archive, const struct temp *temp, const struct record *frame,
+	const char *line, size_t line_bytes);
+
+/* Takes note of a frame that is there: if it is the newest, latest.jpg follows as well as it can. */
+void archive_saw_frame(struct archive *archive, const struct frame_name *name);
+/* Points latest.jpg at the newest frame, if it did not work the last time. */
+void archive_point_latest(struct archive *archive);
+
+/* Whether a buffer begins and ends as a JPEG does. */
+bool jpeg_is_whole(const uint8_t *data, size_t bytes);
+/* -EBADMSG where `fd` is no regular file of an allowed size with both JPEG markers. */
+int jpeg_check_file(int fd, int64_t *ret_bytes);
+
+/* Sweeps, restores, finds the next sequence number. */
+int archive_recover(struct archive *archive);

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Making a frame visible. The file is on the disk before it has its name, its name is on the disk
+ * before the journal tells of it; whatever fails on the way is undone, so that the next frame finds
+ * the archive as this one did.
+ */
+#include "common/archive_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+bool jpeg_is_whole(const uint8_t *data, size_t bytes)
+{
+	return bytes >= FRAME_BYTES_MIN && data[0] == 0xff && data[1] == 0xd8 &&
+		data[bytes - 2] == 0xff && data[bytes - 1] == 0xd9;
+}
+
+int jpeg_check_file(int fd, int64_t *ret_bytes)
+{
+	uint8_t ends[4];
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size < FRAME_BYTES_MIN || st.st_size > FRAME_BYTES_MAX)
+		return -EBADMSG;
+	for (int i = 0; i < 2; i++) {
+		ssize_t n = fs_read_at(fd, ends + 2 * i, 2, i ? st.st_size - 2 : 0);
+
+		if (n < 0)
+			return (int)n;
+		if (n < 2)
+			return -EBADMSG;
+	}
+	*ret_bytes = st.st_size;
+	return jpeg_is_whole(ends, sizeof(ends)) ? 0 : -EBADMSG;
+}
+
+int archive_record_folder(struct archive *archive, const char *folder)
+{
+	CLEANUP_FD int journal_fd = -1;
+	char text[FRAME_PATH_MAX + 1];
+	int n, r;
+
+	if (strcmp(archive->recorded, folder) == 0)
+		return 0;
+	r = fs_open_folder(archive->fs, archive->root_fd, "journal", false, &journal_fd);
+	if (r < 0)
+		return r;
+	n = snprintf(text, sizeof(text), "%s\n", folder);
+	/* Until the replacement is known to be durable either text may be on the disk. */
+	archive->recorded[0] = '\0';
+	r = fs_replace(archive->fs, journal_fd, ARCHIVE_FOLDER_FILE, text, (size_t)n, 0644);
+	if (r < 0)
+		return r;
+	memcpy(archive->recorded, folder, strlen(folder) + 1);
+	return 0;
+}
+
+/* Whether the open folder still is the one of that path: a person may have moved or deleted it. */
+static bool folder_is_current(const struct archive *archive, const char *folder)
+{
+	struct stat open, there;
+
+	return archive->folder_fd >= 0 && strcmp(archive->folder, folder) == 0 &&
+		fstat(archive->folder_fd, &open) == 0 &&
+		fstatat(archive->root_fd, folder, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+		open.st_ino == there.st_ino && open.st_dev == there.st_dev;
+}
+
+int archive_use_folder(struct archive *archive, const struct frame_name *name)
+{
+	char folder[FRAME_PATH_MAX];
+	int r;
+
+	r = frame_name_folder(name, folder);
+	if (r < 0)
+		return r;
+	if (!folder_is_current(archive, folder)) {
+		closep(&archive->folder_fd);
+		r = fs_open_folder(
+			archive->fs, archive->root_fd, folder, true, &archive->folder_fd);
+		if (r < 0)
+			return r;
+		memcpy(archive->folder, folder, sizeof(folder));
+	}
+	return archive_record_folder(archive, folder);
+}
+
+int temp_init(const struct archive *archive, const struct frame_name *name, struct temp *ret)
+{
+	int r = frame_name_format(name, ret->name);
+
+	if (r < 0)
+		return r;
+	ret->folder_fd = archive->folder_fd;
+	snprintf(ret->temp, sizeof(ret->temp), ".%s.part", ret->name);
+	return 0;
+}
+
+void temp_remove(const struct archive *archive, const struct temp *temp)
+{
+	archive->fs->unlinkat(temp->folder_fd, temp->temp, 0);
+}
+
+void archive_point_latest(struct archive *archive)
+{
+	char path[FRAME_PATH_MAX];
+
+	if (archive->latest_ok || !archive->has_newest ||
+		frame_name_path(&archive->newest, path) < 0)
+		return;
+	/* No frame is lost where this fails; it is done again with the next one. */
+	archive->latest_ok =
+		fs_replace_symlink(archive->fs, archive->root_fd, path, "latest.jpg") == 0;
+}
+
+void archive_saw_frame(struct archive *archive, const struct frame_name *name)
+{
+	if (!archive->has_newest || name->seq > archive->newest.seq) {
+		archive->newest = *name;
+		archive->has_newest = true;
+		archive->latest_ok = false;
+	}
+	archive_point_latest(archive);
+}
+
+/* Removes a frame whose line failed; what cannot be removed now is removed before the next one. */
+static void withdraw(struct archive *archive, const struct temp *temp)
+{
+	if (archive->fs->unlinkat(temp->folder_fd, temp->name, 0) < 0) {
+		archive->orphan_fd = fcntl(temp->folder_fd, F_DUPFD_CLOEXEC, 0);
+		memcpy(archive->orphan, temp->name, sizeof(archive->orphan));
+		return;
+	}
+	archive->fs->fsync(temp->folder_fd);
+}
+
+static int remove_orphan(struct archive *archive)
+{
+	if (archive->orphan_fd < 0)
+		return 0;
+	if (archive->fs->unlinkat(archive->orphan_fd, archive->orphan, 0) < 0 && errno != ENOENT)
+		return -errno;
+	closep(&archive->orphan_fd);
+	archive->orphan_fd = -1;
+	return 0;
+}
+
+int archive_place(struct archive *archive, const struct temp *temp, const struct record *frame,
+	const char *line, size_t line_bytes)
+{
+	struct frame_name name = record_name(frame);
+	int r;
+
+	r = fs_rename_noreplace(archive->fs, temp->folder_fd, temp->temp, temp->name);
+	if (r < 0) {
+		temp_remove(archive, temp);
+		return r;
+	}
+	r = archive->fs->fsync(temp->folder_fd) < 0 ? -errno : 0;
+	if (r == 0 && line_bytes > 0)
+		r = journal_append(archive->journal, frame->seq, line, line_bytes, true);
+	if (r < 0) {
+		withdraw(archive, temp);
+		return r;
+	}
+	archive_saw_frame(archive, &name);
+	return 0;
+}
+
+static int write_temp(
+	const struct archive *archive, const struct temp *temp, const void *jpeg, size_t bytes)
+{
+	int fd = fs_open_new(archive->fs, temp->folder_fd, temp->temp, 0666), r;
+
+	if (fd < 0)
+		return fd;
+	r = fs_write_all(archive->fs, fd, jpeg, bytes);
+	if (r < 0)
+		archive->fs->close(fd);
+	else
+		r = fs_finish(archive->fs, fd);
+	if (r < 0)
+		temp_remove(archive, temp);
+	return r;
+}
+
+static int check_next(struct archive *archive)
+{
+	if (archive->writer_fd < 0)
+		return -EROFS;
+	if (archive->next_seq > SEQ_MAX)
+		return -EOVERFLOW;
+	return remove_orphan(archive);
+}
+
+int archive_publish(struct archive *archive, struct record *frame, const void *jpeg, size_t bytes)
+{
+	char line[LINE_MAX_BYTES + 1];
+	struct record record = *frame;
+	struct frame_name name;
+	struct temp temp;
+	int length, r;
+
+	if (bytes > FRAME_BYTES_MAX)
+		return -EFBIG;
+	if (frame->type != RECORD_FRAME || !jpeg_is_whole(jpeg, bytes))
+		return -EINVAL;
+	r = check_next(archive);
+	if (r < 0)
+		return r;
+	record.seq = archive->next_seq;
+	record.bytes = (int64_t)bytes;
+	r = digest_buffer(jpeg, bytes, record.sha256);
+	if (r < 0)
+		return r;
+	length = record_format(&record, line);
+	if (length < 0)
+		return length;
+	name = record_name(&record);
+	r = archive_use_folder(archive, &name);
+	if (r == 0)
+		r = temp_init(archive, &name, &temp);
+	if (r == 0)
+		r = write_temp(archive, &temp, jpeg, bytes);
+	if (r == 0)
+		r = archive_place(archive, &temp, &record, line, (size_t)length);
+	if (r < 0)
+		return r;
+	archive->next_seq++;
+	*frame = record;
+	return 0;
+}
+
+int archive_note(struct archive *archive, struct record *record)
+{
+	char line[LINE_MAX_BYTES + 1];
+	struct record numbered = *record;
+	int length, r;
+
+	if (record->type == RECORD_FRAME)
+		return -EINVAL;
+	r = check_next(archive);
+	if (r < 0)
+		return r;
+	numbered.seq = archive->next_seq;
+	length = record_format(&numbered, line);
+	if (length < 0)
+		return length;
+	r = journal_append(archive->journal, numbered.seq, line, (size_t)length, true);
+	if (r < 0)
+		return r;
+	archive->next_seq++;
+	record->seq = numbered.seq;
+	archive_point_latest(archive);
+	return 0;
+}
