@@ -16,218 +16,19 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
-#include "capture/slots.h"
-#include "capture/stats.h"
+#include "capture/service_private.h"
 #include "capture/status.h"
-#include "capture/supervisor.h"
-#include "capture/writer.h"
 #include "common/log.h"
 #include "common/utc.h"
 
-#define FRAME_LATENCY_US (2 * US_PER_SEC) /* a frame's way through sensor, ISP and libcamera */
 #define STREAM_UP_TO_US (30 * US_PER_SEC) /* standby auto: longer intervals stop the sensor */
 #define LEAD_US (3 * US_PER_SEC) /* stop mode: the stream starts so early */
 #define LINGER_US (1 * US_PER_SEC) /* stop mode: and stays for a slot that is as near */
 #define END_GRACE_US (5 * US_PER_SEC) /* SIGTERM waits so long for the slot in hand */
-#define SHOT_US (30 * US_PER_SEC) /* a one-shot run gives up after it */
 #define STATUS_EVERY_US (1 * US_PER_SEC) /* the status file is not written more often */
-#define STEP_MIN_US 1000 /* less is the noise of reading two clocks */
 #define PROGRESS_LIMIT_US (180 * US_PER_SEC) /* slots due, no frame: the watchdog is let go */
 
-struct service {
-	const struct service_options *options;
-	struct capture_settings *settings;
-	const struct clock *clock;
-	struct camera_options camera_options;
-	struct control_arrays control_arrays;
-	char boot[UUID_CHARS + 1];
-
-	sd_event *event;
-	sd_event_source *timer_source, *wake_source, *camera_source;
-	int timer_fd;
-	unsigned watched_generation;
-
-	struct supervisor *supervisor;
-	struct writer *writer;
-	struct slots slots;
-	struct frame candidate;
-	bool holding;
-	struct stats stats;
-
-	int64_t tick_us; /* the slot the timer is armed for */
-	int64_t last_wall_us, last_mono_ns; /* a pair of readings, to measure a clock step with */
-	int64_t progress_us; /* monotonic: last frame, or nothing was due */
-	int64_t published_us; /* monotonic: status file */
-	bool dirty; /* the status has changed since */
-	bool ready; /* READY=1 was sent */
-	bool shot_wanted;
-	int64_t shot_from_us;
-	bool ending;
-	int64_t end_by_us; /* wall */
-	int result;
-};
-
 static void advance(struct service *s);
-
-static int64_t mono_us(const struct service *s)
-{
-	return clock_mono_ns(s->clock) / NS_PER_US;
-}
-
-/* ---- frames and slots ---- */
-
-static void drop_candidate(struct service *s)
-{
-	if (s->holding)
-		supervisor_release(s->supervisor, &s->candidate);
-	s->holding = false;
-	slots_drop_candidate(&s->slots);
-}
-
-static void miss(struct service *s, int64_t first_us, int64_t last_us, uint64_t count,
-	enum miss_cause cause, const char *text)
-{
-	struct record note = record_new(RECORD_MISS);
-
-	note.slot_us = first_us;
-	note.last_us = last_us;
-	note.count = count;
-	note.cause = cause;
-	snprintf(note.text, sizeof note.text, "%s", text);
-	writer_note(s->writer, &note);
-	stats_miss(&s->stats, cause, count, clock_wall_us(s->clock));
-	s->dirty = true;
-}
-
-static struct record frame_record(
-	struct service *s, const struct frame *frame, int64_t slot_us, int64_t exposed_us)
-{
-	struct record record = record_new(RECORD_FRAME);
-	int64_t age_ns = clock_mono_ns(s->clock) - frame->start_ns;
-
-	record.slot_us = slot_us;
-	record.exposed_us = exposed_us;
-	record.late_us = exposed_us - slot_us;
-	record.up_ns = clock_up_ns(s->clock) - age_ns;
-	record.synced = clock_synced(s->clock);
-	memcpy(record.boot, s->boot, sizeof record.boot);
-	record.facts.exposure_us = frame->exposure_us;
-	record.facts.gain = frame->gain;
-	record.facts.colour_temperature = frame->colour_temperature;
-	record.facts.lens_position = frame->lens_position;
-	return record;
-}
-
-/* Hands the frame to the writer, or accounts for the slot that it could not take. */
-static void submit(
-	struct service *s, struct frame *frame, int64_t slot_us, int64_t exposed_us, bool shot)
-{
-	struct record record = frame_record(s, frame, slot_us, exposed_us);
-	int r;
-
-	record.shot = shot;
-	r = writer_submit(s->writer, supervisor_camera(s->supervisor), frame, &record);
-	s->progress_us = mono_us(s);
-	if (r == 0)
-		return;
-	supervisor_release(s->supervisor, frame);
-	if (!shot)
-		miss(s, slot_us, slot_us, 1, MISS_BUSY,
-			"the frame before it was still being stored");
-}
-
-static const char *camera_trouble(struct service *s)
-{
-	const struct supervisor_facts *facts = supervisor_facts(s->supervisor);
-
-	return *facts->text ? facts->text : "no frame near the slot";
-}
-
-static void match(struct service *s, struct frame *frame, int64_t exposed_us)
-{
-	for (;;) {
-		int64_t slot, candidate_us = s->slots.candidate_us;
-
-		switch (slots_offer(&s->slots, exposed_us, &slot)) {
-		case SLOTS_DROP:
-			supervisor_release(s->supervisor, frame);
-			return;
-		case SLOTS_HOLD:
-			if (s->holding)
-				supervisor_release(s->supervisor, &s->candidate);
-			s->candidate = *frame;
-			s->holding = true;
-			return;
-		case SLOTS_TAKE:
-			if (s->holding)
-				supervisor_release(s->supervisor, &s->candidate);
-			s->holding = false;
-			submit(s, frame, slot, exposed_us, false);
-			return;
-		case SLOTS_TAKE_CANDIDATE:
-			submit(s, &s->candidate, slot, candidate_us, false);
-			s->holding = false;
-			break;
-		case SLOTS_MISS:
-			drop_candidate(s);
-			miss(s, slot, slot, 1, MISS_CAMERA, camera_trouble(s));
-			break;
-		}
-	}
-}
-
-static void take_frames(struct service *s)
-{
-	struct frame frame;
-
-	while (supervisor_take(s->supervisor, &frame) == 0) {
-		int64_t exposed_us = clock_wall_of_mono(s->clock, frame.start_ns);
-
-		if (frame.flags & FRAME_STARTUP) {
-			supervisor_release(s->supervisor, &frame);
-		} else if (s->shot_wanted && exposed_us >= s->shot_from_us) {
-			s->shot_wanted = false;
-			submit(s, &frame, exposed_us, exposed_us, true);
-		} else {
-			match(s, &frame, exposed_us);
-		}
-	}
-}
-
-static int64_t latency_us(const struct service *s)
-{
-	return FRAME_LATENCY_US +
-		3 * supervisor_facts(s->supervisor)->frame_duration_ns / NS_PER_US;
-}
-
-static void expire_slots(struct service *s, int64_t now_us)
-{
-	int64_t slot;
-
-	while (slots_expire(&s->slots, now_us, latency_us(s), &slot)) {
-		drop_candidate(s);
-		miss(s, slot, slot, 1, MISS_CAMERA, camera_trouble(s));
-	}
-}
-
-static void take_results(struct service *s)
-{
-	struct writer_result result;
-
-	while (writer_take_result(s->writer, &result) == 0) {
-		s->dirty = true;
-		if (result.error < 0) {
-			log_errno(result.error, "cannot store the frame of slot %lld",
-				(long long)(result.record.slot_us / US_PER_SEC));
-			if (!result.record.shot)
-				stats_miss(&s->stats, MISS_DISK, 1, clock_wall_us(s->clock));
-			continue;
-		}
-		stats_frame(&s->stats, &result.record, clock_wall_us(s->clock));
-		s->stats.encode_us = result.encode_us;
-		s->stats.store_us = result.store_us;
-	}
-}
 
 /* ---- what comes next ---- */
 
@@ -267,7 +68,7 @@ static int on_camera(sd_event_source *source, int fd, uint32_t events, void *dat
 	struct service *s = data;
 
 	(void)source, (void)fd, (void)events;
-	take_frames(s);
+	service_take_frames(s);
 	advance(s);
 	return 0;
 }
@@ -292,7 +93,7 @@ static void drain(void *data)
 {
 	struct service *s = data;
 
-	drop_candidate(s);
+	service_drop_candidate(s);
 	writer_drain(s->writer);
 	s->camera_source = sd_event_source_disable_unref(s->camera_source);
 }
@@ -317,12 +118,12 @@ static void arm_tick(struct service *s, int64_t now_us)
 /* Monotonic time of the next thing that is due without an event of its own. */
 static int64_t next_wake_us(struct service *s, int64_t camera_ns, int64_t now_us)
 {
-	int64_t now = mono_us(s), wake = now + 3600 * US_PER_SEC, due;
+	int64_t now = service_mono_us(s), wake = now + 3600 * US_PER_SEC, due;
 
 	if (camera_ns != INT64_MAX && camera_ns / NS_PER_US < wake)
 		wake = camera_ns / NS_PER_US;
 	if (s->slots.open_us != TIME_NONE) {
-		due = slots_deadline(&s->slots, latency_us(s)) - now_us;
+		due = slots_deadline(&s->slots, service_latency_us(s)) - now_us;
 		if (now + due < wake)
 			wake = now + due;
 		due = s->slots.open_us - lead_us(s) - now_us;
@@ -351,10 +152,10 @@ static void publish_status(struct service *s, int64_t now_us)
 	};
 	char text[LINE_MAX_BYTES];
 
-	if (!s->dirty || mono_us(s) < s->published_us + STATUS_EVERY_US)
+	if (!s->dirty || service_mono_us(s) < s->published_us + STATUS_EVERY_US)
 		return;
 	s->dirty = false;
-	s->published_us = mono_us(s);
+	s->published_us = service_mono_us(s);
 	if (stats_json(&view, text, sizeof text) > 0)
 		status_publish(s->options->archive, text);
 	sd_notifyf(0, "STATUS=%s", stats_line(&view, text, sizeof text));
@@ -377,9 +178,9 @@ static void advance(struct service *s)
 
 	s->last_wall_us = now_us;
 	s->last_mono_ns = clock_mono_ns(s->clock);
-	expire_slots(s, now_us);
+	service_expire_slots(s, now_us);
 	if (!stream_wanted(s, now_us))
-		drop_candidate(s);
+		service_drop_candidate(s);
 	supervisor_want(s->supervisor, stream_wanted(s, now_us));
 	camera_ns = supervisor_step(s->supervisor);
 	if (camera_ns == -ESHUTDOWN || finished(s, now_us)) {
@@ -390,7 +191,7 @@ static void advance(struct service *s)
 	watch_camera(s);
 	if (supervisor_facts(s->supervisor)->state != CAMERA_STREAMING &&
 		!supervisor_facts(s->supervisor)->failures)
-		s->progress_us = mono_us(s); /* nothing was due */
+		s->progress_us = service_mono_us(s); /* nothing was due */
 	if (!s->ready)
 		sd_notify(0, "READY=1");
 	s->dirty |= !s->ready;
@@ -415,32 +216,9 @@ static int on_writer(sd_event_source *source, int fd, uint32_t events, void *dat
 	struct service *s = data;
 
 	(void)source, (void)fd, (void)events;
-	take_results(s);
+	service_take_results(s);
 	advance(s);
 	return 0;
-}
-
-/* The wall clock was set: by how much shows the monotonic clock. */
-static void clock_stepped(struct service *s)
-{
-	struct record note = record_new(RECORD_CLOCK);
-	int64_t passed_us = (clock_mono_ns(s->clock) - s->last_mono_ns) / NS_PER_US;
-	int64_t first_us = 0, last_us = 0;
-	uint64_t skipped;
-
-	note.before_us = s->last_wall_us + passed_us;
-	note.after_us = clock_wall_us(s->clock);
-	s->tick_us = TIME_NONE;
-	if (llabs(note.after_us - note.before_us) < STEP_MIN_US)
-		return;
-	log_notice("the clock was set by %+.3f s",
-		(double)(note.after_us - note.before_us) / US_PER_SEC);
-	writer_note(s->writer, &note);
-	drop_candidate(s);
-	slots_step(&s->slots, note.before_us, note.after_us, &skipped, &first_us, &last_us);
-	if (skipped)
-		miss(s, first_us, last_us, skipped, MISS_CLOCK,
-			"the clock was set forward over it");
 }
 
 static int on_tick(sd_event_source *source, int fd, uint32_t events, void *data)
@@ -451,7 +229,7 @@ static int on_tick(sd_event_source *source, int fd, uint32_t events, void *data)
 
 	(void)source, (void)events;
 	if (n < 0 && errno == ECANCELED)
-		clock_stepped(s);
+		service_clock_stepped(s);
 	else if (n > 0 && s->tick_us != TIME_NONE)
 		stats_wake(&s->stats, clock_wall_us(s->clock) - s->tick_us);
 	advance(s);
@@ -464,7 +242,7 @@ static int on_watchdog(sd_event_source *source, uint64_t usec, void *data)
 	struct service *s = data;
 	uint64_t interval;
 
-	if (mono_us(s) - s->progress_us < PROGRESS_LIMIT_US + lead_us(s))
+	if (service_mono_us(s) - s->progress_us < PROGRESS_LIMIT_US + lead_us(s))
 		sd_notify(0, "WATCHDOG=1");
 	if (sd_watchdog_enabled(0, &interval) > 0)
 		sd_event_source_set_time(source, usec + interval / 2);
@@ -525,7 +303,6 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 {
 	struct service *s = data;
 	CLEANUP_FREE struct capture_settings *new = calloc(1, sizeof *new);
-	int64_t slot;
 	bool camera;
 
 	(void)source, (void)info;
@@ -534,10 +311,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	if (strcmp(new->archive.path, s->settings->archive.path) != 0)
 		log_warning("archive.path is used after a restart of the service");
 	camera = !same_camera(new, s->settings);
-	drop_candidate(s);
-	while (s->slots.open_us != TIME_NONE && s->slots.open_us < clock_wall_us(s->clock) &&
-		slots_expire(&s->slots, INT64_MAX, 0, &slot))
-		miss(s, slot, slot, 1, MISS_CAMERA, "the settings were read again");
+	service_abandon_slots(s, "the settings were read again");
 	if (camera) {
 		supervisor_free(s->supervisor);
 		s->supervisor = NULL;
@@ -558,45 +332,6 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 }
 
 /* ---- begin and end ---- */
-
-/*
- * The slots begin now. Those between the last outcome in the journal and now: nobody was there to take
- * them.
- */
-static void begin_slots(struct service *s)
-{
-	const struct schedule_settings *schedule = &s->settings->schedule;
-	struct journal *journal = archive_journal(s->options->archive);
-	int64_t now_us = clock_wall_us(s->clock), last_us = TIME_NONE, first_us;
-	struct record record;
-	uint64_t seq, count;
-
-	if (journal_last(journal, &seq) < 0)
-		seq = 0;
-	for (int i = 0; i < 1000 && seq > 0 && last_us == TIME_NONE; i++, seq--) {
-		if (journal_find(journal, seq, &record) < 0)
-			continue;
-		if (record.type == RECORD_FRAME && !record.shot)
-			last_us = record.slot_us;
-		else if (record.type == RECORD_MISS)
-			last_us = record.last_us;
-	}
-	s->slots = slots_new(schedule, now_us);
-	if (last_us == TIME_NONE)
-		return;
-	/* the clock is a little behind the last outcome: that slot is not taken twice */
-	if (last_us >= now_us && last_us - now_us < schedule->every_us)
-		s->slots.open_us = schedule_next(schedule, last_us + 1);
-	if (last_us >= now_us)
-		return;
-	first_us = schedule_next(schedule, last_us + 1);
-	count = first_us == TIME_NONE || first_us >= now_us
-		? 0
-		: schedule_count(schedule, first_us, now_us);
-	if (count)
-		miss(s, first_us, schedule_previous(schedule, now_us), count, MISS_DOWN,
-			"the service was not running");
-}
 
 static int add_signal(struct service *s, int number, sd_event_signal_handler_t handler)
 {
@@ -662,18 +397,6 @@ static void end(struct service *s)
 	closep(&s->timer_fd);
 }
 
-/* No slots: one frame as soon as the camera has warmed up. */
-static void begin_shot(struct service *s)
-{
-	int64_t now_us = clock_wall_us(s->clock);
-
-	s->slots = slots_new(&s->settings->schedule, now_us);
-	s->slots.open_us = TIME_NONE;
-	s->shot_wanted = true;
-	s->shot_from_us = now_us + s->settings->camera.warmup_us;
-	s->end_by_us = now_us + s->settings->camera.warmup_us + SHOT_US;
-}
-
 int service_run(const struct service_options *options, struct record *ret_last)
 {
 	struct service s = {
@@ -687,13 +410,13 @@ int service_run(const struct service_options *options, struct record *ret_last)
 	int r;
 
 	s.stats.started_us = now_us;
-	s.progress_us = mono_us(&s);
+	s.progress_us = service_mono_us(&s);
 	r = begin(&s);
 	if (r >= 0) {
 		if (options->one_shot)
-			begin_shot(&s);
+			service_begin_shot(&s);
 		else
-			begin_slots(&s);
+			service_begin_slots(&s);
 		advance(&s);
 		r = sd_event_loop(s.event);
 	}

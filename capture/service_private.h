@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* What service.c (the loop) and service_slots.c (frames, slots, the clock) share. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "capture/service.h"
+#include "capture/slots.h"
+#include "capture/stats.h"
+#include "capture/supervisor.h"
+#include "capture/writer.h"
+
+struct service {
+	const struct service_options *options;
+	struct capture_settings *settings;
+	const struct clock *clock;
+	struct camera_options camera_options;
+	struct control_arrays control_arrays;
+	char boot[UUID_CHARS + 1];
+
+	sd_event *event;
+	sd_event_source *timer_source, *wake_source, *camera_source;
+	int timer_fd;
+	unsigned watched_generation;
+
+	struct supervisor *supervisor;
+	struct writer *writer;
+	struct slots slots;
+	struct frame candidate;
+	bool holding;
+	struct stats stats;
+
+	int64_t tick_us; /* the slot the timer is armed for */
+	int64_t last_wall_us, last_mono_ns; /* a pair of readings, to measure a clock step with */
+	int64_t progress_us; /* monotonic: last frame, or nothing was due */
+	int64_t published_us; /* monotonic: status file */
+	bool dirty; /* the status has changed since */
+	bool ready; /* READY=1 was sent */
+	bool shot_wanted;
+	int64_t shot_from_us;
+	bool ending;
+	int64_t end_by_us; /* wall */
+	int result;
+};
+
+/* Takes the frames that wait, each for its slot, and accounts for slots that are lost. */
+void service_take_frames(struct service *s);
+void service_expire_slots(struct service *s, int64_t now_us);
+void service_take_results(struct service *s);
+/* Gives up the held candidate, if there is one. */
+void service_drop_candidate(struct service *s);
+/* The open slot is in the past and will get no frame: a miss with this reason. */
+void service_abandon_slots(struct service *s, const char *why);
+
+/*
+ * The slots begin now. Those between the last outcome in the journal and now are noted as `down`:
+ * nobody was there to take them.
+ */
+void service_begin_slots(struct service *s);
+/* No slots: one frame as soon as the camera has warmed up. */
+void service_begin_shot(struct service *s);
+/* The wall clock was set: journalled with both sides, slots are planned again. */
+void service_clock_stepped(struct service *s);
+
+/* How long a frame may take from its exposure to us. */
+int64_t service_latency_us(const struct service *s);
+
+static inline int64_t service_mono_us(const struct service *s)
+{
+	return clock_mono_ns(s->clock) / NS_PER_US;
+}

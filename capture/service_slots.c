@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* The service's accounting: which frame is for which slot, and one outcome for every slot. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "capture/service_private.h"
+#include "common/log.h"
+
+#define FRAME_LATENCY_US (2 * US_PER_SEC) /* a frame's way through sensor, ISP and libcamera */
+#define SHOT_US (30 * US_PER_SEC) /* a one-shot run gives up after it */
+#define STEP_MIN_US 1000 /* less is the noise of reading two clocks */
+
+void service_drop_candidate(struct service *s)
+{
+	if (s->holding)
+		supervisor_release(s->supervisor, &s->candidate);
+	s->holding = false;
+	slots_drop_candidate(&s->slots);
+}
+
+static void miss(struct service *s, int64_t first_us, int64_t last_us, uint64_t count,
+	enum miss_cause cause, const char *text)
+{
+	struct record note = record_new(RECORD_MISS);
+
+	note.slot_us = first_us;
+	note.last_us = last_us;
+	note.count = count;
+	note.cause = cause;
+	snprintf(note.text, sizeof note.text, "%s", text);
+	writer_note(s->writer, &note);
+	stats_miss(&s->stats, cause, count, clock_wall_us(s->clock));
+	s->dirty = true;
+}
+
+static struct record frame_record(
+	struct service *s, const struct frame *frame, int64_t slot_us, int64_t exposed_us)
+{
+	struct record record = record_new(RECORD_FRAME);
+	int64_t age_ns = clock_mono_ns(s->clock) - frame->start_ns;
+
+	record.slot_us = slot_us;
+	record.exposed_us = exposed_us;
+	record.late_us = exposed_us - slot_us;
+	record.up_ns = clock_up_ns(s->clock) - age_ns;
+	record.synced = clock_synced(s->clock);
+	memcpy(record.boot, s->boot, sizeof record.boot);
+	record.facts.exposure_us = frame->exposure_us;
+	record.facts.gain = frame->gain;
+	record.facts.colour_temperature = frame->colour_temperature;
+	record.facts.lens_position = frame->lens_position;
+	return record;
+}
+
+/* Hands the frame to the writer, or accounts for the slot that it could not take. */
+static void submit(
+	struct service *s, struct frame *frame, int64_t slot_us, int64_t exposed_us, bool shot)
+{
+	struct record record = frame_record(s, frame, slot_us, exposed_us);
+	int r;
+
+	record.shot = shot;
+	r = writer_submit(s->writer, supervisor_camera(s->supervisor), frame, &record);
+	s->progress_us = service_mono_us(s);
+	if (r == 0)
+		return;
+	supervisor_release(s->supervisor, frame);
+	if (!shot)
+		miss(s, slot_us, slot_us, 1, MISS_BUSY,
+			"the frame before it was still being stored");
+}
+
+static const char *camera_trouble(struct service *s)
+{
+	const struct supervisor_facts *facts = supervisor_facts(s->supervisor);
+
+	return *facts->text ? facts->text : "no frame near the slot";
+}
+
+static void match(struct service *s, struct frame *frame, int64_t exposed_us)
+{
+	for (;;) {
+		int64_t slot, candidate_us = s->slots.candidate_us;
+
+		switch (slots_offer(&s->slots, exposed_us, &slot)) {
+		case SLOTS_DROP:
+			supervisor_release(s->supervisor, frame);
+			return;
+		case SLOTS_HOLD:
+			if (s->holding)
+				supervisor_release(s->supervisor, &s->candidate);
+			s->candidate = *frame;
+			s->holding = true;
+			return;
+		case SLOTS_TAKE:
+			if (s->holding)
+				supervisor_release(s->supervisor, &s->candidate);
+			s->holding = false;
+			submit(s, frame, slot, exposed_us, false);
+			return;
+		case SLOTS_TAKE_CANDIDATE:
+			submit(s, &s->candidate, slot, candidate_us, false);
+			s->holding = false;
+			break;
+		case SLOTS_MISS:
+			service_drop_candidate(s);
+			miss(s, slot, slot, 1, MISS_CAMERA, camera_trouble(s));
+			break;
+		}
+	}
+}
+
+void service_take_frames(struct service *s)
+{
+	struct frame frame;
+
+	while (supervisor_take(s->supervisor, &frame) == 0) {
+		int64_t exposed_us = clock_wall_of_mono(s->clock, frame.start_ns);
+
+		if (frame.flags & FRAME_STARTUP) {
+			supervisor_release(s->supervisor, &frame);
+		} else if (s->shot_wanted && exposed_us >= s->shot_from_us) {
+			s->shot_wanted = false;
+			submit(s, &frame, exposed_us, exposed_us, true);
+		} else {
+			match(s, &frame, exposed_us);
+		}
+	}
+}
+
+void service_abandon_slots(struct service *s, const char *why)
+{
+	int64_t now_us = clock_wall_us(s->clock), slot;
+
+	service_drop_candidate(s);
+	while (s->slots.open_us != TIME_NONE && s->slots.open_us < now_us &&
+		slots_expire(&s->slots, INT64_MAX, 0, &slot))
+		miss(s, slot, slot, 1, MISS_CAMERA, why);
+}
+
+int64_t service_latency_us(const struct service *s)
+{
+	return FRAME_LATENCY_US +
+		3 * supervisor_facts(s->supervisor)->frame_duration_ns / NS_PER_US;
+}
+
+void service_expire_slots(struct service *s, int64_t now_us)
+{
+	int64_t slot;
+
+	while (slots_expire(&s->slots, now_us, service_latency_us(s), &slot)) {
+		service_drop_candidate(s);
+		miss(s, slot, slot, 1, MISS_CAMERA, camera_trouble(s));
+	}
+}
+
+void service_take_results(struct service *s)
+{
+	struct writer_result result;
+
+	while (writer_take_result(s->writer, &result) == 0) {
+		s->dirty = true;
+		if (result.error < 0) {
+			log_errno(result.error, "cannot store the frame of slot %lld",
+				(long long)(result.record.slot_us / US_PER_SEC));
+			if (!result.record.shot)
+				stats_miss(&s->stats, MISS_DISK, 1, clock_wall_us(s->clock));
+			continue;
+		}
+		stats_frame(&s->stats, &result.record, clock_wall_us(s->clock));
+		s->stats.encode_us = result.encode_us;
+		s->stats.store_us = result.store_us;
+	}
+}
+
+void service_begin_slots(struct service *s)
+{
+	const struct schedule_settings *schedule = &s->settings->schedule;
+	struct journal *journal = archive_journal(s->options->archive);
+	int64_t now_us = clock_wall_us(s->clock), last_us = TIME_NONE, first_us;
+	struct record record;
+	uint64_t seq, count;
+
+	if (journal_last(journal, &seq) < 0)
+		seq = 0;
+	for (int i = 0; i < 1000 && seq > 0 && last_us == TIME_NONE; i++, seq--) {
+		if (journal_find(journal, seq, &record) < 0)
+			continue;
+		if (record.type == RECORD_FRAME && !record.shot)
+			last_us = record.slot_us;
+		else if (record.type == RECORD_MISS)
+			last_us = record.last_us;
+	}
+	s->slots = slots_new(schedule, now_us);
+	if (last_us == TIME_NONE)
+		return;
+	/* the clock is a little behind the last outcome: that slot is not taken twice */
+	if (last_us >= now_us && last_us - now_us < schedule->every_us)
+		s->slots.open_us = schedule_next(schedule, last_us + 1);
+	if (last_us >= now_us)
+		return;
+	first_us = schedule_next(schedule, last_us + 1);
+	count = first_us == TIME_NONE || first_us >= now_us
+		? 0
+		: schedule_count(schedule, first_us, now_us);
+	if (count)
+		miss(s, first_us, schedule_previous(schedule, now_us), count, MISS_DOWN,
+			"the service was not running");
+}
+
+void service_begin_shot(struct service *s)
+{
+	int64_t now_us = clock_wall_us(s->clock);
+
+	s->slots = slots_new(&s->settings->schedule, now_us);
+	s->slots.open_us = TIME_NONE;
+	s->shot_wanted = true;
+	s->shot_from_us = now_us + s->settings->camera.warmup_us;
+	s->end_by_us = now_us + s->settings->camera.warmup_us + SHOT_US;
+}
+
+/* By how much the clock was set shows the monotonic one. */
+void service_clock_stepped(struct service *s)
+{
+	struct record note = record_new(RECORD_CLOCK);
+	int64_t passed_us = (clock_mono_ns(s->clock) - s->last_mono_ns) / NS_PER_US;
+	int64_t first_us = 0, last_us = 0;
+	uint64_t skipped;
+
+	note.before_us = s->last_wall_us + passed_us;
+	note.after_us = clock_wall_us(s->clock);
+	s->tick_us = TIME_NONE;
+	if (llabs(note.after_us - note.before_us) < STEP_MIN_US)
+		return;
+	log_notice("the clock was set by %+.3f s",
+		(double)(note.after_us - note.before_us) / US_PER_SEC);
+	writer_note(s->writer, &note);
+	service_drop_candidate(s);
+	slots_step(&s->slots, note.before_us, note.after_us, &skipped, &first_us, &last_us);
+	if (skipped)
+		miss(s, first_us, last_us, skipped, MISS_CLOCK,
+			"the clock was set forward over it");
+}
