@@ -151,11 +151,15 @@ static int PRINTF(2, 3) list_printf(struct list *list, const char *fmt, ...)
 /* Sequence numbers without a line: a puller has not got them yet. */
 static int list_hole(struct list *list, uint64_t first, uint64_t last)
 {
-	const char *fmt = list->json
-		? "{\"absent_first\":%" PRIu64 ",\"absent_last\":%" PRIu64 ",\"count\":%" PRIu64 "}"
-		: "lines %" PRIu64 " to %" PRIu64 " are not here (%" PRIu64 ")";
+	const uint64_t count = last - first + 1;
 
-	return list_printf(list, fmt, first, last, last - first + 1);
+	if (list->json)
+		return list_printf(list,
+			"{\"absent_first\":%" PRIu64 ",\"absent_last\":%" PRIu64
+			",\"count\":%" PRIu64 "}",
+			first, last, count);
+	return list_printf(
+		list, "%" PRIu64 " to %" PRIu64 " are not here (%" PRIu64 ")", first, last, count);
 }
 
 static int list_entry(struct list *list, const struct entry *entry)
