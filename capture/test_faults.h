@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The faults of the test camera, scripted: which calls fail, from when, for how long. Nothing here
+ * sleeps or knows the time; camera_test.c asks before each call what it has to do.
+ *
+ *	script  = fault { "," fault }            blanks around the comma are fine
+ *	fault   = kind "@" when [ "+" duration ] [ "*" count ]
+ *	when    = N or N"f"                      once N frames were taken
+ *	        | duration                       that long after the first open
+ *	        | "open" | "start"               at these calls, from the first one on (busy only)
+ *	duration = N"ms" | N"s" | N"min"
+ *
+ *	freeze@30+5s       no frames, and no error either; without a duration until stop and start
+ *	cancel@60          take() is -ECANCELED until stop and start; with a duration every stream
+ *	                   that is started in that time breaks again
+ *	busy@open*3        open() is -EBUSY three times; busy@start*2 the same for start();
+ *	busy@100+5s        both, in that time
+ *	gone@100+10s       take() and start() are -ENODEV until close and open; open() too in that time
+ *	slowstop@200+20s   the first stop() from then on blocks that long (with *3 the first three)
+ *	hangstop@200       the first stop() from then on never returns
+ *	stale@60*3         the next three frames are held back and come at once, old
+ *
+ * Numbers count over all that happens to the camera, through close and open, because a fault is the
+ * hardware's: a recovery that reopens the camera must find it as broken as it left it. So the state of
+ * a script belongs to the process, by (script, seed).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FAULTS_MAX 16 /* in one script */
+#define FAULT_SCRIPTS_MAX 16 /* open at the same time */
+#define FAULT_SCRIPT_BYTES_MAX 512
+
+struct faults;
+
+/*
+ * The state of this script, new or as it was left. -EINVAL, with one sentence in `error`: not a
+ * script. -EBUSY somebody has it; -ENFILE too many scripts. "" is a script without faults.
+ */
+int faults_get(const char *script, uint64_t seed, int64_t now_ns, struct faults **ret, char *error,
+	size_t size);
+/* Gives it back; its state stays. NULL is fine. */
+void faults_put(struct faults *faults);
+
+/* What the call has to return: 0, -EBUSY, -ENODEV. Each asking counts as a call. */
+int faults_at_open(struct faults *faults, int64_t now_ns);
+int faults_at_start(struct faults *faults, int64_t now_ns);
+
+/* How long stop() has to block: 0 not at all, INT64_MAX for ever. */
+int64_t faults_at_stop(struct faults *faults, int64_t now_ns);
+
+/* What a stream is to do now. */
+struct fault_state {
+	int error; /* 0, -ECANCELED, -ENODEV */
+	bool frozen;
+	int stale; /* frames to hold back until this many are there; 0: none */
+	int64_t next_ns; /* when to look again though nothing was taken; INT64_MAX */
+};
+struct fault_state faults_now(struct faults *faults, int64_t now_ns);
+
+/* One frame was taken. */
+void faults_count_frame(struct faults *faults);

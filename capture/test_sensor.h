@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The physics of a camera sensor and its pipeline, without a clock, a thread or a picture: every call
+ * is told what time it is. camera_test.c lets it run in real time; a test of exposure steering or of
+ * the schedule lets a day pass in a loop:
+ *
+ *	sensor_start(&s, now, CAMERA_BUFFERS);
+ *	for (;;) {
+ *		now = sensor_next_ns(&s);
+ *		sensor_take(&s, now, &frame);
+ *		sensor_set_duration(&s, ...);
+ *		sensor_request(&s, now);
+ *	}
+ *
+ * What it models, after the Raspberry Pi pipelines:
+ *  - A frame's first row is read out at its frame start; its exposure ends there. Frame starts are a
+ *    frame duration apart, in whole lines of the sensor's own clock, which drifts. The phase is random
+ *    at each start. Reported times have interrupt jitter of a few microseconds.
+ *  - A control shows in the latency_frames-th frame made after the call. The duration of a frame is the
+ *    time from its frame start to the next one's, so the first frame that is moved is one later.
+ *  - The first start has 7 or 8 start-up frames while the exposure converges; a later start has none.
+ *  - The light follows the hour. The exposure follows the light (up to 250 ms, then the gain rises), and
+ *    without a fixed rate the frame duration follows the exposure.
+ *  - Without a request (all buffers held) three frames are kept, later ones are lost, and the exposure
+ *    control stands still; the next requests get the kept frames, old as they are.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/limits.h"
+
+#define SENSOR_KEPT 3 /* frames kept while there is no request */
+#define SENSOR_LATENCY 2
+#define SENSOR_LATENCY_MAX 8
+#define SENSOR_DRIFT_MAX_PPM 10000.0
+#define SENSOR_DURATION_MAX_NS INT64_C(10000000000)
+#define SENSOR_EXPOSURE_AUTO_MAX_NS INT64_C(250000000)
+#define SENSOR_NEVER INT64_MAX
+
+struct sensor_options {
+	uint64_t seed;
+	int width, height;
+	double fps; /* 0: not fixed; 30 at most, less for large pictures or in the dark */
+	double drift_ppm; /* of the sensor's clock; positive: its frames are too long */
+	int latency_frames; /* 1..SENSOR_LATENCY_MAX; 0: SENSOR_LATENCY */
+	double exposure_us, gain; /* 0: automatic */
+	int64_t midnight_ns; /* monotonic time of a midnight, may be negative */
+	int64_t day_ns; /* 0: 24 hours */
+};
+
+struct sensor_frame {
+	uint64_t sequence; /* frames made since start; gaps are frames that were lost */
+	int64_t start_ns; /* start of exposure of the first row, as reported */
+	int64_t ready_ns; /* when the picture is there */
+	int64_t duration_ns; /* to the next frame start, by the sensor's clock */
+	double exposure_us, gain;
+	double light; /* of the scene: 1 at noon, about 0.0005 at night */
+	double level; /* exposure against the right one: 1 is well exposed */
+	bool startup, converged;
+};
+
+/* What a request asks for. */
+struct sensor_controls {
+	int64_t duration_ns, exposure_ns;
+	double gain;
+};
+
+struct test_sensor {
+	struct sensor_options options;
+	int64_t duration_min_ns, duration_normal_ns, line_ns, readout_ns;
+	uint64_t random;
+
+	bool streaming, ever_started;
+	int requests; /* buffers queued */
+	uint64_t sequence; /* of the next frame */
+	int64_t frame_start_ns; /* of the next frame, true time */
+	int64_t latency_ns; /* of the next frame, from frame start to ready */
+	int64_t last_duration_ns;
+
+	struct sensor_controls line[SENSOR_LATENCY_MAX]; /* by request number */
+	int64_t forced_ns;
+	int forced_frames;
+	double product_ns; /* exposure x gain that the exposure control has come to */
+	int startup_left, settled_frames;
+
+	struct sensor_frame kept[SENSOR_KEPT], done[CAMERA_BUFFERS];
+	int n_kept, n_done;
+};
+
+/* -EINVAL: a size, latency or drift that it cannot do. */
+int sensor_init(struct test_sensor *sensor, const struct sensor_options *options);
+
+/* The stream begins at `now_ns` with `requests` buffers queued, CAMERA_BUFFERS at most. */
+void sensor_start(struct test_sensor *sensor, int64_t now_ns, int requests);
+/* What was not taken is lost. */
+void sensor_stop(struct test_sensor *sensor);
+
+/* One more buffer. */
+void sensor_request(struct test_sensor *sensor, int64_t now_ns);
+/* The oldest finished frame. -EAGAIN. */
+int sensor_take(struct test_sensor *sensor, int64_t now_ns, struct sensor_frame *ret);
+/* How many frames sensor_take() has by now; when the sensor makes the next one, taken or not. */
+int sensor_waiting(struct test_sensor *sensor, int64_t now_ns);
+int64_t sensor_next_made_ns(const struct test_sensor *sensor);
+/* When sensor_take() succeeds next, if nothing else is done; SENSOR_NEVER. */
+int64_t sensor_next_ns(const struct test_sensor *sensor);
+/* Frames that are ready by `now_ns` are lost, as if the pipeline stood still. */
+void sensor_skip(struct test_sensor *sensor, int64_t now_ns);
+
+/* As camera_ops.set_frame_duration. */
+void sensor_set_duration(struct test_sensor *sensor, int64_t ns, int frames);
+
+/* The bare sensor, without requests and queues: makes the next frame of a started sensor. */
+void sensor_step(struct test_sensor *sensor, struct sensor_frame *ret);
+
+/* The light at a time of day from 0 (midnight) to 1. */
+double sensor_light(double day);
