@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -16,7 +15,7 @@ void log_set_level(enum log_level level)
 }
 
 /* $JOURNAL_STREAM is "device:inode" of the stream that systemd connected, see systemd.exec(5). */
-static bool stderr_is_journal(void)
+bool log_is_journal(void)
 {
 	static int known = -1;
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -34,7 +33,7 @@ static void log_line(enum log_level level, int error, const char *fmt, va_list a
 	char line[1024];
 	int n = 0;
 
-	if (stderr_is_journal())
+	if (log_is_journal())
 		n = snprintf(line, sizeof line, "<%d>", level);
 	n += vsnprintf(line + n, sizeof line - (size_t)n, fmt, args);
 	if (error && n < (int)sizeof line)

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "common/util.h"
 
 /* syslog(3) priorities */
@@ -16,6 +18,9 @@ enum log_level {
 	LOG_LEVEL_INFO = 6,
 	LOG_LEVEL_DEBUG = 7
 };
+
+/* Whether stderr is the systemd journal: then a person reads it later, as one line among many. */
+bool log_is_journal(void);
 
 /* Lines above `level` are dropped. The default is info. */
 void log_set_level(enum log_level level);
