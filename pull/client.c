@@ -1,2 +1,281 @@
 /* SPDX-License-Identifier: MIT */
-typedef int placeholder; /* being written */
+/*
+ * The wire client: lines and frames out of one buffer. The peer may be broken, hostile, or a login
+ * shell that greets; whatever it sends ends in a struct or in an error that says what it was.
+ */
+#include "pull/client.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "pull/wait.h"
+
+/* So much is asked of the stream at once: libssh 0.10 opens its window only for reads this large. */
+#define BUFFER_BYTES (2 * 1024 * 1024)
+#define COMMENTS_MAX 1000 /* in a row, before the peer counts as broken */
+
+struct client {
+	struct stream *stream;
+	struct client_options options;
+	struct wire_greeting greeting;
+	char *data;
+	size_t start, end; /* received and not used yet */
+	char error[400];
+};
+
+static int fail(struct client *client, int r, const char *fmt, ...) PRINTF(3, 4);
+static int fail(struct client *client, int r, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(client->error, sizeof client->error, fmt, args);
+	va_end(args);
+	return r;
+}
+
+static int stream_failed(struct client *client, int r, const char *what)
+{
+	const char *why = client->stream->ops->error(client->stream);
+
+	if (r == -ETIMEDOUT)
+		return fail(client, r, "%s: no answer in time", what);
+	return fail(client, r, "%s: %s", what, *why ? why : strerror(-r));
+}
+
+static int64_t next_deadline(const struct client *client)
+{
+	return deadline_min(deadline_in(client->options.idle_us), client->options.deadline_ns);
+}
+
+/*
+ * More bytes into the buffer, behind what is there: their number, 0 at the end of the stream. Never
+ * called with more than a line's worth in the buffer, so moving it to the front is cheap.
+ */
+static ssize_t fill(struct client *client)
+{
+	int64_t deadline_ns = next_deadline(client);
+	ssize_t n;
+
+	assert(client->end - client->start <= LINE_MAX_BYTES);
+	memmove(client->data, client->data + client->start, client->end - client->start);
+	client->end -= client->start;
+	client->start = 0;
+	if (deadline_left_us(deadline_ns) == 0)
+		return -ETIMEDOUT; /* also when the peer keeps on sending */
+	n = client->stream->ops->read(client->stream, client->data + client->end,
+		BUFFER_BYTES - client->end, deadline_ns);
+	if (n > 0)
+		client->end += (size_t)n;
+	return n;
+}
+
+/* Some of a foreign line, fit to be shown. */
+static void quote(const char *line, size_t len, char *buf, size_t size)
+{
+	size_t n = len < size - 1 ? len : size - 1;
+
+	for (size_t i = 0; i < n; i++)
+		buf[i] = line[i] < 0x20 || line[i] == 0x7f ? '?' : line[i];
+	buf[n] = 0;
+}
+
+/* The end of the stream where a line was due. What the remote command complained of says why. */
+static int no_line(struct client *client, const char *what)
+{
+	const char *why = client->stream->ops->error(client->stream);
+	bool within = client->end > client->start;
+
+	return fail(client, -EPROTO, "%s: the other side ended %s%s%s", what,
+		within ? "in the middle of a line" : "without a word", *why ? ": " : "", why);
+}
+
+/* The next line without its newline; it stays valid until the next call. */
+static int read_line(struct client *client, const char *what, const char **ret, size_t *ret_len)
+{
+	size_t looked_at = 0;
+
+	for (;;) {
+		char *line = client->data + client->start;
+		size_t have = client->end - client->start;
+		char *newline = memchr(line + looked_at, '\n', have - looked_at);
+		ssize_t n;
+
+		if (newline && newline - line < LINE_MAX_BYTES) {
+			*ret = line;
+			*ret_len = (size_t)(newline - line);
+			client->start += *ret_len + 1;
+			return 0;
+		}
+		if (newline || have >= LINE_MAX_BYTES)
+			return fail(client, -EPROTO, "%s: a line of more than %d bytes", what,
+				LINE_MAX_BYTES);
+		looked_at = have;
+		n = fill(client);
+		if (n == 0)
+			return no_line(client, what);
+		if (n < 0)
+			return stream_failed(client, (int)n, what);
+	}
+}
+
+static int read_greeting(struct client *client)
+{
+	const char *line;
+	char text[60];
+	size_t len;
+	int r = read_line(client, "greeting", &line, &len);
+
+	if (r < 0)
+		return r;
+	r = wire_greeting_parse(line, len, &client->greeting);
+	if (r == 0)
+		return 0;
+	quote(line, len, text, sizeof text);
+	if (r == -EPROTONOSUPPORT)
+		return fail(client, r,
+			"capturepi there speaks another version of the protocol (\"%s\"): "
+			"install the same version on both machines",
+			text);
+	return fail(client, -EPROTO, "not capturepi: it says \"%s\"", text);
+}
+
+int client_new(struct stream *stream, const struct client_options *options, struct client **ret,
+	char *error, size_t size)
+{
+	CLEANUP(client_freep) struct client *client = calloc(1, sizeof *client);
+	int r;
+
+	if (client)
+		client->data = malloc(BUFFER_BYTES);
+	if (!client || !client->data) {
+		snprintf(error, size, "out of memory");
+		return -ENOMEM;
+	}
+	client->stream = stream;
+	client->options = *options;
+	r = read_greeting(client);
+	if (r < 0) {
+		snprintf(error, size, "%s", client->error);
+		return r;
+	}
+	*ret = TAKE_PTR(client);
+	return 0;
+}
+
+void client_free(struct client *client)
+{
+	if (!client)
+		return;
+	free(client->data);
+	free(client);
+}
+
+const struct wire_greeting *client_greeting(const struct client *client)
+{
+	return &client->greeting;
+}
+
+const char *client_error(const struct client *client)
+{
+	return client->error;
+}
+
+int client_send(struct client *client, const struct wire_request *request)
+{
+	char line[REQUEST_LINE_MAX];
+	int n = wire_request_format(request, line), r;
+
+	if (n < 0)
+		return fail(client, n, "request: %s", strerror(-n));
+	r = client->stream->ops->write(client->stream, line, (size_t)n, next_deadline(client));
+	return r < 0 ? stream_failed(client, r, "request") : 0;
+}
+
+int client_end_requests(struct client *client)
+{
+	int r = client->stream->ops->shutdown_write(client->stream);
+
+	return r < 0 ? stream_failed(client, r, "request") : 0;
+}
+
+int client_reply(struct client *client, struct wire_reply *ret)
+{
+	for (unsigned comments = 0; comments < COMMENTS_MAX; comments++) {
+		struct wire_reply reply;
+		const char *line;
+		size_t len;
+		int r = read_line(client, "answer", &line, &len);
+
+		if (r < 0)
+			return r;
+		r = wire_reply_parse(line, len, &reply);
+		if (r < 0) {
+			char text[60];
+
+			quote(line, len, text, sizeof text);
+			return fail(client, -EPROTO, "an answer that makes no sense: \"%s\"", text);
+		}
+		if (reply.type == WIRE_REPLY_COMMENT)
+			continue;
+		*ret = reply;
+		return 0;
+	}
+	return fail(client, -EPROTO, "more than %d comments instead of an answer", COMMENTS_MAX);
+}
+
+/* Moves the frame's bytes from the stream to the draft. */
+static int copy_frame(struct client *client, int64_t bytes, struct archive_draft *draft)
+{
+	int64_t left = bytes;
+
+	while (left > 0) {
+		size_t n = client->end - client->start;
+		ssize_t got;
+		int r;
+
+		if (n > 0) {
+			if ((int64_t)n > left)
+				n = (size_t)left;
+			r = archive_draft_write(draft, client->data + client->start, n);
+			if (r < 0)
+				return fail(client, r, "%s", strerror(-r));
+			client->start += n;
+			left -= (int64_t)n;
+			continue;
+		}
+		got = fill(client);
+		if (got < 0)
+			return stream_failed(client, (int)got, "frame");
+		if (got == 0)
+			return fail(client, -EPROTO, "the frame ended after %lld of %lld bytes",
+				(long long)(bytes - left), (long long)bytes);
+	}
+	return 0;
+}
+
+int client_read_frame(struct client *client, const struct record *frame, struct archive *archive)
+{
+	CLEANUP(archive_draft_freep) struct archive_draft *draft = NULL;
+	int r;
+
+	if (frame->type != RECORD_FRAME || frame->bytes < FRAME_BYTES_MIN ||
+		frame->bytes > FRAME_BYTES_MAX)
+		return fail(client, -EPROTO, "a frame of an impossible size");
+	r = archive_draft_new(archive, frame, &draft);
+	if (r < 0)
+		return fail(client, r, "%s", strerror(-r));
+	r = copy_frame(client, frame->bytes, draft);
+	if (r < 0)
+		return r;
+	r = archive_draft_commit(draft);
+	if (r == -EBADMSG)
+		return fail(client, r, "the frame arrived damaged (size, sha256 or end marker)");
+	if (r == -EEXIST)
+		return fail(client, r, "another file of that name is here already");
+	return r < 0 ? fail(client, r, "%s", strerror(-r)) : 0;
+}

@@ -13,11 +13,18 @@
 
 struct client;
 
+struct client_options {
+	int64_t idle_us; /* the longest silence that is accepted at any point */
+	int64_t deadline_ns; /* the end of all patience; DEADLINE_NONE of wait.h: none */
+};
+
 /*
- * Reads the greeting. The stream stays the caller's and must outlive the client. `idle_us` is the
- * longest silence that is accepted at any point. -EPROTO the peer is not `capturepi serve`.
+ * Reads the greeting. The stream stays the caller's and must outlive the client. -EPROTO the peer is
+ * not `capturepi serve`, -EPROTONOSUPPORT it is of another version, -ETIMEDOUT, and what the stream
+ * returns; `error` gets one sentence for a person.
  */
-int client_new(struct stream *stream, int64_t idle_us, struct client **ret);
+int client_new(struct stream *stream, const struct client_options *options, struct client **ret,
+	char *error, size_t size);
 void client_free(struct client *client);
 DEFINE_CLEANUP(struct client, client_free)
 
@@ -28,12 +35,15 @@ const char *client_error(const struct client *client);
 int client_send(struct client *client, const struct wire_request *request);
 int client_end_requests(struct client *client);
 
-/* The next answer line; a frame's bytes must be read with client_read_frame() after it. */
+/*
+ * The next answer line; a frame's bytes must be read with client_read_frame() after it. Comments are
+ * passed over. -EPROTO also for the end of the stream: every request has an answer.
+ */
 int client_reply(struct client *client, struct wire_reply *ret);
 
 /*
  * The bytes of the frame whose record client_reply() just gave, into the archive: verified and
- * durable, or not there at all. -EBADMSG damaged, -EPROTO, -ETIMEDOUT, and what archive_draft_*()
- * return.
+ * durable, or not there at all. -EBADMSG damaged, -EPROTO the stream ended within, -ETIMEDOUT, and
+ * what archive_draft_*() return.
  */
 int client_read_frame(struct client *client, const struct record *frame, struct archive *archive);

@@ -1,2 +1,281 @@
 /* SPDX-License-Identifier: MIT */
-typedef int placeholder; /* being written */
+/*
+ * One visit for the newest frame. The order matters: what is held is looked up before the
+ * connection, so that the question rides in the exec request and costs no round trip of its own; the
+ * writer's lock of the archive is taken only when there is a frame to store, so a camera that does
+ * not answer keeps nobody else from it.
+ */
+#include "pull/fetch.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/archive.h"
+#include "common/cli.h"
+#include "pull/client.h"
+#include "pull/reach.h"
+#include "pull/ssh.h"
+#include "pull/wait.h"
+
+#define IDLE_US (15 * US_PER_SEC)
+#define LOCK_POLL_US (50 * 1000)
+
+static int fail(struct fetch_result *ret, int code, const char *fmt, ...) PRINTF(3, 4);
+static int fail(struct fetch_result *ret, int code, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(ret->error, sizeof ret->error, fmt, args);
+	va_end(args);
+	return code;
+}
+
+static int fail_here(struct fetch_result *ret, int code, const char *fmt, ...) PRINTF(3, 4);
+static int fail_here(struct fetch_result *ret, int code, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(ret->error, sizeof ret->error, fmt, args);
+	va_end(args);
+	ret->ours = true;
+	return code;
+}
+
+int fetch_code_of_connection(int error)
+{
+	switch (-error) {
+	case EKEYREJECTED:
+	case ENOKEY:
+	case EACCES:
+	case EPERM:
+	case ELOOP:
+	case ENOENT:
+	case EINVAL:
+		return CLI_REFUSED;
+	case EPROTO:
+	case EPROTONOSUPPORT:
+	case EBADMSG:
+		return CLI_PROTOCOL;
+	case ENOMEM:
+	case EMFILE:
+	case ENFILE:
+		return CLI_INTERNAL;
+	default: /* all the ways in which a network is not there */
+		return CLI_TEMPFAIL;
+	}
+}
+
+/* The same for what the archive and the client over a standing connection return. */
+static int code_of_transfer(int error)
+{
+	switch (-error) {
+	case EPROTO:
+	case EPROTONOSUPPORT:
+	case EBADMSG:
+	case EEXIST:
+	case ELOOP:
+	case EINVAL:
+	case EFBIG:
+		return CLI_PROTOCOL;
+	case ETIMEDOUT:
+	case ECONNRESET:
+	case EPIPE:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case ENETDOWN:
+		return CLI_TEMPFAIL;
+	default:
+		return CLI_INTERNAL;
+	}
+}
+
+/* Fills in what the archive holds now. */
+static void note_newest(struct archive *archive, struct fetch_result *ret)
+{
+	char name[FRAME_PATH_MAX];
+	struct frame_name frame;
+
+	ret->has_frame = archive_newest(archive, &ret->frame) == 0;
+	if (!ret->has_frame)
+		return;
+	frame = record_name(&ret->frame);
+	if (frame_name_path(&frame, name) < 0 ||
+		snprintf(ret->path, sizeof ret->path, "%s/%s", ret->archive, name) >=
+			(int)sizeof ret->path)
+		ret->path[0] = 0;
+}
+
+int fetch_look(
+	const struct fetch_options *options, struct fetch_held *held, struct fetch_result *ret)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	int r;
+
+	*held = (struct fetch_held){ 0 };
+	*ret = (struct fetch_result){ 0 };
+	r = pull_archive_path(options->camera, ret->archive);
+	if (r < 0)
+		return fail_here(ret, CLI_SETTINGS, "no folder for the archive: %s", strerror(-r));
+	r = archive_open(ret->archive, &(struct archive_options){ .mode = ARCHIVE_READ }, &archive);
+	if (r == -ENOENT)
+		return CLI_OK;
+	if (r < 0)
+		return fail_here(ret, r == -EBADMSG ? CLI_PROTOCOL : CLI_INTERNAL,
+			"%s cannot be read: %s; `pullpi verify %s` tells more", ret->archive,
+			strerror(-r), options->camera->name);
+	note_newest(archive, ret);
+	snprintf(held->id, sizeof held->id, "%s", archive_id(archive));
+	held->newest = ret->has_frame ? ret->frame.seq : 0;
+	return CLI_OK;
+}
+
+static int check_identity(const struct fetch_held *held, const struct wire_greeting *greeting,
+	struct fetch_result *ret)
+{
+	if (held->id[0] && strcmp(held->id, greeting->id) != 0)
+		return fail(ret, CLI_PROTOCOL,
+			"the camera has another archive now (%.8s, here %.8s): a new card, or "
+			"another "
+			"camera; to begin a new history here: mv %s %s.%.8s",
+			greeting->id, held->id, ret->archive, ret->archive, held->id);
+	return CLI_OK;
+}
+
+/* Opens the archive as its writer, waiting for the one that has it. */
+static int open_writer(const struct fetch_options *options, const struct wire_greeting *greeting,
+	struct fetch_result *ret, struct archive **ret_archive)
+{
+	const struct archive_options archive_options = {
+		.mode = ARCHIVE_WRITE, .camera = greeting->camera, .id = greeting->id
+	};
+	pid_t pid = 0;
+	int r;
+
+	while ((r = archive_open(ret->archive, &archive_options, ret_archive)) == -EWOULDBLOCK) {
+		const struct timespec t = { .tv_nsec = LOCK_POLL_US * NS_PER_US };
+
+		if (deadline_left_us(options->deadline_ns) == 0) {
+			archive_writer_pid(ret->archive, &pid);
+			return fail_here(ret, CLI_TEMPFAIL, "%s is being written by process %d",
+				ret->archive, (int)pid);
+		}
+		nanosleep(&t, NULL);
+	}
+	if (r == -EMEDIUMTYPE)
+		return fail_here(
+			ret, CLI_PROTOCOL, "%s belongs to another camera's archive", ret->archive);
+	if (r == -EBADMSG || r == -ELOOP || r == -EINVAL)
+		return fail_here(ret, CLI_PROTOCOL,
+			"%s is damaged: %s; `pullpi verify %s` tells more", ret->archive,
+			strerror(-r), options->camera->name);
+	if (r < 0)
+		return fail_here(
+			ret, CLI_INTERNAL, "%s cannot be written: %s", ret->archive, strerror(-r));
+	return CLI_OK;
+}
+
+/* Takes the frame that was announced, if it is what was asked for. */
+static int take_frame(const struct fetch_options *options, const struct fetch_held *held,
+	struct client *client, const struct record *frame, struct fetch_result *ret)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	int r;
+
+	if (frame->type != RECORD_FRAME || frame->seq <= held->newest)
+		return fail(ret, CLI_PROTOCOL,
+			"the camera answered with line %llu, not with a frame newer than %llu",
+			(unsigned long long)frame->seq, (unsigned long long)held->newest);
+	r = open_writer(options, client_greeting(client), ret, &archive);
+	if (r != CLI_OK)
+		return r;
+	note_newest(archive, ret);
+	if (ret->has_frame && ret->frame.seq >= frame->seq)
+		return CLI_OK; /* somebody else fetched it in the meantime */
+	r = client_read_frame(client, frame, archive);
+	if (r < 0)
+		return fail(ret, code_of_transfer(r), "%s: %s", ret->archive, client_error(client));
+	note_newest(archive, ret);
+	ret->stored = true;
+	return CLI_OK;
+}
+
+static int answer_to_code(const struct wire_reply *reply, struct fetch_result *ret)
+{
+	return fail(ret, reply->error == WIRE_ERROR_BUSY ? CLI_TEMPFAIL : CLI_PROTOCOL,
+		"capturepi there says: %s", reply->text);
+}
+
+int fetch_receive(const struct fetch_options *options, const struct fetch_held *held,
+	struct stream *stream, struct fetch_result *ret)
+{
+	const struct client_options client_options = { .idle_us = IDLE_US,
+		.deadline_ns = options->deadline_ns };
+	CLEANUP(client_freep) struct client *client = NULL;
+	struct wire_reply reply;
+	int r;
+
+	r = client_new(stream, &client_options, &client, ret->error, sizeof ret->error);
+	if (r < 0)
+		return code_of_transfer(r);
+	ret->camera_last = client_greeting(client)->last;
+	r = check_identity(held, client_greeting(client), ret);
+	if (r != CLI_OK)
+		return r;
+	r = client_reply(client, &reply);
+	if (r < 0)
+		return fail(ret, code_of_transfer(r), "%s", client_error(client));
+	switch (reply.type) {
+	case WIRE_REPLY_RECORD:
+		return take_frame(options, held, client, &reply.record, ret);
+	case WIRE_REPLY_END:
+		return CLI_OK;
+	default:
+		return answer_to_code(&reply, ret);
+	}
+}
+
+static int connect_to(const struct fetch_options *options, const char *command,
+	struct stream **ret_stream, struct fetch_result *ret)
+{
+	struct reach reach;
+	char pair[512];
+	int r = reach_camera(options->camera, &reach), code;
+	size_t n;
+
+	if (r < 0)
+		return fail_here(ret, CLI_SETTINGS, "no folder for keys: %s", strerror(-r));
+	reach.ssh.command = command;
+	reach.ssh.deadline_ns = options->deadline_ns;
+	r = ssh_stream_open(&reach.ssh, ret_stream, ret->error, sizeof ret->error);
+	if (r == 0)
+		return CLI_OK;
+	code = fetch_code_of_connection(r);
+	n = strlen(ret->error);
+	if (code == CLI_REFUSED)
+		snprintf(ret->error + n, sizeof ret->error - n, "; to pair it anew: %s",
+			reach_pair_command(options->camera, pair, sizeof pair));
+	return code;
+}
+
+int fetch_latest(const struct fetch_options *options, struct fetch_result *ret)
+{
+	CLEANUP(stream_freep) struct stream *stream = NULL;
+	struct fetch_held held;
+	char command[64];
+	int code = fetch_look(options, &held, ret);
+
+	if (code != CLI_OK)
+		return code;
+	snprintf(command, sizeof command, "capturepi serve latest %llu",
+		(unsigned long long)held.newest);
+	code = connect_to(options, command, &stream, ret);
+	if (code != CLI_OK)
+		return code;
+	if (stream->ops->shutdown_write(stream) < 0)
+		return fail(ret, CLI_TEMPFAIL, "%s", stream->ops->error(stream));
+	return fetch_receive(options, &held, stream, ret);
+}

@@ -1,4 +1,72 @@
-int main(void)
+/* SPDX-License-Identifier: MIT */
+/* pullpi: brings frames from the cameras to this machine. The commands; their work is elsewhere. */
+#include "common/cli.h"
+#include "pull/commands.h"
+#include "pull/settings.h"
+
+static const struct cli_command commands[] = {
+	{
+		.name = "pair",
+		.operands = "[USER@]HOST[:PORT]",
+		.help = "meet a camera: host key, login key, settings",
+		.run = command_pair,
+		.options = pair_options,
+		.min_operands = 1,
+		.max_operands = 1,
+	},
+	{
+		.name = "fetch",
+		.operands = "[CAMERA]",
+		.help = "bring the newest frame here",
+		.run = command_fetch,
+		.options = fetch_options,
+		.max_operands = 1,
+	},
+	{
+		.name = "status",
+		.operands = "[CAMERA]",
+		.help = "newest frame, its age, last contact; exit 1 if stale",
+		.run = command_status,
+		.options = cli_json_option,
+		.max_operands = 1,
+	},
+	{
+		.name = "list",
+		.operands = "[CAMERA]",
+		.help = "what is held, newest last",
+		.run = cli_list,
+		.options = cli_list_options,
+		.max_operands = 1,
+	},
+	{
+		.name = "verify",
+		.operands = "[CAMERA]",
+		.help = "check every frame that is held",
+		.run = cli_verify,
+		.options = cli_verify_options,
+		.max_operands = 1,
+	},
+	{ .name = "check", .help = "check the settings", .run = cli_check },
+	{
+		.name = "dump",
+		.help = "print the settings in force",
+		.run = cli_dump,
+		.options = cli_json_option,
+	},
+	{ .name = NULL },
+};
+
+int main(int argc, char **argv)
 {
-	return 0;
+	static const struct cli_program program = {
+		.name = "pullpi",
+		.summary = "Brings the frames of CapturePi cameras to this machine over SSH.",
+		.commands = commands,
+		.table = &pull_settings_table,
+		.settings_size = sizeof(struct pull_settings),
+		.check = pull_settings_check,
+		.archive = choose_archive,
+	};
+
+	return cli_main(&program, argc, argv);
 }

@@ -187,7 +187,7 @@ static int set_up_session(struct ssh_stream *s, const struct ssh_options *o)
 		{ SSH_OPTIONS_PROCESS_CONFIG, &no },
 		{ SSH_OPTIONS_LOG_VERBOSITY, &quiet },
 		{ SSH_OPTIONS_HOST, o->alias },
-		{ SSH_OPTIONS_USER, o->user ? o->user : "none" },
+		{ SSH_OPTIONS_USER, o->user }, /* NULL: the local one */
 		{ SSH_OPTIONS_KNOWNHOSTS, o->known_hosts ? o->known_hosts : "/dev/null" },
 		{ SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null" },
 		{ SSH_OPTIONS_STRICTHOSTKEYCHECK, &on },
@@ -296,7 +296,7 @@ static int log_in(struct ssh_stream *s, const struct ssh_options *o, ssh_key key
 	case SSH_AUTH_DENIED:
 	case SSH_AUTH_PARTIAL:
 		snprintf(s->error, sizeof s->error, "%s refuses the login of %s with key %s",
-			o->host, o->user, o->key);
+			o->host, o->user ? o->user : "this user", o->key);
 		return -EACCES;
 	default:
 		return session_failed(s, "the login failed");

@@ -15,7 +15,7 @@
 struct ssh_options {
 	const char *host; /* name or address */
 	int port;
-	const char *user;
+	const char *user; /* NULL: the same as here */
 	const char *alias; /* the name in known_hosts: the camera's, in lower case */
 	const char *known_hosts; /* file */
 	const char *key; /* private key file, ours and mode 0600 */

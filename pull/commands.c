@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* `pullpi fetch`: picks the cameras, runs fetch.c, tells people, programs and the log about it. */
+#include "pull/commands.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/utc.h"
+#include "pull/contact.h"
+#include "pull/fetch.h"
+#include "pull/wait.h"
+
+#define TIMEOUT_DEFAULT_US (300 * US_PER_SEC)
+
+const struct cli_option fetch_options[] = {
+	{ "latest", 0, NULL, "the newest frame, whatever else is missing" },
+	{ "all", 'a', NULL, "every camera of the settings, one after the other" },
+	{ "timeout", 't', "DURATION", "give up after that long (5min)" },
+	{ "json", 0, NULL, "one JSON object a camera" },
+	{ .name = NULL },
+};
+
+/* "garden, gate, roof" */
+static void name_cameras(const struct pull_settings *settings, char *buf, size_t size)
+{
+	size_t n = 0;
+
+	*buf = 0;
+	for (size_t i = 0; i < settings->n_cameras && n < size - 1; i++)
+		n += (size_t)snprintf(
+			buf + n, size - n, "%s%s", i ? ", " : "", settings->cameras[i].name);
+}
+
+int choose_camera(const struct cli *cli, const struct pull_settings *settings, const char *name,
+	const struct camera_settings **ret)
+{
+	char names[256];
+
+	if (settings->n_cameras == 0) {
+		cli_error(cli,
+			"no camera is paired yet; begin with: pullpi pair USER@HOST --camera NAME");
+		return CLI_SETTINGS;
+	}
+	name_cameras(settings, names, sizeof names);
+	if (!name && settings->n_cameras > 1)
+		return cli_usage(cli, "there are several cameras, name one: %s", names);
+	*ret = name ? pull_camera(settings, name) : &settings->cameras[0];
+	if (*ret)
+		return CLI_OK;
+	cli_error(cli, "%s: no such camera; there is: %s", name, names);
+	return CLI_SETTINGS;
+}
+
+int choose_archive(struct cli *cli, const void *settings, char ret[static PATH_MAX])
+{
+	const struct camera_settings *camera = NULL;
+	int r = choose_camera(cli, settings, cli->argc > 0 ? cli->argv[0] : NULL, &camera);
+
+	if (r != CLI_OK)
+		return r;
+	r = pull_archive_path(camera, ret);
+	if (r == 0)
+		return CLI_OK;
+	cli_error(cli, "%s: no folder for the archive: %s", camera->name, strerror(-r));
+	return CLI_SETTINGS;
+}
+
+static int timeout_of(const struct cli *cli, int64_t *ret_us)
+{
+	const struct conf_item item = { .min = 100000, .max = 24 * 3600 * US_PER_SEC };
+	const char *text = cli_value(cli, "timeout");
+
+	*ret_us = TIMEOUT_DEFAULT_US;
+	if (text && conf_parse_duration(&item, "timeout", text, ret_us) < 0)
+		return cli_usage(cli, "--timeout %s: not a duration from 100ms to 24h", text);
+	return CLI_OK;
+}
+
+/* "taken 3 s ago", or when it was where the two clocks disagree */
+static const char *describe_age(const struct record *frame, char *buf, size_t size)
+{
+	int64_t age_us = clock_wall_us(&clock_real) - frame->exposed_us;
+	char text[UTC_TEXT_MAX];
+
+	if (age_us < 0)
+		snprintf(buf, size, "taken at %s", utc_format_local(frame->exposed_us, text));
+	else if (age_us < 10 * US_PER_SEC)
+		snprintf(buf, size, "taken %.1f s ago", (double)age_us / US_PER_SEC);
+	else
+		snprintf(buf, size, "taken %s ago", duration_format(age_us, text));
+	return buf;
+}
+
+static void print_person(const char *camera, const struct fetch_result *result, int64_t took_us)
+{
+	const char *file = strrchr(result->path, '/');
+	char age[80];
+
+	file = file ? file + 1 : result->path;
+	if (!result->has_frame)
+		printf("%s: the camera has no frame yet\n", camera);
+	else if (!result->stored)
+		printf("%s: nothing new; the newest is %s, %s\n", camera, file,
+			describe_age(&result->frame, age, sizeof age));
+	else
+		printf("%s: %s %lld KB, %s, in %.2f s\n%s\n", camera, file,
+			(long long)(result->frame.bytes + 512) / 1024,
+			describe_age(&result->frame, age, sizeof age), (double)took_us / US_PER_SEC,
+			result->path);
+}
+
+static void add_string(struct json_object *o, const char *key, const char *value)
+{
+	json_object_object_add(o, key, json_object_new_string(value));
+}
+
+static void print_program(
+	const char *camera, int code, const struct fetch_result *result, int64_t took_us)
+{
+	struct json_object *o = json_object_new_object();
+	const struct record *frame = &result->frame;
+	char text[UTC_TEXT_MAX], hex[SHA256_HEX + 1];
+
+	add_string(o, "camera", camera);
+	json_object_object_add(o, "code", json_object_new_int(code));
+	if (code != CLI_OK)
+		add_string(o, "error", result->error);
+	json_object_object_add(o, "stored", json_object_new_boolean(result->stored));
+	json_object_object_add(o, "took_us", json_object_new_int64(took_us));
+	if (result->has_frame) {
+		digest_hex(frame->sha256, hex);
+		json_object_object_add(o, "seq", json_object_new_int64((int64_t)frame->seq));
+		add_string(o, "path", result->path);
+		json_object_object_add(o, "bytes", json_object_new_int64(frame->bytes));
+		add_string(o, "sha256", hex);
+		add_string(o, "slot", utc_format(frame->slot_us, text));
+		add_string(o, "exposed", utc_format(frame->exposed_us, text));
+	}
+	puts(json_object_to_json_string_ext(
+		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+}
+
+/*
+ * Tells what failed. In the log of a service that runs every minute only a change is worth a line; a
+ * person who typed the command is told each time.
+ */
+static void report(const struct cli *cli, const char *camera, int code,
+	const struct fetch_result *result, const struct contact *before)
+{
+	bool changed = before->code != code;
+	char since[UTC_TEXT_MAX];
+
+	if (code == CLI_OK) {
+		if (before->code != CLI_OK && before->since_us != TIME_NONE)
+			log_notice("%s: reachable again; it was not since %s", camera,
+				utc_format_local(before->since_us, since));
+		return;
+	}
+	if (!log_is_journal())
+		cli_error(cli, "%s: %s", camera, result->error);
+	else if (!changed)
+		log_debug("%s: %s", camera, result->error);
+	else if (code == CLI_TEMPFAIL)
+		log_warning("%s: %s", camera, result->error);
+	else
+		log_error("%s: %s", camera, result->error);
+}
+
+static int fetch_one(
+	const struct cli *cli, const struct camera_settings *camera, int64_t timeout_us)
+{
+	const struct fetch_options options = { .camera = camera,
+		.deadline_ns = deadline_in(timeout_us) };
+	int64_t start_ns = clock_mono_ns(&clock_real), took_us;
+	struct contact before = { .since_us = TIME_NONE };
+	struct fetch_result result;
+	int code = fetch_latest(&options, &result), r = 0;
+
+	took_us = (clock_mono_ns(&clock_real) - start_ns) / NS_PER_US;
+	if (!result.ours)
+		r = contact_note(
+			camera->name, clock_wall_us(&clock_real), code, result.error, &before);
+	else
+		before.code = CLI_OK;
+	if (r < 0)
+		log_warning_errno(r, "%s: the state folder cannot be written", camera->name);
+	report(cli, camera->name, code, &result, &before);
+	if (cli_flag(cli, "json"))
+		print_program(camera->name, code, &result, took_us);
+	else if (code == CLI_OK)
+		print_person(camera->name, &result, took_us);
+	return code;
+}
+
+static int fetch_all(
+	const struct cli *cli, const struct pull_settings *settings, int64_t timeout_us)
+{
+	int worst = CLI_OK;
+
+	for (size_t i = 0; i < settings->n_cameras; i++) {
+		int code = fetch_one(cli, &settings->cameras[i], timeout_us);
+
+		if (code > worst)
+			worst = code;
+	}
+	return worst;
+}
+
+int command_fetch(struct cli *cli)
+{
+	CLEANUP_FREE void *settings = NULL;
+	const struct camera_settings *camera = NULL;
+	const char *name = cli->argc > 0 ? cli->argv[0] : NULL;
+	int64_t timeout_us;
+	int r;
+
+	if (!cli_flag(cli, "latest"))
+		return cli_usage(cli, "say what to fetch: --latest");
+	if (cli_flag(cli, "all") && name)
+		return cli_usage(cli, "%s: --all is every camera, name none", name);
+	r = timeout_of(cli, &timeout_us);
+	if (r == CLI_OK)
+		r = cli_settings(cli, CLI_LENIENT, &settings);
+	if (r != CLI_OK)
+		return r;
+	if (cli_flag(cli, "all") && ((struct pull_settings *)settings)->n_cameras > 0)
+		return fetch_all(cli, settings, timeout_us);
+	r = choose_camera(cli, settings, name, &camera);
+	return r != CLI_OK ? r : fetch_one(cli, camera, timeout_us);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* The commands of pullpi, as the table in main.c has them. Each returns an exit code. */
+#pragma once
+
+#include <limits.h>
+
+#include "common/cli.h"
+#include "pull/settings.h"
+
+int command_fetch(struct cli *cli); /* fetch.c's work, told to people and programs */
+int command_pair(struct cli *cli); /* pair.c */
+int command_status(struct cli *cli); /* status.c */
+
+extern const struct cli_option fetch_options[], pair_options[];
+
+/*
+ * The camera that is meant: the one named, or the only one where `name` is NULL. CLI_OK, or an exit
+ * code after having told why.
+ */
+int choose_camera(const struct cli *cli, const struct pull_settings *settings, const char *name,
+	const struct camera_settings **ret);
+
+/* For cli_list() and cli_verify(). */
+int choose_archive(struct cli *cli, const void *settings, char ret[static PATH_MAX]);

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* The memory of the last contacts, one small JSON file per camera, replaced as a whole. */
+#include "pull/contact.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/fs.h"
+#include "common/utc.h"
+#include "common/util.h"
+#include "pull/settings.h"
+
+#define FILE_MAX 4096
+
+static int contact_name(const char *camera, char ret[static PATH_MAX])
+{
+	char file[CAMERA_NAME_MAX + 32];
+
+	snprintf(file, sizeof file, "contact-%s.json", camera);
+	return pull_state_path(file, ret);
+}
+
+static int64_t get_time(struct json_object *o, const char *key)
+{
+	struct json_object *value = json_object_object_get(o, key);
+	int64_t us;
+
+	if (!json_object_is_type(value, json_type_string) ||
+		utc_parse(json_object_get_string(value), (size_t)json_object_get_string_len(value),
+			&us) < 0)
+		return TIME_NONE;
+	return us;
+}
+
+static void parse(const char *text, struct contact *ret)
+{
+	struct json_object *o = json_tokener_parse(text), *error;
+
+	if (json_object_is_type(o, json_type_object)) {
+		ret->last_try_us = get_time(o, "last_try");
+		ret->last_ok_us = get_time(o, "last_ok");
+		ret->since_us = get_time(o, "since");
+		ret->code = json_object_get_int(json_object_object_get(o, "code"));
+		error = json_object_object_get(o, "error");
+		if (json_object_is_type(error, json_type_string))
+			snprintf(
+				ret->error, sizeof ret->error, "%s", json_object_get_string(error));
+	}
+	json_object_put(o);
+}
+
+void contact_load(const char *camera, struct contact *ret)
+{
+	CLEANUP_FREE char *text = NULL;
+	char path[PATH_MAX];
+
+	*ret = (struct contact){
+		.last_try_us = TIME_NONE, .last_ok_us = TIME_NONE, .since_us = TIME_NONE
+	};
+	if (contact_name(camera, path) == 0 &&
+		fs_read_file(AT_FDCWD, path, FILE_MAX, &text, NULL) == 0)
+		parse(text, ret);
+}
+
+static void add_time(struct json_object *o, const char *key, int64_t us)
+{
+	char text[UTC_TEXT_MAX];
+
+	if (us != TIME_NONE)
+		json_object_object_add(o, key, json_object_new_string(utc_format(us, text)));
+}
+
+static int save(const char *camera, const struct contact *contact)
+{
+	struct json_object *o = json_object_new_object();
+	CLEANUP_FD int folder = -1;
+	char path[PATH_MAX], *file;
+	const char *text;
+	int r = contact_name(camera, path);
+
+	if (r < 0 || !o) {
+		json_object_put(o);
+		return r < 0 ? r : -ENOMEM;
+	}
+	add_time(o, "last_try", contact->last_try_us);
+	add_time(o, "last_ok", contact->last_ok_us);
+	add_time(o, "since", contact->since_us);
+	json_object_object_add(o, "code", json_object_new_int(contact->code));
+	if (contact->error[0])
+		json_object_object_add(o, "error", json_object_new_string(contact->error));
+	text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
+	file = strrchr(path, '/');
+	*file++ = 0;
+	r = fs_make_folders(path, 0700);
+	if (r == 0) {
+		folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		r = folder < 0 ? -errno : 0;
+	}
+	if (r == 0)
+		r = fs_replace(&fs_real, folder, file, text, strlen(text), 0600);
+	json_object_put(o);
+	return r;
+}
+
+int contact_note(
+	const char *camera, int64_t now_us, int code, const char *error, struct contact *ret_before)
+{
+	struct contact contact;
+
+	contact_load(camera, &contact);
+	*ret_before = contact;
+	if (contact.last_try_us == TIME_NONE || contact.code != code)
+		contact.since_us = now_us;
+	contact.last_try_us = now_us;
+	if (code == 0)
+		contact.last_ok_us = now_us;
+	contact.code = code;
+	snprintf(contact.error, sizeof contact.error, "%s", error);
+	return save(camera, &contact);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * When a camera was last spoken to, and with what result: contact-NAME.json in the state folder.
+ * With it, a camera that is away for days is one line in the log and not one a minute.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CONTACT_ERROR_MAX 640
+
+struct contact {
+	int64_t last_try_us; /* wall time; TIME_NONE: never */
+	int64_t last_ok_us;
+	int64_t since_us; /* the first try with the result of the last one */
+	int code; /* of the last try, an exit code */
+	char error[CONTACT_ERROR_MAX]; /* "" where code is 0 */
+};
+
+/* No file, or one that cannot be read, is a contact that never was. */
+void contact_load(const char *camera, struct contact *ret);
+
+/*
+ * Notes the result of a try at `now_us`. `ret_before` is what was known until then. -errno when it
+ * cannot be kept; `ret_before` is filled in all the same.
+ */
+int contact_note(const char *camera, int64_t now_us, int code, const char *error,
+	struct contact *ret_before);
