@@ -67,6 +67,8 @@ int supervisor_new(const struct supervisor_options *options, struct supervisor *
 	if (!s)
 		return -ENOMEM;
 	s->options = *options;
+	if (!s->options.open)
+		s->options.open = camera_open;
 	*ret = s;
 	return 0;
 }
@@ -135,7 +137,8 @@ static void open_camera(struct supervisor *s)
 {
 	char error[160] = "";
 	timer_t guard = guard_begin("open");
-	int r = camera_open(s->options.source, s->options.camera, &s->camera, error, sizeof error);
+	int r = s->options.open(
+		s->options.source, s->options.camera, &s->camera, error, sizeof error);
 
 	guard_end(guard);
 	if (r < 0) {

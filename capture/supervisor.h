@@ -34,6 +34,9 @@ struct supervisor_options {
 	const char *source; /* setting camera.source */
 	const struct camera_options *camera; /* must outlive the supervisor */
 	const struct clock *clock;
+	/* camera_open(), or what a test puts in its place; NULL: camera_open() */
+	int (*open)(const char *source, const struct camera_options *options, struct camera **ret,
+		char *error, size_t size);
 	bool may_exit; /* somebody restarts us: the ladder has its last rung */
 	/* Called before a camera is closed: frames in other threads must be released in it. */
 	void (*drain)(void *data);
