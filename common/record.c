@@ -1,2 +1,382 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Journal lines to structs and back. The same lines are the wire's answers, so the parser trusts
+ * nothing: a frame's `file` is only compared with the name that its own slot and number make.
+ */
 #include "common/record.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/jsonline.h"
+#include "common/text.h"
+#include "common/utc.h"
+#include "common/util.h"
+
+#define LATE_MAX_US INT64_C(253402300800000000) /* no two times we can write are further apart */
+
+static const char *const miss_causes[MISS_CAUSES] = {
+	[MISS_CAMERA] = "camera",
+	[MISS_BUSY] = "busy",
+	[MISS_DISK] = "disk",
+	[MISS_CLOCK] = "clock",
+	[MISS_DOWN] = "down",
+};
+
+const struct camera_facts camera_facts_none = { NAN, NAN, NAN, NAN };
+
+const char *miss_cause_name(enum miss_cause cause)
+{
+	return (unsigned)cause < MISS_CAUSES ? miss_causes[cause] : "unknown";
+}
+
+struct record record_new(enum record_type type)
+{
+	return (struct record){
+		.type = type,
+		.slot_us = TIME_NONE,
+		.exposed_us = TIME_NONE,
+		.last_us = TIME_NONE,
+		.before_us = TIME_NONE,
+		.after_us = TIME_NONE,
+		.count = 1,
+		.facts = camera_facts_none,
+	};
+}
+
+struct frame_name record_name(const struct record *frame)
+{
+	/* before 1970 nothing has a name, rounded or not */
+	const int64_t part = frame->slot_us > 0 ? frame->slot_us % US_PER_SEC : 0;
+
+	return (struct frame_name){ .slot_us = frame->slot_us - part, .seq = frame->seq };
+}
+
+static void add_frame(struct jsonline *line, const struct record *record)
+{
+	const struct frame_name name = record_name(record);
+	const struct camera_facts *facts = &record->facts;
+	char file[FRAME_NAME_MAX], hex[SHA256_HEX + 1];
+	int r = frame_name_format(&name, file);
+
+	if (r < 0) {
+		line->error = r;
+		return;
+	}
+	digest_hex(record->sha256, hex);
+	jsonline_add_time(line, "slot", record->slot_us);
+	if (record->exposed_us != TIME_NONE)
+		jsonline_add_time(line, "exposed", record->exposed_us);
+	jsonline_add_string(line, "file", file);
+	jsonline_add_int(line, "bytes", record->bytes);
+	jsonline_add_string(line, "sha256", hex);
+	if (*record->boot)
+		jsonline_add_string(line, "boot", record->boot);
+	if (record->up_ns > 0)
+		jsonline_add_int(line, "up_ns", record->up_ns);
+	jsonline_add_bool(line, "synced", record->synced);
+	jsonline_add_int(line, "late_us", record->late_us);
+	if (record->shot)
+		jsonline_add_bool(line, "shot", true);
+	if (record->recovered)
+		jsonline_add_bool(line, "recovered", true);
+	jsonline_add_double(line, "exposure_us", facts->exposure_us);
+	jsonline_add_double(line, "gain", facts->gain);
+	jsonline_add_double(line, "colour_temperature", facts->colour_temperature);
+	jsonline_add_double(line, "lens_position", facts->lens_position);
+}
+
+static bool is_range(const struct record *miss)
+{
+	return miss->cause == MISS_DOWN || miss->count != 1 ||
+		(miss->last_us != TIME_NONE && miss->last_us != miss->slot_us);
+}
+
+static void add_miss(struct jsonline *line, const struct record *record)
+{
+	jsonline_add_time(line, "slot", record->slot_us);
+	jsonline_add_string(line, "miss", miss_cause_name(record->cause));
+	if (is_range(record)) {
+		jsonline_add_time(line, "last",
+			record->last_us == TIME_NONE ? record->slot_us : record->last_us);
+		jsonline_add_int(line, "count", (int64_t)record->count);
+	}
+	if (*record->text)
+		jsonline_add_string(line, "text", record->text);
+}
+
+static void add_clock(struct jsonline *line, const struct record *record)
+{
+	jsonline_add_string(line, "clock", "step");
+	jsonline_add_time(line, "before", record->before_us);
+	jsonline_add_time(line, "after", record->after_us);
+}
+
+static void add_prune(struct jsonline *line, const struct record *record)
+{
+	jsonline_add_string(line, "prune", record->text);
+	jsonline_add_int(line, "first_seq", (int64_t)record->first_seq);
+	jsonline_add_int(line, "last_seq", (int64_t)record->last_seq);
+	jsonline_add_int(line, "count", (int64_t)record->count);
+	jsonline_add_int(line, "bytes", record->bytes);
+}
+
+static bool is_seq(uint64_t seq)
+{
+	return seq >= 1 && seq <= SEQ_MAX;
+}
+
+/* Whether the fields have values that record_parse() takes back. Times are checked when written. */
+static bool is_in_range(const struct record *r)
+{
+	if (!is_seq(r->seq))
+		return false;
+	switch (r->type) {
+	case RECORD_FRAME:
+		return r->bytes >= FRAME_BYTES_MIN && r->bytes <= FRAME_BYTES_MAX &&
+			r->up_ns >= 0 && r->late_us >= -LATE_MAX_US && r->late_us <= LATE_MAX_US &&
+			(!*r->boot || text_is_uuid(r->boot, strnlen(r->boot, sizeof(r->boot))));
+	case RECORD_MISS:
+		return (unsigned)r->cause < MISS_CAUSES && is_seq(r->count) &&
+			(r->last_us == TIME_NONE || r->last_us >= r->slot_us);
+	case RECORD_PRUNE:
+		return *r->text && is_seq(r->first_seq) && is_seq(r->last_seq) &&
+			r->first_seq <= r->last_seq && is_seq(r->count) && r->bytes >= 0;
+	default:
+		return true;
+	}
+}
+
+int record_format(const struct record *record, char ret_line[static LINE_MAX_BYTES + 1])
+{
+	struct jsonline line = jsonline_begin(ret_line);
+
+	if (!is_in_range(record))
+		return -ERANGE;
+	jsonline_add_int(&line, "seq", (int64_t)record->seq);
+	switch (record->type) {
+	case RECORD_FRAME:
+		add_frame(&line, record);
+		break;
+	case RECORD_MISS:
+		add_miss(&line, record);
+		break;
+	case RECORD_CLOCK:
+		add_clock(&line, record);
+		break;
+	case RECORD_PRUNE:
+		add_prune(&line, record);
+		break;
+	case RECORD_OTHER: /* what we do not know keeps its number, so that the lines stay dense */
+		break;
+	}
+	return jsonline_end(&line);
+}
+
+/* The getters' 1, 0 and -EINVAL for a key that must be there. */
+static int required(int r)
+{
+	return r == 0 ? -EINVAL : r;
+}
+
+static int get_count(struct json_object *object, const char *key, uint64_t *ret)
+{
+	int64_t number;
+	int r = jsonline_get_int(object, key, 1, (int64_t)SEQ_MAX, &number);
+
+	if (r > 0)
+		*ret = (uint64_t)number;
+	return r;
+}
+
+static int get_sha256(struct json_object *object, uint8_t ret[static SHA256_BYTES])
+{
+	const char *hex;
+	size_t len;
+	int r = jsonline_get_string(object, "sha256", &hex, &len);
+
+	return r <= 0 ? r : digest_parse_hex(hex, len, ret) < 0 ? -EINVAL : 1;
+}
+
+static int get_boot(struct json_object *object, char ret[static UUID_CHARS + 1])
+{
+	const char *boot;
+	size_t len;
+	int r = jsonline_get_string(object, "boot", &boot, &len);
+
+	if (r <= 0)
+		return r;
+	if (!text_is_uuid(boot, len))
+		return -EINVAL;
+	memcpy(ret, boot, len + 1);
+	return 1;
+}
+
+/* The file's name must be the one that slot and seq make: it is checked, never used. */
+static int check_file(struct json_object *object, const struct record *record)
+{
+	const struct frame_name name = record_name(record);
+	char own[FRAME_NAME_MAX];
+	const char *file;
+	size_t len;
+	int r = required(jsonline_get_string(object, "file", &file, &len));
+
+	if (r < 0)
+		return r;
+	return frame_name_format(&name, own) < 0 || strcmp(own, file) != 0 ? -EINVAL : 1;
+}
+
+static int get_facts(struct json_object *object, struct camera_facts *ret)
+{
+	const struct {
+		const char *key;
+		double *value;
+	} facts[] = {
+		{ "exposure_us", &ret->exposure_us },
+		{ "gain", &ret->gain },
+		{ "colour_temperature", &ret->colour_temperature },
+		{ "lens_position", &ret->lens_position },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(facts); i++) {
+		if (jsonline_get_double(object, facts[i].key, facts[i].value) < 0)
+			return -EINVAL;
+	}
+	return 1;
+}
+
+static int parse_frame(struct json_object *object, struct record *record)
+{
+	if (required(jsonline_get_time(object, "slot", &record->slot_us)) < 0 ||
+		jsonline_get_time(object, "exposed", &record->exposed_us) < 0 ||
+		check_file(object, record) < 0 ||
+		required(jsonline_get_int(
+			object, "bytes", FRAME_BYTES_MIN, FRAME_BYTES_MAX, &record->bytes)) < 0 ||
+		required(get_sha256(object, record->sha256)) < 0)
+		return -EINVAL;
+	if (record->exposed_us != TIME_NONE)
+		record->late_us = record->exposed_us - record->slot_us;
+	if (get_boot(object, record->boot) < 0 ||
+		jsonline_get_int(object, "up_ns", 0, INT64_MAX, &record->up_ns) < 0 ||
+		jsonline_get_bool(object, "synced", &record->synced) < 0 ||
+		jsonline_get_int(object, "late_us", -LATE_MAX_US, LATE_MAX_US, &record->late_us) <
+			0 ||
+		jsonline_get_bool(object, "shot", &record->shot) < 0 ||
+		jsonline_get_bool(object, "recovered", &record->recovered) < 0)
+		return -EINVAL;
+	return get_facts(object, &record->facts);
+}
+
+static int parse_miss(struct json_object *object, struct record *record)
+{
+	const char *word;
+	size_t len, cause = 0;
+	int last, count;
+
+	if (required(jsonline_get_string(object, "miss", &word, &len)) < 0)
+		return -EINVAL;
+	while (cause < MISS_CAUSES && strcmp(miss_causes[cause], word) != 0)
+		cause++;
+	if (cause == MISS_CAUSES) {
+		record->type = RECORD_OTHER;
+		return 1;
+	}
+	record->cause = (enum miss_cause)cause;
+
+	if (required(jsonline_get_time(object, "slot", &record->slot_us)) < 0)
+		return -EINVAL;
+	record->last_us = record->slot_us;
+	last = jsonline_get_time(object, "last", &record->last_us);
+	count = get_count(object, "count", &record->count);
+	if (last < 0 || count != last || record->last_us < record->slot_us)
+		return -EINVAL;
+	return jsonline_get_text(object, "text", record->text, sizeof(record->text));
+}
+
+static int parse_clock(struct json_object *object, struct record *record)
+{
+	const char *word;
+	size_t len;
+
+	if (required(jsonline_get_string(object, "clock", &word, &len)) < 0)
+		return -EINVAL;
+	if (strcmp(word, "step") != 0) {
+		record->type = RECORD_OTHER;
+		return 1;
+	}
+	if (required(jsonline_get_time(object, "before", &record->before_us)) < 0 ||
+		required(jsonline_get_time(object, "after", &record->after_us)) < 0)
+		return -EINVAL;
+	return 1;
+}
+
+static int parse_prune(struct json_object *object, struct record *record)
+{
+	if (required(jsonline_get_text(object, "prune", record->text, sizeof(record->text))) < 0 ||
+		!*record->text ||
+		required(get_count(object, "first_seq", &record->first_seq)) < 0 ||
+		required(get_count(object, "last_seq", &record->last_seq)) < 0 ||
+		record->first_seq > record->last_seq ||
+		required(get_count(object, "count", &record->count)) < 0 ||
+		required(jsonline_get_int(object, "bytes", 0, INT64_MAX, &record->bytes)) < 0)
+		return -EINVAL;
+	return 1;
+}
+
+int record_parse_object(struct json_object *object, struct record *ret)
+{
+	static const struct {
+		const char *key; /* that a line of this kind has */
+		enum record_type type;
+		int (*parse)(struct json_object *object, struct record *record);
+	} kinds[] = {
+		{ "file", RECORD_FRAME, parse_frame },
+		{ "miss", RECORD_MISS, parse_miss },
+		{ "clock", RECORD_CLOCK, parse_clock },
+		{ "prune", RECORD_PRUNE, parse_prune },
+	};
+	struct record record = record_new(RECORD_OTHER);
+	int found = -1;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (!jsonline_has(object, kinds[i].key))
+			continue;
+		if (found >= 0)
+			return -EINVAL; /* two kinds at once */
+		found = (int)i;
+	}
+	if (found >= 0)
+		record = record_new(kinds[found].type);
+	if (required(get_count(object, "seq", &record.seq)) < 0 ||
+		(found >= 0 && kinds[found].parse(object, &record) < 0))
+		return -EINVAL;
+	*ret = record;
+	return 0;
+}
+
+int record_parse(const char *line, size_t len, struct record *ret)
+{
+	CLEANUP(jsonline_freep) struct json_object *object = NULL;
+	int r = jsonline_parse(line, len, &object);
+
+	return r < 0 ? r : record_parse_object(object, ret);
+}
+
+uint64_t record_peek_seq(const char *line, size_t len)
+{
+	static const char head[] = "{\"seq\":";
+	uint64_t seq = 0;
+	size_t i = strlen(head);
+
+	if (len <= i || memcmp(line, head, i) != 0 || line[i] == '0')
+		return 0;
+	for (; i < len && line[i] >= '0' && line[i] <= '9'; i++) {
+		seq = seq * 10 + (uint64_t)(line[i] - '0');
+		if (seq > SEQ_MAX)
+			return 0;
+	}
+	return i < len && (line[i] == ',' || line[i] == '}') ? seq : 0;
+}

@@ -87,6 +87,10 @@ int record_format(const struct record *record, char ret_line[static LINE_MAX_BYT
  */
 int record_parse(const char *line, size_t len, struct record *ret);
 
+/* The same from a line that jsonline_parse() read. */
+struct json_object;
+int record_parse_object(struct json_object *object, struct record *ret);
+
 /* The sequence number of a line from its first bytes, without parsing it; 0 if it shows none. */
 uint64_t record_peek_seq(const char *line, size_t len);
 
