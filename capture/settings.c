@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/text.h"
 
 /* "" is "not set", NaN: latitude and longitude have no sensible default */
 static int parse_degrees(
@@ -61,7 +62,7 @@ static int parse_control(
 	struct capture_settings *settings = dest;
 	struct control_setting *control = NULL;
 
-	if (!is_control_name(key) || !*value || !conf_is_text(value) ||
+	if (!is_control_name(key) || !*value || !text_is_plain(value, strlen(value)) ||
 		strlen(value) >= sizeof(control->value))
 		return -EINVAL;
 	(void)item;

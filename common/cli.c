@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/text.h"
 
 #define OPTION_BASE 256 /* getopt_long's value of the command's option 0 */
 #define OPTION_HELP 1
@@ -36,13 +37,10 @@ struct grammar {
 
 static void vtell(const struct cli *cli, const char *fmt, va_list ap, bool hint)
 {
-	char text[1024];
+	char raw[1024], text[1024];
 
-	vsnprintf(text, sizeof(text), fmt, ap);
-	for (char *p = text; *p; p++) {
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
-	}
+	vsnprintf(raw, sizeof(raw), fmt, ap);
+	text_clean(raw, strlen(raw), text, sizeof(text));
 	if (!hint)
 		fprintf(stderr, "%s: %s\n", cli->program->name, text);
 	else

@@ -65,6 +65,7 @@ struct cli_program {
 	 * exit code.
 	 */
 	int (*archive)(struct cli *cli, const void *settings, char ret[static PATH_MAX]);
+	bool copies; /* its archives are a puller's copies: gaps are no damage */
 };
 
 struct cli {
@@ -110,11 +111,15 @@ void cli_error(const struct cli *cli, const char *fmt, ...) PRINTF(2, 3);
 /* The same with "; see `capturepi list --help`" behind it. Returns CLI_USAGE. */
 int cli_usage(const struct cli *cli, const char *fmt, ...) PRINTF(2, 3);
 
+struct archive;
+/* The archive that program->archive() names, for reading. CLI_OK or an exit code. */
+int cli_open_archive(struct cli *cli, struct archive **ret);
+
 /* Ready commands with their options. */
 int cli_check(struct cli *cli); /* strict; prints the file's name if all is well */
 int cli_dump(struct cli *cli); /* [--json] */
 int cli_list(struct cli *cli); /* [--json] [-n COUNT] [--from SEQ] [--gaps] */
-int cli_verify(struct cli *cli); /* [--json]; CLI_INTERNAL for findings */
+int cli_verify(struct cli *cli); /* [--json] [--quick]; CLI_INTERNAL for findings */
 extern const struct cli_option cli_json_option[]; /* for commands with --json only: dump, status */
 extern const struct cli_option cli_list_options[];
 extern const struct cli_option cli_verify_options[];

@@ -1,248 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * `list` and `verify`. A puller's journal holds lines in the order of their arrival, so `list` goes
- * through the sequence numbers in windows, each small enough to be sorted in memory.
- */
-#include "common/cli.h"
-
+/* `verify`, and opening the archive that a command is about. */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
+#include <json-c/json.h>
 #include <string.h>
 
 #include "common/archive.h"
-
-#define WINDOW_LINES 10000 /* divides SEGMENT_LINES: a window lies within one segment */
-#define SHOWN_DEFAULT 20
-#define SHOWN_MAX 10000 /* the last so many are kept in memory */
-
-_Static_assert(SEGMENT_LINES % WINDOW_LINES == 0, "a window must not cross segments");
-
-const struct cli_option cli_list_options[] = {
-	{ "json", 0, NULL, "the journal's own lines" },
-	{ "count", 'n', "COUNT", "the newest COUNT lines (20), or from SEQ on" },
-	{ "from", 0, "SEQ", "from that sequence number on" },
-	{ "gaps", 0, NULL, "only what is missing: slots without a frame" },
-	{ .name = NULL },
-};
-
-struct entry {
-	uint64_t seq;
-	char *line;
-};
-
-/* One window of the journal, sorted by sequence number. */
-struct window {
-	struct entry entries[WINDOW_LINES];
-	size_t n;
-	uint64_t next; /* where the next window starts, 0: the end */
-};
-
-struct list {
-	const struct cli *cli;
-	struct journal *journal;
-	bool json, gaps;
-	uint64_t limit; /* lines to put out, 0: all */
-	uint64_t count; /* lines that were put out so far */
-	uint64_t previous; /* the sequence number before, for holes; 0: none yet */
-	char **ring; /* the last `limit` texts, for when the end is known; NULL: printed at once */
-};
-
-static void window_clear(struct window *window)
-{
-	for (size_t i = 0; i < window->n; i++)
-		free(window->entries[i].line);
-	window->n = 0;
-}
-
-static void window_freep(struct window **window)
-{
-	if (*window)
-		window_clear(*window);
-	free(*window);
-}
-
-static int compare_entries(const void *left, const void *right)
-{
-	const struct entry *a = left, *b = right;
-
-	return (a->seq > b->seq) - (a->seq < b->seq);
-}
-
-static int window_add(struct window *window, uint64_t seq, const char *line, size_t length)
-{
-	struct entry *entry = &window->entries[window->n];
-
-	if (window->n == ARRAY_SIZE(window->entries))
-		return 0; /* the same number again and again: not a journal of ours */
-	entry->seq = seq;
-	entry->line = strndup(line, length);
-	if (!entry->line)
-		return -ENOMEM;
-	window->n++;
-	return 0;
-}
-
-/* Reads the window that `from` lies in, its lines from `from` on, sorted. */
-static int window_read(struct window *window, struct journal *journal, uint64_t from)
-{
-	const uint64_t end = from - from % WINDOW_LINES + WINDOW_LINES;
-	const uint64_t segment_end = from - from % SEGMENT_LINES + SEGMENT_LINES;
-	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
-	uint64_t seq = 0;
-	const char *line;
-	size_t length;
-	int r;
-
-	window_clear(window);
-	window->next = 0;
-	r = journal_seek(journal, from, &cursor);
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	while (seq < segment_end && (r = journal_cursor_next(cursor, &line, &length, &seq)) > 0) {
-		if (seq < from)
-			continue;
-		if (seq < end)
-			r = window_add(window, seq, line, length);
-		else if (window->next == 0 || seq < window->next)
-			window->next = seq;
-		if (r < 0)
-			return r;
-	}
-	if (r < 0)
-		return r;
-	/* the first line of the next segment need not be its lowest */
-	if (window->next >= segment_end)
-		window->next = segment_end;
-	qsort(window->entries, window->n, sizeof(*window->entries), compare_entries);
-	return 0;
-}
-
-/* Takes `text`, which may be NULL for want of memory. */
-static int list_put(struct list *list, char *text)
-{
-	uint64_t slot = list->ring ? list->count % list->limit : 0;
-
-	if (!text)
-		return -ENOMEM;
-	list->count++;
-	if (list->ring) {
-		free(list->ring[slot]);
-		list->ring[slot] = text;
-		return 0;
-	}
-	puts(text);
-	free(text);
-	return 0;
-}
-
-static int PRINTF(2, 3) list_printf(struct list *list, const char *fmt, ...)
-{
-	char *text = NULL;
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
-	va_end(ap);
-	return list_put(list, n < 0 ? NULL : text);
-}
-
-/* Sequence numbers without a line: a puller has not got them yet. */
-static int list_hole(struct list *list, uint64_t first, uint64_t last)
-{
-	const uint64_t count = last - first + 1;
-
-	if (list->json)
-		return list_printf(list,
-			"{\"absent_first\":%" PRIu64 ",\"absent_last\":%" PRIu64
-			",\"count\":%" PRIu64 "}",
-			first, last, count);
-	return list_printf(
-		list, "%" PRIu64 " to %" PRIu64 " are not here (%" PRIu64 ")", first, last, count);
-}
-
-static int list_entry(struct list *list, const struct entry *entry)
-{
-	const uint64_t previous = list->previous;
-	char text[512];
-	struct record record;
-	int r = 0;
-
-	list->previous = entry->seq;
-	if (list->gaps && previous && entry->seq > previous + 1)
-		r = list_hole(list, previous + 1, entry->seq - 1);
-	if (r < 0 || (list->json && !list->gaps))
-		return r < 0 ? r : list_printf(list, "%s", entry->line);
-	r = record_parse(entry->line, strlen(entry->line), &record);
-	if (r < 0)
-		return list_printf(
-			list, "%" PRIu64 "  a line that cannot be read; see verify", entry->seq);
-	if (list->gaps && record.type != RECORD_MISS)
-		return 0;
-	return list_printf(list, "%s",
-		list->json ? entry->line : record_describe(&record, text, sizeof(text)));
-}
-
-static bool list_is_full(const struct list *list)
-{
-	return ferror(stdout) || (!list->ring && list->limit && list->count >= list->limit);
-}
-
-static int list_from(struct list *list, uint64_t from)
-{
-	CLEANUP(window_freep) struct window *window = calloc(1, sizeof(*window));
-	int r = 0;
-
-	if (!window)
-		return -ENOMEM;
-	list->count = list->previous = 0;
-	while (from && !list_is_full(list)) {
-		r = window_read(window, list->journal, from);
-		for (size_t i = 0; r >= 0 && i < window->n && !list_is_full(list); i++)
-			r = list_entry(list, &window->entries[i]);
-		if (r < 0)
-			return r;
-		from = window->next;
-	}
-	return 0;
-}
-
-static void ring_free(struct list *list)
-{
-	for (uint64_t i = 0; list->ring && i < list->limit; i++)
-		free(list->ring[i]);
-	free(list->ring);
-}
-
-/* The newest lines: numbers are dense where a camera writes, less so where a puller does. */
-static int list_newest(struct list *list)
-{
-	uint64_t first, last, reach = list->limit;
-	int r;
-
-	list->ring = calloc(list->limit, sizeof(*list->ring));
-	if (!list->ring)
-		return -ENOMEM;
-	r = journal_first(list->journal, &first);
-	if (r >= 0)
-		r = journal_last(list->journal, &last);
-	if (r < 0 || last == 0)
-		return r;
-	/* which lines are gaps is not known before they are read */
-	if (list->gaps)
-		reach = last;
-	for (bool all = false; r >= 0 && !all && list->count < list->limit; reach *= 16) {
-		all = reach >= last || last - reach < first;
-		r = list_from(list, all ? first : last - reach + 1);
-	}
-	for (uint64_t i = 0; r >= 0 && i < list->limit && i < list->count; i++) {
-		uint64_t oldest = list->count > list->limit ? list->count % list->limit : 0;
-
-		puts(list->ring[(oldest + i) % list->limit]);
-	}
-	return r;
-}
+#include "common/cli.h"
+#include "common/verify.h"
 
 static int open_archive(const struct cli *cli, const char *path, struct archive **ret)
 {
@@ -262,8 +27,7 @@ static int open_archive(const struct cli *cli, const char *path, struct archive 
 	return CLI_INTERNAL;
 }
 
-/* Settings, then the archive they mean. */
-static int open_archive_of(struct cli *cli, struct archive **ret)
+int cli_open_archive(struct cli *cli, struct archive **ret)
 {
 	CLEANUP_FREE void *settings = NULL;
 	char path[PATH_MAX];
@@ -275,41 +39,138 @@ static int open_archive_of(struct cli *cli, struct archive **ret)
 	return r == CLI_OK ? open_archive(cli, path, ret) : r;
 }
 
-int cli_list(struct cli *cli)
-{
-	CLEANUP(archive_freep) struct archive *archive = NULL;
-	struct list list CLEANUP(ring_free) = { .cli = cli };
-	int64_t from = 0, limit = 0;
-	bool tail;
-	int r;
-
-	list.json = cli_flag(cli, "json");
-	list.gaps = cli_flag(cli, "gaps");
-	r = cli_number(cli, "from", 1, (int64_t)SEQ_MAX, 0, &from);
-	tail = from == 0;
-	if (r == CLI_OK)
-		r = cli_number(cli, "count", 1, tail ? SHOWN_MAX : INT64_MAX,
-			tail ? SHOWN_DEFAULT : 0, &limit);
-	if (r == CLI_OK)
-		r = open_archive_of(cli, &archive);
-	if (r != CLI_OK)
-		return r;
-	list.limit = (uint64_t)limit;
-	list.journal = archive_journal(archive);
-	r = tail ? list_newest(&list) : list_from(&list, (uint64_t)from);
-	if (r >= 0)
-		return CLI_OK;
-	cli_error(cli, "%s: the journal cannot be read: %s", archive_path(archive), strerror(-r));
-	return CLI_INTERNAL;
-}
-
 const struct cli_option cli_verify_options[] = {
-	{ "json", 0, NULL, "as JSON, for scripts" },
+	{ "json", 0, NULL, "one object per finding, then the totals" },
+	{ "quick", 0, NULL, "names and sizes only, reads no picture" },
 	{ .name = NULL },
 };
 
+struct report {
+	bool json, terminal;
+	int percent; /* that the terminal shows, -1: nothing yet */
+};
+
+static void print_json(struct json_object *object)
+{
+	const char *text = object ? json_object_to_json_string_ext(object,
+					    JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
+				  : NULL;
+
+	if (text)
+		puts(text);
+	json_object_put(object);
+}
+
+static void add_number(struct json_object *object, const char *key, uint64_t number)
+{
+	json_object_object_add(object, key, json_object_new_int64((int64_t)number));
+}
+
+static void print_finding_json(const struct verify_finding *finding)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_object_object_add(
+		object, "finding", json_object_new_string(verify_kind_name(finding->kind)));
+	if (finding->seq)
+		add_number(object, "seq", finding->seq);
+	if (*finding->path)
+		json_object_object_add(object, "path", json_object_new_string(finding->path));
+	add_number(object, "count", finding->count);
+	if (finding->error)
+		json_object_object_add(
+			object, "error", json_object_new_string(strerror(abs(finding->error))));
+	print_json(object);
+}
+
+static void clear_progress(struct report *report)
+{
+	if (report->percent >= 0)
+		fprintf(stderr, "\r\033[K");
+	report->percent = -1;
+}
+
+static bool on_finding(void *data, const struct verify_finding *finding)
+{
+	struct report *report = data;
+	char text[512];
+
+	clear_progress(report);
+	if (report->json)
+		print_finding_json(finding);
+	else
+		puts(verify_describe(finding, text, sizeof(text)));
+	return !ferror(stdout);
+}
+
+static bool on_progress(void *data, uint64_t seq, uint64_t last, const struct verify_totals *totals)
+{
+	struct report *report = data;
+	int percent = last ? (int)(seq * 100 / last) : 0;
+
+	if (report->terminal && percent != report->percent) {
+		fprintf(stderr, "\r%d %%, %" PRIu64 " frames right", percent, totals->checked);
+		report->percent = percent;
+	}
+	return true;
+}
+
+static void print_totals(const struct verify_totals *totals)
+{
+	printf("%" PRIu64 " lines, %" PRIu64 " frames: %" PRIu64 " files right (%" PRId64 " bytes)",
+		totals->lines, totals->frames, totals->checked, totals->bytes);
+	if (totals->pruned)
+		printf(", %" PRIu64 " pruned", totals->pruned);
+	if (totals->deleted)
+		printf(", %" PRIu64 " deleted", totals->deleted);
+	if (totals->pending)
+		printf(", %" PRIu64 " just being stored", totals->pending);
+	printf("; findings: %" PRIu64 "\n", totals->findings);
+}
+
+static void print_totals_json(const struct verify_totals *totals)
+{
+	struct json_object *object = json_object_new_object();
+
+	add_number(object, "lines", totals->lines);
+	add_number(object, "frames", totals->frames);
+	add_number(object, "checked", totals->checked);
+	add_number(object, "bytes", (uint64_t)totals->bytes);
+	add_number(object, "pruned", totals->pruned);
+	add_number(object, "deleted", totals->deleted);
+	add_number(object, "pending", totals->pending);
+	add_number(object, "findings", totals->findings);
+	print_json(object);
+}
+
 int cli_verify(struct cli *cli)
 {
-	cli_error(cli, "verify is not built yet");
-	return CLI_INTERNAL;
+	struct report report = { .json = cli_flag(cli, "json"), .percent = -1 };
+	struct verify_options options = {
+		.copy = cli->program->copies,
+		.skip_content = cli_flag(cli, "quick"),
+		.finding = on_finding,
+		.progress = on_progress,
+		.data = &report,
+	};
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	struct verify_totals totals;
+	int r;
+
+	report.terminal = isatty(STDERR_FILENO);
+	r = cli_open_archive(cli, &archive);
+	if (r != CLI_OK)
+		return r;
+	r = verify_archive(archive, &options, &totals);
+	clear_progress(&report);
+	if (r < 0) {
+		cli_error(cli, "%s: cannot be checked to the end: %s", archive_path(archive),
+			strerror(-r));
+		return CLI_INTERNAL;
+	}
+	if (report.json)
+		print_totals_json(&totals);
+	else
+		print_totals(&totals);
+	return totals.findings ? CLI_INTERNAL : CLI_OK;
 }

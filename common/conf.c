@@ -17,6 +17,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/text.h"
+
 #define SHOWN_MAX 80 /* bytes of a foreign text in a complaint */
 #define PREFIX_MAX 4200 /* "PATH:LINE: " */
 
@@ -52,17 +54,12 @@ struct loader {
 /* A foreign text for a complaint: cut, nothing unprintable. */
 static const char *shown(const char *text, char buf[static SHOWN_MAX])
 {
-	size_t length = strnlen(text, SHOWN_MAX);
+	const size_t room = SHOWN_MAX - strlen("...");
+	size_t length = strlen(text);
 
-	snprintf(buf, SHOWN_MAX, "%.*s%s", length < SHOWN_MAX ? (int)length : SHOWN_MAX - 4, text,
-		length < SHOWN_MAX ? "" : "...");
-	for (char *p = buf; *p; p++) {
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
-	}
-	/* what the cut left of a character, or text that never was UTF-8 */
-	for (char *p = buf; !conf_is_text(buf) && *p; p++)
-		*p = (unsigned char)*p < 0x80 ? *p : '?';
+	text_clean(text, length, buf, length < SHOWN_MAX ? SHOWN_MAX : room);
+	if (length >= SHOWN_MAX)
+		strcat(buf, "...");
 	return buf;
 }
 
@@ -317,7 +314,7 @@ static int next_line(struct loader *l, char line[static CONF_LINE_MAX + 1])
 	line[length] = '\0';
 	for (char *p = line; p < line + length; p++)
 		*p = *p == '\t' || (*p == '\r' && p == line + length - 1) ? ' ' : *p;
-	if (strlen(line) != length || !conf_is_text(line)) {
+	if (!text_is_plain(line, length)) {
 		tell(&l->teller, "not text in UTF-8; the line is passed over");
 		line[0] = '\0';
 	}
@@ -448,7 +445,7 @@ int conf_override(const struct conf_table *table, void *settings, const char *te
 	if (name)
 		*name++ = '\0';
 	/* in a file it would end there: what `dump` writes must be what is meant */
-	if (find_comment(value) || !conf_is_text(text)) {
+	if (find_comment(value) || !text_is_plain(text, strlen(text))) {
 		tell(&teller, "%s: not a value a file could hold (control characters, ' #', ' ;')",
 			shown(text, buf));
 		return -EINVAL;

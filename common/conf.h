@@ -112,5 +112,3 @@ const char *conf_nearest_key(const struct conf_table *table, const char *section
 bool conf_is_near(const char *typed, const char *word);
 /* The home folder: $HOME, else the user database. -ENOENT, -ENAMETOOLONG. */
 int conf_home(char ret[static CONF_VALUE_MAX]);
-/* Whether the text is UTF-8 (RFC 3629: no surrogates, no over-long forms) without control characters. */
-bool conf_is_text(const char *text);

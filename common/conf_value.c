@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/text.h"
 
 static bool is_digit(char c)
 {
@@ -311,47 +312,12 @@ int conf_print_word(const struct conf_item *item, const void *dest, FILE *out)
 	return 0;
 }
 
-/* The bytes of the UTF-8 character at `p`, 0 where there is none. */
-static size_t utf8_length(const unsigned char *p)
-{
-	uint32_t code;
-	size_t length;
-
-	if (p[0] < 0x80)
-		return 1;
-	length = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-	if (p[0] < 0xc2 || p[0] > 0xf4)
-		return 0;
-	code = p[0] & (0x7f >> length);
-	for (size_t i = 1; i < length; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (p[i] & 0x3f);
-	}
-	if ((length == 3 && code < 0x800) || (length == 4 && code < 0x10000) || code > 0x10ffff ||
-		(code >= 0xd800 && code < 0xe000))
-		return 0;
-	return code < 0xa0 ? 0 : length; /* U+0080 to U+009F are control characters */
-}
-
-bool conf_is_text(const char *text)
-{
-	for (const unsigned char *p = (const unsigned char *)text; *p;) {
-		size_t length = utf8_length(p);
-
-		if (length == 0 || *p < 0x20 || *p == 0x7f)
-			return false;
-		p += length;
-	}
-	return true;
-}
-
 int conf_parse_string(const struct conf_item *item, const char *key, const char *value, void *dest)
 {
 	size_t length = strlen(value);
 
 	(void)key;
-	if (length >= item->size || !conf_is_text(value))
+	if (length >= item->size || !text_is_plain(value, length))
 		return -EINVAL;
 	memcpy(dest, value, length + 1);
 	return 0;
