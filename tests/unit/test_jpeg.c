@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Encodes drawn planes and reads them back with libjpeg's own decoder. Planes end at an unmapped page,
+ * so a read past them, also one by libjpeg's assembly, ends the program.
+ */
+#include "tests/test.h"
+
+#include <math.h>
+#include <sys/mman.h>
+
+#include <jpeglib.h>
+
+#include "capture/jpeg.h"
+
+#define SIDE_MAX 128
+
+struct plane {
+	uint8_t *map, *data;
+	size_t map_bytes;
+};
+
+struct picture {
+	struct frame frame;
+	struct plane plane[3];
+};
+
+struct decoded {
+	int width, height, components;
+	uint8_t plane[3][SIDE_MAX * SIDE_MAX]; /* rows of SIDE_MAX */
+};
+
+/* A plane whose last byte is the last one that may be read. */
+static struct plane plane_at_edge(size_t bytes)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), whole = (bytes + page - 1) / page * page;
+	struct plane p = { .map_bytes = whole + page };
+
+	p.map = mmap(NULL, p.map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p.map == MAP_FAILED || mprotect(p.map + whole, page, PROT_NONE) < 0)
+		abort();
+	p.data = p.map + whole - bytes;
+	return p;
+}
+
+/* What sample (x, y) of component i is: smooth, so that JPEG keeps it. */
+static int value_of(int i, int x, int y)
+{
+	static const int base[3] = { 120, 100, 150 };
+
+	return base[i] + (int)(50 * sin((x + 3 * i) * 0.09) + 40 * cos((y - 2 * i) * 0.07));
+}
+
+/* The limited-range value that expands to `full`. */
+static int limited(int i, int full)
+{
+	return (int)lround(i ? 128 + (full - 128) * 224 / 255.0 : 16 + full * 219 / 255.0);
+}
+
+static struct picture draw(int width, int height, enum pixel_format format, enum pixel_range range,
+	size_t padding, uint8_t garbage)
+{
+	struct picture p = {
+		.frame = { .format = format, .range = range, .width = width, .height = height }
+	};
+	bool nv12 = format == PIXEL_NV12;
+
+	for (int i = 0; i < (nv12 ? 2 : 3); i++) {
+		int w = i ? (width + 1) / 2 : width, h = i ? (height + 1) / 2 : height;
+		size_t row = (size_t)w * (i && nv12 ? 2 : 1), stride = row + padding;
+		size_t bytes = (size_t)(h - 1) * stride + row;
+
+		p.plane[i] = plane_at_edge(bytes);
+		memset(p.plane[i].data, garbage, bytes);
+		for (int y = 0; y < h; y++)
+			for (size_t k = 0; k < row; k++) {
+				int c = i && nv12 ? 1 + (int)(k % 2) : i;
+				int v = value_of(c, (int)(i && nv12 ? k / 2 : k), y);
+
+				p.plane[i].data[(size_t)y * stride + k] =
+					(uint8_t)(range == PIXEL_LIMITED_RANGE ? limited(c, v) : v);
+			}
+		p.frame.plane[i] = p.plane[i].data;
+		p.frame.stride[i] = stride;
+		p.frame.plane_bytes[i] = bytes;
+	}
+	return p;
+}
+
+static void free_picture(struct picture *p)
+{
+	for (int i = 0; i < 3; i++)
+		if (p->plane[i].map)
+			munmap(p->plane[i].map, p->plane[i].map_bytes);
+}
+
+/* The planes as they are stored, not upsampled. */
+static void decode(const uint8_t *jpeg, size_t bytes, struct decoded *ret)
+{
+	struct jpeg_decompress_struct c;
+	struct jpeg_error_mgr errors;
+	uint8_t row[3][16][SIDE_MAX + 16];
+	JSAMPROW rows[3][16];
+	JSAMPARRAY planes[3] = { rows[0], rows[1], rows[2] };
+
+	memset(ret, 0, sizeof(*ret));
+	for (int i = 0; i < 3; i++)
+		for (int k = 0; k < 16; k++)
+			rows[i][k] = row[i][k];
+	c.err = jpeg_std_error(
+		&errors); /* a damaged file ends the test program, which is red too */
+	jpeg_create_decompress(&c);
+	jpeg_mem_src(&c, jpeg, bytes);
+	jpeg_read_header(&c, TRUE);
+	c.raw_data_out = TRUE;
+	jpeg_start_decompress(&c);
+	ret->width = (int)c.output_width;
+	ret->height = (int)c.output_height;
+	ret->components = c.num_components;
+	CHECK_INT(c.comp_info[0].h_samp_factor * 10 + c.comp_info[0].v_samp_factor, 22);
+	CHECK_INT(c.jpeg_color_space, JCS_YCbCr);
+	while (c.output_scanline < c.output_height) {
+		size_t y = c.output_scanline;
+
+		jpeg_read_raw_data(&c, planes, 16);
+		for (size_t k = 0; k < 16 && y + k < SIDE_MAX; k++)
+			memcpy(ret->plane[0] + (y + k) * SIDE_MAX, row[0][k], SIDE_MAX);
+		for (size_t k = 0; k < 8 && y / 2 + k < SIDE_MAX; k++)
+			for (int i = 1; i < 3; i++)
+				memcpy(ret->plane[i] + (y / 2 + k) * SIDE_MAX, row[i][k], SIDE_MAX);
+	}
+	jpeg_finish_decompress(&c);
+	CHECK_INT(errors.num_warnings, 0);
+	jpeg_destroy_decompress(&c);
+}
+
+static int worst_difference(const struct decoded *d, int i)
+{
+	int w = i ? (d->width + 1) / 2 : d->width, h = i ? (d->height + 1) / 2 : d->height,
+	    worst = 0;
+
+	for (int y = 0; y < h; y++)
+		for (int x = 0; x < w; x++) {
+			int off = abs(d->plane[i][y * SIDE_MAX + x] - value_of(i, x, y));
+
+			worst = off > worst ? off : worst;
+		}
+	return worst;
+}
+
+static const struct {
+	int width, height;
+} sizes[] = { { 1, 1 }, { 2, 2 }, { 3, 5 }, { 8, 8 }, { 7, 9 }, { 16, 16 }, { 15, 17 }, { 17, 15 },
+	{ 24, 24 }, { 40, 8 }, { 33, 31 }, { 56, 50 }, { 64, 48 }, { 65, 49 }, { 127, 3 },
+	{ 120, 90 } };
+
+/* Every size in both formats and ranges, with and without padding, comes back as it was drawn. */
+TEST(round_trip)
+{
+	struct jpeg_encoder *e = NULL;
+	struct decoded *d = malloc(sizeof(*d));
+	const uint8_t *jpeg;
+	size_t bytes;
+
+	CHECK_INT(jpeg_encoder_new(100, &e), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes) * 8; i++) {
+		int width = sizes[i / 8].width, height = sizes[i / 8].height;
+		enum pixel_range range = i & 2 ? PIXEL_LIMITED_RANGE : PIXEL_FULL_RANGE;
+		struct picture p = draw(width, height, i & 1 ? PIXEL_NV12 : PIXEL_YUV420, range,
+			i & 4 ? 21 : 0, 0xee);
+
+		bytes = 0;
+		CHECK_INT(jpeg_encode(e, &p.frame, NULL, 0, &jpeg, &bytes), 0);
+		if (CHECK(bytes > 4)) {
+			CHECK_INT(jpeg[bytes - 2] << 8 | jpeg[bytes - 1], 0xffd9);
+			decode(jpeg, bytes, d);
+			CHECK_INT(d->width, width);
+			CHECK_INT(d->height, height);
+			/* 1 from the DCT, and 1 that limited range cannot hold */
+			for (int c = 0; c < 3; c++)
+				if (!CHECK(worst_difference(d, c) <= (i & 2 ? 3 : 2)))
+					fprintf(stderr, "  %dx%d case %zu plane %d: off by %d\n",
+						width, height, i % 8, c, worst_difference(d, c));
+		}
+		free_picture(&p);
+	}
+	jpeg_encoder_free(e);
+	free(d);
+}
+
+static size_t encode_copy(
+	struct jpeg_encoder *e, const struct frame *frame, uint8_t *copy, size_t max)
+{
+	const uint8_t *jpeg = NULL;
+	size_t bytes = 0;
+
+	CHECK_INT(jpeg_encode(e, frame, NULL, 0, &jpeg, &bytes), 0);
+	if (!CHECK(bytes > 0 && bytes <= max))
+		return 0;
+	memcpy(copy, jpeg, bytes);
+	return bytes;
+}
+
+/* What stands behind the rows does not show, and NV12 and YUV420 give the same file. */
+TEST(padding_and_format_do_not_show)
+{
+	struct jpeg_encoder *e = NULL;
+	static uint8_t file[3][65536];
+
+	CHECK_INT(jpeg_encoder_new(85, &e), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct picture p[3] = {
+			draw(sizes[i].width, sizes[i].height, PIXEL_YUV420, PIXEL_FULL_RANGE, 30,
+				0),
+			draw(sizes[i].width, sizes[i].height, PIXEL_YUV420, PIXEL_FULL_RANGE, 7,
+				0xff),
+			draw(sizes[i].width, sizes[i].height, PIXEL_NV12, PIXEL_FULL_RANGE, 64,
+				0x55),
+		};
+		size_t bytes[3];
+
+		for (int k = 0; k < 3; k++) {
+			bytes[k] = encode_copy(e, &p[k].frame, file[k], sizeof(file[k]));
+			free_picture(&p[k]);
+			CHECK_INT(bytes[k], bytes[0]);
+			CHECK(memcmp(file[k], file[0], bytes[0]) == 0);
+		}
+	}
+	jpeg_encoder_free(e);
+}
+
+/* EXIF stands directly behind SOI, in place of the JFIF header. */
+TEST(exif_comes_first)
+{
+	static const char payload[] = "Exif\0\0II*\0 not looked into";
+	static uint8_t big[65534];
+	struct picture p = draw(32, 16, PIXEL_YUV420, PIXEL_FULL_RANGE, 0, 0);
+	struct jpeg_encoder *e = NULL;
+	const uint8_t *jpeg = NULL;
+	size_t bytes = 0;
+
+	CHECK_INT(jpeg_encoder_new(90, &e), 0);
+	CHECK_INT(jpeg_encode(e, &p.frame, payload, sizeof(payload), &jpeg, &bytes), 0);
+	CHECK(memcmp(jpeg, "\xff\xd8\xff\xe1", 4) == 0);
+	CHECK_INT(jpeg[4] << 8 | jpeg[5], sizeof(payload) + 2);
+	CHECK(memcmp(jpeg + 6, payload, sizeof(payload)) == 0);
+	CHECK_INT(jpeg[6 + sizeof(payload)] << 8 | jpeg[7 + sizeof(payload)], 0xffdb);
+	CHECK_INT(jpeg_encode(e, &p.frame, NULL, 0, &jpeg, &bytes), 0);
+	CHECK(memcmp(jpeg, "\xff\xd8\xff\xe0\0\x10JFIF", 10) == 0);
+	CHECK_INT(jpeg_encode(e, &p.frame, big, 65533, &jpeg, &bytes), 0);
+	CHECK_INT(jpeg_encode(e, &p.frame, big, 65534, &jpeg, &bytes), -EINVAL);
+	jpeg_encoder_free(e);
+	free_picture(&p);
+}
+
+TEST(small_planes_are_refused)
+{
+	const struct {
+		const char *what;
+		int plane;
+		size_t stride, bytes; /* SIZE_MAX: as it was */
+		int width, height; /* 0: as it was */
+		bool none;
+		int want;
+	} cases[] = {
+		{ "as drawn", 0, SIZE_MAX, SIZE_MAX, 0, 0, false, 0 },
+		{ "one byte of luma is missing", 0, SIZE_MAX, 40 * 30 - 1, 0, 0, false, -EINVAL },
+		{ "luma rows overlap", 0, 39, SIZE_MAX, 0, 0, false, -EINVAL },
+		{ "stride 0", 0, 0, SIZE_MAX, 0, 0, false, -EINVAL },
+		{ "huge stride", 0, SIZE_MAX / 2, SIZE_MAX - 1, 0, 0, false, -EINVAL },
+		{ "one byte of chroma is missing", 1, SIZE_MAX, 20 * 15 - 1, 0, 0, false, -EINVAL },
+		{ "empty plane", 2, SIZE_MAX, 0, 0, 0, false, -EINVAL },
+		{ "no plane", 2, SIZE_MAX, SIZE_MAX, 0, 0, true, -EINVAL },
+		{ "width 0", 0, SIZE_MAX, SIZE_MAX, -1, 0, false, -EINVAL },
+		{ "height below 0", 0, SIZE_MAX, SIZE_MAX, 0, -5, false, -EINVAL },
+		{ "too wide", 0, SIZE_MAX, SIZE_MAX, PICTURE_SIDE_MAX + 1, 0, false, -EINVAL },
+		{ "one row more", 0, SIZE_MAX, SIZE_MAX, 0, 31, false, -EINVAL },
+	};
+	struct picture p = draw(40, 30, PIXEL_YUV420, PIXEL_FULL_RANGE, 0, 0);
+	struct jpeg_encoder *e = NULL;
+	const uint8_t *jpeg;
+	size_t bytes;
+
+	CHECK_INT(jpeg_encoder_new(90, &e), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct frame f = p.frame;
+
+		if (cases[i].stride != SIZE_MAX)
+			f.stride[cases[i].plane] = cases[i].stride;
+		if (cases[i].bytes != SIZE_MAX)
+			f.plane_bytes[cases[i].plane] = cases[i].bytes;
+		if (cases[i].none)
+			f.plane[cases[i].plane] = NULL;
+		f.width = cases[i].width ? cases[i].width : f.width;
+		f.height = cases[i].height ? cases[i].height : f.height;
+		if (!CHECK(jpeg_encode(e, &f, NULL, 0, &jpeg, &bytes) == cases[i].want))
+			fprintf(stderr, "  %s\n", cases[i].what);
+	}
+	jpeg_encoder_free(e);
+	free_picture(&p);
+}
+
+/* One encoder serves pictures of all sizes; one that outgrows the buffer comes out whole. */
+TEST(one_encoder_for_many_frames)
+{
+	struct jpeg_encoder *e = NULL;
+	const uint8_t *jpeg = NULL, *again = NULL;
+	size_t bytes = 0, side = 900, last = 0;
+	uint8_t *noise = malloc(side * side * 2);
+	uint64_t seed = 7;
+	struct frame f = { .format = PIXEL_YUV420,
+		.width = (int)side,
+		.height = (int)side,
+		.plane = { noise, noise, noise },
+		.stride = { side, side / 2, side / 2 },
+		.plane_bytes = { side * side, side * side / 4, side * side / 4 } };
+	struct picture small = draw(33, 31, PIXEL_NV12, PIXEL_FULL_RANGE, 5, 0);
+
+	for (size_t i = 0; i < side * side * 2; i++)
+		noise[i] = (uint8_t)(test_random(&seed) >> 40);
+	CHECK_INT(jpeg_encoder_new(100, &e), 0);
+	for (int round = 0; round < 3; round++) {
+		CHECK_INT(jpeg_encode(e, &small.frame, NULL, 0, &jpeg, &bytes), 0);
+		CHECK_INT(jpeg_encode(e, &f, NULL, 0, &jpeg, &bytes), 0);
+		CHECK(bytes > 512 * 1024); /* more than the first buffers hold */
+		CHECK(bytes == last || round == 0);
+		CHECK(memcmp(jpeg + bytes - 2, "\xff\xd9", 2) == 0);
+		/* nothing grows once it has been large enough */
+		CHECK(round == 0 || jpeg == again);
+		again = jpeg;
+		last = bytes;
+	}
+	jpeg_encoder_free(e);
+	jpeg_encoder_free(NULL);
+	free_picture(&small);
+	free(noise);
+}
+
+TEST(quality_counts)
+{
+	struct picture p = draw(120, 90, PIXEL_YUV420, PIXEL_FULL_RANGE, 0, 0);
+	size_t last = 0;
+
+	for (int quality = 10; quality <= 100; quality += 30) {
+		struct jpeg_encoder *e = NULL;
+		const uint8_t *jpeg;
+		size_t bytes = 0;
+
+		CHECK_INT(jpeg_encoder_new(quality, &e), 0);
+		CHECK_INT(jpeg_encode(e, &p.frame, NULL, 0, &jpeg, &bytes), 0);
+		CHECK(bytes > last);
+		last = bytes;
+		jpeg_encoder_free(e);
+	}
+	free_picture(&p);
+}
