@@ -173,7 +173,7 @@ static int serve_list(struct server *s, const struct wire_request *request)
 {
 	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
 	const char *line;
-	size_t len;
+	size_t len = 0;
 	uint64_t seq;
 	int r = journal_seek(archive_journal(s->archive), request->seq, &cursor);
 
@@ -239,7 +239,7 @@ static int watch_journal(struct server *s, int *ret_fd)
 static int next_present(struct server *s, struct journal_cursor *cursor, struct record *ret)
 {
 	const char *line;
-	size_t len;
+	size_t len = 0;
 	uint64_t seq;
 	int r;
 
@@ -287,6 +287,7 @@ static int serve_ack(struct server *s, const struct wire_request *request)
 {
 	CLEANUP_FD int folder = -1;
 	CLEANUP_FREE char *old = NULL;
+	size_t old_bytes;
 	char text[32];
 	int n = snprintf(text, sizeof text, "%llu\n", (unsigned long long)request->seq);
 	int r;
@@ -294,7 +295,8 @@ static int serve_ack(struct server *s, const struct wire_request *request)
 	if (!s->options->client)
 		return send_end(s);
 	r = fs_open_folder(&fs_real, archive_root_fd(s->archive), "acks", true, &folder);
-	if (r == 0 && fs_read_file(folder, s->options->client, sizeof text, &old, NULL) == 0 &&
+	if (r == 0 &&
+		fs_read_file(folder, s->options->client, sizeof text, &old, &old_bytes) == 0 &&
 		strtoull(old, NULL, 10) >= request->seq)
 		return send_end(s);
 	if (r == 0)
@@ -400,7 +402,7 @@ static void drop_line(struct server *s, size_t len)
 static int serve_requests(struct server *s)
 {
 	for (;;) {
-		size_t len;
+		size_t len = 0;
 		int r = read_line(s, &len);
 
 		if (r == -E2BIG)
@@ -444,7 +446,7 @@ static const char *next_word(const char *p, size_t *ret_len)
 const char *serve_first_request(const char *command)
 {
 	static const char program[] = "capturepi";
-	size_t len;
+	size_t len = 0;
 	const char *word = next_word(command, &len);
 	size_t name = sizeof program - 1;
 

@@ -94,12 +94,13 @@ static struct json_object *read_published(const struct archive *archive)
 	CLEANUP_FREE char *text = NULL;
 	struct json_object *o;
 	char name[64];
+	size_t bytes;
 	pid_t pid;
 
 	file_name(archive, name);
 	if (archive_writer_pid(archive_path(archive), &pid) < 0 ||
 		open_runtime(false, &folder) < 0 ||
-		fs_read_file(folder, name, LINE_MAX_BYTES, &text, NULL) < 0)
+		fs_read_file(folder, name, LINE_MAX_BYTES, &text, &bytes) < 0)
 		return NULL;
 	o = json_tokener_parse(text);
 	if (o && json_object_is_type(o, json_type_object))
