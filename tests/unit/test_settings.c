@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/* The settings of capturepi: defaults, every key, checks across keys, the man page. */
+#include "capture/settings.h"
+
+#include <math.h>
+
+#include "tests/test.h"
+#include "tests/unit/man_page.h"
+
+static char complaints[4096];
+
+static void collect(void *data, const char *message)
+{
+	size_t used = strlen(complaints);
+
+	(void)data;
+	snprintf(complaints + used, sizeof(complaints) - used, "%s\n", message);
+}
+
+static struct capture_settings *new_settings(void)
+{
+	struct capture_settings *settings = calloc(1, sizeof(*settings));
+
+	setenv("HOME", "/home/pi", 1);
+	conf_defaults(&capture_settings_table, settings);
+	complaints[0] = '\0';
+	return settings;
+}
+
+static int set(struct capture_settings *settings, const char *text)
+{
+	complaints[0] = '\0';
+	return conf_override(&capture_settings_table, settings, text, collect, NULL);
+}
+
+static int check(struct capture_settings *settings)
+{
+	complaints[0] = '\0';
+	return capture_settings_check(settings, collect, NULL);
+}
+
+TEST(defaults)
+{
+	CLEANUP_FREE struct capture_settings *s = new_settings();
+
+	CHECK_STR(s->archive.path, "/home/pi/captures");
+	CHECK_STR(s->archive.camera, "camera");
+	CHECK_INT(s->archive.reserve, -5);
+	CHECK_INT(s->archive.durability, DURABILITY_FRAME);
+	CHECK_INT(s->schedule.every_us, 60000000);
+	CHECK_INT(s->schedule.offset_us, 0);
+	CHECK_INT(s->schedule.days, 0x7f);
+	CHECK_INT(s->schedule.n_hours, 0);
+	CHECK(!s->schedule.daylight);
+	CHECK(isnan(s->schedule.latitude) && isnan(s->schedule.longitude));
+	CHECK_INT(s->wait_for_clock_us, 30000000);
+	CHECK_STR(s->camera.source, "auto");
+	CHECK_INT(s->camera.quality, 85);
+	CHECK_INT(s->camera.standby, STANDBY_AUTO);
+	CHECK(s->camera.phase_lock);
+	CHECK_INT(s->test.seed, 1);
+	CHECK_STR(s->test.faults, "");
+	CHECK_INT(check(s), 0);
+}
+
+/* the edges of every key: want is what dump says, NULL where it is refused */
+static const struct {
+	const char *text, *want;
+} values[] = {
+	{ "archive.path=captures", NULL },
+	{ "archive.path=/mnt/x y", "path = /mnt/x y" },
+	{ "archive.camera=garden", "camera = garden" },
+	{ "archive.camera=two words", NULL },
+	{ "archive.camera=a/b", NULL },
+	{ "archive.camera=", NULL },
+	{ "archive.reserve=90%", "reserve = 90%" },
+	{ "archive.reserve=91%", NULL },
+	{ "archive.reserve=1G", "reserve = 1G" },
+	{ "archive.keep_days=-1", NULL },
+	{ "archive.keep_days=36500", "keep_days = 36500" },
+	{ "archive.max_bytes=10%", NULL },
+	{ "archive.max_bytes=64G", "max_bytes = 64G" },
+	{ "archive.durability=batch", "durability = batch" },
+	{ "archive.durability=none", NULL },
+	{ "archive.require_mount=yes", "require_mount = yes" },
+	{ "schedule.every=99999us", NULL },
+	{ "schedule.every=100ms", "every = 100ms" },
+	{ "schedule.every=24h", "every = 1d" },
+	{ "schedule.every=86400000001us", NULL },
+	{ "schedule.every=0", NULL },
+	{ "schedule.offset=24h", NULL },
+	{ "schedule.offset=2s", "offset = 2s" },
+	{ "schedule.latitude=91", NULL },
+	{ "schedule.latitude=-90", "latitude = -90" },
+	{ "schedule.latitude=", "latitude =" },
+	{ "schedule.longitude=180", "longitude = 180" },
+	{ "schedule.longitude=180.5", NULL },
+	{ "schedule.wait_for_clock=61min", NULL },
+	{ "camera.source=", NULL },
+	{ "camera.source=imx708", "source = imx708" },
+	{ "camera.width=16385", NULL },
+	{ "camera.height=16384", "height = 16384" },
+	{ "camera.quality=0", NULL },
+	{ "camera.quality=101", NULL },
+	{ "camera.quality=100", "quality = 100" },
+	{ "camera.rotation=90", NULL },
+	{ "camera.rotation=180", "rotation = 180" },
+	{ "camera.fps=0.5", "fps = 0.5" },
+	{ "camera.fps=-1", NULL },
+	{ "camera.standby=off", NULL },
+	{ "camera.standby=stop", "standby = stop" },
+	{ "camera.phase_lock=no", "phase_lock = no" },
+	{ "camera.warmup=11min", NULL },
+	{ "control.ExposureTime=10000", "ExposureTime = 10000" },
+	{ "control.Exposure Time=10000", NULL },
+	{ "control.A-b=1", NULL },
+	{ "control.Gain=", NULL },
+	{ "control.*=1", NULL },
+	{ "test.seed=-1", NULL },
+	{ "test.drift_ppm=-1000", "drift_ppm = -1000" },
+	{ "test.drift_ppm=1000.5", NULL },
+	{ "test.faults=freeze@30+5s, busy@open*3", "faults = freeze@30+5s, busy@open*3" },
+};
+
+static bool dump_has(struct capture_settings *settings, const char *line)
+{
+	CLEANUP_FREE char *text = NULL;
+	char whole[256];
+	size_t bytes;
+	FILE *out = open_memstream(&text, &bytes);
+
+	CHECK_INT(conf_dump(&capture_settings_table, settings, out), 0);
+	fclose(out);
+	snprintf(whole, sizeof(whole), "\n%s\n", line);
+	return strstr(text, whole) != NULL;
+}
+
+TEST(every_key)
+{
+	CLEANUP_FREE struct capture_settings *s = new_settings();
+
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+		int r = set(s, values[i].text);
+
+		if (!CHECK(r == (values[i].want ? 0 : -EINVAL)) ||
+			(values[i].want && !CHECK(dump_has(s, values[i].want))))
+			fprintf(stderr, "  %s %s\n", values[i].text, complaints);
+	}
+}
+
+TEST(controls)
+{
+	CLEANUP_FREE struct capture_settings *s = new_settings();
+	struct control_arrays arrays;
+	struct camera_options options;
+	char text[200], long_text[80] = "";
+
+	CHECK_INT(set(s, "control.Gain=1"), 0);
+	CHECK_INT(set(s, "control.Gain=2.5"), 0);
+	CHECK_INT(s->n_controls, 1);
+	options = capture_camera_options(s, &arrays);
+	CHECK_INT(options.n_controls, 1);
+	CHECK_STR(options.control_names[0], "Gain");
+	CHECK_STR(options.control_values[0], "2.5");
+	for (int i = 1; i < CONF_CONTROLS_MAX; i++) {
+		snprintf(text, sizeof(text), "control.C%d=1", i);
+		CHECK_INT(set(s, text), 0);
+	}
+	CHECK_INT(set(s, "control.OneMore=1"), -EINVAL);
+	CHECK_INT(set(s, "control.Gain=3"), 0);
+	CHECK_INT(s->n_controls, CONF_CONTROLS_MAX);
+
+	s->n_controls = 0;
+	memset(long_text, 'a', 64);
+	snprintf(text, sizeof(text), "control.%s=1", long_text);
+	CHECK_INT(set(s, text), -EINVAL);
+	snprintf(text, sizeof(text), "control.V=%s", long_text);
+	CHECK_INT(set(s, text), -EINVAL);
+	CHECK_INT(s->n_controls, 0);
+}
+
+TEST(camera_options)
+{
+	CLEANUP_FREE struct capture_settings *s = new_settings();
+	struct control_arrays arrays;
+	struct camera_options options;
+
+	CHECK(!capture_camera_options(s, &arrays).id);
+	CHECK_INT(set(s, "camera.source=test"), 0);
+	CHECK(!capture_camera_options(s, &arrays).id);
+	CHECK_INT(set(s, "camera.source=imx708"), 0);
+	CHECK_INT(set(s, "camera.width=640"), 0);
+	CHECK_INT(set(s, "camera.height=480"), 0);
+	CHECK_INT(set(s, "test.seed=7"), 0);
+	options = capture_camera_options(s, &arrays);
+	CHECK_STR(options.id, "imx708");
+	CHECK_INT(options.width, 640);
+	CHECK_INT(options.height, 480);
+	CHECK_INT(options.seed, 7);
+}
+
+/* settings that do not go together, and what is made of them */
+TEST(checks_across_keys)
+{
+	CLEANUP_FREE struct capture_settings *s = new_settings();
+
+	CHECK_INT(set(s, "schedule.every=10s"), 0);
+	CHECK_INT(set(s, "schedule.offset=10s"), 0);
+	CHECK_INT(check(s), 1);
+	CHECK_STR(complaints, "schedule.offset: must be less than schedule.every; taken as 0\n");
+	CHECK_INT(s->schedule.offset_us, 0);
+	CHECK_INT(check(s), 0);
+
+	CHECK_INT(set(s, "schedule.daylight=yes"), 0);
+	CHECK_INT(set(s, "schedule.latitude=52"), 0);
+	CHECK_INT(check(s), 1);
+	CHECK(strstr(complaints, "schedule.daylight: needs") == complaints);
+	CHECK(!s->schedule.daylight);
+	CHECK_INT(set(s, "schedule.daylight=yes"), 0);
+	CHECK_INT(set(s, "schedule.longitude=4"), 0);
+	CHECK_INT(check(s), 0);
+	CHECK(s->schedule.daylight);
+
+	CHECK_INT(set(s, "camera.width=640"), 0);
+	CHECK_INT(check(s), 1);
+	CHECK(strstr(complaints, "camera.width and camera.height") == complaints);
+	CHECK_INT(s->camera.width, 0);
+
+	CHECK_INT(set(s, "camera.warmup=1s"), 0);
+	CHECK_INT(set(s, "camera.standby=stream"), 0);
+	CHECK_INT(check(s), 1);
+	s->archive.path[0] = '\0';
+	CHECK_INT(check(s), 2);
+}
+
+TEST(man_page)
+{
+	check_man_page(&capture_settings_table, SOURCE_ROOT "/capture/capturepi.conf.5.scd");
+}
