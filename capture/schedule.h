@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which slots there are: pure functions of (settings, now).
+ * Which slots there are: pure functions of (settings, now, the machine's zone).
  *
  * Slots are the integers k on the UTC epoch grid: slot k is at k * every + offset. Arithmetic on
  * epoch microseconds only, so there is no drift and no slot depends on when the program started.
- * Windows then select slots: weekdays and hours in the local zone (a slot counts by what the wall
- * clock shows at that instant, so both passes of the repeated hour in autumn are in or out alike,
- * and nothing is lost in spring), and daylight between sun elevations.
+ *
+ * Windows then select slots. A slot counts by what a clock on the wall shows at that instant, so both
+ * passes of the repeated hour in autumn are in or out alike, and the hour that is left out in spring
+ * has no slots to lose. A window over midnight belongs to the day it starts on: "fri" with
+ * 22:00-02:00 ends on Saturday at 02:00, and has nothing on Friday at 01:00. Daylight, too, counts at
+ * the instant: the sun's elevation (capture/sun.h) at the last whole minute, so that the windows open
+ * and close on whole minutes. All that are set must agree.
+ *
+ * Instants are from 1970 to 9999; before and after there are no slots. The zone is the C library's: who
+ * wants another one sets TZ and calls tzset().
  */
 #pragma once
 
@@ -19,18 +26,18 @@
 
 /* Minutes of the local day, from included, to excluded; from > to runs over midnight. */
 struct hours_window {
-	int from_minute, to_minute; /* 0..1440 */
+	int from_minute, to_minute; /* 0..1439 and 0..1440, never the same */
 };
 
 struct schedule_settings {
 	int64_t every_us;
-	int64_t offset_us; /* 0 <= offset < every */
+	int64_t offset_us; /* 0 <= offset; only what is left of it after whole intervals counts */
 	unsigned days; /* bit 0 Monday ... bit 6 Sunday; 0x7f: all */
 	struct hours_window hours[SCHEDULE_WINDOWS_MAX];
 	int n_hours; /* 0: all day */
 	bool daylight;
 	double daylight_elevation; /* degrees of the sun above the horizon, at least */
-	double latitude, longitude; /* degrees north, east; NaN where not set */
+	double latitude, longitude; /* degrees north, east; NaN where not set: then no daylight */
 };
 
 /*
@@ -42,15 +49,23 @@ int64_t schedule_next(const struct schedule_settings *settings, int64_t wall_us)
 /* The last slot before `wall_us`, TIME_NONE where there is none within 400 days. */
 int64_t schedule_previous(const struct schedule_settings *settings, int64_t wall_us);
 
-/* Slots in [from_us, to_us). Exact for any span; at most UINT64_MAX. */
+/*
+ * Slots in [from_us, to_us), exact for any span. The work is per window edge, not per slot: without
+ * windows it is a division, with them some 10 us for each day of the span.
+ */
 uint64_t schedule_count(const struct schedule_settings *settings, int64_t from_us, int64_t to_us);
 
-/* Whether the windows are open at that instant, whatever the grid. */
+/* Whether the windows are open at that instant, whatever the grid: the definition of the above. */
 bool schedule_open_at(const struct schedule_settings *settings, int64_t wall_us);
 
-/* parsers for the settings table: [unsigned], [struct schedule_settings], [struct schedule_settings] */
-conf_parser schedule_parse_days; /* "mon-fri", "mon,wed,sat-sun", "all" */
-conf_parser schedule_parse_hours; /* "06:00-21:00", "22:00-02:00, 05:30-07:00", "all" */
-conf_parser
-	schedule_parse_daylight; /* "no", "yes" (sun above -0.833), "civil", an elevation "-6" */
+/*
+ * Parsers for the settings table, `dest` in brackets. Days and words in any case, blanks around them
+ * are allowed.
+ *  - days [unsigned]: "mon-fri", "mon,wed,sat-sun", "sat-mon", "all"
+ *  - hours [struct schedule_settings]: "06:00-21:00", "22:00-02:00, 05:30-07:00", "18:00-24:00", "all";
+ *    SCHEDULE_WINDOWS_MAX at most
+ *  - daylight [struct schedule_settings]: "no", "yes" (the upper edge of the sun above the horizon,
+ *    -0.833 with refraction), "civil" (twilight, -6), an elevation in degrees such as "-4.5"
+ */
+conf_parser schedule_parse_days, schedule_parse_hours, schedule_parse_daylight;
 conf_printer schedule_print_days, schedule_print_hours, schedule_print_daylight;

@@ -181,13 +181,18 @@ int utc_parse(const char *text, size_t len, int64_t *ret_wall_us)
 		ret_wall_us);
 }
 
-/* The zone's offset at that instant in minutes; a part of a minute (Liberia until 1972) is cut. */
-static int zone_minutes(int64_t wall_us)
+int utc_local_offset_s(int64_t wall_us)
 {
-	time_t t = (time_t)(wall_us / US_PER_SEC);
+	time_t t = (time_t)floor_div(wall_us, US_PER_SEC);
 	struct tm tm;
 
-	return localtime_r(&t, &tm) ? (int)(tm.tm_gmtoff / 60) : 0;
+	return localtime_r(&t, &tm) ? (int)tm.tm_gmtoff : 0;
+}
+
+/* The same in minutes; a part of a minute (Liberia until 1972) is cut. */
+static int zone_minutes(int64_t wall_us)
+{
+	return utc_local_offset_s(wall_us) / 60;
 }
 
 const char *utc_format_local(int64_t wall_us, char buf[static UTC_TEXT_MAX])

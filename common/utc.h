@@ -23,6 +23,12 @@ int utc_parse(const char *text, size_t len, int64_t *ret_wall_us);
 /* "2026-11-20 17:01:00.412 +01:00" in the machine's zone, for people. Returns `buf`. */
 const char *utc_format_local(int64_t wall_us, char buf[static UTC_TEXT_MAX]);
 
+/*
+ * Seconds that the machine's zone is ahead of UTC at that instant (negative in the west): wall_us
+ * plus these is what a clock on the wall shows. 0 where the C library does not know.
+ */
+int utc_local_offset_s(int64_t wall_us);
+
 /* The local calendar's day in days since 1970-01-01: it changes at local midnight. */
 int utc_local_day(int64_t wall_us);
 

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/* The schedule's settings as text: days, hours, daylight. Each printer writes what its parser reads. */
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "capture/schedule.h"
+
+#define DAYS_ALL 0x7fu
+#define ELEVATION_RISEN (-0.833)
+#define ELEVATION_CIVIL (-6.0)
+
+static const char *const day_names[] = { "mon", "tue", "wed", "thu", "fri", "sat", "sun" };
+
+static const char *skip_blanks(const char *p)
+{
+	while (*p == ' ' || *p == '\t')
+		p++;
+	return p;
+}
+
+/* Whether the whole text is this word, in any case, with or without blanks around it. */
+static bool is_word(const char *text, const char *word)
+{
+	text = skip_blanks(text);
+	return strncasecmp(text, word, strlen(word)) == 0 && !*skip_blanks(text + strlen(word));
+}
+
+/* After one element of a list: moves on to the next one. 1: there is one, 0: the end, -EINVAL. */
+static int next_in_list(const char **p)
+{
+	*p = skip_blanks(*p);
+	if (!**p)
+		return 0;
+	if (**p != ',')
+		return -EINVAL;
+	++*p;
+	return 1;
+}
+
+static int read_day(const char **p, int *ret_day)
+{
+	*p = skip_blanks(*p);
+	for (int i = 0; i < 7; i++) {
+		if (strncasecmp(*p, day_names[i], 3) == 0) {
+			*p = skip_blanks(*p + 3);
+			*ret_day = i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+int schedule_parse_days(
+	const struct conf_item *item, const char *key, const char *value, void *dest)
+{
+	unsigned days = 0;
+	int first, last, more;
+
+	(void)item, (void)key;
+	if (is_word(value, "all")) {
+		*(unsigned *)dest = DAYS_ALL;
+		return 0;
+	}
+	do {
+		if (read_day(&value, &first) < 0)
+			return -EINVAL;
+		last = first;
+		if (*value == '-') {
+			value++;
+			if (read_day(&value, &last) < 0)
+				return -EINVAL;
+		}
+		for (int day = first; day != last; day = (day + 1) % 7)
+			days |= 1u << day;
+		days |= 1u << last;
+		more = next_in_list(&value);
+	} while (more > 0);
+	if (more == 0)
+		*(unsigned *)dest = days;
+	return more;
+}
+
+int schedule_print_days(const struct conf_item *item, const void *dest, FILE *out)
+{
+	unsigned days = *(const unsigned *)dest & DAYS_ALL;
+	const char *comma = "";
+
+	(void)item;
+	if (days == DAYS_ALL) {
+		fputs("all", out);
+		return 0;
+	}
+	for (int day = 0; day < 7; day++) {
+		int last = day;
+
+		if (!(days >> day & 1))
+			continue;
+		while (days >> (last + 1) & 1)
+			last++;
+		fprintf(out, last > day ? "%s%s-%s" : "%s%s", comma, day_names[day],
+			day_names[last]);
+		comma = ",";
+		day = last;
+	}
+	return 0;
+}
+
+/* "6:00", "06:00", "24:00" as minutes */
+static int read_time(const char **p, int *ret_minute)
+{
+	const char *s = skip_blanks(*p);
+	int hour = 0, minute, digits = 0;
+
+	for (; digits < 2 && isdigit((unsigned char)*s); digits++)
+		hour = hour * 10 + *s++ - '0';
+	if (digits == 0 || *s++ != ':')
+		return -EINVAL;
+	if (!isdigit((unsigned char)s[0]) || !isdigit((unsigned char)s[1]))
+		return -EINVAL;
+	minute = (s[0] - '0') * 10 + s[1] - '0';
+	if (minute > 59 || hour * 60 + minute > 1440)
+		return -EINVAL;
+	*p = skip_blanks(s + 2);
+	*ret_minute = hour * 60 + minute;
+	return 0;
+}
+
+static int read_window(const char **p, struct hours_window *ret)
+{
+	struct hours_window w;
+
+	if (read_time(p, &w.from_minute) < 0 || *(*p)++ != '-' || read_time(p, &w.to_minute) < 0)
+		return -EINVAL;
+	/* 06:00-06:00 could be nothing or a whole day: the person is asked */
+	if (w.from_minute == 1440 || w.from_minute == w.to_minute)
+		return -EINVAL;
+	*ret = w;
+	return 0;
+}
+
+int schedule_parse_hours(
+	const struct conf_item *item, const char *key, const char *value, void *dest)
+{
+	struct schedule_settings *settings = dest;
+	struct hours_window hours[SCHEDULE_WINDOWS_MAX];
+	int n = 0, more;
+
+	(void)item, (void)key;
+	if (is_word(value, "all")) {
+		settings->n_hours = 0;
+		return 0;
+	}
+	do {
+		if (n == SCHEDULE_WINDOWS_MAX || read_window(&value, &hours[n]) < 0)
+			return -EINVAL;
+		n++;
+		more = next_in_list(&value);
+	} while (more > 0);
+	if (more < 0)
+		return more;
+	memcpy(settings->hours, hours, sizeof *hours * (size_t)n);
+	settings->n_hours = n;
+	return 0;
+}
+
+int schedule_print_hours(const struct conf_item *item, const void *dest, FILE *out)
+{
+	const struct schedule_settings *settings = dest;
+
+	(void)item;
+	if (settings->n_hours == 0)
+		fputs("all", out);
+	for (int i = 0; i < settings->n_hours; i++) {
+		const struct hours_window *w = &settings->hours[i];
+
+		fprintf(out, "%s%02d:%02d-%02d:%02d", i ? ", " : "", w->from_minute / 60,
+			w->from_minute % 60, w->to_minute / 60, w->to_minute % 60);
+	}
+	return 0;
+}
+
+int schedule_parse_daylight(
+	const struct conf_item *item, const char *key, const char *value, void *dest)
+{
+	struct schedule_settings *settings = dest;
+	struct conf_item degrees = { .min = -90, .max = 90 };
+	double elevation;
+
+	(void)item;
+	if (is_word(value, "no")) {
+		settings->daylight = false;
+		return 0;
+	}
+	if (is_word(value, "yes"))
+		elevation = ELEVATION_RISEN;
+	else if (is_word(value, "civil"))
+		elevation = ELEVATION_CIVIL;
+	else if (conf_parse_double(&degrees, key, value, &elevation) < 0)
+		return -EINVAL;
+	settings->daylight = true;
+	settings->daylight_elevation = elevation;
+	return 0;
+}
+
+int schedule_print_daylight(const struct conf_item *item, const void *dest, FILE *out)
+{
+	const struct schedule_settings *settings = dest;
+
+	if (!settings->daylight)
+		fputs("no", out);
+	else if (settings->daylight_elevation == ELEVATION_RISEN)
+		fputs("yes", out);
+	else if (settings->daylight_elevation == ELEVATION_CIVIL)
+		fputs("civil", out);
+	else
+		return conf_print_double(item, &settings->daylight_elevation, out);
+	return 0;
+}
