@@ -66,6 +66,7 @@ int main(int argc, char **argv)
 		.settings_size = sizeof(struct pull_settings),
 		.check = pull_settings_check,
 		.archive = choose_archive,
+		.copies = true,
 	};
 
 	return cli_main(&program, argc, argv);
