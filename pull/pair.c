@@ -1,8 +1,407 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * `pullpi pair`: everything that two machines need to know of each other, in one command that can be
+ * repeated. The order: key here, host key of the camera (shown, agreed to, pinned), key installed
+ * there, a real connection with it, and only then the settings. What was there of other cameras, and
+ * of other people, stays as it is.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/fs.h"
+#include "pull/client.h"
 #include "pull/commands.h"
-const struct cli_option pair_options[] = { { .name = NULL } };
+#include "pull/fetch.h"
+#include "pull/keys.h"
+#include "pull/pair.h"
+#include "pull/wait.h"
+
+#define KNOWN_HOSTS_MAX (1024 * 1024)
+#define LINK_ERROR_MAX 400
+
+const struct cli_option pair_options[] = {
+	{ "camera", 0, "NAME", "what this camera is called here" },
+	{ "identity", 'i', "FILE", "log in with this key to install ours" },
+	{ "serve", 0, "COMMAND", "what our key may run there (capturepi serve)" },
+	{ "fingerprint", 0, "SHA256:...", "accept this host key and no other" },
+	{ "yes", 'y', NULL, "accept whatever host key there is" },
+	{ "print", 0, NULL, "only print the line for authorized_keys" },
+	{ .name = NULL },
+};
+
+struct pair {
+	const struct cli *cli;
+	struct camera_settings camera;
+	struct reach reach;
+	bool key_is_new;
+	char *public_key;
+	char comment[CAMERA_NAME_MAX + 80];
+};
+
+static void pair_end(struct pair *pair)
+{
+	free(pair->public_key);
+}
+
+/* Files of ours, which are replaced as a whole. `path` may be a symlink to the real one. */
+static int replace_file(const char *path, const char *text, mode_t mode)
+{
+	char real[PATH_MAX], folder[PATH_MAX];
+	CLEANUP_FD int fd = -1;
+	struct stat st;
+	int r;
+
+	if (!realpath(path, real) && snprintf(real, sizeof real, "%s", path) >= (int)sizeof real)
+		return -ENAMETOOLONG;
+	if (stat(real, &st) == 0)
+		mode = st.st_mode & 07777;
+	snprintf(folder, sizeof folder, "%s", real);
+	dirname(folder);
+	r = fs_make_folders(folder, mode & 077 ? 0777 : 0700);
+	if (r < 0)
+		return r;
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	return fs_replace(&fs_real, fd, basename(real), text, strlen(text), mode);
+}
+
+/* The text of a file that need not be there. */
+static int read_text(const char *path, size_t max, char **ret)
+{
+	int r = fs_read_file(AT_FDCWD, path, max, ret, NULL);
+
+	if (r != -ENOENT)
+		return r;
+	*ret = strdup("");
+	return *ret ? 0 : -ENOMEM;
+}
+
+/* Two names that differ in case only would share one line in known_hosts. */
+static int check_name(const struct cli *cli, const struct pull_settings *settings, const char *name)
+{
+	if (!pull_camera_name_ok(name))
+		return cli_usage(cli,
+			"--camera %s: a name has letters, digits, - _ . and no - or . in front, at "
+			"most %d",
+			name, CAMERA_NAME_MAX - 1);
+	for (size_t i = 0; i < settings->n_cameras; i++)
+		if (strcmp(settings->cameras[i].name, name) != 0 &&
+			strcasecmp(settings->cameras[i].name, name) == 0)
+			return cli_usage(cli, "--camera %s: there is a camera %s already", name,
+				settings->cameras[i].name);
+	return CLI_OK;
+}
+
+/* Who is paired: the camera's settings as they will be. */
+static int begin(struct pair *pair, const struct pull_settings *settings)
+{
+	const struct cli *cli = pair->cli;
+	const char *name = cli_value(cli, "camera"), *serve = cli_value(cli, "serve");
+	const struct camera_settings *old;
+	struct destination destination;
+	int r;
+
+	if (!name)
+		return cli_usage(cli, "--camera NAME is missing: what is this camera called?");
+	r = check_name(cli, settings, name);
+	if (r != CLI_OK)
+		return r;
+	if (destination_parse(cli->argv[0], &destination) < 0)
+		return cli_usage(cli, "%s: not [USER@]HOST[:PORT]", cli->argv[0]);
+	if (serve && !serve_command_ok(serve))
+		return cli_usage(cli, "--serve: one line without \" and \\");
+	old = pull_camera(settings, name);
+	if (old)
+		pair->camera = *old;
+	else
+		conf_instance_defaults(&pull_settings_table, &pair->camera);
+	snprintf(pair->camera.name, sizeof pair->camera.name, "%s", name);
+	snprintf(pair->camera.host, sizeof pair->camera.host, "%s", destination.host);
+	snprintf(pair->camera.user, sizeof pair->camera.user, "%s", destination.user);
+	pair->camera.port = destination.port;
+	r = reach_camera(&pair->camera, &pair->reach);
+	if (r < 0)
+		cli_error(cli, "no folder for keys: %s", strerror(-r));
+	return r < 0 ? CLI_SETTINGS : CLI_OK;
+}
+
+/* "pullpi-garden@archive": for the one who reads authorized_keys later. */
+static void make_comment(struct pair *pair)
+{
+	char host[65] = "";
+
+	if (gethostname(host, sizeof host - 1) < 0 || !*host)
+		snprintf(host, sizeof host, "localhost");
+	for (char *p = host; *p; p++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-", *p))
+			*p = '-';
+	snprintf(pair->comment, sizeof pair->comment, "pullpi-%s@%s", pair->camera.name, host);
+}
+
+static int prepare_key(struct pair *pair)
+{
+	char folder[PATH_MAX], error[LINK_ERROR_MAX];
+	const char *key = pair->reach.key;
+	int r;
+
+	make_comment(pair);
+	snprintf(folder, sizeof folder, "%s", key);
+	r = fs_make_folders(dirname(folder), 0700);
+	if (r == 0)
+		r = key_make(key, pair->comment);
+	pair->key_is_new = r == 0;
+	if (r < 0 && r != -EEXIST) {
+		cli_error(pair->cli, "%s: the key cannot be made: %s", key, strerror(-r));
+		return CLI_INTERNAL;
+	}
+	r = key_public(key, &pair->public_key, error, sizeof error);
+	if (r == 0)
+		return CLI_OK;
+	cli_error(pair->cli, "%s", error);
+	return CLI_REFUSED;
+}
+
+static int print_line(const struct pair *pair)
+{
+	const char *serve = cli_value(pair->cli, "serve");
+	CLEANUP_FREE char *line = NULL;
+
+	if (authorized_line(
+		    serve ? serve : "capturepi serve", pair->public_key, pair->comment, &line) < 0)
+		return CLI_INTERNAL;
+	puts(line);
+	fprintf(stderr,
+		"Put this line into ~/.ssh/authorized_keys on the camera, then run the same "
+		"command "
+		"without --print.\n");
+	return CLI_OK;
+}
+
+static bool ask(const char *question)
+{
+	char answer[16] = "";
+
+	fprintf(stderr, "%s [y/N] ", question);
+	fflush(stderr);
+	return fgets(answer, sizeof answer, stdin) && (*answer == 'y' || *answer == 'Y');
+}
+
+/* Whether this host key is to be trusted; it is not the one that is pinned. */
+static int agree(const struct pair *pair, const char *fingerprint, bool changed)
+{
+	const struct cli *cli = pair->cli;
+	const char *wanted = cli_value(cli, "fingerprint");
+
+	if (wanted && strcmp(wanted, fingerprint) != 0) {
+		cli_error(cli, "the host key of %s is %s, not %s: nothing was done",
+			pair->camera.host, fingerprint, wanted);
+		return CLI_REFUSED;
+	}
+	fprintf(stderr, "Host key of %s: %s\n", pair->camera.host, fingerprint);
+	if (changed)
+		fprintf(stderr, "This is another key than the one pinned for %s.\n",
+			pair->camera.name);
+	if (wanted || cli_flag(cli, "yes"))
+		return CLI_OK;
+	if (!isatty(STDIN_FILENO))
+		return cli_usage(cli,
+			"no terminal to ask on; compare the key and say --fingerprint %s, or --yes",
+			fingerprint);
+	fprintf(stderr,
+		"On the camera, this shows it: "
+		"ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub\n");
+	if (ask(changed ? "Replace the pinned key?" : "Is this the camera?"))
+		return CLI_OK;
+	cli_error(cli, "not paired: the host key was not accepted");
+	return CLI_REFUSED;
+}
+
+static int pin(const struct pair *pair, const char *known, const char *key)
+{
+	CLEANUP_FREE char *text = NULL;
+	int r = known_hosts_replace(known, pair->reach.alias, key, &text);
+
+	if (r == 0)
+		r = replace_file(pair->reach.known_hosts, text, 0600);
+	if (r < 0)
+		cli_error(pair->cli, "%s: %s", pair->reach.known_hosts, strerror(-r));
+	return r < 0 ? CLI_INTERNAL : CLI_OK;
+}
+
+/* Takes the camera's host key, has it agreed to, and pins it. */
+static int meet(const struct pair *pair)
+{
+	CLEANUP_FREE char *known = NULL, *pinned = NULL, *key = NULL, *fingerprint = NULL;
+	char error[LINK_ERROR_MAX];
+	bool is_pinned;
+	int r;
+
+	r = ssh_host_key(&pair->reach.ssh, &key, &fingerprint, error, sizeof error);
+	if (r < 0) {
+		cli_error(pair->cli, "%s", error);
+		return fetch_code_of_connection(r);
+	}
+	r = read_text(pair->reach.known_hosts, KNOWN_HOSTS_MAX, &known);
+	if (r < 0) {
+		cli_error(pair->cli, "%s: %s", pair->reach.known_hosts, strerror(-r));
+		return CLI_INTERNAL;
+	}
+	is_pinned = known_hosts_find(known, pair->reach.alias, &pinned) == 0;
+	if (is_pinned && strcmp(pinned, key) == 0 && !cli_value(pair->cli, "fingerprint")) {
+		fprintf(stderr, "Host key of %s: %s, as it was pinned\n", pair->camera.host,
+			fingerprint);
+		return CLI_OK;
+	}
+	r = agree(pair, fingerprint, is_pinned && strcmp(pinned, key) != 0);
+	return r != CLI_OK ? r : pin(pair, known, key);
+}
+
+/* A real connection with the new key, up to the greeting. 0 or -errno with a sentence. */
+static int try_key(struct pair *pair, struct wire_greeting *ret, char *error, size_t size)
+{
+	const struct client_options options = { .idle_us = 15 * US_PER_SEC,
+		.deadline_ns = DEADLINE_NONE };
+	CLEANUP(stream_freep) struct stream *stream = NULL;
+	CLEANUP(client_freep) struct client *client = NULL;
+	struct ssh_options ssh = pair->reach.ssh;
+	int r;
+
+	ssh.command = "capturepi serve";
+	r = ssh_stream_open(&ssh, &stream, error, size);
+	if (r < 0)
+		return r;
+	stream->ops->shutdown_write(stream);
+	r = client_new(stream, &options, &client, error, size);
+	if (r == 0)
+		*ret = *client_greeting(client);
+	return r;
+}
+
+static int install(struct pair *pair)
+{
+	const struct cli *cli = pair->cli;
+	const struct install install = {
+		.reach = &pair->reach,
+		.identity = cli_value(cli, "identity"),
+		.serve = cli_value(cli, "serve"),
+		.public_key = pair->public_key,
+		.comment = pair->comment,
+		.may_ask = isatty(STDIN_FILENO),
+	};
+	char serve[SERVE_COMMAND_MAX], error[LINK_ERROR_MAX];
+	bool replaced;
+	int r = install_key(&install, &replaced, serve, error, sizeof error);
+
+	switch (r) {
+	case 0:
+		fprintf(stderr, "%s our key in ~/.ssh/authorized_keys there; it may run: %s\n",
+			replaced ? "Replaced" : "Installed", serve);
+		return CLI_OK;
+	case -EACCES:
+		cli_error(cli,
+			"%s; another way in: --identity FILE, or --print and paste the line there",
+			error);
+		return CLI_REFUSED;
+	case -ENOEXEC:
+		cli_error(cli,
+			"%s; install it, or say where it is: --serve \"/path/to/capturepi serve\"",
+			error);
+		return CLI_PROTOCOL;
+	case -EPROTO:
+		cli_error(cli, "%s", error);
+		return CLI_PROTOCOL;
+	default:
+		cli_error(cli, "%s", error);
+		return CLI_INTERNAL;
+	}
+}
+
+/* Gets the key accepted over there, by whatever it takes. */
+static int connect_both(struct pair *pair, struct wire_greeting *ret)
+{
+	const struct cli *cli = pair->cli;
+	char error[LINK_ERROR_MAX];
+	int r;
+
+	/* Paired before, or the line was pasted: then nobody needs to type a password. */
+	if (!pair->key_is_new && !cli_value(cli, "serve") &&
+		try_key(pair, ret, error, sizeof error) == 0)
+		return CLI_OK;
+	r = install(pair);
+	if (r != CLI_OK)
+		return r;
+	r = try_key(pair, ret, error, sizeof error);
+	if (r == 0)
+		return CLI_OK;
+	if (r == -EACCES)
+		cli_error(cli,
+			"the key was installed, but sshd there refuses it; its log tells why "
+			"(AuthorizedKeysFile? PubkeyAuthentication? modes of the home folder?)");
+	else
+		cli_error(cli, "the key was installed, but: %s", error);
+	return fetch_code_of_connection(r);
+}
+
+static int write_settings(const struct pair *pair)
+{
+	const struct camera_settings *camera = &pair->camera;
+	CLEANUP_FREE char *old = NULL, *text = NULL;
+	char path[PATH_MAX], port[16];
+	const struct setting settings[] = {
+		{ "host", camera->host, false },
+		{ "port", port, camera->port == 22 },
+		{ "user", camera->user, !*camera->user },
+	};
+	int r = cli_settings_path(pair->cli, path);
+
+	if (r != CLI_OK)
+		return r;
+	snprintf(port, sizeof port, "%lld", (long long)camera->port);
+	r = read_text(path, CONF_FILE_MAX, &old);
+	if (r == 0)
+		r = settings_set_camera(old, camera->name, settings, ARRAY_SIZE(settings), &text);
+	if (r == 0 && strcmp(old, text) != 0)
+		r = replace_file(path, text, 0644);
+	if (r < 0) {
+		cli_error(pair->cli, "%s: %s", path, strerror(-r));
+		return CLI_SETTINGS;
+	}
+	fprintf(stderr, "Settings: [camera %s] in %s\n", camera->name, path);
+	return CLI_OK;
+}
+
+static int run(struct pair *pair, const struct pull_settings *settings)
+{
+	struct wire_greeting greeting;
+	int r = begin(pair, settings);
+
+	if (r == CLI_OK)
+		r = prepare_key(pair);
+	if (r != CLI_OK)
+		return r;
+	if (cli_flag(pair->cli, "print"))
+		return print_line(pair);
+	r = meet(pair);
+	if (r == CLI_OK)
+		r = connect_both(pair, &greeting);
+	if (r == CLI_OK)
+		r = write_settings(pair);
+	if (r == CLI_OK)
+		printf("%s: paired with camera \"%s\", archive %.8s; next: pullpi fetch --latest "
+		       "%s\n",
+			pair->camera.name, greeting.camera, greeting.id, pair->camera.name);
+	return r;
+}
+
 int command_pair(struct cli *cli)
 {
-	cli_error(cli, "not yet");
-	return CLI_INTERNAL;
+	CLEANUP(pair_end) struct pair pair = { .cli = cli };
+	CLEANUP_FREE void *settings = NULL;
+	int r = cli_settings(cli, CLI_LENIENT, &settings);
+
+	return r != CLI_OK ? r : run(&pair, settings);
 }

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The parts of `pullpi pair` that only turn text into text, and the one that talks to the camera's
+ * login shell. The command itself is pair.c.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "pull/reach.h"
+#include "pull/settings.h"
+
+struct destination {
+	char user[sizeof(((struct camera_settings *)NULL)->user)]; /* "": not given */
+	char host[sizeof(((struct camera_settings *)NULL)->host)];
+	int port;
+};
+
+/*
+ * "[USER@]HOST[:PORT]", an IPv6 address in brackets where a port follows. -EINVAL also for what
+ * could be mistaken for an option, or would not pass as a setting.
+ */
+int destination_parse(const char *text, struct destination *ret);
+
+/* The "TYPE BASE64" that known_hosts `text` has for `alias`, for free(). -ENOENT, -ENOMEM. */
+int known_hosts_find(const char *text, const char *alias, char **ret_key);
+/* `text` with the lines of `alias` replaced by one with `key`; all else as it is. -ENOMEM. */
+int known_hosts_replace(const char *text, const char *alias, const char *key, char **ret);
+
+struct setting {
+	const char *key, *value;
+	bool only_if_there; /* the value is the default: change a line, but make none */
+};
+
+/*
+ * The settings file `text` with these settings in [camera NAME]: values of existing lines are
+ * replaced, missing lines are added to the section, a missing section to the end. Everything else,
+ * comments behind a value too, stays as it is. -ENOMEM.
+ */
+int settings_set_camera(const char *text, const char *name, const struct setting *settings,
+	size_t n_settings, char **ret);
+
+/* A line for authorized_keys: `public_key` may run `serve` and nothing else. -ENOMEM. */
+int authorized_line(const char *serve, const char *public_key, const char *comment, char **ret);
+/* Whether `serve` can stand in such a line: printable, no '"' and no '\'. */
+bool serve_command_ok(const char *serve);
+
+#define SERVE_COMMAND_MAX 512
+
+struct install {
+	const struct reach *reach;
+	const char *identity; /* ssh -i; NULL: what ssh finds by itself */
+	const char *serve; /* NULL: capturepi is looked for over there */
+	const char *public_key; /* "ssh-ed25519 AAAA..." */
+	const char *comment;
+	bool may_ask; /* there is a terminal to ask for a password on */
+};
+
+/*
+ * Puts the key into ~/.ssh/authorized_keys over there, with the system's ssh and its own logins.
+ * 0, `replaced` telling whether the key was in the file already. -EACCES ssh could not log in (it has
+ * told why on stderr), -ENOENT there is no ssh here, -ENOEXEC no capturepi there, -EPROTO the shell
+ * there did not do what it was told. `error` gets one sentence.
+ */
+int install_key(const struct install *install, bool *ret_replaced,
+	char ret_serve[static SERVE_COMMAND_MAX], char *error, size_t size);
