@@ -24,7 +24,7 @@
 #define STREAM_UP_TO_US (30 * US_PER_SEC) /* standby auto: longer intervals stop the sensor */
 #define LEAD_US (3 * US_PER_SEC) /* stop mode: the stream starts so early */
 #define LINGER_US (1 * US_PER_SEC) /* stop mode: and stays for a slot that is as near */
-#define END_GRACE_US (5 * US_PER_SEC) /* SIGTERM waits so long for the slot in hand */
+#define END_GRACE_US (5 * US_PER_SEC) /* SIGTERM and SIGHUP wait so long for the slot in hand */
 #define STATUS_EVERY_US (1 * US_PER_SEC) /* the status file is not written more often */
 #define PROGRESS_LIMIT_US (180 * US_PER_SEC) /* slots due, no frame: the watchdog is let go */
 
@@ -136,6 +136,8 @@ static int64_t next_wake_us(struct service *s, int64_t camera_ns, int64_t now_us
 		wake = s->published_us + STATUS_EVERY_US;
 	if ((s->ending || s->options->one_shot) && now + s->end_by_us - now_us < wake)
 		wake = now + s->end_by_us - now_us;
+	if (s->reload_wanted && now + s->reload_by_us - now_us < wake)
+		wake = now + s->reload_by_us - now_us;
 	return wake > now ? wake : now;
 }
 
@@ -161,15 +163,71 @@ static void publish_status(struct service *s, int64_t now_us)
 	sd_notifyf(0, "STATUS=%s", stats_line(&view, text, sizeof text));
 }
 
+/* A slot has come and its frame is on its way. */
+static bool slot_in_hand(const struct service *s, int64_t now_us)
+{
+	return s->slots.open_us != TIME_NONE && s->slots.open_us <= now_us;
+}
+
 static bool finished(struct service *s, int64_t now_us)
 {
-	bool slot_in_hand = s->slots.open_us != TIME_NONE && s->slots.open_us <= now_us;
-
 	if (s->options->frames_max && s->stats.frames >= s->options->frames_max)
 		return true;
 	if (s->options->one_shot && (s->stats.shots || now_us >= s->end_by_us))
 		return true;
-	return s->ending && (!slot_in_hand || now_us >= s->end_by_us);
+	return s->ending && (!slot_in_hand(s, now_us) || now_us >= s->end_by_us);
+}
+
+static bool same_camera(const struct capture_settings *a, const struct capture_settings *b)
+{
+	return memcmp(&a->camera, &b->camera, sizeof a->camera) == 0 &&
+		a->n_controls == b->n_controls &&
+		memcmp(a->controls, b->controls, a->n_controls * sizeof a->controls[0]) == 0 &&
+		memcmp(&a->test, &b->test, sizeof a->test) == 0;
+}
+
+static int supervisor_begin(struct service *s)
+{
+	struct supervisor_options options = {
+		.source = s->settings->camera.source,
+		.camera = &s->camera_options,
+		.clock = s->clock,
+		.may_exit = getenv("NOTIFY_SOCKET") != NULL,
+		.drain = drain,
+		.drain_data = s,
+	};
+
+	s->camera_options = capture_camera_options(s->settings, &s->control_arrays);
+	return supervisor_new(&options, &s->supervisor);
+}
+
+/* Swaps the settings; false where the service cannot go on. */
+static bool reload(struct service *s)
+{
+	CLEANUP_FREE struct capture_settings *new = calloc(1, sizeof *new);
+	bool camera;
+
+	s->reload_wanted = false;
+	if (!new || !s->options->reload || s->options->reload(s->options->reload_data, new) < 0)
+		return true;
+	if (strcmp(new->archive.path, s->settings->archive.path) != 0)
+		log_warning("archive.path is used after a restart of the service");
+	camera = !same_camera(new, s->settings);
+	service_abandon_slots(s, "the settings were read again");
+	if (camera) {
+		supervisor_free(s->supervisor);
+		s->supervisor = NULL;
+	}
+	*s->settings = *new;
+	writer_set_quality(s->writer, (int)s->settings->camera.quality);
+	/* slots with an outcome stay done; the new schedule begins behind them */
+	s->slots.open_us = schedule_next(&s->settings->schedule,
+		s->slots.done_us != TIME_NONE && s->slots.done_us >= clock_wall_us(s->clock)
+			? s->slots.done_us + 1
+			: clock_wall_us(s->clock));
+	s->tick_us = TIME_NONE;
+	log_notice("settings read again%s", camera ? "; the camera is opened anew" : "");
+	return !camera || supervisor_begin(s) == 0;
 }
 
 static void advance(struct service *s)
@@ -179,6 +237,12 @@ static void advance(struct service *s)
 	s->last_wall_us = now_us;
 	s->last_mono_ns = clock_mono_ns(s->clock);
 	service_expire_slots(s, now_us);
+	if (s->reload_wanted && (!slot_in_hand(s, now_us) || now_us >= s->reload_by_us) &&
+		!reload(s)) {
+		s->result = -ENOMEM;
+		sd_event_exit(s->event, 0);
+		return;
+	}
 	if (!stream_wanted(s, now_us))
 		service_drop_candidate(s);
 	supervisor_want(s->supervisor, stream_wanted(s, now_us));
@@ -265,6 +329,17 @@ static int on_end(sd_event_source *source, const struct signalfd_siginfo *info, 
 	return 0;
 }
 
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
+{
+	struct service *s = data;
+
+	(void)source, (void)info;
+	s->reload_wanted = true;
+	s->reload_by_us = clock_wall_us(s->clock) + END_GRACE_US;
+	advance(s);
+	return 0;
+}
+
 static int on_shot(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
 {
 	struct service *s = data;
@@ -275,63 +350,6 @@ static int on_shot(sd_event_source *source, const struct signalfd_siginfo *info,
 	advance(s);
 	return 0;
 }
-
-static bool same_camera(const struct capture_settings *a, const struct capture_settings *b)
-{
-	return memcmp(&a->camera, &b->camera, sizeof a->camera) == 0 &&
-		a->n_controls == b->n_controls &&
-		memcmp(a->controls, b->controls, a->n_controls * sizeof a->controls[0]) == 0 &&
-		memcmp(&a->test, &b->test, sizeof a->test) == 0;
-}
-
-static int supervisor_begin(struct service *s)
-{
-	struct supervisor_options options = {
-		.source = s->settings->camera.source,
-		.camera = &s->camera_options,
-		.clock = s->clock,
-		.may_exit = getenv("NOTIFY_SOCKET") != NULL,
-		.drain = drain,
-		.drain_data = s,
-	};
-
-	s->camera_options = capture_camera_options(s->settings, &s->control_arrays);
-	return supervisor_new(&options, &s->supervisor);
-}
-
-static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
-{
-	struct service *s = data;
-	CLEANUP_FREE struct capture_settings *new = calloc(1, sizeof *new);
-	bool camera;
-
-	(void)source, (void)info;
-	if (!new || !s->options->reload || s->options->reload(s->options->reload_data, new) < 0)
-		return 0;
-	if (strcmp(new->archive.path, s->settings->archive.path) != 0)
-		log_warning("archive.path is used after a restart of the service");
-	camera = !same_camera(new, s->settings);
-	service_abandon_slots(s, "the settings were read again");
-	if (camera) {
-		supervisor_free(s->supervisor);
-		s->supervisor = NULL;
-	}
-	*s->settings = *new;
-	writer_set_quality(s->writer, (int)s->settings->camera.quality);
-	/* slots with an outcome stay done; the new schedule begins behind them */
-	s->slots.open_us = schedule_next(&s->settings->schedule,
-		s->slots.done_us != TIME_NONE && s->slots.done_us >= clock_wall_us(s->clock)
-			? s->slots.done_us + 1
-			: clock_wall_us(s->clock));
-	s->tick_us = TIME_NONE;
-	log_notice("settings read again%s", camera ? "; the camera is opened anew" : "");
-	if (camera && supervisor_begin(s) < 0)
-		return sd_event_exit(s->event, 0);
-	advance(s);
-	return 0;
-}
-
-/* ---- begin and end ---- */
 
 static int add_signal(struct service *s, int number, sd_event_signal_handler_t handler)
 {

@@ -204,8 +204,7 @@ void service_begin_slots(struct service *s)
 		? 0
 		: schedule_count(schedule, first_us, now_us);
 	if (count)
-		miss(s, first_us, schedule_previous(schedule, now_us), count, MISS_DOWN,
-			"the service was not running");
+		miss(s, first_us, schedule_previous(schedule, now_us), count, MISS_DOWN, "");
 }
 
 void service_begin_shot(struct service *s)

@@ -154,8 +154,11 @@ static void add_spread(struct json_object *o, const char *key,
 {
 	struct json_object *s = add_object(o, key);
 
-	add_int(s, "p50", stats_percentile(buckets, 50));
-	add_int(s, "p99", stats_percentile(buckets, 99));
+	int64_t p50 = stats_percentile(buckets, 50), p99 = stats_percentile(buckets, 99);
+
+	/* a bucket's upper end may be above the largest sample */
+	add_int(s, "p50", p50 < max_us ? p50 : max_us);
+	add_int(s, "p99", p99 < max_us ? p99 : max_us);
 	add_int(s, "max", max_us);
 }
 

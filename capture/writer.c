@@ -21,6 +21,7 @@ struct job {
 	struct camera *camera;
 	struct frame frame;
 	struct record record;
+	unsigned notes_before; /* notes that were queued earlier: the journal keeps the order */
 };
 
 struct writer {
@@ -171,6 +172,9 @@ static bool flush_note(struct writer *w)
 		return false;
 	w->n_notes--;
 	memmove(&w->notes[0], &w->notes[1], w->n_notes * sizeof w->notes[0]);
+	for (unsigned i = 0; i < w->n_jobs; i++)
+		if (w->jobs[i].notes_before)
+			w->jobs[i].notes_before--;
 	return true;
 }
 
@@ -194,7 +198,7 @@ static void *run(void *data)
 
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
-		if (w->n_jobs) {
+		if (w->n_jobs && (stuck || !w->n_notes || !w->jobs[0].notes_before)) {
 			struct job job = w->jobs[0];
 			struct writer_result result;
 			int quality = w->quality;
@@ -290,7 +294,7 @@ int writer_submit(struct writer *w, struct camera *camera, const struct frame *f
 
 	pthread_mutex_lock(&w->lock);
 	if (w->n_jobs < WRITER_QUEUE) {
-		w->jobs[w->n_jobs++] = (struct job){ camera, *frame, *record };
+		w->jobs[w->n_jobs++] = (struct job){ camera, *frame, *record, w->n_notes };
 		pthread_cond_broadcast(&w->changed);
 		r = 0;
 	}
