@@ -37,7 +37,8 @@ void jsonline_freep(struct json_object **object);
 
 /*
  * Exactly one JSON object, with or without a newline behind it: UTF-8, no control characters, no
- * single quotes, comments or trailing bytes. Of a key that comes twice the last one counts.
+ * comments, no other bytes before or behind. Of a key that comes twice the last one counts; json-c
+ * also lets keys in single quotes pass.
  * -EINVAL, -E2BIG, -ENOMEM.
  */
 int jsonline_parse(const char *line, size_t len, struct json_object **ret);
