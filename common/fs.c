@@ -291,7 +291,8 @@ int fs_read_file(int dirfd, const char *path, size_t max_bytes, char **ret_data,
 	if (n < 0)
 		return (int)n;
 	data[n] = '\0';
-	*ret_bytes = (size_t)n;
+	if (ret_bytes)
+		*ret_bytes = (size_t)n;
 	*ret_data = TAKE_PTR(data);
 	return 0;
 }

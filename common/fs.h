@@ -68,7 +68,10 @@ int fs_open_folder(const struct fs_ops *fs, int dirfd, const char *path, bool cr
 /* Makes the folder of an absolute or relative path and its parents (mode 0777 & ~umask). -errno. */
 int fs_make_folders(const char *path, mode_t mode);
 
-/* The whole file as a NUL-terminated buffer of the caller's; -EFBIG over `max_bytes`. */
+/*
+ * The whole file as a NUL-terminated buffer of the caller's; `ret_bytes` may be NULL. -EFBIG over
+ * `max_bytes`.
+ */
 int fs_read_file(int dirfd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_bytes);
 
 /* Fills the buffer from `offset` through short reads; the bytes read (less at the end), or -errno. */
