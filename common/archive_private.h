@@ -28,9 +28,9 @@ struct archive {
 	struct frame_name newest;
 	bool latest_ok; /* latest.jpg points at it */
 
-	/* A published file whose line failed and that could not be removed either. */
+	/* A temp, or a frame whose line failed, that could not be removed either; fd -1: none. */
 	int orphan_fd;
-	char orphan[FRAME_NAME_MAX];
+	char orphan[ARCHIVE_TEMP_MAX];
 
 	struct archive_draft *drafts;
 };
@@ -49,7 +49,7 @@ int archive_record_folder(struct archive *archive, const char *folder);
 
 /* Names a temp in the archive's current day folder. */
 int temp_init(const struct archive *archive, const struct frame_name *name, struct temp *ret);
-void temp_remove(const struct archive *archive, const struct temp *temp);
+void temp_remove(struct archive *archive, const struct temp *temp);
 
 /*
  * The one place that makes a frame visible: rename, fsync of the folder, journal line (none where

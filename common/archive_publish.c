@@ -79,6 +79,7 @@ int archive_use_folder(struct archive *archive, const struct frame_name *name)
 		return r;
 	if (!folder_is_current(archive, folder)) {
 		closep(&archive->folder_fd);
+		archive->folder_fd = -1;
 		r = fs_open_folder(
 			archive->fs, archive->root_fd, folder, true, &archive->folder_fd);
 		if (r < 0)
@@ -99,9 +100,19 @@ int temp_init(const struct archive *archive, const struct frame_name *name, stru
 	return 0;
 }
 
-void temp_remove(const struct archive *archive, const struct temp *temp)
+/* Removes a name; what cannot be removed now is removed before the next frame. */
+static void remove_name(struct archive *archive, int folder_fd, const char *name)
 {
-	archive->fs->unlinkat(temp->folder_fd, temp->temp, 0);
+	if (archive->fs->unlinkat(folder_fd, name, 0) == 0 || errno == ENOENT ||
+		archive->orphan_fd >= 0)
+		return;
+	archive->orphan_fd = fcntl(folder_fd, F_DUPFD_CLOEXEC, 0);
+	snprintf(archive->orphan, sizeof(archive->orphan), "%s", name);
+}
+
+void temp_remove(struct archive *archive, const struct temp *temp)
+{
+	remove_name(archive, temp->folder_fd, temp->temp);
 }
 
 void archive_point_latest(struct archive *archive)
@@ -124,17 +135,6 @@ void archive_saw_frame(struct archive *archive, const struct frame_name *name)
 		archive->latest_ok = false;
 	}
 	archive_point_latest(archive);
-}
-
-/* Removes a frame whose line failed; what cannot be removed now is removed before the next one. */
-static void withdraw(struct archive *archive, const struct temp *temp)
-{
-	if (archive->fs->unlinkat(temp->folder_fd, temp->name, 0) < 0) {
-		archive->orphan_fd = fcntl(temp->folder_fd, F_DUPFD_CLOEXEC, 0);
-		memcpy(archive->orphan, temp->name, sizeof(archive->orphan));
-		return;
-	}
-	archive->fs->fsync(temp->folder_fd);
 }
 
 static int remove_orphan(struct archive *archive)
@@ -163,7 +163,9 @@ int archive_place(struct archive *archive, const struct temp *temp, const struct
 	if (r == 0 && line_bytes > 0)
 		r = journal_append(archive->journal, frame->seq, line, line_bytes, true);
 	if (r < 0) {
-		withdraw(archive, temp);
+		/* A frame whose line failed is taken back. */
+		remove_name(archive, temp->folder_fd, temp->name);
+		archive->fs->fsync(temp->folder_fd);
 		return r;
 	}
 	archive_saw_frame(archive, &name);
@@ -171,7 +173,7 @@ int archive_place(struct archive *archive, const struct temp *temp, const struct
 }
 
 static int write_temp(
-	const struct archive *archive, const struct temp *temp, const void *jpeg, size_t bytes)
+	struct archive *archive, const struct temp *temp, const void *jpeg, size_t bytes)
 {
 	int fd = fs_open_new(archive->fs, temp->folder_fd, temp->temp, 0666), r;
 

@@ -229,16 +229,32 @@ static int open_for_append(const struct journal *journal, uint64_t number)
 	return -EBADMSG;
 }
 
+/* Takes back a line that could not be written whole. Where that fails too it is done again later. */
+static int cut_back(struct journal *journal)
+{
+	journal->uncut = journal->fs->ftruncate(journal->fd, journal->size) < 0;
+	if (journal->uncut)
+		return -errno;
+	journal->fs->fdatasync(journal->fd);
+	return 0;
+}
+
 /* Lets go of the segment; what was appended without a sync is synced. */
 static int finish_segment(struct journal *journal)
 {
 	int r = 0;
 
-	if (journal->fd >= 0 && journal->unsynced && journal->fs->fdatasync(journal->fd) < 0)
+	if (journal->fd >= 0 && journal->uncut)
+		r = cut_back(journal);
+	if (r == 0 && journal->fd >= 0 && journal->unsynced &&
+		journal->fs->fdatasync(journal->fd) < 0)
 		r = -errno;
+	if (r < 0)
+		return r;
 	closep(&journal->fd);
+	journal->fd = -1;
 	journal->unsynced = false;
-	return r;
+	return 0;
 }
 
 /* Makes `number` the segment that lines are appended to. */
@@ -251,9 +267,9 @@ static int use_segment(struct journal *journal, uint64_t number)
 	struct stat st;
 	int r;
 
-	/* The size differs where somebody else wrote; a cut that failed is done again as well. */
-	if (journal->fd >= 0 && journal->segment == number && fstat(journal->fd, &st) == 0 &&
-		st.st_nlink > 0 && st.st_size == journal->size)
+	/* The size differs where somebody else wrote. */
+	if (!journal->uncut && journal->fd >= 0 && journal->segment == number &&
+		fstat(journal->fd, &st) == 0 && st.st_nlink > 0 && st.st_size == journal->size)
 		return 0;
 	r = finish_segment(journal);
 	if (r < 0)
@@ -290,13 +306,6 @@ static int mark_unsorted(struct journal *journal)
 		return r;
 	journal->unsorted = true;
 	return 0;
-}
-
-/* Takes back a line that could not be written whole. Where that fails too, use_segment() repeats it. */
-static void cut_back(struct journal *journal)
-{
-	if (journal->fs->ftruncate(journal->fd, journal->size) == 0)
-		journal->fs->fdatasync(journal->fd);
 }
 
 int journal_append(struct journal *journal, uint64_t seq, const char *line, size_t bytes, bool sync)
@@ -376,6 +385,7 @@ void journal_free(struct journal *journal)
 	if (!journal)
 		return;
 	finish_segment(journal);
+	closep(&journal->fd);
 	journal_cursor_free(journal->held_cursor);
 	free(journal->held);
 	closep(&journal->dirfd);

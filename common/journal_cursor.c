@@ -16,7 +16,7 @@ struct journal_cursor {
 	struct journal *journal;
 	uint64_t from;
 	bool single; /* stays in its segment */
-	bool at_end; /* the last look found nothing more */
+	bool at_end; /* the last look came to the end of the file */
 	bool overlong; /* inside a line that is too long */
 	struct segment segment; /* fd -1: none open yet, `number` is where to look */
 	off_t offset; /* of the file, where `data` ends */
@@ -164,14 +164,18 @@ static int cursor_resume(struct journal_cursor *cursor)
 	return 0;
 }
 
-/* Reads more behind what is there. 1, or 0 at the end of the segment. */
+/* Reads more behind what is there. 1, or 0: the segment has no other whole line yet. */
 static int cursor_fill(struct journal_cursor *cursor)
 {
-	size_t left = cursor->end - cursor->start;
+	size_t left = cursor->end - cursor->start, room;
 	ssize_t n;
-	int r;
 
-	if (cursor->at_end) {
+	if (cursor->at_end && !cursor->overlong) {
+		int r;
+
+		/* What was a torn line then is read again from its start. */
+		cursor->offset -= (off_t)left;
+		left = 0;
 		r = cursor_resume(cursor);
 		if (r < 0)
 			return r;
@@ -179,20 +183,16 @@ static int cursor_fill(struct journal_cursor *cursor)
 	memmove(cursor->data, cursor->data + cursor->start, left);
 	cursor->start = 0;
 	cursor->end = left;
-	n = fs_read_at(cursor->segment.fd, cursor->data + left, sizeof(cursor->data) - left,
-		cursor->offset);
+	room = sizeof(cursor->data) - left;
+	n = fs_read_at(cursor->segment.fd, cursor->data + left, room, cursor->offset);
 	if (n < 0)
 		return (int)n;
-	cursor->at_end = n == 0;
-	if (n == 0) {
-		/* A torn line is read again from its start. */
-		cursor->offset -= (off_t)left;
-		cursor->end = 0;
-		return 0;
-	}
+	cursor->at_end = (size_t)n < room;
 	cursor->offset += n;
 	cursor->end += (size_t)n;
-	return 1;
+	if (n == 0 || !cursor->at_end || cursor->end >= LINE_MAX_BYTES)
+		return n > 0;
+	return memchr(cursor->data, '\n', cursor->end) != NULL;
 }
 
 /* At the end of a segment: goes on to the next one. 1 read on, 0 nothing more for now. */

@@ -20,6 +20,7 @@ struct journal {
 	off_t size; /* of its whole lines */
 	uint64_t last; /* the last line's sequence number, 0 for none */
 	bool unsorted;
+	bool uncut; /* a failed line is still behind `size` */
 	bool unsynced; /* lines were appended without fdatasync */
 
 	/* Which sequence numbers of one segment have a line, for journal_holds(). */
@@ -39,6 +40,7 @@ struct segment {
 static inline void segment_close(struct segment *segment)
 {
 	closep(&segment->fd);
+	segment->fd = -1;
 }
 
 /*
