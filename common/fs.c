@@ -293,7 +293,6 @@ int fs_read_file(int dirfd, const char *path, size_t max_bytes, char **ret_data,
 	data[n] = '\0';
 	if (ret_bytes)
 		*ret_bytes = (size_t)n;
-		*ret_bytes = (size_t)n;
 	*ret_data = TAKE_PTR(data);
 	return 0;
 }
