@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/* Which camera, which pictures, which controls: all that is settled before the first frame. */
+#include "capture/libcamera_device.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstdio>
+#include <mutex>
+
+#include "capture/libcamera_control.hpp"
+
+using namespace libcamera;
+
+namespace
+{
+
+constexpr int64_t kNsPerSecond = 1000000000;
+constexpr double kUnpacedFps = 10; /* of a pipeline that does not pace, where no fps is set */
+constexpr int32_t kManual = 1; /* of ExposureTimeMode and AnalogueGainMode */
+
+/* Pixels by which a pipeline may align the size that was asked for. */
+constexpr int kSizeSlack = 32;
+
+/* Up to three requests are ahead in the queue; a sensor shows a new frame length 2 or 3 frames later. */
+constexpr int kLatencyFrames = CAMERA_BUFFERS - 1 + 3;
+
+bool is_supported(const PixelFormat &format)
+{
+	return format == formats::YUV420 || format == formats::NV12;
+}
+
+bool is_near(unsigned a, unsigned b)
+{
+	return std::max(a, b) - std::min(a, b) <= kSizeSlack;
+}
+
+/* Turns the picture by 180 degrees: `orientation` from 0.2 on, `transform` before. */
+template <typename Configuration>
+auto turn(Configuration &c, int) -> decltype(c.orientation, bool())
+{
+	c.orientation = decltype(c.orientation)::Rotate180;
+	return c.validate() != CameraConfiguration::Invalid &&
+		c.orientation == decltype(c.orientation)::Rotate180;
+}
+
+template <typename Configuration> bool turn(Configuration &c, long)
+{
+	c.transform = Transform::HVFlip;
+	return c.validate() != CameraConfiguration::Invalid && c.transform == Transform::HVFlip;
+}
+
+} // namespace
+
+int shared_manager(std::shared_ptr<CameraManager> *ret)
+{
+	static std::mutex mutex;
+	static std::weak_ptr<CameraManager> current;
+	std::lock_guard<std::mutex> lock(mutex);
+	std::shared_ptr<CameraManager> manager = current.lock();
+
+	if (!manager) {
+		manager = std::make_shared<CameraManager>();
+		int r = manager->start();
+		if (r < 0)
+			return r;
+		current = manager;
+	}
+	*ret = std::move(manager);
+	return 0;
+}
+
+std::vector<std::shared_ptr<Camera>> sorted_cameras(CameraManager &manager)
+{
+	std::vector<std::shared_ptr<Camera>> cameras = manager.cameras();
+
+	std::sort(cameras.begin(), cameras.end(),
+		[](const auto &a, const auto &b) { return a->id() < b->id(); });
+	return cameras;
+}
+
+std::string model_of(const Camera &camera)
+{
+	return std::string(camera.properties().get(properties::Model).value_or("?"));
+}
+
+ControlValue duration_limits(int64_t min_ns, int64_t max_ns)
+{
+	const int64_t us[] = { min_ns / 1000, max_ns / 1000 };
+
+	return ControlValue(Span<const int64_t>(us, 2));
+}
+
+Device::~Device()
+{
+	config.reset();
+	if (acquired_)
+		camera->release();
+}
+
+int Device::open(const camera_options &options, std::string &error)
+{
+	int r = find(options.id, error);
+
+	if (r >= 0)
+		r = acquire(error);
+	if (r >= 0)
+		r = configure(options, error);
+	if (r < 0)
+		return r;
+	controls = std::make_unique<ControlList>(camera->controls());
+	for (size_t i = 0; r >= 0 && i < options.n_controls; i++)
+		r = set_control(options.control_names[i], options.control_values[i], error);
+	if (r >= 0)
+		set_durations(options.fps);
+	return r;
+}
+
+int Device::acquire(std::string &error)
+{
+	int r = camera->acquire();
+
+	acquired_ = r >= 0;
+	if (r == -EBUSY)
+		error = camera->id() + " is in use: stop PipeWire, rpicam or what else uses it";
+	else if (r < 0)
+		error = camera->id() + " cannot be acquired";
+	return r;
+}
+
+int Device::find(const char *id, std::string &error)
+{
+	std::string known;
+	int r = shared_manager(&manager);
+
+	if (r < 0) {
+		error = "libcamera cannot be started";
+		return r;
+	}
+	for (const auto &found : sorted_cameras(*manager)) {
+		if (!camera && (!id || found->id() == id || model_of(*found) == id))
+			camera = found;
+		known += (known.empty() ? "" : ", ") + found->id();
+	}
+	if (camera)
+		return 0;
+	if (known.empty())
+		error = "libcamera finds no camera: is one connected, is this user in group video?";
+	else
+		error = "no camera has the id or model " + std::string(id) +
+			"; there are: " + known;
+	return -ENODEV;
+}
+
+int Device::configure(const camera_options &options, std::string &error)
+{
+	config = camera->generateConfiguration({ StreamRole::StillCapture });
+	if (!config || config->empty()) {
+		error = camera->id() + " does not take still pictures";
+		return -EINVAL;
+	}
+	StreamConfiguration &stream = config->at(0);
+	const Size full = stream.size;
+	const Size wanted(options.width ? unsigned(options.width) : full.width,
+		options.height ? unsigned(options.height) : full.height);
+
+	for (const PixelFormat &format : { formats::YUV420, formats::NV12 }) {
+		stream.pixelFormat = format;
+		stream.size = wanted;
+		stream.stride =
+			0; /* the pipeline's choice for this size, not the one it made before */
+		stream.bufferCount = CAMERA_BUFFERS;
+		stream.colorSpace = ColorSpace::Sycc;
+		if (config->validate() != CameraConfiguration::Invalid &&
+			is_supported(stream.pixelFormat))
+			break;
+	}
+	if (!is_supported(stream.pixelFormat))
+		error = camera->id() + " has no YUV420 and no NV12 pictures, only " +
+			stream.pixelFormat.toString();
+	else if (!is_near(stream.size.width, wanted.width) ||
+		!is_near(stream.size.height, wanted.height))
+		error = camera->id() + " cannot do " + wanted.toString() + "; the nearest is " +
+			stream.size.toString();
+	else if (options.rotation != 0 && (options.rotation != 180 || !turn(*config, 0)))
+		error = camera->id() + " cannot turn its picture by " +
+			std::to_string(options.rotation) + " degrees";
+	if (!error.empty())
+		return -EINVAL;
+	int r = camera->configure(config.get());
+	if (r < 0) {
+		error = camera->id() + " cannot be configured for " + stream.toString();
+		return r;
+	}
+	describe(stream);
+	return 0;
+}
+
+int Device::set_control(const char *name, const char *text, std::string &error)
+{
+	const ControlId *id = control_named(*camera, name);
+	ControlValue value;
+
+	if (!id) {
+		error = "control." + std::string(name) + " is not one of this camera's:";
+		for (const auto &entry : camera->controls())
+			error += " " + entry.first->name();
+		return -EINVAL;
+	}
+	if (id->name() == "FrameDurationLimits") {
+		error = "control.FrameDurationLimits: set camera.fps instead";
+		return -EINVAL;
+	}
+	int r = control_parse(*id, camera->controls().at(id->id()), text, &value, error);
+	if (r < 0)
+		return r;
+	controls->set(id->id(), value);
+	/* from 0.5 on these two count only in manual mode, which older versions do not have */
+	if (id->name() == "ExposureTime" || id->name() == "AnalogueGain") {
+		const ControlId *mode = control_named(*camera, (id->name() + "Mode").c_str());
+		if (mode)
+			controls->set(mode->id(), ControlValue(kManual));
+	}
+	return 0;
+}
+
+/* The frame durations of normal running. A long exposure that was asked for may stretch them. */
+void Device::set_durations(double fps)
+{
+	const ControlId *id = control_named(*camera, "FrameDurationLimits");
+	const ControlId *exposure = control_named(*camera, "ExposureTime");
+	int64_t period = fps > 0 ? std::llround(kNsPerSecond / fps) : 0, exposure_ns = 0;
+
+	period_ns = period ? period : std::llround(kNsPerSecond / kUnpacedFps);
+	if (!id)
+		return;
+	const ControlInfo &range = camera->controls().at(id->id());
+	const int64_t min = std::llround(control_number(range.min()).value_or(0) * 1000);
+	const int64_t max = std::llround(control_number(range.max()).value_or(0) * 1000);
+
+	if (min <= 0 || max < min)
+		return;
+	if (exposure && controls->contains(exposure->id()))
+		exposure_ns = std::llround(*control_number(controls->get(exposure->id())) * 1000);
+	limits_id = id->id();
+	info.frame_duration_min_ns = min;
+	info.frame_duration_max_ns = max;
+	info.can_steer = true;
+	min_ns = std::clamp(period, min, max);
+	max_ns = std::clamp(exposure_ns + exposure_ns / 10, min_ns, max);
+	controls->set(limits_id, duration_limits(min_ns, max_ns));
+}
+
+void Device::describe(const StreamConfiguration &stream)
+{
+	layout = Layout(stream);
+	snprintf(info.id, sizeof info.id, "%s", camera->id().c_str());
+	snprintf(info.model, sizeof info.model, "%s", model_of(*camera).c_str());
+	info.width = static_cast<int>(stream.size.width);
+	info.height = static_cast<int>(stream.size.height);
+	info.format = layout.format;
+	info.latency_frames = kLatencyFrames;
+	/* `virtual` of 0.4 leaves it unset: then it is video's, limited */
+	bool full_range = stream.colorSpace && stream.colorSpace->range == ColorSpace::Range::Full;
+	info.range = full_range ? PIXEL_FULL_RANGE : PIXEL_LIMITED_RANGE;
+}
