@@ -55,7 +55,7 @@ void utc_split(int64_t wall_us, struct utc_fields *ret)
 {
 	const int64_t days = floor_div(wall_us, US_PER_DAY);
 	const int64_t cycle = floor_div(days, CYCLE_DAYS);
-	const int64_t us = wall_us - days * US_PER_DAY;
+	const int64_t us = wall_us % US_PER_DAY + (wall_us % US_PER_DAY < 0 ? US_PER_DAY : 0);
 	const int second = (int)(us / US_PER_SEC);
 	int day = (int)(days - cycle * CYCLE_DAYS);
 	int year = YEAR_FIRST + day / 365; /* too far by one at most: 97 leap days in a cycle */
@@ -215,7 +215,10 @@ const char *utc_format_local(int64_t wall_us, char buf[static UTC_TEXT_MAX])
 
 int utc_local_day(int64_t wall_us)
 {
-	return (int)floor_div(wall_us + zone_minutes(wall_us) * 60 * US_PER_SEC, US_PER_DAY);
+	const bool has_zone = wall_us >= 0 && wall_us < YEAR_10000_US;
+	const int minutes = has_zone ? zone_minutes(wall_us) : 0;
+
+	return (int)floor_div(wall_us + minutes * 60 * US_PER_SEC, US_PER_DAY);
 }
 
 const char *duration_format(int64_t us, char buf[static UTC_TEXT_MAX])

@@ -224,6 +224,9 @@ TEST(formats_local_time)
 		CHECK_STR(utc_format_local(cases[i].us, buf), cases[i].text);
 		CHECK_INT(utc_local_day(cases[i].us), cases[i].day);
 	}
+	/* outside of what has a text there is no zone */
+	CHECK_INT(utc_local_day(INT64_MAX), 106751991);
+	CHECK_INT(utc_local_day(TIME_NONE), -106751992);
 	set_zone("UTC0");
 }
 
