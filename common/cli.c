@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
@@ -323,6 +324,23 @@ static void fill_standard_fds(void)
 		close(fd);
 }
 
+/* Whether stdout took all of it. Whoever read through a pipe and went away knows that it did. */
+static bool finish_stdout(const struct cli *cli)
+{
+	struct pollfd reader = { .fd = STDOUT_FILENO, .events = POLLOUT };
+	bool failed = ferror(stdout);
+
+	errno = 0;
+	if (fflush(stdout) == 0 && !failed)
+		return true;
+	if (errno == EPIPE || (poll(&reader, 1, 0) == 1 && (reader.revents & POLLERR)))
+		return false;
+	/* of an earlier failure only this much is known */
+	cli_error(cli, "stdout cannot be written: %s",
+		errno ? strerror(errno) : "the output is not complete");
+	return false;
+}
+
 int cli_main(const struct cli_program *program, int argc, char **argv)
 {
 	struct cli cli = { .program = program };
@@ -331,13 +349,5 @@ int cli_main(const struct cli_program *program, int argc, char **argv)
 	fill_standard_fds();
 	signal(SIGPIPE, SIG_IGN);
 	code = parse_and_run(&cli, argc, argv);
-	errno = 0;
-	if ((fflush(stdout) != 0 || ferror(stdout)) && code == CLI_OK) {
-		/* whoever read it through a pipe and went away knows that it did */
-		if (errno != EPIPE)
-			cli_error(&cli, "stdout cannot be written: %s",
-				errno ? strerror(errno) : "the output is not complete");
-		code = CLI_INTERNAL;
-	}
-	return code;
+	return finish_stdout(&cli) || code != CLI_OK ? code : CLI_INTERNAL;
 }
