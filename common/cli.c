@@ -36,7 +36,7 @@ struct grammar {
 	struct option longs[2 + CLI_OPTIONS_MAX + 1];
 };
 
-static void vtell(const struct cli *cli, const char *fmt, va_list ap, bool hint)
+static void PRINTF(2, 0) vtell(const struct cli *cli, const char *fmt, va_list ap, bool hint)
 {
 	char raw[1024], text[1024];
 

@@ -79,6 +79,16 @@ static int work(struct cli *cli)
 	return CLI_OK;
 }
 
+/* Prints while a file is open for writing. */
+static int spill(struct cli *cli)
+{
+	CLEANUP_FD int fd = open(cli->argv[0], O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	printf("not for the file\n");
+	fflush(stdout);
+	return fd < 0 ? CLI_INTERNAL : CLI_OK;
+}
+
 static int tempfail(struct cli *cli)
 {
 	printf("%lu\n", (unsigned long)cli->n_overrides);
@@ -89,6 +99,7 @@ static int tempfail(struct cli *cli)
 static const struct cli_command commands[] = {
 	{ "show", "A [B]", "show what was given", show, show_options, 1, 2 },
 	{ "work", "", "show settings", work, NULL, 0, 0 },
+	{ "spill", "FILE", "print beside an open file", spill, NULL, 1, 1 },
 	{ "later", "", "fail for now", tempfail, NULL, 0, 0 },
 	{ "check", "", "check the settings", cli_check, NULL, 0, 0 },
 	{ "dump", "", "print the settings", cli_dump, cli_json_option, 0, 0 },
@@ -388,23 +399,26 @@ TEST(stdout_that_takes_nothing)
 	test_remove_folder(folder);
 }
 
-/* stdout closed: the archive must not be opened in its place */
+/* what is printed must not end up in the file that would have got the number of stdout */
 TEST(closed_stdout)
 {
-	char *argv[] = { (char[]){ "prog" }, (char[]){ "work" }, NULL };
+	char path[128], *argv[] = { (char[]){ "prog" }, (char[]){ "spill" }, path, NULL };
 	int status = 0;
 	pid_t pid;
 
 	make_home();
+	snprintf(path, sizeof(path), "%s/file", folder);
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
 		close(STDOUT_FILENO);
 		close(STDERR_FILENO);
-		_exit(cli_main(&program, 2, argv));
+		_exit(cli_main(&program, 3, argv));
 	}
 	waitpid(pid, &status, 0);
-	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == CLI_INTERNAL);
+	read_back("file", out, sizeof(out));
+	CHECK_STR(out, "");
 	test_remove_folder(folder);
 }
 
