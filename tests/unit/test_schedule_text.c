@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* The schedule's settings as text: what is read, what is refused, and that printing reads back. */
+#include "tests/test.h"
+
+#include "capture/schedule.h"
+
+static const char *printed(conf_printer *print, const void *value, char buf[static 256])
+{
+	FILE *out = fmemopen(buf, 256, "w");
+
+	memset(buf, 0, 256);
+	CHECK_INT(print(&(struct conf_item){ 0 }, value, out), 0);
+	fclose(out);
+	return buf;
+}
+
+TEST(days_as_text)
+{
+	static const struct {
+		const char *text;
+		unsigned days;
+		const char *again; /* NULL: refused */
+	} cases[] = {
+		{ "all", 0x7f, "all" },
+		{ " ALL ", 0x7f, "all" },
+		{ "mon-sun", 0x7f, "all" },
+		{ "mon-fri", 0x1f, "mon-fri" },
+		{ "Mon, WED ,sat - sun", 0x65, "mon,wed,sat-sun" },
+		{ "sat-mon", 0x61, "mon,sat-sun" },
+		{ "thu,thu", 0x08, "thu" },
+		{ "sun", 0x40, "sun" },
+		{ "", 0, NULL },
+		{ "allx", 0, NULL },
+		{ "monday", 0, NULL },
+		{ "mon,", 0, NULL },
+		{ ",mon", 0, NULL },
+		{ "mon-", 0, NULL },
+		{ "mon-wed-fri", 0, NULL },
+		{ "mon tue", 0, NULL },
+		{ "mo", 0, NULL },
+		{ "1-5", 0, NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		unsigned days = 0xbad, again = 0;
+		char buf[256];
+		int r = schedule_parse_days(NULL, NULL, cases[i].text, &days);
+
+		CHECK_INT(r, cases[i].again ? 0 : -EINVAL);
+		CHECK_INT(days, cases[i].again ? cases[i].days : 0xbad);
+		if (!cases[i].again)
+			continue;
+		CHECK_STR(printed(schedule_print_days, &days, buf), cases[i].again);
+		CHECK_INT(schedule_parse_days(NULL, NULL, buf, &again), 0);
+		CHECK_INT(again, days);
+	}
+}
+
+TEST(hours_as_text)
+{
+	static const struct {
+		const char *text, *again; /* NULL: refused */
+	} cases[] = {
+		{ "all", "all" },
+		{ "06:00-21:00", "06:00-21:00" },
+		{ "6:00 - 21:30", "06:00-21:30" },
+		{ " 22:00-02:00,05:30-07:00 ", "22:00-02:00, 05:30-07:00" },
+		{ "18:00-24:00", "18:00-24:00" },
+		{ "18:00-00:00", "18:00-00:00" },
+		{ "0:00-0:01,0:02-0:03,0:04-0:05,0:06-0:07,0:08-0:09,0:10-0:11,0:12-0:13,0:14-0:15",
+			"00:00-00:01, 00:02-00:03, 00:04-00:05, 00:06-00:07, 00:08-00:09, "
+			"00:10-00:11, 00:12-00:13, 00:14-00:15" },
+		{ "0:00-0:01,0:02-0:03,0:04-0:05,0:06-0:07,0:08-0:09,0:10-0:11,0:12-0:13,0:14-0:15,"
+		  "1:00-2:00",
+			NULL },
+		{ "", NULL },
+		{ "06:00", NULL },
+		{ "06:00-", NULL },
+		{ "06:00-06:00", NULL },
+		{ "24:00-06:00", NULL },
+		{ "06:00-24:01", NULL },
+		{ "06:60-07:00", NULL },
+		{ "6-21", NULL },
+		{ "6:0-21:00", NULL },
+		{ "006:00-21:00", NULL },
+		{ "06:00-21:00,", NULL },
+		{ "06:00-21:00 22:00-23:00", NULL },
+		{ "-6:00-21:00", NULL },
+		{ "06:00-21:00x", NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct schedule_settings s = { .n_hours = 77 }, again = { 0 };
+		char buf[256];
+		int r = schedule_parse_hours(NULL, NULL, cases[i].text, &s);
+
+		CHECK_INT(r, cases[i].again ? 0 : -EINVAL);
+		if (!cases[i].again) {
+			CHECK_INT(s.n_hours, 77);
+			continue;
+		}
+		CHECK_STR(printed(schedule_print_hours, &s, buf), cases[i].again);
+		CHECK_INT(schedule_parse_hours(NULL, NULL, buf, &again), 0);
+		CHECK_INT(again.n_hours, s.n_hours);
+	}
+}
+
+TEST(daylight_as_text)
+{
+	static const struct {
+		const char *text;
+		double elevation;
+		const char *again; /* NULL: refused */
+	} cases[] = {
+		{ "no", 0, "no" },
+		{ "yes", -0.833, "yes" },
+		{ "Civil", -6, "civil" },
+		{ "-6", -6, "civil" },
+		{ "-4.5", -4.5, "-4.5" },
+		{ "0", 0, "0" },
+		{ "90", 90, "90" },
+		{ "90.1", 0, NULL },
+		{ "-91", 0, NULL },
+		{ "nan", 0, NULL },
+		{ "", 0, NULL },
+		{ "yes please", 0, NULL },
+		{ "-6 degrees", 0, NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct schedule_settings s = { 0 };
+		char buf[256];
+		int r = schedule_parse_daylight(NULL, NULL, cases[i].text, &s);
+
+		CHECK_INT(r, cases[i].again ? 0 : -EINVAL);
+		CHECK(s.daylight_elevation == cases[i].elevation);
+		if (cases[i].again)
+			CHECK_STR(printed(schedule_print_daylight, &s, buf), cases[i].again);
+		else
+			CHECK(!s.daylight);
+	}
+}
