@@ -136,8 +136,6 @@ static int64_t next_wake_us(struct service *s, int64_t camera_ns, int64_t now_us
 		wake = s->published_us + STATUS_EVERY_US;
 	if ((s->ending || s->options->one_shot) && now + s->end_by_us - now_us < wake)
 		wake = now + s->end_by_us - now_us;
-	if (s->reload_wanted && now + s->reload_by_us - now_us < wake)
-		wake = now + s->reload_by_us - now_us;
 	return wake > now ? wake : now;
 }
 
@@ -175,7 +173,8 @@ static bool finished(struct service *s, int64_t now_us)
 		return true;
 	if (s->options->one_shot && (s->stats.shots || now_us >= s->end_by_us))
 		return true;
-	return s->ending && (!slot_in_hand(s, now_us) || now_us >= s->end_by_us);
+	return s->ending &&
+		(!slot_in_hand(s, s->end_by_us - END_GRACE_US) || now_us >= s->end_by_us);
 }
 
 static bool same_camera(const struct capture_settings *a, const struct capture_settings *b)
@@ -201,35 +200,6 @@ static int supervisor_begin(struct service *s)
 	return supervisor_new(&options, &s->supervisor);
 }
 
-/* Swaps the settings; false where the service cannot go on. */
-static bool reload(struct service *s)
-{
-	CLEANUP_FREE struct capture_settings *new = calloc(1, sizeof *new);
-	bool camera;
-
-	s->reload_wanted = false;
-	if (!new || !s->options->reload || s->options->reload(s->options->reload_data, new) < 0)
-		return true;
-	if (strcmp(new->archive.path, s->settings->archive.path) != 0)
-		log_warning("archive.path is used after a restart of the service");
-	camera = !same_camera(new, s->settings);
-	service_abandon_slots(s, "the settings were read again");
-	if (camera) {
-		supervisor_free(s->supervisor);
-		s->supervisor = NULL;
-	}
-	*s->settings = *new;
-	writer_set_quality(s->writer, (int)s->settings->camera.quality);
-	/* slots with an outcome stay done; the new schedule begins behind them */
-	s->slots.open_us = schedule_next(&s->settings->schedule,
-		s->slots.done_us != TIME_NONE && s->slots.done_us >= clock_wall_us(s->clock)
-			? s->slots.done_us + 1
-			: clock_wall_us(s->clock));
-	s->tick_us = TIME_NONE;
-	log_notice("settings read again%s", camera ? "; the camera is opened anew" : "");
-	return !camera || supervisor_begin(s) == 0;
-}
-
 static void advance(struct service *s)
 {
 	int64_t now_us = clock_wall_us(s->clock), camera_ns;
@@ -237,12 +207,6 @@ static void advance(struct service *s)
 	s->last_wall_us = now_us;
 	s->last_mono_ns = clock_mono_ns(s->clock);
 	service_expire_slots(s, now_us);
-	if (s->reload_wanted && (!slot_in_hand(s, now_us) || now_us >= s->reload_by_us) &&
-		!reload(s)) {
-		s->result = -ENOMEM;
-		sd_event_exit(s->event, 0);
-		return;
-	}
 	if (!stream_wanted(s, now_us))
 		service_drop_candidate(s);
 	supervisor_want(s->supervisor, stream_wanted(s, now_us));
@@ -329,13 +293,35 @@ static int on_end(sd_event_source *source, const struct signalfd_siginfo *info, 
 	return 0;
 }
 
+/*
+ * The open slot stays open if the new schedule has it, so a change of the schedule loses none. Another
+ * camera loses those whose frames are on their way.
+ */
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
 {
 	struct service *s = data;
+	CLEANUP_FREE struct capture_settings *new = calloc(1, sizeof *new);
+	bool camera;
 
 	(void)source, (void)info;
-	s->reload_wanted = true;
-	s->reload_by_us = clock_wall_us(s->clock) + END_GRACE_US;
+	if (!new || !s->options->reload || s->options->reload(s->options->reload_data, new) < 0)
+		return 0;
+	if (strcmp(new->archive.path, s->settings->archive.path) != 0)
+		log_warning("archive.path is used after a restart of the service");
+	camera = !same_camera(new, s->settings);
+	if (camera) {
+		service_abandon_slots(s, "the settings were read again");
+		supervisor_free(s->supervisor);
+		s->supervisor = NULL;
+	}
+	*s->settings = *new;
+	writer_set_quality(s->writer, (int)s->settings->camera.quality);
+	s->slots.open_us = schedule_next(&s->settings->schedule,
+		s->slots.open_us != TIME_NONE ? s->slots.open_us : clock_wall_us(s->clock));
+	s->tick_us = TIME_NONE;
+	log_notice("settings read again%s", camera ? "; the camera is opened anew" : "");
+	if (camera && supervisor_begin(s) < 0)
+		return sd_event_exit(s->event, -ENOMEM);
 	advance(s);
 	return 0;
 }

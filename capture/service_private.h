@@ -40,8 +40,6 @@ struct service {
 	bool ready; /* READY=1 was sent */
 	bool shot_wanted;
 	int64_t shot_from_us;
-	int64_t reload_by_us; /* wall: settings wait to be read again until no slot is in hand */
-	bool reload_wanted;
 	bool ending;
 	int64_t end_by_us; /* wall */
 	int result;

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The whole service in a child process on the test camera: real time, a second or two each. What is
+ * checked is the accounting: from the first slot to the last each has exactly one outcome.
+ */
+#include "tests/test.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "capture/service.h"
+#include "common/log.h"
+
+#define EVERY_US 100000
+
+static struct capture_settings *settings_new(const char *folder)
+{
+	struct capture_settings *s = calloc(1, sizeof *s);
+
+	conf_defaults(&capture_settings_table, s);
+	snprintf(s->archive.path, sizeof s->archive.path, "%s", folder);
+	snprintf(s->camera.source, sizeof s->camera.source, "test");
+	s->schedule.every_us = EVERY_US;
+	s->camera.width = 320;
+	s->camera.height = 240;
+	s->camera.fps = 30;
+	return s;
+}
+
+static int faster(void *data, struct capture_settings *ret)
+{
+	(void)data;
+	ret->schedule.every_us /= 2;
+	return 0;
+}
+
+static const char *current_folder;
+
+static int reload(void *data, struct capture_settings *ret)
+{
+	CLEANUP_FREE struct capture_settings *fresh = settings_new(current_folder);
+
+	*ret = *fresh;
+	return faster(data, ret);
+}
+
+static pid_t start(struct capture_settings *settings, bool one_shot)
+{
+	pid_t pid;
+
+	current_folder = settings->archive.path;
+	setenv("RUNTIME_DIRECTORY", settings->archive.path, 1);
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		struct archive_options open = { .mode = ARCHIVE_WRITE };
+		struct service_options options = { .settings = settings,
+			.clock = &clock_real,
+			.reload = reload,
+			.one_shot = one_shot };
+		struct archive *archive = NULL;
+		struct record last;
+		int r;
+
+		log_set_level(LOG_LEVEL_ERR);
+		r = archive_open(settings->archive.path, &open, &archive);
+		options.archive = archive;
+		if (r == 0)
+			r = service_run(&options, &last);
+		archive_free(archive);
+		_exit(-r & 0x7f);
+	}
+	return pid;
+}
+
+static int stop(pid_t pid, int number)
+{
+	int status;
+
+	kill(pid, number);
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+struct sums {
+	uint64_t frames, shots, missed[MISS_CAUSES], slots;
+	int64_t first_us, last_us;
+};
+
+/* Adds up the journal, and checks that no slot has two outcomes and none is left out. */
+static struct sums add_up(const char *folder, int64_t every_us)
+{
+	struct archive_options open = { .mode = ARCHIVE_READ };
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
+	struct sums sums = { .first_us = TIME_NONE };
+	const char *line;
+	size_t len;
+	uint64_t seq;
+
+	if (!CHECK(archive_open(folder, &open, &archive) == 0) ||
+		!CHECK(journal_seek(archive_journal(archive), 1, &cursor) == 0))
+		return sums;
+	while (journal_cursor_next(cursor, &line, &len, &seq) > 0) {
+		struct record r;
+
+		if (!CHECK(record_parse(line, len, &r) == 0))
+			continue;
+		if (r.type == RECORD_FRAME && r.shot) {
+			sums.shots++;
+			continue;
+		}
+		if (r.type != RECORD_FRAME && r.type != RECORD_MISS)
+			continue;
+		if (sums.first_us == TIME_NONE)
+			sums.first_us = r.slot_us;
+		else if (every_us)
+			CHECK_INT(r.slot_us, sums.last_us + every_us);
+		sums.last_us = r.type == RECORD_FRAME ? r.slot_us : r.last_us;
+		sums.slots += r.count;
+		if (r.type == RECORD_FRAME)
+			sums.frames++;
+		else
+			sums.missed[r.cause] += r.count;
+		CHECK_INT(r.slot_us % EVERY_US % 50000, 0);
+	}
+	return sums;
+}
+
+static uint64_t missed(const struct sums *s)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < MISS_CAUSES; i++)
+		sum += s->missed[i];
+	return sum;
+}
+
+TEST(every_slot_has_its_line)
+{
+	char folder[64];
+	CLEANUP_FREE struct capture_settings *settings = NULL;
+	struct sums sums;
+	pid_t pid;
+
+	test_make_folder(folder);
+	settings = settings_new(folder);
+	pid = start(settings, false);
+	usleep(1300000);
+	CHECK_INT(stop(pid, SIGTERM), 0);
+	usleep(350000); /* nobody is there */
+	pid = start(settings, false);
+	usleep(700000);
+	CHECK_INT(stop(pid, SIGKILL), -SIGKILL);
+	pid = start(settings, false);
+	usleep(700000);
+	CHECK_INT(stop(pid, SIGINT), 0);
+	sums = add_up(folder, EVERY_US);
+	CHECK(sums.frames > 5);
+	CHECK(sums.missed[MISS_DOWN] >= 2);
+	CHECK_INT(sums.frames + missed(&sums), sums.slots);
+	CHECK_INT((sums.last_us - sums.first_us) / EVERY_US + 1, sums.slots);
+	test_remove_folder(folder);
+}
+
+TEST(a_frozen_camera_is_restarted_and_its_slots_are_missed)
+{
+	char folder[64];
+	CLEANUP_FREE struct capture_settings *settings = NULL;
+	struct sums sums;
+	pid_t pid;
+
+	test_make_folder(folder);
+	settings = settings_new(folder);
+	snprintf(settings->test.faults, sizeof settings->test.faults, "cancel@20f");
+	pid = start(settings, false);
+	usleep(2500000);
+	CHECK_INT(stop(pid, SIGTERM), 0);
+	sums = add_up(folder, EVERY_US);
+	CHECK(sums.frames > 8);
+	CHECK_INT((sums.last_us - sums.first_us) / EVERY_US + 1, sums.slots);
+	test_remove_folder(folder);
+}
+
+TEST(settings_are_read_again)
+{
+	char folder[64];
+	CLEANUP_FREE struct capture_settings *settings = NULL;
+	struct sums sums;
+	pid_t pid;
+
+	test_make_folder(folder);
+	settings = settings_new(folder);
+	pid = start(settings, false);
+	usleep(900000);
+	kill(pid, SIGHUP);
+	usleep(900000);
+	CHECK_INT(stop(pid, SIGTERM), 0);
+	sums = add_up(folder, 0);
+	/* 9 slots a second before, twice as many after; a late start may cost some */
+	CHECK((sums.last_us - sums.first_us) / EVERY_US + 4 < (int64_t)sums.slots);
+	test_remove_folder(folder);
+}
+
+TEST(one_shot)
+{
+	char folder[64];
+	CLEANUP_FREE struct capture_settings *settings = NULL;
+	struct sums sums;
+	int status;
+
+	test_make_folder(folder);
+	settings = settings_new(folder);
+	waitpid(start(settings, true), &status, 0);
+	CHECK_INT(status, 0);
+	sums = add_up(folder, 0);
+	CHECK_INT(sums.shots, 1);
+	CHECK_INT(sums.slots, 0);
+	test_remove_folder(folder);
+}
