@@ -140,8 +140,8 @@ static void print_help(const struct cli_program *program)
 		printf("  %-12s %s\n", c->name, c->help);
 	printf("\n");
 	print_options(general_options);
-	printf("\n`%s COMMAND --help` tells more, and %s(1) all; settings: %s.conf(5).\n",
-		program->name, program->name, program->name);
+	printf("\nSee also `%s COMMAND --help`, %s(1), %s.conf(5).\n", program->name, program->name,
+		program->name);
 }
 
 static void add_long(struct grammar *g, size_t at, const struct cli_option *option, int value)

@@ -128,7 +128,7 @@ static const struct conf_item items[] = {
 		.offset = AT(limit_rate),
 		.def = "0",
 		.allowed = "a size such as 500K or 2M",
-		.help = "Bytes a second at most; 0: no limit",
+		.help = "Bytes a second at most; 0: no limit (no effect yet)",
 		.min = 0,
 		.max = INT64_MAX,
 	},
@@ -140,7 +140,7 @@ static const struct conf_item items[] = {
 		.offset = AT(proxy_jump),
 		.def = "",
 		.allowed = "[USER@]HOST[:PORT]",
-		.help = "SSH host to go through; empty: none",
+		.help = "SSH host to go through; empty: none (no effect yet)",
 		.size = SIZE_OF(proxy_jump),
 	},
 	{
@@ -151,7 +151,7 @@ static const struct conf_item items[] = {
 		.offset = AT(keep_days),
 		.def = "0",
 		.allowed = "a number of days from 0 to 36500",
-		.help = "Frames older than that are removed here; 0: no limit",
+		.help = "Frames older than that are removed here; 0: no limit (no effect yet)",
 		.min = 0,
 		.max = 36500,
 	},
@@ -163,7 +163,7 @@ static const struct conf_item items[] = {
 		.offset = AT(reserve),
 		.def = "5%",
 		.allowed = "a size such as 500M or 2G, or 0% to 90%",
-		.help = "Space of the file system that stays free here",
+		.help = "Space of the file system that stays free here (no effect yet)",
 		.min = -90,
 		.max = INT64_MAX,
 	},
@@ -264,6 +264,15 @@ int pull_settings_check(void *data, conf_complain *complain, void *complain_data
 
 		if (!*camera->host) {
 			tell(complain, complain_data, "camera.%s.host: is not set", camera->name);
+			count++;
+		}
+		/* somebody who asks for one of these believes that it is done */
+		if (camera->limit_rate || *camera->proxy_jump || camera->keep_days) {
+			tell(complain, complain_data, "camera.%s.%s: has no effect yet",
+				camera->name,
+				camera->limit_rate            ? "limit_rate"
+					: *camera->proxy_jump ? "proxy_jump"
+							      : "keep_days");
 			count++;
 		}
 		count += check_archive(settings, i, complain, complain_data);

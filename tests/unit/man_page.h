@@ -31,6 +31,7 @@ static char *man_section(const char *page, const char *section)
 
 static void check_man_key(const char *text, const struct conf_item *item)
 {
+	const bool idle = strstr(item->help, "no effect yet");
 	char line[256];
 	const char *found;
 	int n;
@@ -42,6 +43,12 @@ static void check_man_key(const char *text, const struct conf_item *item)
 		fprintf(stderr, "  [%s] has no line \"%s\"\n", item->section, line + 1);
 	else
 		CHECK(!strstr(found + n, line));
+	/* the entry ends with an empty line */
+	if (found) {
+		const char *note = strstr(found, "no effect yet"), *end = strstr(found, "\n\n");
+
+		CHECK((note && (!end || note < end)) == idle);
+	}
 }
 
 /* Every "*key* =" of the section must be in the table. */

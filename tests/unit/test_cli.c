@@ -259,11 +259,15 @@ TEST(too_many_overrides)
 	test_remove_folder(folder);
 }
 
+/* 80 columns; less where "prog" stands for the longer name of a real program, up to three times */
 static void check_columns(const char *text)
 {
+	char line[256];
+
 	for (const char *p = text; *p; p += strcspn(p, "\n") + 1) {
-		if (!CHECK(strcspn(p, "\n") <= 80))
-			fprintf(stderr, "  %.*s\n", (int)strcspn(p, "\n"), p);
+		snprintf(line, sizeof(line), "%.*s", (int)strcspn(p, "\n"), p);
+		if (!CHECK(strlen(line) <= (strstr(line, "prog") ? 65 : 80)))
+			fprintf(stderr, "  %s\n", line);
 	}
 }
 
