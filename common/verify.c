@@ -259,6 +259,10 @@ static int see_line(struct verify *verify, struct table *table, uint64_t seq, co
 		r = report_segment(verify, VERIFY_DUPLICATE, table->number, seq, 1);
 	if (*entry == 0 || record.type == RECORD_FRAME)
 		*entry = table_entry(&record);
+	if (table->first == 0 || seq < table->first)
+		table->first = seq;
+	if (seq > table->last)
+		table->last = seq;
 	if (!check || r < 0)
 		return r;
 	verify->totals.lines++;
@@ -281,6 +285,7 @@ int verify_scan_segment(struct verify *verify, struct table *table, bool check)
 	int r;
 
 	memset(table->entries, 0, sizeof(table->entries));
+	table->first = table->last = 0;
 	r = journal_seek_in_segment(verify->journal, table->number * SEGMENT_LINES, &cursor);
 	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0) {
 		sorted = sorted && seq > previous;
@@ -318,12 +323,11 @@ static int check_torn(struct verify *verify, const struct segment *segment)
 /* The camera's numbers are dense, from its first line to its last. */
 static int check_gaps(struct verify *verify, const struct table *table)
 {
-	for (uint64_t i = 0; i < SEGMENT_LINES; i++) {
-		uint64_t seq = table->number * SEGMENT_LINES + i;
+	for (uint64_t seq = table->first; seq && seq <= table->last; seq++) {
 		struct verify_finding gap = { .kind = VERIFY_GAP, .seq = verify->expected };
 		int r = 0;
 
-		if (!table->entries[i])
+		if (!table->entries[seq % SEGMENT_LINES])
 			continue;
 		gap.count = seq - verify->expected;
 		if (verify->expected && gap.count > 0)
