@@ -129,6 +129,12 @@ static int segment_range(
 	return 0;
 }
 
+/* A segment without a header, or of a stranger: passed over, as a cursor does. */
+static bool is_skipped(int r)
+{
+	return r == -ENODATA || r == -EBADMSG || r == -ELOOP;
+}
+
 int journal_last(struct journal *journal, uint64_t *ret_seq)
 {
 	uint64_t number = SEQ_MAX / SEGMENT_LINES, last = 0, first;
@@ -141,7 +147,7 @@ int journal_last(struct journal *journal, uint64_t *ret_seq)
 			r = segment.sorted ? segment_tail_seq(&segment, &last)
 					   : segment_range(journal, number, &first, &last);
 		segment_close(&segment);
-		if (r < 0 && r != -ENODATA)
+		if (r < 0 && !is_skipped(r))
 			return r;
 		if (last > 0 || number-- == 0)
 			break;
@@ -174,7 +180,7 @@ int journal_first(struct journal *journal, uint64_t *ret_seq)
 		} else if (r == 0) {
 			r = segment_range(journal, number, &first, &last);
 		}
-		if (r < 0 && r != -ENODATA)
+		if (r < 0 && !is_skipped(r))
 			return r;
 	}
 	*ret_seq = first;
@@ -329,7 +335,7 @@ int journal_newest_frame(struct journal *journal, struct record *ret)
 			r = segment.sorted ? newest_in_sorted(&segment, ret)
 					   : newest_in_unsorted(journal, number, false, ret);
 		segment_close(&segment);
-		if (r != -ENOENT && r != -ENODATA)
+		if (r != -ENOENT && !is_skipped(r))
 			return r;
 		if (number-- == 0)
 			break;

@@ -268,6 +268,8 @@ static int see_line(struct verify *verify, struct table *table, uint64_t seq, co
 	verify->totals.lines++;
 	if (record.type == RECORD_FRAME)
 		r = check_frame(verify, &record);
+	if (seq > verify->last)
+		verify->last = seq;
 	if (r == 0 && verify->options->progress &&
 		!verify->options->progress(
 			verify->options->data, seq, verify->last, &verify->totals))
