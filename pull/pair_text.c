@@ -283,8 +283,8 @@ int settings_set_camera(const char *text, const char *name, const struct setting
 		is_section(line, name, &ours);
 		setting = ours ? setting_of(line, settings, n_settings, &comment) : NULL;
 		if (setting)
-			fprintf(out, "%s = %s%.*s\n", setting->key, setting->value,
-				(int)comment.len, comment.start);
+			fprintf(out, "%s =%s%s%.*s\n", setting->key, *setting->value ? " " : "",
+				setting->value, (int)comment.len, comment.start);
 		else
 			fprintf(out, "%.*s\n", (int)line.len, line.start);
 		if (survey.end == text)

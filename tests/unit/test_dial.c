@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* Connections against deadlines, on loopback only, and the stream over descriptors. */
+#include "pull/dial.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "common/clock.h"
+#include "pull/stream.h"
+#include "pull/wait.h"
+#include "tests/test.h"
+
+#define SOON_US (100 * 1000)
+
+static char error[320];
+
+/* A socket bound to a free port of 127.0.0.1. */
+static int bound(int *ret_port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+		.sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t size = sizeof address;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (bind(fd, (struct sockaddr *)&address, size) < 0 ||
+		getsockname(fd, (struct sockaddr *)&address, &size) < 0) {
+		perror("bind");
+		exit(1);
+	}
+	*ret_port = ntohs(address.sin_port);
+	return fd;
+}
+
+static int option(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t size = sizeof value;
+
+	getsockopt(fd, level, name, &value, &size);
+	return value;
+}
+
+TEST(connects)
+{
+	static const char *const names[] = { "127.0.0.1", "localhost" };
+	int port, server = bound(&port);
+
+	listen(server, 5);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		int fd = -1;
+
+		/* localhost may be ::1 first, where nobody listens: the next address is tried. */
+		CHECK_INT(dial_tcp(names[i], port, deadline_in(10 * US_PER_SEC), &fd, error,
+				  sizeof error),
+			0);
+		CHECK(fcntl(fd, F_GETFL) & O_NONBLOCK);
+		CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+		CHECK_INT(option(fd, IPPROTO_TCP, TCP_NODELAY), 1);
+		CHECK_INT(option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+		CHECK_INT(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 15);
+		CHECK_INT(option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 30000);
+		close(fd);
+	}
+	close(server);
+}
+
+TEST(refused)
+{
+	int port, fd = -1, server = bound(&port);
+
+	/* bound, but nobody listens */
+	CHECK_INT(
+		dial_tcp("127.0.0.1", port, deadline_in(10 * US_PER_SEC), &fd, error, sizeof error),
+		-ECONNREFUSED);
+	CHECK_INT(fd, -1);
+	CHECK(strstr(error, "127.0.0.1") != NULL);
+	close(server);
+}
+
+TEST(no_answer)
+{
+	int port, fd = -1, server = bound(&port), fillers[4];
+
+	/* A listener whose queue is full drops what comes, as a firewall does. */
+	listen(server, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(fillers); i++)
+		if (dial_tcp("127.0.0.1", port, deadline_in(SOON_US), &fillers[i], error,
+			    sizeof error) < 0)
+			fillers[i] = -1;
+	CHECK_INT(dial_tcp("127.0.0.1", port, deadline_in(SOON_US), &fd, error, sizeof error),
+		-ETIMEDOUT);
+	CHECK(strstr(error, "does not answer") != NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(fillers); i++)
+		closep(&fillers[i]);
+	close(server);
+}
+
+TEST(no_such_name)
+{
+	static char long_name[2000];
+	int fd = -1;
+
+	memset(long_name, 'a', sizeof long_name - 1);
+	/* neither can be a name, so no name server is asked */
+	CHECK_INT(dial_tcp("no..name", 22, deadline_in(10 * US_PER_SEC), &fd, error, sizeof error),
+		-EADDRNOTAVAIL);
+	CHECK(strstr(error, "no..name") != NULL);
+	CHECK_INT(dial_tcp(long_name, 22, deadline_in(10 * US_PER_SEC), &fd, error, sizeof error),
+		-ENAMETOOLONG);
+	CHECK_INT(fd, -1);
+}
+
+TEST(deadline_is_over)
+{
+	int port, fd = -1, server = bound(&port);
+
+	listen(server, 5);
+	CHECK_INT(dial_tcp("127.0.0.1", port, 1, &fd, error, sizeof error), -ETIMEDOUT);
+	close(server);
+}
+
+TEST(deadlines)
+{
+	CHECK(deadline_in(INT64_MAX) == DEADLINE_NONE);
+	CHECK(deadline_in(INT64_MAX / 1000) == DEADLINE_NONE);
+	CHECK(deadline_in(0) < deadline_in(US_PER_SEC));
+	CHECK_INT(deadline_left_us(1), 0);
+	CHECK(deadline_left_us(deadline_in(3600 * US_PER_SEC)) > 3000 * US_PER_SEC);
+	CHECK(deadline_left_us(DEADLINE_NONE) > INT64_C(1) << 50);
+}
+
+static struct stream *socket_stream(int *ret_other)
+{
+	struct stream *stream = NULL;
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		exit(1);
+	CHECK_INT(stream_fd_new(pair[0], pair[0], &stream), 0);
+	*ret_other = pair[1];
+	return stream;
+}
+
+TEST(stream_over_a_socket)
+{
+	struct stream *stream;
+	char data[16] = "";
+	int other;
+
+	stream = socket_stream(&other);
+	CHECK_INT(stream->ops->read(stream, data, sizeof data, deadline_in(1000)), -ETIMEDOUT);
+	CHECK_INT(write(other, "abc", 3), 3);
+	CHECK_INT(stream->ops->read(stream, data, sizeof data, deadline_in(US_PER_SEC)), 3);
+	CHECK_STR(data, "abc");
+	CHECK_INT(stream->ops->write(stream, "xyz\n", 4, deadline_in(US_PER_SEC)), 0);
+	CHECK_INT(stream->ops->shutdown_write(stream), 0);
+	CHECK_INT(read(other, data, sizeof data), 4);
+	CHECK_INT(read(other, data, sizeof data), 0);
+	CHECK_INT(stream->ops->write(stream, "x", 1, deadline_in(US_PER_SEC)), -EPIPE);
+	/* the other direction still works */
+	CHECK_INT(write(other, "d", 1), 1);
+	CHECK_INT(stream->ops->read(stream, data, sizeof data, deadline_in(US_PER_SEC)), 1);
+	close(other);
+	CHECK_INT(stream->ops->read(stream, data, sizeof data, deadline_in(US_PER_SEC)), 0);
+	CHECK_STR(stream->ops->error(stream), "");
+	stream_free(stream);
+}
+
+TEST(stream_nobody_reads)
+{
+	static char much[4 * 1024 * 1024];
+	struct stream *stream;
+	int other;
+
+	stream = socket_stream(&other);
+	CHECK_INT(stream->ops->write(stream, much, sizeof much, deadline_in(SOON_US)), -ETIMEDOUT);
+	close(other);
+	CHECK_INT(stream->ops->write(stream, much, sizeof much, deadline_in(SOON_US)), -EPIPE);
+	stream_free(stream);
+}
+
+TEST(stream_over_pipes)
+{
+	struct stream *stream = NULL;
+	int down[2], up[2];
+	char data[16] = "";
+
+	if (pipe(down) < 0 || pipe(up) < 0)
+		exit(1);
+	CHECK_INT(stream_fd_new(down[0], up[1], &stream), 0);
+	CHECK_INT(stream->ops->write(stream, "ask\n", 4, deadline_in(US_PER_SEC)), 0);
+	CHECK_INT(stream->ops->shutdown_write(stream), 0);
+	CHECK_INT(read(up[0], data, sizeof data), 4);
+	CHECK_INT(read(up[0], data, sizeof data), 0);
+	CHECK_INT(write(down[1], "tell", 4), 4);
+	CHECK_INT(stream->ops->read(stream, data, sizeof data, deadline_in(US_PER_SEC)), 4);
+	stream_free(stream);
+	close(down[1]);
+	close(up[0]);
+}

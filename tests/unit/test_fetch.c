@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/* One visit for the newest frame, against scripted cameras; what each failure leaves behind. */
+#include "pull/fetch.h"
+
+#include "common/cli.h"
+#include "tests/unit/pull_kit.h"
+
+#define OTHER_ID "5f0c7a9e-0d3b-4c1a-9f55-2b8f6f0a7d11"
+
+struct visit {
+	char folder[64];
+	struct camera_settings camera;
+	struct fetch_options options;
+	struct fetch_held held;
+	struct fetch_result result;
+	struct peer peer;
+};
+
+static void visit_init(struct visit *v)
+{
+	*v = (struct visit){ .options.deadline_ns = DEADLINE_NONE };
+	kit_make_folder(v->folder);
+	snprintf(v->camera.name, sizeof v->camera.name, "garden");
+	snprintf(v->camera.archive, sizeof v->camera.archive, "%s/archive", v->folder);
+	v->options.camera = &v->camera;
+}
+
+static void visit_end(struct visit *v)
+{
+	test_remove_folder(v->folder);
+}
+
+/* Looks at what is held and starts a peer with its greeting. */
+static void visit_begin(struct visit *v, const char *id, uint64_t last)
+{
+	CHECK_INT(fetch_look(&v->options, &v->held, &v->result), CLI_OK);
+	peer_init(&v->peer);
+	say_greeting(&v->peer, id, last);
+}
+
+static int visit_receive(struct visit *v)
+{
+	int code = fetch_receive(&v->options, &v->held, peer_start(&v->peer), &v->result);
+
+	peer_end(&v->peer);
+	CHECK(code == CLI_OK || *v->result.error);
+	return code;
+}
+
+/* A whole visit to a camera whose newest frame is `seq`. */
+static int fetch_frame(struct visit *v, uint64_t seq)
+{
+	visit_begin(v, KIT_ID, seq);
+	say_frame(&v->peer, seq);
+	return visit_receive(v);
+}
+
+TEST(first_then_next_then_nothing)
+{
+	struct visit v;
+
+	visit_init(&v);
+	CHECK_INT(fetch_frame(&v, 3), CLI_OK);
+	CHECK_INT(v.held.newest, 0);
+	CHECK(v.result.stored);
+	CHECK_INT(v.result.frame.seq, 3);
+	CHECK_INT(access(v.result.path, R_OK), 0);
+	CHECK_INT(fetch_frame(&v, 7), CLI_OK);
+	CHECK_INT(v.held.newest, 3);
+	CHECK_STR(v.held.id, KIT_ID);
+	CHECK_INT(v.result.frame.seq, 7);
+	visit_begin(&v, KIT_ID, 7);
+	CHECK_INT(v.held.newest, 7);
+	fputs(".\n", v.peer.out);
+	CHECK_INT(visit_receive(&v), CLI_OK);
+	CHECK(!v.result.stored && v.result.has_frame);
+	CHECK_INT(v.result.frame.seq, 7);
+	CHECK_INT(count_frames(v.camera.archive), 2);
+	visit_end(&v);
+}
+
+TEST(camera_without_a_frame)
+{
+	struct visit v;
+
+	visit_init(&v);
+	visit_begin(&v, KIT_ID, 0);
+	fputs(".\n", v.peer.out);
+	CHECK_INT(visit_receive(&v), CLI_OK);
+	CHECK(!v.result.stored && !v.result.has_frame);
+	/* not even a folder is made for it */
+	CHECK_INT(access(v.camera.archive, F_OK), -1);
+	visit_end(&v);
+}
+
+static void say_line(struct visit *v, const char *file, size_t file_len, const char *rest)
+{
+	fprintf(v->peer.out,
+		"{\"seq\":9,\"slot\":\"2026-11-20T16:10:00Z\",\"exposed\":"
+		"\"2026-11-20T16:10:00Z\",\"file\":\"");
+	fwrite(file, 1, file_len, v->peer.out);
+	fprintf(v->peer.out,
+		"\",\"bytes\":4,\"sha256\":"
+		"\"32461d5b8f0d4f2dbcc4ae8fce4b6a6a7d9f8f4ef2f0b9c1f8c86db3ff0d47a5\","
+		"\"boot\":\"" KIT_ID "\",\"up_ns\":1,\"synced\":true,\"late_us\":0%s}\n",
+		rest);
+	fwrite("\xff\xd8\xff\xd9", 1, 4, v->peer.out);
+}
+
+TEST(names_that_lead_out)
+{
+	static char long_name[4000];
+	static const struct {
+		const char *name;
+		size_t len;
+	} cases[] = {
+		{ "../../../../etc/cron.d/x", 24 },
+		{ "/etc/passwd", 11 },
+		{ "20261120T161000Z-00000009.jpg/../../x", 37 },
+		{ "20261120T161000Z-00000009.jpg\0.sh", 33 },
+		{ "20261120T161000Z-00000009.jpg\\u0000", 35 },
+		{ "20261120T161000Z-00000010.jpg", 29 }, /* of another number */
+		{ "20261120T161100Z-00000009.jpg", 29 }, /* of another slot */
+		{ "20261120T161000Z-9.jpg", 22 },
+		{ "", 0 },
+		{ long_name, sizeof long_name },
+	};
+
+	memset(long_name, 'a', sizeof long_name);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct visit v;
+
+		visit_init(&v);
+		CHECK_INT(fetch_frame(&v, 3), CLI_OK);
+		visit_begin(&v, KIT_ID, 9);
+		say_line(&v, cases[i].name, cases[i].len, "");
+		CHECK_INT(visit_receive(&v), CLI_PROTOCOL);
+		CHECK(!v.result.stored);
+		CHECK_INT(count_frames(v.folder), 1);
+		visit_end(&v);
+	}
+}
+
+TEST(answers_that_do_not_fit)
+{
+	static const struct {
+		const char *says;
+		uint64_t frame; /* said instead, if not 0 */
+		int want;
+		bool ours;
+	} cases[] = {
+		{ NULL, 3, CLI_PROTOCOL, false }, /* the one that is held */
+		{ NULL, 2, CLI_PROTOCOL, false }, /* an older one */
+		{ "{\"seq\":9,\"slot\":\"2026-11-20T16:01:00Z\",\"miss\":\"camera\"}\n", 0,
+			CLI_PROTOCOL, false },
+		{ "{\"error\":\"busy\",\"text\":\"later\"}\n", 0, CLI_TEMPFAIL, false },
+		{ "{\"error\":\"failed\",\"text\":\"disk\"}\n", 0, CLI_PROTOCOL, false },
+		{ "{\"error\":\"bad-request\",\"text\":\"what?\"}\n", 0, CLI_PROTOCOL, false },
+		{ "hello\n", 0, CLI_PROTOCOL, false },
+		{ "", 0, CLI_PROTOCOL, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct visit v;
+
+		visit_init(&v);
+		CHECK_INT(fetch_frame(&v, 3), CLI_OK);
+		visit_begin(&v, KIT_ID, 9);
+		if (cases[i].frame)
+			say_frame(&v.peer, cases[i].frame);
+		else
+			fputs(cases[i].says, v.peer.out);
+		CHECK_INT(visit_receive(&v), cases[i].want);
+		CHECK_INT(v.result.ours, cases[i].ours);
+		CHECK(!v.result.stored);
+		CHECK_INT(count_frames(v.folder), 1);
+		visit_end(&v);
+	}
+}
+
+TEST(another_archive_over_there)
+{
+	struct visit v;
+
+	visit_init(&v);
+	CHECK_INT(fetch_frame(&v, 3), CLI_OK);
+	visit_begin(&v, OTHER_ID, 9);
+	say_frame(&v.peer, 9);
+	CHECK_INT(visit_receive(&v), CLI_PROTOCOL);
+	CHECK(strstr(v.result.error, "mv ") != NULL);
+	CHECK(strstr(v.result.error, v.camera.archive) != NULL);
+	CHECK_INT(count_frames(v.folder), 1);
+	visit_end(&v);
+}
+
+TEST(lost_link)
+{
+	static const struct {
+		int end, want;
+	} cases[] = {
+		{ 0, CLI_PROTOCOL },
+		{ -ECONNRESET, CLI_TEMPFAIL },
+		{ -EPIPE, CLI_TEMPFAIL },
+		{ -ETIMEDOUT, CLI_TEMPFAIL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct visit v;
+
+		visit_init(&v);
+		visit_begin(&v, KIT_ID, 9);
+		v.peer.end = cases[i].end;
+		say_frame(&v.peer, 9);
+		fflush(v.peer.out);
+		/* the last half of the picture never comes */
+		fseek(v.peer.out, -KIT_JPEG_BYTES / 2, SEEK_END);
+		fflush(v.peer.out);
+		CHECK_INT(visit_receive(&v), cases[i].want);
+		CHECK_INT(count_frames(v.folder), 0);
+		/* and the next visit has it all */
+		CHECK_INT(fetch_frame(&v, 9), CLI_OK);
+		CHECK_INT(count_frames(v.folder), 1);
+		visit_end(&v);
+	}
+}
+
+TEST(archive_in_use)
+{
+	struct archive *archive = NULL;
+	struct visit v;
+	char pid[32];
+
+	visit_init(&v);
+	CHECK_INT(fetch_frame(&v, 3), CLI_OK);
+	CHECK_INT(archive_open(v.camera.archive, &(struct archive_options){ .mode = ARCHIVE_WRITE },
+			  &archive),
+		0);
+	/* Only the wait for the lock is without patience: the peer needs none. */
+	visit_begin(&v, KIT_ID, 9);
+	say_frame(&v.peer, 9);
+	v.options.deadline_ns = deadline_in(200 * 1000);
+	CHECK_INT(visit_receive(&v), CLI_TEMPFAIL);
+	CHECK(v.result.ours);
+	snprintf(pid, sizeof pid, "%d", (int)getpid());
+	CHECK(strstr(v.result.error, pid) != NULL);
+	archive_free(archive);
+	v.options.deadline_ns = DEADLINE_NONE;
+	CHECK_INT(fetch_frame(&v, 9), CLI_OK);
+	visit_end(&v);
+}
+
+TEST(somebody_else_was_faster)
+{
+	struct visit v, other;
+
+	visit_init(&v);
+	visit_begin(&v, KIT_ID, 9);
+	say_frame(&v.peer, 9);
+	other = (struct visit){ .camera = v.camera, .options.deadline_ns = DEADLINE_NONE };
+	other.options.camera = &other.camera;
+	CHECK_INT(fetch_frame(&other, 9), CLI_OK);
+	CHECK_INT(visit_receive(&v), CLI_OK);
+	CHECK(!v.result.stored);
+	CHECK_INT(v.result.frame.seq, 9);
+	visit_end(&v);
+}
+
+/* A link where a folder, a file or the archive's own parts should be, to a place outside. */
+TEST(planted_links)
+{
+	static const char *const planted[] = { "2026", "2026/11", "2026/11/20",
+		"2026/11/20/20261120T161000Z-00000009.jpg", "journal", "archive.json" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(planted); i++) {
+		char outside[128], path[PATH_MAX], *slash;
+		struct visit v;
+		FILE *file;
+
+		visit_init(&v);
+		snprintf(outside, sizeof outside, "%s/outside", v.folder);
+		snprintf(path, sizeof path, "%.200s/%s", v.camera.archive, planted[i]);
+		CHECK_INT(mkdir(outside, 0777), 0);
+		slash = strrchr(path, '/');
+		*slash = 0;
+		CHECK_INT(fs_make_folders(path, 0777), 0);
+		*slash = '/';
+		if (strchr(planted[i], '.')) {
+			strcat(outside, "/file");
+			file = fopen(outside, "w");
+			fputs("precious", file);
+			fclose(file);
+		}
+		CHECK_INT(symlink(outside, path), 0);
+		if (fetch_look(&v.options, &v.held, &v.result) == CLI_OK) {
+			int code;
+
+			peer_init(&v.peer);
+			say_greeting(&v.peer, KIT_ID, 9);
+			say_frame(&v.peer, 9);
+			code = visit_receive(&v);
+			if (code != CLI_PROTOCOL)
+				fprintf(stderr, "%s: code %d\n", planted[i], code);
+			CHECK_INT(code, CLI_PROTOCOL);
+		}
+		CHECK(!v.result.stored);
+		snprintf(outside, sizeof outside, "%s/outside", v.folder);
+		CHECK_INT(count_frames(outside), 0);
+		visit_end(&v);
+	}
+}
+
+TEST(another_picture_of_that_name)
+{
+	char path[PATH_MAX], text[16] = "";
+	struct visit v;
+	FILE *file;
+
+	visit_init(&v);
+	CHECK_INT(fetch_frame(&v, 3), CLI_OK);
+	snprintf(
+		path, sizeof path, "%s/2026/11/20/20261120T161000Z-00000009.jpg", v.camera.archive);
+	file = fopen(path, "w");
+	fputs("mine", file);
+	fclose(file);
+	CHECK_INT(fetch_frame(&v, 9), CLI_PROTOCOL);
+	file = fopen(path, "r");
+	CHECK(fgets(text, sizeof text, file) != NULL);
+	fclose(file);
+	CHECK_STR(text, "mine");
+	visit_end(&v);
+}
+
+TEST(codes_of_connections)
+{
+	static const struct {
+		int error, code;
+	} cases[] = {
+		{ -ETIMEDOUT, CLI_TEMPFAIL },
+		{ -ECONNREFUSED, CLI_TEMPFAIL },
+		{ -ECONNRESET, CLI_TEMPFAIL },
+		{ -EHOSTUNREACH, CLI_TEMPFAIL },
+		{ -ENETUNREACH, CLI_TEMPFAIL },
+		{ -EADDRNOTAVAIL, CLI_TEMPFAIL },
+		{ -EKEYREJECTED, CLI_REFUSED },
+		{ -ENOKEY, CLI_REFUSED },
+		{ -EACCES, CLI_REFUSED },
+		{ -EPERM, CLI_REFUSED },
+		{ -ENOENT, CLI_REFUSED },
+		{ -EPROTO, CLI_PROTOCOL },
+		{ -ENOMEM, CLI_INTERNAL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		CHECK_INT(fetch_code_of_connection(cases[i].error), cases[i].code);
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/* The text work of pairing: what is typed, and the files of other people that are edited. */
+#include "pull/pair.h"
+
+#include "common/clock.h"
+#include "pull/contact.h"
+#include "tests/test.h"
+
+TEST(destinations)
+{
+	static const struct {
+		const char *text, *user, *host;
+		int port;
+	} cases[] = {
+		{ "pi@garden", "pi", "garden", 22 },
+		{ "garden", "", "garden", 22 },
+		{ "pi@garden.example.org:2222", "pi", "garden.example.org", 2222 },
+		{ "pi@192.0.2.7:22", "pi", "192.0.2.7", 22 },
+		{ "pi@[2001:db8::7]:2222", "pi", "2001:db8::7", 2222 },
+		{ "pi@[fe80::1%eth0]", "pi", "fe80::1%eth0", 22 },
+		{ "2001:db8::7", "", "2001:db8::7", 22 },
+		{ "a:65535", "", "a", 65535 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct destination d;
+
+		CHECK_INT(destination_parse(cases[i].text, &d), 0);
+		CHECK_STR(d.user, cases[i].user);
+		CHECK_STR(d.host, cases[i].host);
+		CHECK_INT(d.port, cases[i].port);
+	}
+}
+
+TEST(no_destinations)
+{
+	static char long_name[400];
+	static const char *const cases[] = { "", "@", "pi@", "@garden", "garden:", "garden:0",
+		"garden:65536", "garden:22x", "garden: 22", "garden:-1", "-oProxyCommand=x",
+		"pi@-oProxyCommand=x", "-l@garden", "gar den", "pi@gar;den", "pi@gar$den",
+		"pi@gar\nden", "p'i@garden", "[2001:db8::7", "[]", "[]:22", "[::1]x",
+		"[::1]:", long_name };
+
+	memset(long_name, 'a', sizeof long_name - 1);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct destination d = { .port = -7 };
+
+		if (!CHECK(destination_parse(cases[i], &d) == -EINVAL))
+			fprintf(stderr, "case \"%s\"\n", cases[i]);
+		CHECK_INT(d.port, -7);
+	}
+}
+
+TEST(known_hosts)
+{
+	static const char old[] = "# a comment\n"
+				  "garden ssh-ed25519 AAAAold\n"
+				  "gardener ssh-ed25519 AAAAother\n"
+				  "garden ssh-rsa AAAArsa\n"
+				  "\n"
+				  "gate ssh-ed25519 AAAAgate";
+	char *text = NULL, *key = NULL;
+
+	CHECK_INT(known_hosts_find(old, "garden", &key), 0);
+	CHECK_STR(key, "ssh-ed25519 AAAAold");
+	free(key);
+	CHECK_INT(known_hosts_find(old, "roof", &key), -ENOENT);
+	CHECK_INT(known_hosts_replace(old, "garden", "ssh-ed25519 AAAAnew", &text), 0);
+	CHECK_STR(text,
+		"# a comment\ngardener ssh-ed25519 AAAAother\n\ngate ssh-ed25519 AAAAgate\n"
+		"garden ssh-ed25519 AAAAnew\n");
+	free(text);
+	CHECK_INT(known_hosts_replace("", "roof", "ssh-ed25519 AAAA", &text), 0);
+	CHECK_STR(text, "roof ssh-ed25519 AAAA\n");
+	free(text);
+}
+
+TEST(settings_files)
+{
+	static const struct setting settings[] = {
+		{ "host", "pi.example", false },
+		{ "port", "2222", false },
+		{ "user", "cam", false },
+		{ "key", "", true },
+	};
+	static const struct {
+		const char *old, *want;
+	} cases[] = {
+		{ "", "[camera garden]\nhost = pi.example\nport = 2222\nuser = cam\n" },
+		{ "# mine\n",
+			"# mine\n\n[camera garden]\nhost = pi.example\nport = 2222\nuser = cam\n" },
+		/* in place, with its comments, and other cameras untouched */
+		{ "[camera gate]\nhost=gate ; old\n\n"
+		  "  [ camera   garden ]  # here\n"
+		  "# host = commented\n"
+		  "host : old.example   # behind the shed\n"
+		  "stale_after = 1h\n"
+		  "key = /k ;c\n\n"
+		  "[camera roof]\nhost = roof\n",
+			"[camera gate]\nhost=gate ; old\n\n"
+			"  [ camera   garden ]  # here\n"
+			"# host = commented\n"
+			"host = pi.example   # behind the shed\n"
+			"stale_after = 1h\n"
+			"key = ;c\n"
+			"port = 2222\nuser = cam\n\n"
+			"[camera roof]\nhost = roof\n" },
+		/* no newline at the end, a section of two parts, a value with a sign in it */
+		{ "[camera garden]\nuser=a#b\n[x]\n[camera garden]\nhost=c",
+			"[camera garden]\nuser = cam\nport = 2222\n[x]\n[camera garden]\n"
+			"host = pi.example\n" },
+		{ "[camera gardener]\nhost = x\n",
+			"[camera gardener]\nhost = x\n\n"
+			"[camera garden]\nhost = pi.example\nport = 2222\nuser = cam\n" },
+		{ "[camera garden]",
+			"[camera garden]\nhost = pi.example\nport = 2222\nuser = cam\n" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char *text = NULL, *again = NULL;
+
+		CHECK_INT(settings_set_camera(
+				  cases[i].old, "garden", settings, ARRAY_SIZE(settings), &text),
+			0);
+		CHECK_STR(text, cases[i].want);
+		CHECK_INT(
+			settings_set_camera(text, "garden", settings, ARRAY_SIZE(settings), &again),
+			0);
+		CHECK_STR(again, text);
+		free(text);
+		free(again);
+	}
+}
+
+TEST(serve_commands)
+{
+	char long_command[SERVE_COMMAND_MAX + 1];
+
+	memset(long_command, 'a', SERVE_COMMAND_MAX);
+	long_command[SERVE_COMMAND_MAX] = 0;
+	CHECK(serve_command_ok("/usr/bin/capturepi serve"));
+	CHECK(serve_command_ok("capturepi -c '/home/pi/my garden.conf' serve"));
+	CHECK(!serve_command_ok(""));
+	CHECK(!serve_command_ok("capturepi \"serve\""));
+	CHECK(!serve_command_ok("capturepi serve\\"));
+	CHECK(!serve_command_ok("capturepi\nserve"));
+	CHECK(!serve_command_ok(long_command));
+	CHECK(serve_command_ok(long_command + 1));
+}
+
+TEST(lines_for_authorized_keys)
+{
+	char *line = NULL;
+
+	CHECK_INT(
+		authorized_line("capturepi serve", "ssh-ed25519 AAAA", "pullpi-garden@here", &line),
+		0);
+	CHECK_STR(line, "restrict,command=\"capturepi serve\" ssh-ed25519 AAAA pullpi-garden@here");
+	free(line);
+}
+
+TEST(aliases_and_commands)
+{
+	struct camera_settings camera = { .name = "Garden-2", .host = "pi", .port = 22 };
+	char alias[CAMERA_NAME_MAX], text[400];
+
+	CHECK_STR(reach_alias("Garden-2", alias), "garden-2");
+	CHECK_STR(
+		reach_pair_command(&camera, text, sizeof text), "pullpi pair pi --camera Garden-2");
+	camera.port = 2222;
+	snprintf(camera.user, sizeof camera.user, "cam");
+	snprintf(camera.host, sizeof camera.host, "2001:db8::7");
+	CHECK_STR(reach_pair_command(&camera, text, sizeof text),
+		"pullpi pair cam@[2001:db8::7]:2222 --camera Garden-2");
+}
+
+TEST(contacts)
+{
+	struct contact before, now;
+	char folder[64];
+
+	test_make_folder(folder);
+	setenv("STATE_DIRECTORY", folder, 1);
+	CHECK_INT(contact_note("garden", 1000000, 0, "", &before), 0);
+	CHECK(before.last_try_us == TIME_NONE && before.last_ok_us == TIME_NONE);
+	CHECK_INT(contact_note("garden", 2000000, 75, "no \"route\"\n", &before), 0);
+	CHECK_INT(before.code, 0);
+	CHECK_INT(contact_note("garden", 3000000, 75, "still none", &before), 0);
+	CHECK_INT(before.code, 75);
+	CHECK_INT(before.since_us, 2000000);
+	contact_load("garden", &now);
+	CHECK_INT(now.last_try_us, 3000000);
+	CHECK_INT(now.last_ok_us, 1000000);
+	CHECK_INT(now.since_us, 2000000);
+	CHECK_STR(now.error, "still none");
+	CHECK_INT(contact_note("garden", 4000000, 0, "", &before), 0);
+	contact_load("garden", &now);
+	CHECK_INT(now.since_us, 4000000);
+	CHECK_STR(now.error, "");
+	contact_load("gate", &now);
+	CHECK(now.last_try_us == TIME_NONE);
+	unsetenv("STATE_DIRECTORY");
+	test_remove_folder(folder);
+}
+
+TEST(contacts_that_are_none)
+{
+	static const char *const cases[] = { "", "{", "[]", "null", "{\"last_try\":7}",
+		"{\"last_try\":\"yesterday\",\"code\":\"x\",\"error\":{}}" };
+	char folder[64], path[100];
+
+	test_make_folder(folder);
+	setenv("STATE_DIRECTORY", folder, 1);
+	snprintf(path, sizeof path, "%s/contact-garden.json", folder);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct contact contact;
+		FILE *file = fopen(path, "w");
+
+		fputs(cases[i], file);
+		fclose(file);
+		contact_load("garden", &contact);
+		CHECK(contact.last_try_us == TIME_NONE);
+		CHECK_INT(contact.code, 0);
+		CHECK_STR(contact.error, "");
+	}
+	unsetenv("STATE_DIRECTORY");
+	test_remove_folder(folder);
+}
