@@ -103,7 +103,7 @@ static const struct conf_item items[] = {
 		.print = conf_print_string,
 		.offset = AT(archive.path),
 		.def = "~/captures",
-		.allowed = "an absolute path, or one that starts with ~/",
+		.allowed = "an absolute path or ~/..., at most 511 bytes",
 		.help = "Folder of the archive",
 		.size = SIZE_OF(archive.path),
 	},

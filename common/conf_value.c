@@ -349,7 +349,7 @@ int conf_home(char ret[static CONF_VALUE_MAX])
 
 int conf_parse_path(const struct conf_item *item, const char *key, const char *value, void *dest)
 {
-	char home[CONF_VALUE_MAX] = "", path[2 * CONF_VALUE_MAX];
+	char home[CONF_VALUE_MAX] = "", path[CONF_VALUE_MAX];
 	int r;
 
 	if (value[0] == '~' && (value[1] == '/' || value[1] == '\0')) {

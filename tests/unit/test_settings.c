@@ -148,6 +148,24 @@ TEST(every_key)
 	}
 }
 
+/* what is taken must fit a line of the dump, also with the home folder before it */
+TEST(long_paths)
+{
+	CLEANUP_FREE struct capture_settings *s = new_settings();
+	char text[800], path[CONF_VALUE_MAX];
+
+	memset(path, 'p', sizeof(path) - 1);
+	path[0] = '/';
+	path[sizeof(path) - 1] = '\0';
+	snprintf(text, sizeof(text), "archive.path=%s", path);
+	CHECK_INT(set(s, text), 0);
+	CHECK_STR(s->archive.path, path);
+	snprintf(text, sizeof(text), "archive.path=%sp", path);
+	CHECK_INT(set(s, text), -EINVAL);
+	snprintf(text, sizeof(text), "archive.path=~%.505s", path);
+	CHECK_INT(set(s, text), -EINVAL);
+}
+
 TEST(controls)
 {
 	CLEANUP_FREE struct capture_settings *s = new_settings();
