@@ -256,18 +256,31 @@ static int race_run(struct race *race, int64_t deadline_ns, int *ret_fd)
 	return -race->failed_errno;
 }
 
+int dial_addresses(const struct addrinfo *list, int64_t deadline_ns, int *ret_fd,
+	const struct addrinfo **ret_failed)
+{
+	struct race race = { .next = list, .failed_errno = EADDRNOTAVAIL };
+	int fd = -1, r = race_run(&race, deadline_ns, &fd);
+
+	*ret_failed = r == -ETIMEDOUT && race.n > 0 ? NULL : race.failed;
+	race_end(&race);
+	if (r == 0)
+		*ret_fd = fd;
+	return r;
+}
+
 static void describe_failure(
-	const struct race *race, int r, const char *host, int port, char *error, size_t size)
+	int r, const struct addrinfo *failed, const char *host, int port, char *error, size_t size)
 {
 	char address[NI_MAXHOST] = "";
 
-	if (r == -ETIMEDOUT && race->n > 0) {
+	if (r == -ETIMEDOUT && !failed) {
 		snprintf(error, size, "%s port %d does not answer", host, port);
 		return;
 	}
-	if (race->failed)
-		getnameinfo(race->failed->ai_addr, race->failed->ai_addrlen, address,
-			sizeof address, NULL, 0, NI_NUMERICHOST);
+	if (failed)
+		getnameinfo(failed->ai_addr, failed->ai_addrlen, address, sizeof address, NULL, 0,
+			NI_NUMERICHOST);
 	if (address[0] && strcmp(address, host) != 0)
 		snprintf(error, size, "%s (%s) port %d: %s", host, address, port, strerror(-r));
 	else
@@ -277,19 +290,13 @@ static void describe_failure(
 int dial_tcp(const char *host, int port, int64_t deadline_ns, int *ret_fd, char *error, size_t size)
 {
 	CLEANUP(lookup_freep) struct lookup *lookup = NULL;
-	struct race race = { .failed_errno = EADDRNOTAVAIL };
-	int r, fd = -1;
+	const struct addrinfo *failed = NULL;
+	int r = resolve(host, port, deadline_ns, &lookup, error, size);
 
-	r = resolve(host, port, deadline_ns, &lookup, error, size);
 	if (r < 0)
 		return r;
-	race.next = lookup->list;
-	r = race_run(&race, deadline_ns, &fd);
+	r = dial_addresses(lookup->list, deadline_ns, ret_fd, &failed);
 	if (r < 0)
-		describe_failure(&race, r, host, port, error, size);
-	race_end(&race);
-	if (r < 0)
-		return r;
-	*ret_fd = fd;
-	return 0;
+		describe_failure(r, failed, host, port, error, size);
+	return r;
 }

@@ -2,6 +2,7 @@
 /* A TCP connection with a deadline over all addresses of a name, set up for SSH. */
 #pragma once
 
+#include <netdb.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,3 +14,10 @@
  */
 int dial_tcp(
 	const char *host, int port, int64_t deadline_ns, int *ret_fd, char *error, size_t size);
+
+/*
+ * The same for addresses that are known. `ret_failed` is the one that the error is about, NULL where
+ * none has failed yet (-ETIMEDOUT).
+ */
+int dial_addresses(const struct addrinfo *list, int64_t deadline_ns, int *ret_fd,
+	const struct addrinfo **ret_failed);

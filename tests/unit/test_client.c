@@ -133,7 +133,6 @@ TEST(answers)
 			WIRE_REPLY_RECORD },
 		{ "", 1, -EPROTO, 0 },
 		{ ".", 1, -EPROTO, 0 },
-		{ "# never ends\n", 5000, -EPROTO, 0 },
 		{ "# and no newline", 300, -EPROTO, 0 },
 		{ "okay\n", 1, -EPROTO, 0 },
 		{ "[1,2]\n", 1, -EPROTO, 0 },
@@ -157,6 +156,23 @@ TEST(answers)
 		client_free(client);
 		peer_end(&peer);
 	}
+}
+
+TEST(endless_comments)
+{
+	struct wire_reply reply;
+	struct client *client;
+	struct peer peer;
+
+	peer_init(&peer);
+	peer.end = -ECONNRESET; /* not to be reached */
+	say_greeting(&peer, KIT_ID, 9);
+	repeat(peer.out, "# never ends\n", 5000);
+	client = greeted(&peer);
+	CHECK_INT(client_reply(client, &reply), -EPROTO);
+	CHECK(strstr(client_error(client), "comments") != NULL);
+	client_free(client);
+	peer_end(&peer);
 }
 
 /* An archive to write into, in a folder of its own. */

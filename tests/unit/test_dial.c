@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include "common/clock.h"
@@ -76,6 +77,49 @@ TEST(refused)
 		-ECONNREFUSED);
 	CHECK_INT(fd, -1);
 	CHECK(strstr(error, "127.0.0.1") != NULL);
+	close(server);
+}
+
+/* A list of loopback addresses with these ports, as getaddrinfo() would give it. */
+static struct addrinfo *make_list(
+	const int *ports, size_t n, struct addrinfo *list, struct sockaddr_in *addresses)
+{
+	for (size_t i = 0; i < n; i++) {
+		addresses[i] = (struct sockaddr_in){ .sin_family = AF_INET,
+			.sin_addr = { htonl(INADDR_LOOPBACK) },
+			.sin_port = htons((uint16_t)ports[i]) };
+		list[i] = (struct addrinfo){ .ai_family = AF_INET,
+			.ai_socktype = SOCK_STREAM,
+			.ai_addr = (struct sockaddr *)&addresses[i],
+			.ai_addrlen = sizeof addresses[i],
+			.ai_next = i + 1 < n ? &list[i + 1] : NULL };
+	}
+	return list;
+}
+
+TEST(the_next_address_at_once)
+{
+	struct sockaddr_in addresses[3];
+	const struct addrinfo *failed = NULL;
+	struct addrinfo list[3];
+	int ports[3], fd = -1, closed1 = bound(&ports[0]), closed2 = bound(&ports[1]);
+	int server = bound(&ports[2]);
+
+	listen(server, 5);
+	/* less patience than the stagger: a refusal must not be waited out */
+	CHECK_INT(dial_addresses(make_list(ports, 3, list, addresses), deadline_in(US_PER_SEC), &fd,
+			  &failed),
+		0);
+	CHECK(fd >= 0);
+	closep(&fd);
+	fd = -1;
+	CHECK_INT(dial_addresses(make_list(ports, 2, list, addresses), deadline_in(US_PER_SEC), &fd,
+			  &failed),
+		-ECONNREFUSED);
+	CHECK(failed == &list[1]);
+	CHECK_INT(fd, -1);
+	close(closed1);
+	close(closed2);
 	close(server);
 }
 
@@ -174,6 +218,7 @@ TEST(stream_nobody_reads)
 	struct stream *stream;
 	int other;
 
+	signal(SIGPIPE, SIG_DFL); /* which would end the test */
 	stream = socket_stream(&other);
 	CHECK_INT(stream->ops->write(stream, much, sizeof much, deadline_in(SOON_US)), -ETIMEDOUT);
 	close(other);
