@@ -32,6 +32,19 @@ UniqueFD open_heap()
 	return UniqueFD();
 }
 
+/*
+ * libcamera leaves a new buffer's metadata uninitialised, and `virtual` of 0.4 never fills it in: it then
+ * has to read as a good picture without number and time.
+ */
+void clear_metadata(FrameBuffer &buffer)
+{
+	FrameMetadata &metadata = const_cast<FrameMetadata &>(buffer.metadata());
+
+	metadata.status = FrameMetadata::FrameSuccess;
+	metadata.sequence = 0;
+	metadata.timestamp = 0;
+}
+
 /* A buffer from the heap, or from ordinary memory if heap is -1: a plane per colour, all in one fd. */
 int make_buffer(Slot &slot, const Layout &layout, size_t bytes, int heap)
 {
@@ -144,6 +157,7 @@ int Buffers::allocate(
 		} else {
 			break;
 		}
+		clear_metadata(*slot.buffer);
 		r = map_buffer(slot, layout);
 		if (r < 0)
 			return r;

@@ -242,6 +242,7 @@ void Device::set_durations(double fps)
 		return;
 	if (exposure && controls->contains(exposure->id()))
 		exposure_ns = std::llround(*control_number(controls->get(exposure->id())) * 1000);
+	period_ns = std::max(period_ns, min);
 	limits_id = id->id();
 	info.frame_duration_min_ns = min;
 	info.frame_duration_max_ns = max;
