@@ -172,21 +172,33 @@ int archive_place(struct archive *archive, const struct temp *temp, const struct
 	return 0;
 }
 
-static int write_temp(
-	struct archive *archive, const struct temp *temp, const void *jpeg, size_t bytes)
+/*
+ * Writes the file, and hashes it while the disk is already at work. Returns the length of the journal
+ * line.
+ */
+static int write_temp(struct archive *archive, const struct temp *temp, const void *jpeg,
+	struct record *record, char ret_line[static LINE_MAX_BYTES + 1])
 {
-	int fd = fs_open_new(archive->fs, temp->folder_fd, temp->temp, 0666), r;
+	size_t bytes = (size_t)record->bytes;
+	int fd = fs_open_new(archive->fs, temp->folder_fd, temp->temp, 0666), length = 0, r;
 
 	if (fd < 0)
 		return fd;
 	r = fs_write_all(archive->fs, fd, jpeg, bytes);
+	if (r == 0) {
+		/* only a hint: the fsync is what counts */
+		(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+		r = digest_buffer(jpeg, bytes, record->sha256);
+	}
+	if (r == 0)
+		r = length = record_format(record, ret_line);
 	if (r < 0)
 		archive->fs->close(fd);
 	else
 		r = fs_finish(archive->fs, fd);
 	if (r < 0)
 		temp_remove(archive, temp);
-	return r;
+	return r < 0 ? r : length;
 }
 
 static int check_next(struct archive *archive)
@@ -204,7 +216,7 @@ int archive_publish(struct archive *archive, struct record *frame, const void *j
 	struct record record = *frame;
 	struct frame_name name;
 	struct temp temp;
-	int length, r;
+	int r;
 
 	if (bytes > FRAME_BYTES_MAX)
 		return -EFBIG;
@@ -215,20 +227,14 @@ int archive_publish(struct archive *archive, struct record *frame, const void *j
 		return r;
 	record.seq = archive->next_seq;
 	record.bytes = (int64_t)bytes;
-	r = digest_buffer(jpeg, bytes, record.sha256);
-	if (r < 0)
-		return r;
-	length = record_format(&record, line);
-	if (length < 0)
-		return length;
 	name = record_name(&record);
 	r = archive_use_folder(archive, &name);
 	if (r == 0)
 		r = temp_init(archive, &name, &temp);
 	if (r == 0)
-		r = write_temp(archive, &temp, jpeg, bytes);
-	if (r == 0)
-		r = archive_place(archive, &temp, &record, line, (size_t)length);
+		r = write_temp(archive, &temp, jpeg, &record, line);
+	if (r > 0)
+		r = archive_place(archive, &temp, &record, line, (size_t)r);
 	if (r < 0)
 		return r;
 	archive->next_seq++;
