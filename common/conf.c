@@ -321,6 +321,10 @@ static int next_line(struct loader *l, char line[static CONF_LINE_MAX + 1])
 	comment = find_comment(line);
 	if (comment)
 		*comment = '\0';
+	/* `key =#x` as well: dumped as `key = #x`, it would read as another value */
+	comment = line + strcspn(line, "=:");
+	if (*comment && (comment[1] == '#' || comment[1] == ';'))
+		comment[1] = '\0';
 	return 0;
 }
 

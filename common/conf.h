@@ -2,8 +2,8 @@
 /*
  * Settings: one table per program serves the file, `-o section.key=value`, `check`, `dump` and the
  * test of the man page. The file is INI, read through inih: "[section]", "key = value", comments
- * with '#' or ';' at the start of a line or after a blank, no line continuation, no quotes. A key
- * that comes twice counts as it comes last.
+ * with '#' or ';' at the start of a line or value or after a blank, no line continuation, no quotes.
+ * A key that comes twice counts as it comes last.
  *
  * A table may have named sections ("[camera garden]": section "camera", name "garden") and sections
  * with free keys (a row with key "*").

@@ -273,6 +273,12 @@ TEST(values_keep_what_is_no_comment)
 	CHECK_STR(house.label, "");
 	CHECK_INT(load(&house, "[house]\nlabel = ;x\n"), 0);
 	CHECK_STR(house.label, "");
+	CHECK_INT(load(&house, "[house]\nlabel =#x\n"), 0);
+	CHECK_STR(house.label, "");
+	CHECK_INT(load(&house, "[house]\nlabel:;x\n"), 0);
+	CHECK_STR(house.label, "");
+	CHECK_INT(load(&house, "[house]\nlabel = =#x\n"), 0);
+	CHECK_STR(house.label, "=#x");
 	CHECK_INT(load(&house, "[house]\nlabel = \"q\"\n"), 0);
 	CHECK_STR(house.label, "\"q\"");
 }
