@@ -29,10 +29,18 @@ static const struct program programs[] = {
 #endif
 };
 
+struct told {
+	int all, of_dump; /* of_dump: those that a dumped file must not cause */
+};
+
+/* A camera without a host, which has no default, is the one thing that a dump cannot make good. */
 static void count_complaint(void *data, const char *message)
 {
+	struct told *told = data;
+
 	MUST(*message && text_is_plain(message, strlen(message)));
-	++*(int *)data;
+	told->all++;
+	told->of_dump += !strstr(message, ".host = : ");
 }
 
 /* The bytes in a file without a name; /proc has one for it. */
@@ -45,20 +53,23 @@ static int hide_file(const void *data, size_t size, char path[static 32])
 	return fd;
 }
 
-/* Loads the text into new settings; returns the number of complaints. */
-static int load(const struct program *program, const void *data, size_t size, void **ret_settings)
+/* Loads the text into new settings. */
+static struct told load(
+	const struct program *program, const void *data, size_t size, void **ret_settings)
 {
 	char path[32];
-	CLEANUP_FD int fd = hide_file(data, size, path);
+	const int fd = hide_file(data, size, path);
 	void *settings = calloc(1, program->bytes);
-	int told = 0, n;
+	struct told told = { 0 };
+	int n;
 
 	MUST(settings);
 	conf_defaults(program->table, settings);
 	n = conf_load(program->table, settings, path, count_complaint, &told);
-	MUST(n >= 0 && told == (n < CONF_COMPLAINTS_MAX ? n : CONF_COMPLAINTS_MAX));
+	close(fd);
+	MUST(n >= 0 && told.all == (n < CONF_COMPLAINTS_MAX ? n : CONF_COMPLAINTS_MAX));
 	*ret_settings = settings;
-	return n;
+	return told;
 }
 
 static void dump(const struct program *program, void *settings, char **ret, size_t *ret_size)
@@ -87,7 +98,7 @@ static void check_file(const struct program *program, const uint8_t *data, size_
 	load(program, data, size, &settings);
 	dump(program, settings, &first, &first_size);
 	dump_json(program, settings);
-	MUST(load(program, first, first_size, &again) == 0);
+	MUST(load(program, first, first_size, &again).of_dump == 0);
 	dump(program, again, &second, &second_size);
 	MUST(first_size == second_size && memcmp(first, second, first_size) == 0);
 }
@@ -97,7 +108,8 @@ static void check_override(const struct program *program, const uint8_t *data, s
 {
 	CLEANUP_FREE void *settings = calloc(1, program->bytes);
 	CLEANUP_FREE char *text = malloc(size + 1);
-	int told = 0, r;
+	struct told told = { 0 };
+	int r;
 
 	MUST(settings && text);
 	if (size > 0)
@@ -105,7 +117,7 @@ static void check_override(const struct program *program, const uint8_t *data, s
 	text[size] = '\0';
 	conf_defaults(program->table, settings);
 	r = conf_override(program->table, settings, text, count_complaint, &told);
-	MUST(r == 0 ? told == 0 : told > 0);
+	MUST(r == 0 ? told.all == 0 : told.all > 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
