@@ -68,6 +68,7 @@ static int on_camera(sd_event_source *source, int fd, uint32_t events, void *dat
 	struct service *s = data;
 
 	(void)source, (void)fd, (void)events;
+	service_check_clock(s);
 	service_take_frames(s);
 	advance(s);
 	return 0;
@@ -132,6 +133,8 @@ static int64_t next_wake_us(struct service *s, int64_t camera_ns, int64_t now_us
 	}
 	if (supervisor_facts(s->supervisor)->state == CAMERA_STREAMING && now + LINGER_US < wake)
 		wake = now + LINGER_US;
+	if (s->waiting_clock && now + US_PER_SEC < wake)
+		wake = now + US_PER_SEC;
 	if (s->dirty && s->published_us + STATUS_EVERY_US < wake)
 		wake = s->published_us + STATUS_EVERY_US;
 	if ((s->ending || s->options->one_shot) && now + s->end_by_us - now_us < wake)
@@ -202,10 +205,12 @@ static int supervisor_begin(struct service *s)
 
 static void advance(struct service *s)
 {
-	int64_t now_us = clock_wall_us(s->clock), camera_ns;
+	int64_t now_us, camera_ns;
 
-	s->last_wall_us = now_us;
-	s->last_mono_ns = clock_mono_ns(s->clock);
+	service_check_clock(s);
+	now_us = s->last_wall_us;
+	if (s->waiting_clock && !service_clock_awaited(s))
+		service_begin_slots(s);
 	service_expire_slots(s, now_us);
 	if (!stream_wanted(s, now_us))
 		service_drop_candidate(s);
@@ -256,9 +261,9 @@ static int on_tick(sd_event_source *source, int fd, uint32_t events, void *data)
 	ssize_t n = read(fd, &expirations, sizeof expirations);
 
 	(void)source, (void)events;
-	if (n < 0 && errno == ECANCELED)
-		service_clock_stepped(s);
-	else if (n > 0 && s->tick_us != TIME_NONE)
+	if (n < 0) /* ECANCELED: the clock was set, and the timer must be armed again */
+		s->tick_us = TIME_NONE;
+	else if (s->tick_us != TIME_NONE)
 		stats_wake(&s->stats, clock_wall_us(s->clock) - s->tick_us);
 	advance(s);
 	return 0;
@@ -417,10 +422,7 @@ int service_run(const struct service_options *options, struct record *ret_last)
 	s.progress_us = service_mono_us(&s);
 	r = begin(&s);
 	if (r >= 0) {
-		if (options->one_shot)
-			service_begin_shot(&s);
-		else
-			service_begin_slots(&s);
+		service_begin(&s);
 		advance(&s);
 		r = sd_event_loop(s.event);
 	}

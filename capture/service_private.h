@@ -32,6 +32,8 @@ struct service {
 	bool holding;
 	struct stats stats;
 
+	int64_t started_mono_us, last_outcome_us; /* last slot in the journal at the start */
+	bool waiting_clock; /* no slot begins before the time is known */
 	int64_t tick_us; /* the slot the timer is armed for */
 	int64_t last_wall_us, last_mono_ns; /* a pair of readings, to measure a clock step with */
 	int64_t progress_us; /* monotonic: last frame, or nothing was due */
@@ -54,15 +56,22 @@ void service_drop_candidate(struct service *s);
 /* The open slot is in the past and will get no frame: a miss with this reason. */
 void service_abandon_slots(struct service *s, const char *why);
 
+/* At the start: slots begin at once, or when the clock is known (setting wait_for_clock). */
+void service_begin(struct service *s);
+/* Whether the slots still wait for the clock. */
+bool service_clock_awaited(const struct service *s);
 /*
- * The slots begin now. Those between the last outcome in the journal and now are noted as `down`:
- * nobody was there to take them.
+ * The slots begin now. Those between the last outcome in the journal and the start are noted as
+ * `down`: nobody was there to take them; those since the start as `clock`.
  */
 void service_begin_slots(struct service *s);
 /* No slots: one frame as soon as the camera has warmed up. */
 void service_begin_shot(struct service *s);
-/* The wall clock was set: journalled with both sides, slots are planned again. */
-void service_clock_stepped(struct service *s);
+/*
+ * To be called before anything is decided by the wall clock. Where it was set since the last call, the
+ * step is journalled with both sides and the slots are planned again.
+ */
+void service_check_clock(struct service *s);
 
 /* How long a frame may take from its exposure to us. */
 int64_t service_latency_us(const struct service *s);

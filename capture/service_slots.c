@@ -8,6 +8,7 @@
 
 #define FRAME_LATENCY_US (2 * US_PER_SEC) /* a frame's way through sensor, ISP and libcamera */
 #define SHOT_US (30 * US_PER_SEC) /* a one-shot run gives up after it */
+#define LOOK_BACK_MAX 1000 /* lines without an outcome at the journal's end */
 #define STEP_MIN_US 1000 /* less is the noise of reading two clocks */
 
 void service_drop_candidate(struct service *s)
@@ -173,38 +174,80 @@ void service_take_results(struct service *s)
 	}
 }
 
-void service_begin_slots(struct service *s)
+/* The slots in [from, to) will have no frame. */
+static void note_range(
+	struct service *s, int64_t from_us, int64_t to_us, enum miss_cause cause, const char *text)
 {
 	const struct schedule_settings *schedule = &s->settings->schedule;
-	struct journal *journal = archive_journal(s->options->archive);
-	int64_t now_us = clock_wall_us(s->clock), last_us = TIME_NONE, first_us;
+	int64_t first_us = schedule_next(schedule, from_us);
+	uint64_t count;
+
+	if (first_us == TIME_NONE || first_us >= to_us)
+		return;
+	count = schedule_count(schedule, first_us, to_us);
+	miss(s, first_us, schedule_previous(schedule, to_us), count, cause, text);
+}
+
+/* The last slot that the journal has an outcome of. */
+static int64_t last_outcome(struct journal *journal)
+{
 	struct record record;
-	uint64_t seq, count;
+	uint64_t seq;
 
 	if (journal_last(journal, &seq) < 0)
-		seq = 0;
-	for (int i = 0; i < 1000 && seq > 0 && last_us == TIME_NONE; i++, seq--) {
+		return TIME_NONE;
+	for (int i = 0; i < LOOK_BACK_MAX && seq > 0; i++, seq--) {
 		if (journal_find(journal, seq, &record) < 0)
 			continue;
 		if (record.type == RECORD_FRAME && !record.shot)
-			last_us = record.slot_us;
-		else if (record.type == RECORD_MISS)
-			last_us = record.last_us;
+			return record.slot_us;
+		if (record.type == RECORD_MISS)
+			return record.last_us;
 	}
+	return TIME_NONE;
+}
+
+void service_begin_slots(struct service *s)
+{
+	const struct schedule_settings *schedule = &s->settings->schedule;
+	int64_t now_us = clock_wall_us(s->clock);
+	int64_t start_us = now_us - (service_mono_us(s) - s->started_mono_us);
+	int64_t last_us = s->last_outcome_us;
+
+	s->waiting_clock = false;
 	s->slots = slots_new(schedule, now_us);
 	if (last_us == TIME_NONE)
-		return;
+		last_us = start_us - 1;
 	/* the clock is a little behind the last outcome: that slot is not taken twice */
 	if (last_us >= now_us && last_us - now_us < schedule->every_us)
 		s->slots.open_us = schedule_next(schedule, last_us + 1);
-	if (last_us >= now_us)
-		return;
-	first_us = schedule_next(schedule, last_us + 1);
-	count = first_us == TIME_NONE || first_us >= now_us
-		? 0
-		: schedule_count(schedule, first_us, now_us);
-	if (count)
-		miss(s, first_us, schedule_previous(schedule, now_us), count, MISS_DOWN, "");
+	if (last_us < start_us)
+		note_range(s, last_us + 1, start_us, MISS_DOWN, "");
+	if (last_us < now_us)
+		note_range(s, last_us < start_us ? start_us : last_us + 1, now_us, MISS_CLOCK,
+			"waiting for the clock to be synchronised");
+}
+
+void service_begin(struct service *s)
+{
+	s->started_mono_us = service_mono_us(s);
+	s->last_mono_ns = clock_mono_ns(s->clock);
+	s->last_wall_us = clock_wall_of_mono(s->clock, s->last_mono_ns);
+	s->last_outcome_us = last_outcome(archive_journal(s->options->archive));
+	s->slots = slots_new(&s->settings->schedule, s->last_wall_us);
+	s->slots.open_us = TIME_NONE;
+	s->waiting_clock = !s->options->one_shot;
+	if (s->options->one_shot)
+		service_begin_shot(s);
+	else if (!service_clock_awaited(s))
+		service_begin_slots(s);
+}
+
+/* After boot only: a machine that never finds a time server must not wait at every restart. */
+bool service_clock_awaited(const struct service *s)
+{
+	return s->waiting_clock && !clock_synced(s->clock) &&
+		clock_up_ns(s->clock) < s->settings->wait_for_clock_us * NS_PER_US;
 }
 
 void service_begin_shot(struct service *s)
@@ -218,25 +261,37 @@ void service_begin_shot(struct service *s)
 	s->end_by_us = now_us + s->settings->camera.warmup_us + SHOT_US;
 }
 
-/* By how much the clock was set shows the monotonic one. */
-void service_clock_stepped(struct service *s)
+/* The wall clock was set: journalled with both sides, slots are planned again. */
+static void clock_stepped(struct service *s, int64_t before_us, int64_t after_us)
 {
 	struct record note = record_new(RECORD_CLOCK);
-	int64_t passed_us = (clock_mono_ns(s->clock) - s->last_mono_ns) / NS_PER_US;
 	int64_t first_us = 0, last_us = 0;
 	uint64_t skipped;
 
-	note.before_us = s->last_wall_us + passed_us;
-	note.after_us = clock_wall_us(s->clock);
-	s->tick_us = TIME_NONE;
-	if (llabs(note.after_us - note.before_us) < STEP_MIN_US)
-		return;
-	log_notice("the clock was set by %+.3f s",
-		(double)(note.after_us - note.before_us) / US_PER_SEC);
+	note.before_us = before_us;
+	note.after_us = after_us;
+	log_notice("the clock was set by %+.3f s", (double)(after_us - before_us) / US_PER_SEC);
 	writer_note(s->writer, &note);
 	service_drop_candidate(s);
-	slots_step(&s->slots, note.before_us, note.after_us, &skipped, &first_us, &last_us);
+	s->tick_us = TIME_NONE;
+	if (s->slots.open_us == TIME_NONE && (s->waiting_clock || s->options->one_shot))
+		return;
+	slots_step(&s->slots, before_us, after_us, &skipped, &first_us, &last_us);
 	if (skipped)
 		miss(s, first_us, last_us, skipped, MISS_CLOCK,
 			"the clock was set forward over it");
+}
+
+void service_check_clock(struct service *s)
+{
+	int64_t mono_ns = clock_mono_ns(s->clock);
+	int64_t wall_us = clock_wall_of_mono(s->clock, mono_ns);
+	int64_t passed_us = (mono_ns - s->last_mono_ns) / NS_PER_US;
+	int64_t expected_us = s->last_wall_us + passed_us;
+
+	s->last_mono_ns = mono_ns;
+	s->last_wall_us = wall_us;
+	/* a clock that is slewed moves by 500 ppm at most; what is more was set */
+	if (llabs(wall_us - expected_us) > STEP_MIN_US + passed_us / 1000)
+		clock_stepped(s, expected_us, wall_us);
 }

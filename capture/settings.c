@@ -262,10 +262,9 @@ static const struct conf_item items[] = {
 		.parse = conf_parse_duration,
 		.print = conf_print_duration,
 		.offset = AT(wait_for_clock_us),
-		.def = "30s",
+		.def = "1min",
 		.allowed = "a duration up to 1h",
-		.help = "After boot, wait that long for the clock to be set before the first frame "
-			"(no effect yet)",
+		.help = "The first slot waits for a synchronised clock until so long after boot",
 		.min = 0,
 		.max = INT64_C(3600) * US_PER_SEC,
 	},

@@ -53,7 +53,7 @@ TEST(defaults)
 	CHECK_INT(s->schedule.n_hours, 0);
 	CHECK(!s->schedule.daylight);
 	CHECK(isnan(s->schedule.latitude) && isnan(s->schedule.longitude));
-	CHECK_INT(s->wait_for_clock_us, 30000000);
+	CHECK_INT(s->wait_for_clock_us, 60000000);
 	CHECK_STR(s->camera.source, "auto");
 	CHECK_INT(s->camera.quality, 85);
 	CHECK_INT(s->camera.standby, STANDBY_AUTO);
