@@ -219,6 +219,28 @@ TEST(finds_every_line_of_a_large_segment)
 	teardown(&f);
 }
 
+/* The frame's line moves over the border of a block, byte by byte as it were. */
+TEST(newest_frame_at_the_border_of_a_block)
+{
+	struct fixture f;
+	struct stat st;
+	char path[100];
+
+	setup(&f);
+	snprintf(path, sizeof(path), "%s/journal/00000000.jsonl", f.path);
+	CHECK_INT(append_miss(f.journal, 1), 0);
+	CHECK_INT(append_frame(f.journal, 2), 0);
+	for (uint64_t seq = 3; seq < 2000; seq++) {
+		CHECK_INT(append_miss(f.journal, seq), 0);
+		CHECK_INT(stat(path, &st), 0);
+		if (st.st_size > 64 * 1024 - 1000)
+			CHECK_INT(newest_of(f.journal), 2);
+		if (st.st_size > 64 * 1024 + 2000)
+			break;
+	}
+	teardown(&f);
+}
+
 /* Bytes that this process has read so far, -1 where the kernel does not count them. */
 static long long bytes_read(void)
 {
