@@ -30,6 +30,7 @@
 #define BLOCK 8 /* samples of a block's side */
 #define LUMA_ROWS 16 /* a group: one row of 4:2:0 MCUs */
 #define CHROMA_ROWS 8
+#define CACHE_LINE 64
 #define EXIF_BYTES_MAX 65533 /* a marker segment counts its own two length bytes */
 #define BUFFER_BYTES_MIN (256 * 1024)
 
@@ -227,6 +228,17 @@ static void finish_row(const struct component *c, uint8_t *row)
 	memset(row + c->width, row[c->width - 1], c->scratch_stride - (size_t)c->width);
 }
 
+/*
+ * Reads a row once from left to right. libjpeg goes over it in blocks of 8x8, in up to 32 rows at a
+ * time, which is more than the processor's prefetcher can follow; one row after the other it can. On the
+ * machine where this was measured the encoder was 15 % slower without it, at 1080p.
+ */
+static void fetch_row(const uint8_t *row, int samples)
+{
+	for (int i = 0; i < samples; i += CACHE_LINE)
+		(void)*(const volatile uint8_t *)(row + i);
+}
+
 static void fill_rows(struct jpeg_encoder *e, int index, int first, JSAMPROW *rows)
 {
 	struct component *c = &e->component[index];
@@ -243,6 +255,8 @@ static void fill_rows(struct jpeg_encoder *e, int index, int first, JSAMPROW *ro
 		source = c->data ? c->data + (size_t)y * c->stride : NULL;
 		/* libjpeg's type has no const; the encoder only reads */
 		rows[i] = c->in_place ? (JSAMPROW)(uintptr_t)source : row;
+		if (c->in_place)
+			fetch_row(source, c->width);
 		if (c->in_place || !c->data)
 			continue;
 		if (index == 1 && e->interleaved) {
