@@ -42,6 +42,7 @@ struct writer {
 	bool encoding; /* a job was taken off the queue and is not finished */
 	struct record notes[NOTES_MAX];
 	unsigned n_notes;
+	bool frame_since_note; /* a frame was submitted after the last note */
 	struct writer_result results[RESULTS_MAX];
 	unsigned n_results;
 };
@@ -72,9 +73,11 @@ static bool miss_merge(struct record *last, const struct record *miss, bool forc
  */
 static void notes_add(struct writer *w, const struct record *note)
 {
-	bool waiting = w->n_notes > 1; /* the first may be on its way to the disk */
+	/* the first may be on its way to the disk; a frame after the last would be inside the range */
+	bool mergeable = w->n_notes > 1 && !w->frame_since_note;
 
-	if (waiting && miss_merge(&w->notes[w->n_notes - 1], note, false))
+	w->frame_since_note = false;
+	if (mergeable && miss_merge(&w->notes[w->n_notes - 1], note, false))
 		return;
 	if (w->n_notes < NOTES_MAX)
 		w->notes[w->n_notes++] = *note;
@@ -295,6 +298,7 @@ int writer_submit(struct writer *w, struct camera *camera, const struct frame *f
 	pthread_mutex_lock(&w->lock);
 	if (w->n_jobs < WRITER_QUEUE) {
 		w->jobs[w->n_jobs++] = (struct job){ camera, *frame, *record, w->n_notes };
+		w->frame_since_note = true;
 		pthread_cond_broadcast(&w->changed);
 		r = 0;
 	}
