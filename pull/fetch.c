@@ -150,7 +150,10 @@ static int open_writer(const struct fetch_options *options, const struct wire_gr
 	struct fetch_result *ret, struct archive **ret_archive)
 {
 	const struct archive_options archive_options = {
-		.mode = ARCHIVE_WRITE, .camera = greeting->camera, .id = greeting->id
+		.mode = ARCHIVE_WRITE,
+		.camera = greeting->camera,
+		.id = greeting->id,
+		.copy = true,
 	};
 	pid_t pid = 0;
 	int r;
