@@ -367,6 +367,29 @@ TEST(copy_makes_up_no_lines)
 	test_remove_folder(path);
 }
 
+/* How many calls opening for writing makes in an archive of so many days. */
+static int calls_of_opening(int days)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	char path[64];
+
+	kit_make_folder(path);
+	CHECK_INT(kit_open(path, NULL, &archive), 0);
+	for (int i = 0; i < days; i++)
+		CHECK_INT(kit_publish(archive, KIT_SLOT + i * 24 * 60 * KIT_MINUTE, 1, NULL), 0);
+	archive_freep(&archive);
+	archive = NULL;
+	kit_fault_set(0, 0, 0);
+	CHECK_INT(kit_open(path, &kit_fs, &archive), 0);
+	test_remove_folder(path);
+	return kit_fault.calls;
+}
+
+TEST(opening_does_not_grow_with_the_archive)
+{
+	CHECK_INT(calls_of_opening(50), calls_of_opening(2));
+}
+
 TEST(folder_moved_away)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;
