@@ -74,6 +74,18 @@ static int on_camera(sd_event_source *source, int fd, uint32_t events, void *dat
 	return 0;
 }
 
+static void begin_steering(struct service *s, const struct camera_info *info)
+{
+	struct steer_settings settings = {
+		.duration_min_ns = info->frame_duration_min_ns,
+		.duration_max_ns = info->frame_duration_max_ns,
+		.latency_frames = info->latency_frames,
+	};
+
+	s->steer = steer_new(&settings);
+	s->steering = s->settings->camera.phase_lock && info->can_steer;
+}
+
 /* A newly opened camera has a new fd. */
 static void watch_camera(struct service *s)
 {
@@ -87,6 +99,7 @@ static void watch_camera(struct service *s)
 	sd_event_add_io(
 		s->event, &s->camera_source, camera->ops->fd(camera), EPOLLIN, on_camera, s);
 	s->watched_generation = generation;
+	begin_steering(s, camera->ops->info(camera));
 }
 
 /* Before the supervisor closes a camera: no frame of it may be held anywhere. */
@@ -151,6 +164,7 @@ static void publish_status(struct service *s, int64_t now_us)
 		.camera_model = camera ? camera->ops->info(camera)->model : "",
 		.next_us = s->slots.open_us,
 		.synced = clock_synced(s->clock),
+		.steer = s->steering ? &s->steer : NULL,
 		.now_us = now_us,
 	};
 	char text[LINE_MAX_BYTES];

@@ -9,6 +9,7 @@
 #include "capture/service.h"
 #include "capture/slots.h"
 #include "capture/stats.h"
+#include "capture/steer.h"
 #include "capture/supervisor.h"
 #include "capture/writer.h"
 
@@ -31,6 +32,10 @@ struct service {
 	struct frame candidate;
 	bool holding;
 	struct stats stats;
+
+	struct steer steer;
+	bool steering; /* phase lock is on and the camera answers to it */
+	uint64_t steered_start; /* the stream's start that `steer` knows of */
 
 	int64_t started_mono_us, last_outcome_us; /* last slot in the journal at the start */
 	bool waiting_clock; /* no slot begins before the time is known */

@@ -111,6 +111,32 @@ static void match(struct service *s, struct frame *frame, int64_t exposed_us)
 	}
 }
 
+/* Shows a frame to the phase lock and carries out what it orders. */
+static void steer(struct service *s, const struct frame *frame)
+{
+	struct camera *camera = supervisor_camera(s->supervisor);
+	uint64_t starts = supervisor_facts(s->supervisor)->starts;
+	struct steer_order order;
+	int64_t slot_ns;
+	int r;
+
+	if (!s->steering || s->slots.open_us == TIME_NONE)
+		return;
+	if (s->steered_start != starts)
+		steer_start(&s->steer);
+	s->steered_start = starts;
+	slot_ns = s->last_mono_ns + (s->slots.open_us - s->last_wall_us) * NS_PER_US;
+	r = steer_frame(
+		&s->steer, frame, slot_ns, s->settings->schedule.every_us * NS_PER_US, &order);
+	if (r > 0)
+		r = camera->ops->set_frame_duration(camera, order.duration_ns, order.frames);
+	if (r < 0) {
+		log_notice("the camera's frames cannot be steered onto the slots; the nearest ones "
+			   "are taken");
+		s->steering = false;
+	}
+}
+
 void service_take_frames(struct service *s)
 {
 	struct frame frame;
@@ -118,6 +144,7 @@ void service_take_frames(struct service *s)
 	while (supervisor_take(s->supervisor, &frame) == 0) {
 		int64_t exposed_us = clock_wall_of_mono(s->clock, frame.start_ns);
 
+		steer(s, &frame);
 		if (frame.flags & FRAME_STARTUP) {
 			supervisor_release(s->supervisor, &frame);
 		} else if (s->shot_wanted && exposed_us >= s->shot_from_us) {

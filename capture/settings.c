@@ -358,7 +358,7 @@ static const struct conf_item items[] = {
 		.offset = AT(camera.phase_lock),
 		.def = "yes",
 		.allowed = "yes or no",
-		.help = "Steer the sensor so that an exposure starts on the slot (no effect yet)",
+		.help = "Steer the sensor so that an exposure starts on the slot",
 	},
 	{
 		.section = "camera",

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <json-c/json.h>
+#include <math.h>
 #include <string.h>
 
 #include "common/utc.h"
@@ -190,6 +191,19 @@ static void add_camera(struct json_object *o, const struct stats_view *view)
 		add_int(r, rung_names[i], (int64_t)view->camera->climbed[i]);
 }
 
+static void add_steer(struct json_object *o, const struct steer *steer)
+{
+	struct json_object *l = steer ? add_object(o, "phase_lock") : NULL;
+
+	if (!steer)
+		return;
+	if (isfinite(steer->drift_ppm))
+		json_object_object_add(l, "drift_ppm", json_object_new_double(steer->drift_ppm));
+	if (isfinite(steer->residual_mean_ns))
+		add_int(l, "residual_us", (int64_t)(steer->residual_mean_ns / 1000));
+	add_int(l, "orders", (int64_t)steer->orders);
+}
+
 int stats_json(const struct stats_view *view, char *buf, size_t size)
 {
 	const struct stats *stats = view->stats;
@@ -216,6 +230,7 @@ int stats_json(const struct stats_view *view, char *buf, size_t size)
 	add_int(o, "encode_us", stats->encode_us);
 	add_int(o, "store_us", stats->store_us);
 	add_camera(o, view);
+	add_steer(o, view->steer);
 	json_object_object_add(o, "synced", json_object_new_boolean(view->synced));
 	text = json_object_to_json_string_ext(
 		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "capture/steer.h"
 #include "capture/supervisor.h"
 #include "common/record.h"
 
@@ -34,6 +35,7 @@ struct stats_view {
 	const char *camera_model;
 	int64_t next_us; /* next slot, TIME_NONE: none */
 	bool synced;
+	const struct steer *steer; /* NULL: no phase lock */
 	int64_t now_us;
 };
 

@@ -162,6 +162,7 @@ static void start(struct supervisor *s)
 		return;
 	}
 	s->facts.state = CAMERA_STREAMING;
+	s->facts.starts++;
 	s->seen = false;
 	s->alive_ns = s->started_ns = clock_mono_ns(s->options.clock);
 }

@@ -47,6 +47,7 @@ struct supervisor_facts {
 	enum camera_state state;
 	unsigned failures; /* since the last frame */
 	uint64_t climbed[RUNGS];
+	uint64_t starts; /* of the stream: the sensor's phase is new with each */
 	int64_t last_frame_ns; /* CLOCK_MONOTONIC when the last frame was taken, 0: none yet */
 	int64_t frame_duration_ns; /* of the last frame that reported one */
 	char text[192]; /* the last failure, a sentence for people; "" while all is well */
