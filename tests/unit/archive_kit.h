@@ -15,6 +15,7 @@
 #define KIT_JPEG_BYTES 3000
 #define KIT_SLOT (INT64_C(1795190460) * US_PER_SEC) /* 2026-11-20T16:01:00Z */
 #define KIT_DAY "2026/11/20"
+#define KIT_FIRST KIT_DAY "/20261120T160100Z-00000001.jpg"
 #define KIT_ID "0b5c6a3e-7f60-4c1d-9a55-1f1f6f3b9f10"
 #define KIT_MINUTE (60 * US_PER_SEC)
 
@@ -94,6 +95,40 @@ __attribute__((unused)) static int kit_open(
 	struct archive_options options = { .mode = ARCHIVE_WRITE, .camera = "garden", .fs = fs };
 
 	return archive_open(path, &options, ret);
+}
+
+__attribute__((unused)) static int64_t kit_newest(const char *path)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	struct archive_options options = { .mode = ARCHIVE_READ };
+	struct record record;
+	int r = archive_open(path, &options, &archive);
+
+	if (r == 0)
+		r = archive_newest(archive, &record);
+	return r < 0 ? r : (int64_t)record.seq;
+}
+
+__attribute__((unused)) static const char *kit_latest(const char *path)
+{
+	static char target[200];
+	char link[100];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "%s/latest.jpg", path);
+	n = readlink(link, target, sizeof(target) - 1);
+	target[n > 0 ? n : 0] = '\0';
+	return target;
+}
+
+/* The first `n` frames of an archive, a minute apart. */
+__attribute__((unused)) static void kit_publish_some(const char *path, int n)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+
+	CHECK_INT(kit_open(path, NULL, &archive), 0);
+	for (int i = 0; i < n; i++)
+		CHECK_INT(kit_publish(archive, KIT_SLOT + i * KIT_MINUTE, (uint64_t)i, NULL), 0);
 }
 
 static bool kit_print_finding(void *data, const struct verify_finding *finding)

@@ -1,46 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The archive: publishing, recovery, drafts; failing disks and planted names. */
+/* The archive: publishing, identity, the lock, recovery. */
 #include "common/archive.h"
 
 #include <json-c/json.h>
-#include <sys/wait.h>
 
 #include "tests/unit/archive_kit.h"
-
-static const char *const first_name = KIT_DAY "/20261120T160100Z-00000001.jpg";
-
-static int64_t newest_seq(const char *path)
-{
-	CLEANUP(archive_freep) struct archive *archive = NULL;
-	struct archive_options options = { .mode = ARCHIVE_READ };
-	struct record record;
-	int r = archive_open(path, &options, &archive);
-
-	if (r == 0)
-		r = archive_newest(archive, &record);
-	return r < 0 ? r : (int64_t)record.seq;
-}
-
-static const char *latest_target(const char *path)
-{
-	static char target[200];
-	char link[100];
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "%s/latest.jpg", path);
-	n = readlink(link, target, sizeof(target) - 1);
-	target[n > 0 ? n : 0] = '\0';
-	return target;
-}
-
-static void publish_some(const char *path, int n)
-{
-	CLEANUP(archive_freep) struct archive *archive = NULL;
-
-	CHECK_INT(kit_open(path, NULL, &archive), 0);
-	for (int i = 0; i < n; i++)
-		CHECK_INT(kit_publish(archive, KIT_SLOT + i * KIT_MINUTE, (uint64_t)i, NULL), 0);
-}
 
 TEST(new_archive)
 {
@@ -50,7 +14,7 @@ TEST(new_archive)
 
 	test_make_folder(path);
 	snprintf(deep, sizeof(deep), "%s/a/b//captures/", path);
-	CHECK_INT(newest_seq(deep), -ENOENT);
+	CHECK_INT(kit_newest(deep), -ENOENT);
 	CHECK_INT(kit_open(deep, NULL, &archive), 0);
 	CHECK_STR(archive_camera(archive), "garden");
 	CHECK_STR(archive_path(archive), deep);
@@ -63,7 +27,7 @@ TEST(new_archive)
 	json_object_put(json);
 	CHECK_INT(archive_repairs(archive)->lines_restored, 0);
 	CHECK_INT(kit_findings(deep), 0);
-	CHECK_INT(newest_seq(deep), -ENOENT);
+	CHECK_INT(kit_newest(deep), -ENOENT);
 	test_remove_folder(path);
 }
 
@@ -84,7 +48,7 @@ TEST(publish_and_read_back)
 	CHECK_INT(frame.seq, 1);
 	CHECK_INT(frame.bytes, KIT_JPEG_BYTES);
 	CHECK_INT(memcmp(frame.sha256, sha256, sizeof(sha256)), 0);
-	CHECK_STR(latest_target(path), first_name);
+	CHECK_STR(kit_latest(path), KIT_FIRST);
 	CHECK_INT(kit_count(path, KIT_DAY, &hidden), 1);
 	CHECK_INT(hidden, 0);
 	CHECK_STR(kit_read(path, "journal/folder"), KIT_DAY "\n");
@@ -112,7 +76,7 @@ TEST(publish_and_read_back)
 	CHECK_INT(kit_open(path, NULL, &archive), 0);
 	CHECK_INT(kit_publish(archive, KIT_SLOT + 24 * 60 * KIT_MINUTE, 9, &frame), 0);
 	CHECK_INT(frame.seq, 3);
-	CHECK_STR(latest_target(path), "2026/11/21/20261121T160100Z-00000003.jpg");
+	CHECK_STR(kit_latest(path), "2026/11/21/20261121T160100Z-00000003.jpg");
 	CHECK_INT(archive_newest(reader, &found), 0);
 	CHECK_INT(found.seq, 3);
 	CHECK_INT(kit_findings(path), 0);
@@ -283,7 +247,7 @@ TEST(lost_lines_are_restored)
 	char path[64], latest[100];
 
 	test_make_folder(path);
-	publish_some(path, 5);
+	kit_publish_some(path, 5);
 	CHECK_INT(kit_open(path, NULL, &archive), 0);
 	CHECK_INT(archive_find(archive, 4, &before), 0);
 	archive_freep(&archive);
@@ -308,7 +272,7 @@ TEST(lost_lines_are_restored)
 	CHECK_INT(found.slot_us, before.slot_us);
 	CHECK_INT(found.exposed_us, before.slot_us);
 	CHECK_INT(memcmp(found.sha256, before.sha256, SHA256_BYTES), 0);
-	CHECK_STR(latest_target(path), KIT_DAY "/20261120T160500Z-00000005.jpg");
+	CHECK_STR(kit_latest(path), KIT_DAY "/20261120T160500Z-00000005.jpg");
 	CHECK_INT(kit_publish(archive, KIT_SLOT + 6 * KIT_MINUTE, 6, &found), 0);
 	CHECK_INT(found.seq, 6);
 	archive_freep(&archive);
@@ -329,7 +293,7 @@ TEST(planted_files_are_not_restored)
 	struct record frame;
 
 	test_make_folder(path);
-	publish_some(path, 2);
+	kit_publish_some(path, 2);
 	kit_jpeg(jpeg, 9);
 	/* incomplete: its number is not used again */
 	kit_write(path, KIT_DAY "/20261120T160900Z-00000003.jpg", jpeg, 1000, 0);
@@ -358,7 +322,7 @@ TEST(copy_makes_up_no_lines)
 	char path[64];
 
 	test_make_folder(path);
-	publish_some(path, 2);
+	kit_publish_some(path, 2);
 	drop_lines(path, 1);
 	CHECK_INT(archive_open(path, &options, &archive), 0);
 	CHECK_INT(archive_repairs(archive)->lines_restored, 0);
@@ -407,482 +371,4 @@ TEST(folder_moved_away)
 	CHECK_INT(kit_publish(archive, KIT_SLOT + 2 * KIT_MINUTE, 3, NULL), 0);
 	CHECK_INT(kit_count(path, KIT_DAY, NULL), 1);
 	test_remove_folder(path);
-}
-
-/* What is to be published while a call fails. */
-struct scenario {
-	const char *name;
-	bool reopen; /* the failing calls are those of archive_open() */
-	int64_t slot_us;
-};
-
-static const struct scenario scenarios[] = {
-	{ "steady", false, KIT_SLOT + KIT_MINUTE },
-	{ "new day", false, KIT_SLOT + 24 * 60 * KIT_MINUTE },
-	{ "first open", true, KIT_SLOT },
-};
-
-/* Runs one scenario with the faults set; returns whether a fault was met. */
-static bool run_faulty(const struct scenario *s, int at, int count, int error)
-{
-	CLEANUP(archive_freep) struct archive *archive = NULL;
-	uint64_t want = s->reopen ? 1 : 2;
-	int failures = test_failures;
-	struct record frame;
-	char path[64];
-	bool met;
-	int r = 0;
-
-	kit_make_folder(path);
-	kit_fault_set(s->reopen ? at : 0, count, error);
-	r = kit_open(path, &kit_fs, &archive);
-	if (!s->reopen) {
-		CHECK_INT(r, 0);
-		CHECK_INT(kit_publish(archive, KIT_SLOT, 1, NULL), 0);
-		kit_fault_set(at, count, error);
-		r = kit_publish(archive, s->slot_us, 2, NULL);
-	}
-	met = kit_fault.calls >= at;
-	if (r < 0) {
-		CHECK_INT(r, -error);
-		CHECK_INT(kit_fault.calls >= at, true);
-	}
-	if (!s->reopen && r < 0 && count == 1) {
-		CHECK_INT(newest_seq(path), 1);
-		CHECK_INT(kit_findings(path), 0);
-	}
-	kit_fault_set(0, 0, 0);
-	if (!archive)
-		CHECK_INT(kit_open(path, &kit_fs, &archive), 0);
-	if (r == 0 && !s->reopen)
-		want++; /* the frame was stored in spite of the fault */
-	CHECK_INT(kit_publish(archive, s->slot_us + KIT_MINUTE, 3, &frame), 0);
-	CHECK_INT(frame.seq, want);
-	CHECK_INT(newest_seq(path), (int64_t)want);
-	archive_freep(&archive);
-	archive = NULL;
-	CHECK_INT(kit_findings(path), 0);
-	test_remove_folder(path);
-	if (test_failures > failures)
-		fprintf(stderr, "  %s: %s from call %d, %d times\n", s->name, strerror(error), at,
-			count);
-	return met;
-}
-
-TEST(every_call_fails_once)
-{
-	static const int errors[] = { ENOSPC, EIO, EROFS, EDQUOT };
-
-	for (size_t e = 0; e < ARRAY_SIZE(errors); e++) {
-		for (size_t s = 0; s < ARRAY_SIZE(scenarios); s++) {
-			int at = 1;
-
-			while (at < 100 && run_faulty(&scenarios[s], at, 1, errors[e]))
-				at++;
-			CHECK(at > 10 && at < 100);
-		}
-	}
-}
-
-/* The disk is gone from one call on: undoing fails too, and is made good when it is back. */
-TEST(every_call_fails_from_there_on)
-{
-	static const int errors[] = { EIO, EROFS };
-
-	for (size_t e = 0; e < ARRAY_SIZE(errors); e++) {
-		for (size_t s = 0; s < ARRAY_SIZE(scenarios); s++) {
-			int at = 1;
-
-			while (at < 100 && run_faulty(&scenarios[s], at, 1000, errors[e]))
-				at++;
-			CHECK(at > 10 && at < 100);
-		}
-	}
-}
-
-static ssize_t trickle_write(int fd, const void *data, size_t bytes)
-{
-	static int n;
-
-	if (++n % 3 == 0) {
-		errno = EINTR;
-		return -1;
-	}
-	return write(fd, data, bytes < 100 ? bytes : 100);
-}
-
-/* A file system without RENAME_NOREPLACE */
-static int plain_renameat2(int olddir, const char *old, int newdir, const char *new, unsigned flags)
-{
-	if (flags) {
-		errno = EINVAL;
-		return -1;
-	}
-	return renameat2(olddir, old, newdir, new, 0);
-}
-
-TEST(poor_file_system)
-{
-	CLEANUP(archive_freep) struct archive *archive = NULL;
-	struct fs_ops fs = fs_real;
-	struct record frame;
-	char path[64];
-
-	fs.write = trickle_write;
-	fs.renameat2 = plain_renameat2;
-	kit_make_folder(path);
-	CHECK_INT(kit_open(path, &fs, &archive), 0);
-	CHECK_INT(kit_publish(archive, KIT_SLOT, 1, NULL), 0);
-	kit_write(path, KIT_DAY "/20261120T160200Z-00000002.jpg", "mine", 4, 0);
-	CHECK_INT(kit_publish(archive, KIT_SLOT + KIT_MINUTE, 2, NULL), -EEXIST);
-	CHECK_STR(kit_read(path, KIT_DAY "/20261120T160200Z-00000002.jpg"), "mine");
-	CHECK_INT(kit_publish(archive, KIT_SLOT + 2 * KIT_MINUTE, 2, &frame), 0);
-	CHECK_INT(frame.seq, 2);
-	test_remove_folder(path);
-}
-
-TEST(taken_name_is_not_overwritten)
-{
-	CLEANUP(archive_freep) struct archive *archive = NULL;
-	int hidden = 9;
-	char path[64];
-
-	kit_make_folder(path);
-	publish_some(path, 1);
-	CHECK_INT(kit_open(path, NULL, &archive), 0);
-	kit_write(path, KIT_DAY "/20261120T160200Z-00000002.jpg", "mine", 4, 0);
-	CHECK_INT(kit_publish(archive, KIT_SLOT + KIT_MINUTE, 2, NULL), -EEXIST);
-	CHECK_STR(kit_read(path, KIT_DAY "/20261120T160200Z-00000002.jpg"), "mine");
-	CHECK_INT(kit_count(path, KIT_DAY, &hidden), 2);
-	CHECK_INT(hidden, 0);
-	test_remove_folder(path);
-}
-
-/* A symlink planted in the place of each part: nothing behind it changes. */
-TEST(planted_symlinks)
-{
-	static const struct {
-		const char *name;
-		bool folder; /* points at a folder, not a file */
-		int open, publish;
-	} cases[] = {
-		{ "2026", true, 0, -ELOOP },
-		{ "2026/11", true, 0, -ELOOP },
-		{ "2026/11/20", true, 0, -ELOOP },
-		{ KIT_DAY "/.20261120T160100Z-00000001.jpg.part", false, 0, 0 },
-		{ KIT_DAY "/20261120T160100Z-00000001.jpg", false, 0, -EEXIST },
-		{ "latest.jpg", false, 0, 0 },
-		{ ".latest.jpg.part", false, 0, 0 },
-		{ "archive.json", false, -ELOOP, 0 },
-		{ ".archive.json.part", false, 0, 0 },
-		{ ".writer", false, -ELOOP, 0 },
-		{ "journal", true, -EBADMSG, 0 },
-		{ "journal/00000000.jsonl", false, -EBADMSG, 0 },
-		{ "journal/folder", false, -EBADMSG, 0 },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		CLEANUP(archive_freep) struct archive *archive = NULL;
-		char path[64], victim[64], link[150], target[100];
-
-		kit_make_folder(path);
-		kit_make_folder(victim);
-		kit_write(victim, "file", "precious", 8, 0);
-		snprintf(target, sizeof(target), "%s%s", victim, cases[i].folder ? "" : "/file");
-		snprintf(link, sizeof(link), "%s/%s", path, cases[i].name);
-		*strrchr(link, '/') = '\0';
-		CHECK_INT(fs_make_folders(link, 0777), 0);
-		snprintf(link, sizeof(link), "%s/%s", path, cases[i].name);
-		CHECK_INT(symlink(target, link), 0);
-		CHECK_INT(kit_open(path, NULL, &archive), cases[i].open);
-		if (archive)
-			CHECK_INT(kit_publish(archive, KIT_SLOT, 1, NULL), cases[i].publish);
-		CHECK_STR(kit_read(victim, "file"), "precious");
-		CHECK_INT(kit_count(victim, "", NULL), 1);
-		if (test_failures)
-			fprintf(stderr, "  case %s\n", cases[i].name);
-		test_remove_folder(path);
-		test_remove_folder(victim);
-	}
-}
-
-/* The journal's own links, in an archive that is otherwise whole. */
-TEST(planted_symlinks_in_a_whole_archive)
-{
-	static const struct {
-		const char *name;
-		int open;
-	} cases[] = {
-		{ "journal/00000000.jsonl", -ELOOP },
-		{ "journal/folder", 0 },
-		{ "journal/.folder.part", 0 },
-		{ "latest.jpg", 0 },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		CLEANUP(archive_freep) struct archive *archive = NULL;
-		char path[64], victim[64], link[150], target[100];
-
-		kit_make_folder(path);
-		kit_make_folder(victim);
-		publish_some(path, 1);
-		kit_write(victim, "file", "../../../etc\n", 13, 0);
-		snprintf(target, sizeof(target), "%s/file", victim);
-		snprintf(link, sizeof(link), "%s/%s", path, cases[i].name);
-		unlink(link);
-		CHECK_INT(symlink(target, link), 0);
-		CHECK_INT(kit_open(path, NULL, &archive), cases[i].open);
-		if (archive) {
-			CHECK_INT(
-				kit_publish(archive, KIT_SLOT + 24 * 60 * KIT_MINUTE, 2, NULL), 0);
-			CHECK_INT(kit_findings(path), 0);
-		}
-		CHECK_STR(kit_read(victim, "file"), "../../../etc\n");
-		test_remove_folder(path);
-		test_remove_folder(victim);
-	}
-}
-
-TEST(open_frame_follows_nothing)
-{
-	CLEANUP(archive_freep) struct archive *archive = NULL;
-	struct record frame;
-	char path[64], file[120], folder[100], aside[100];
-	int fd;
-
-	kit_make_folder(path);
-	CHECK_INT(kit_open(path, NULL, &archive), 0);
-	CHECK_INT(kit_publish(archive, KIT_SLOT, 1, &frame), 0);
-	snprintf(file, sizeof(file), "%s/%s", path, first_name);
-	snprintf(folder, sizeof(folder), "%s/2026/11", path);
-	snprintf(aside, sizeof(aside), "%s/aside", path);
-	frame.bytes++;
-	CHECK_INT(archive_open_frame(archive, &frame, &fd), -EBADMSG);
-	frame.bytes--;
-	CHECK_INT(rename(folder, aside), 0);
-	CHECK_INT(archive_open_frame(archive, &frame, &fd), -ENOENT);
-	CHECK_INT(symlink("../aside", folder), 0);
-	CHECK_INT(archive_open_frame(archive, &frame, &fd), -ELOOP);
-	CHECK_INT(unlink(folder), 0);
-	CHECK_INT(rename(aside, folder), 0);
-	CHECK_INT(rename(file, aside), 0);
-	CHECK_INT(archive_open_frame(archive, &frame, &fd), -ENOENT);
-	CHECK_INT(symlink("../../../aside", file), 0);
-	CHECK_INT(archive_open_frame(archive, &frame, &fd), -ELOOP);
-	CHECK_INT(unlink(file), 0);
-	CHECK_INT(mkfifo(file, 0644), 0);
-	CHECK_INT(archive_open_frame(archive, &frame, &fd), -EBADMSG);
-	test_remove_folder(path);
-}
-
-/* --- drafts --- */
-
-static int open_copy(const char *path, const struct fs_ops *fs, struct archive **ret)
-{
-	struct archive_options options = {
-		.mode = ARCHIVE_WRITE, .camera = "garden", .id = KIT_ID, .copy = true, .fs = fs
-	};
-
-	return archive_open(path, &options, ret);
-}
-
-/* Brings the frame in pieces of `piece` bytes. */
-static int bring(struct archive *archive, const struct record *frame, const uint8_t *jpeg,
-	size_t bytes, size_t piece)
-{
-	CLEANUP(archive_draft_freep) struct archive_draft *draft = NULL;
-	int r = archive_draft_new(archive, frame, &draft);
-
-	for (size_t done = 0; r == 0 && done < bytes; done += piece)
-		r = archive_draft_write(
-			draft, jpeg + done, bytes - done < piece ? bytes - done : piece);
-	return r < 0 ? r : archive_draft_commit(draft);
-}
-
-TEST(drafts_land_in_any_order)
-{
-	static const uint64_t order[] = { 5, 7, 3, 100001, 4, 6 };
-	CLEANUP(archive_freep) struct archive *archive = NULL;
-	struct verify_options copy = { .copy = true, .finding = kit_print_finding };
-	uint8_t jpeg[KIT_JPEG_BYTES];
-	struct record frame, found, miss = kit_miss(KIT_SLOT);
-	struct verify_totals totals;
-	char path[64];
-
-	kit_make_folder(path);
-	CHECK_INT(open_copy(path, NULL, &archive), 0);
-	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
-		frame = kit_sent(order[i], KIT_SLOT + (int64_t)order[i] * 400 * KIT_MINUTE, jpeg);
-		CHECK_INT(bring(archive, &frame, jpeg, sizeof(jpeg), i ? i * 500 : 1), 0);
-		CHECK_INT(archive_find(archive, order[i], &found), 0);
-		CHECK_INT(found.exposed_us, frame.exposed_us);
-		CHECK_INT(newest_seq(path), i == 0 ? 5 : i < 3 ? 7 : 100001);
-	}
-	miss.seq = 8;
-	CHECK_INT(archive_store_record(archive, &miss), 0);
-	CHECK_INT(archive_store_record(archive, &miss), 0);
-	CHECK_INT(archive_store_record(archive, &frame), -EINVAL);
-	frame = kit_sent(5, KIT_SLOT + 5 * 400 * KIT_MINUTE, jpeg);
-	CHECK_INT(bring(archive, &frame, jpeg, sizeof(jpeg), 1000), 0);
-	CHECK(strstr(latest_target(path), "-00100001.jpg") != NULL);
-	CHECK_INT(verify_archive(archive, &copy, &totals), 0);
-	CHECK_INT(totals.findings, 0);
-	CHECK_INT(totals.lines, ARRAY_SIZE(order) + 1);
-	CHECK_INT(totals.checked, ARRAY_SIZE(order));
-	test_remove_folder(path);
-}
-
-TEST(damaged_drafts_leave_nothing)
-{
-	uint8_t jpeg[KIT_JPEG_BYTES + 1], tiny[4] = { 0xff, 0xd8, 0xff, 0xd8 };
-	CLEANUP(archive_freep) struct archive *archive = NULL;
-	struct archive_draft *draft = NULL;
-	struct record frame, bad;
-	int hidden = 9;
-	char path[64];
-
-	kit_make_folder(path);
-	CHECK_INT(open_copy(path, NULL, &archive), 0);
-	frame = kit_sent(1, KIT_SLOT, jpeg);
-	CHECK_INT(bring(archive, &frame, jpeg, sizeof(jpeg) - 2, 999), -EBADMSG);
-	CHECK_INT(bring(archive, &frame, jpeg, 0, 999), -EBADMSG);
-	CHECK_INT(bring(archive, &frame, jpeg, sizeof(jpeg), 999), -EFBIG);
-	jpeg[1500] ^= 1;
-	CHECK_INT(bring(archive, &frame, jpeg, sizeof(jpeg) - 1, 999), -EBADMSG);
-	jpeg[1500] ^= 1;
-	bad = frame;
-	bad.bytes = sizeof(tiny);
-	CHECK_INT(digest_buffer(tiny, sizeof(tiny), bad.sha256), 0);
-	CHECK_INT(bring(archive, &bad, tiny, sizeof(tiny), 1), -EBADMSG);
-	bad.bytes = FRAME_BYTES_MAX + 1;
-	CHECK_INT(archive_draft_new(archive, &bad, &draft), -EFBIG);
-	bad.bytes = 3;
-	CHECK_INT(archive_draft_new(archive, &bad, &draft), -EINVAL);
-	bad = kit_miss(KIT_SLOT);
-	bad.seq = 1;
-	CHECK_INT(archive_draft_new(archive, &bad, &draft), -EINVAL);
-	/* given up half-way; two of one number */
-	CHECK_INT(archive_draft_new(archive, &frame, &draft), 0);
-	CHECK_INT(archive_draft_write(draft, jpeg, 100), 0);
-	CHECK_INT(bring(archive, &frame, jpeg, 3000, 999), -EBUSY);
-	CHECK_INT(kit_count(path, KIT_DAY, &hidden), 0);
-	CHECK_INT(hidden, 1);
-	archive_draft_free(draft);
-	CHECK_INT(kit_count(path, KIT_DAY, &hidden), 0);
-	CHECK_INT(hidden, 0);
-	CHECK_INT(newest_seq(path), -ENOENT);
-	CHECK_INT(bring(archive, &frame, jpeg, sizeof(jpeg) - 1, 999), 0);
-	CHECK_INT(newest_seq(path), 1);
-	test_remove_folder(path);
-}
-
-TEST(drafts_and_names_that_exist)
-{
-	CLEANUP(archive_freep) struct archive *archive = NULL;
-	uint8_t jpeg[KIT_JPEG_BYTES];
-	struct record frame, other, found;
-	char path[64], file[120];
-	int hidden = 9;
-
-	kit_make_folder(path);
-	CHECK_INT(open_copy(path, NULL, &archive), 0);
-	frame = kit_sent(1, KIT_SLOT, jpeg);
-	/* the file is there, its line is not: a crash came between */
-	snprintf(file, sizeof(file), "%s/" KIT_DAY, path);
-	CHECK_INT(fs_make_folders(file, 0777), 0);
-	kit_write(path, first_name, jpeg, sizeof(jpeg), 0);
-	CHECK_INT(bring(archive, &frame, jpeg, sizeof(jpeg), 999), 0);
-	CHECK_INT(archive_find(archive, 1, &found), 0);
-	CHECK_STR(latest_target(path), first_name);
-	/* once more: no second line */
-	CHECK_INT(bring(archive, &frame, jpeg, sizeof(jpeg), 999), 0);
-	CHECK_INT(kit_findings(path), 0);
-	/* another picture of that number, by another name and by the same one */
-	other = kit_sent(1, KIT_SLOT + KIT_MINUTE, jpeg);
-	CHECK_INT(bring(archive, &other, jpeg, sizeof(jpeg), 999), -EEXIST);
-	kit_write(path, KIT_DAY "/20261120T160200Z-00000002.jpg", "mine", 4, 0);
-	other = kit_sent(2, KIT_SLOT + KIT_MINUTE, jpeg);
-	CHECK_INT(bring(archive, &other, jpeg, sizeof(jpeg), 999), -EEXIST);
-	CHECK_STR(kit_read(path, KIT_DAY "/20261120T160200Z-00000002.jpg"), "mine");
-	CHECK_INT(kit_count(path, KIT_DAY, &hidden), 2);
-	CHECK_INT(hidden, 0);
-	/* deleted by hand and asked for again: the file returns, the line stays one */
-	snprintf(file, sizeof(file), "%s/%s", path, first_name);
-	CHECK_INT(unlink(file), 0);
-	kit_sent(1, KIT_SLOT, jpeg);
-	CHECK_INT(bring(archive, &frame, jpeg, sizeof(jpeg), 999), 0);
-	snprintf(file, sizeof(file), "%s/" KIT_DAY "/20261120T160200Z-00000002.jpg", path);
-	CHECK_INT(unlink(file), 0);
-	CHECK_INT(kit_findings(path), 0);
-	test_remove_folder(path);
-}
-
-/* Two days at once, as where a fresh frame overtakes one of the backlog. */
-TEST(drafts_side_by_side)
-{
-	CLEANUP(archive_freep) struct archive *archive = NULL;
-	struct archive_draft *old = NULL, *fresh = NULL;
-	uint8_t jpeg[KIT_JPEG_BYTES], newer[KIT_JPEG_BYTES];
-	struct record a, b;
-	char path[64];
-
-	kit_make_folder(path);
-	CHECK_INT(open_copy(path, NULL, &archive), 0);
-	a = kit_sent(1, KIT_SLOT, jpeg);
-	b = kit_sent(2, KIT_SLOT + 24 * 60 * KIT_MINUTE, newer);
-	CHECK_INT(archive_draft_new(archive, &a, &old), 0);
-	CHECK_INT(archive_draft_write(old, jpeg, 1000), 0);
-	CHECK_INT(archive_draft_new(archive, &b, &fresh), 0);
-	CHECK_INT(archive_draft_write(fresh, newer, sizeof(newer)), 0);
-	CHECK_INT(archive_draft_commit(fresh), 0);
-	CHECK_INT(archive_draft_commit(fresh), -EBADF);
-	CHECK_INT(archive_draft_write(old, jpeg + 1000, sizeof(jpeg) - 1000), 0);
-	CHECK_INT(archive_draft_commit(old), 0);
-	CHECK_STR(kit_read(path, "journal/folder"), KIT_DAY "\n");
-	CHECK_INT(newest_seq(path), 2);
-	CHECK(strstr(latest_target(path), "-00000002.jpg") != NULL);
-	archive_draft_free(old);
-	archive_draft_free(fresh);
-	CHECK_INT(kit_findings(path), 0);
-	/* one that is open when the archive is closed goes with it */
-	a = kit_sent(3, KIT_SLOT, jpeg);
-	CHECK_INT(archive_draft_new(archive, &a, &old), 0);
-	archive_freep(&archive);
-	archive = NULL;
-	CHECK_INT(kit_findings(path), 0);
-	test_remove_folder(path);
-}
-
-TEST(every_call_of_a_draft_fails)
-{
-	static const int errors[] = { ENOSPC, EIO, EROFS, EDQUOT };
-
-	for (size_t e = 0; e < ARRAY_SIZE(errors); e++) {
-		bool met = true;
-
-		for (int at = 1; met && at < 100; at++) {
-			CLEANUP(archive_freep) struct archive *archive = NULL;
-			uint8_t jpeg[KIT_JPEG_BYTES];
-			struct record frame;
-			char path[64];
-			int r;
-
-			kit_make_folder(path);
-			CHECK_INT(open_copy(path, &kit_fs, &archive), 0);
-			frame = kit_sent(3, KIT_SLOT, jpeg);
-			kit_fault_set(at, 1, errors[e]);
-			r = bring(archive, &frame, jpeg, sizeof(jpeg), 999);
-			met = kit_fault.calls >= at;
-			CHECK(r == 0 || r == -errors[e]);
-			kit_fault_set(0, 0, 0);
-			if (r < 0)
-				CHECK_INT(newest_seq(path), -ENOENT);
-			CHECK_INT(kit_findings(path), 0);
-			CHECK_INT(bring(archive, &frame, jpeg, sizeof(jpeg), 999), 0);
-			CHECK_INT(newest_seq(path), 3);
-			CHECK_INT(kit_findings(path), 0);
-			test_remove_folder(path);
-		}
-		CHECK(!met);
-	}
 }

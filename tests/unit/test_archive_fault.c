@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/* The archive on a failing disk, on a poor file system, and among planted names. */
+#include "common/archive.h"
+
+#include "tests/unit/archive_kit.h"
+
+/* What is to be published while a call fails. */
+struct scenario {
+	const char *name;
+	bool reopen; /* the failing calls are those of archive_open() */
+	int64_t slot_us;
+};
+
+static const struct scenario scenarios[] = {
+	{ "steady", false, KIT_SLOT + KIT_MINUTE },
+	{ "new day", false, KIT_SLOT + 24 * 60 * KIT_MINUTE },
+	{ "first open", true, KIT_SLOT },
+};
+
+/* Runs one scenario with the faults set; returns whether a fault was met. */
+static bool run_faulty(const struct scenario *s, int at, int count, int error)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	uint64_t want = s->reopen ? 1 : 2;
+	int failures = test_failures;
+	struct record frame;
+	char path[64];
+	bool met;
+	int r = 0;
+
+	kit_make_folder(path);
+	kit_fault_set(s->reopen ? at : 0, count, error);
+	r = kit_open(path, &kit_fs, &archive);
+	if (!s->reopen) {
+		CHECK_INT(r, 0);
+		CHECK_INT(kit_publish(archive, KIT_SLOT, 1, NULL), 0);
+		kit_fault_set(at, count, error);
+		r = kit_publish(archive, s->slot_us, 2, NULL);
+	}
+	met = kit_fault.calls >= at;
+	if (r < 0) {
+		CHECK_INT(r, -error);
+		CHECK_INT(kit_fault.calls >= at, true);
+	}
+	if (!s->reopen && r < 0 && count == 1) {
+		CHECK_INT(kit_newest(path), 1);
+		CHECK_INT(kit_findings(path), 0);
+	}
+	kit_fault_set(0, 0, 0);
+	if (!archive)
+		CHECK_INT(kit_open(path, &kit_fs, &archive), 0);
+	if (r == 0 && !s->reopen)
+		want++; /* the frame was stored in spite of the fault */
+	CHECK_INT(kit_publish(archive, s->slot_us + KIT_MINUTE, 3, &frame), 0);
+	CHECK_INT(frame.seq, want);
+	CHECK_INT(kit_newest(path), (int64_t)want);
+	archive_freep(&archive);
+	archive = NULL;
+	CHECK_INT(kit_findings(path), 0);
+	test_remove_folder(path);
+	if (test_failures > failures)
+		fprintf(stderr, "  %s: %s from call %d, %d times\n", s->name, strerror(error), at,
+			count);
+	return met;
+}
+
+TEST(every_call_fails_once)
+{
+	static const int errors[] = { ENOSPC, EIO, EROFS, EDQUOT };
+
+	for (size_t e = 0; e < ARRAY_SIZE(errors); e++) {
+		for (size_t s = 0; s < ARRAY_SIZE(scenarios); s++) {
+			int at = 1;
+
+			while (at < 100 && run_faulty(&scenarios[s], at, 1, errors[e]))
+				at++;
+			CHECK(at > 10 && at < 100);
+		}
+	}
+}
+
+/* The disk is gone from one call on: undoing fails too, and is made good when it is back. */
+TEST(every_call_fails_from_there_on)
+{
+	static const int errors[] = { EIO, EROFS };
+
+	for (size_t e = 0; e < ARRAY_SIZE(errors); e++) {
+		for (size_t s = 0; s < ARRAY_SIZE(scenarios); s++) {
+			int at = 1;
+
+			while (at < 100 && run_faulty(&scenarios[s], at, 1000, errors[e]))
+				at++;
+			CHECK(at > 10 && at < 100);
+		}
+	}
+}
+
+static ssize_t trickle_write(int fd, const void *data, size_t bytes)
+{
+	static int n;
+
+	if (++n % 3 == 0) {
+		errno = EINTR;
+		return -1;
+	}
+	return write(fd, data, bytes < 100 ? bytes : 100);
+}
+
+/* A file system without RENAME_NOREPLACE */
+static int plain_renameat2(int olddir, const char *old, int newdir, const char *new, unsigned flags)
+{
+	if (flags) {
+		errno = EINVAL;
+		return -1;
+	}
+	return renameat2(olddir, old, newdir, new, 0);
+}
+
+TEST(poor_file_system)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	struct fs_ops fs = fs_real;
+	struct record frame;
+	char path[64];
+
+	fs.write = trickle_write;
+	fs.renameat2 = plain_renameat2;
+	kit_make_folder(path);
+	CHECK_INT(kit_open(path, &fs, &archive), 0);
+	CHECK_INT(kit_publish(archive, KIT_SLOT, 1, NULL), 0);
+	kit_write(path, KIT_DAY "/20261120T160200Z-00000002.jpg", "mine", 4, 0);
+	CHECK_INT(kit_publish(archive, KIT_SLOT + KIT_MINUTE, 2, NULL), -EEXIST);
+	CHECK_STR(kit_read(path, KIT_DAY "/20261120T160200Z-00000002.jpg"), "mine");
+	CHECK_INT(kit_publish(archive, KIT_SLOT + 2 * KIT_MINUTE, 2, &frame), 0);
+	CHECK_INT(frame.seq, 2);
+	test_remove_folder(path);
+}
+
+TEST(taken_name_is_not_overwritten)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	int hidden = 9;
+	char path[64];
+
+	kit_make_folder(path);
+	kit_publish_some(path, 1);
+	CHECK_INT(kit_open(path, NULL, &archive), 0);
+	kit_write(path, KIT_DAY "/20261120T160200Z-00000002.jpg", "mine", 4, 0);
+	CHECK_INT(kit_publish(archive, KIT_SLOT + KIT_MINUTE, 2, NULL), -EEXIST);
+	CHECK_STR(kit_read(path, KIT_DAY "/20261120T160200Z-00000002.jpg"), "mine");
+	CHECK_INT(kit_count(path, KIT_DAY, &hidden), 2);
+	CHECK_INT(hidden, 0);
+	test_remove_folder(path);
+}
+
+/* A symlink planted in the place of each part: nothing behind it changes. */
+TEST(planted_symlinks)
+{
+	static const struct {
+		const char *name;
+		bool folder; /* points at a folder, not a file */
+		int open, publish;
+	} cases[] = {
+		{ "2026", true, 0, -ELOOP },
+		{ "2026/11", true, 0, -ELOOP },
+		{ "2026/11/20", true, 0, -ELOOP },
+		{ KIT_DAY "/.20261120T160100Z-00000001.jpg.part", false, 0, 0 },
+		{ KIT_DAY "/20261120T160100Z-00000001.jpg", false, 0, -EEXIST },
+		{ "latest.jpg", false, 0, 0 },
+		{ ".latest.jpg.part", false, 0, 0 },
+		{ "archive.json", false, -ELOOP, 0 },
+		{ ".archive.json.part", false, 0, 0 },
+		{ ".writer", false, -ELOOP, 0 },
+		{ "journal", true, -EBADMSG, 0 },
+		{ "journal/00000000.jsonl", false, -EBADMSG, 0 },
+		{ "journal/folder", false, -EBADMSG, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		CLEANUP(archive_freep) struct archive *archive = NULL;
+		char path[64], victim[64], link[150], target[100];
+
+		kit_make_folder(path);
+		kit_make_folder(victim);
+		kit_write(victim, "file", "precious", 8, 0);
+		snprintf(target, sizeof(target), "%s%s", victim, cases[i].folder ? "" : "/file");
+		snprintf(link, sizeof(link), "%s/%s", path, cases[i].name);
+		*strrchr(link, '/') = '\0';
+		CHECK_INT(fs_make_folders(link, 0777), 0);
+		snprintf(link, sizeof(link), "%s/%s", path, cases[i].name);
+		CHECK_INT(symlink(target, link), 0);
+		CHECK_INT(kit_open(path, NULL, &archive), cases[i].open);
+		if (archive)
+			CHECK_INT(kit_publish(archive, KIT_SLOT, 1, NULL), cases[i].publish);
+		CHECK_STR(kit_read(victim, "file"), "precious");
+		CHECK_INT(kit_count(victim, "", NULL), 1);
+		if (test_failures)
+			fprintf(stderr, "  case %s\n", cases[i].name);
+		test_remove_folder(path);
+		test_remove_folder(victim);
+	}
+}
+
+/* The journal's own links, in an archive that is otherwise whole. */
+TEST(planted_symlinks_in_a_whole_archive)
+{
+	static const struct {
+		const char *name;
+		int open;
+	} cases[] = {
+		{ "journal/00000000.jsonl", -ELOOP },
+		{ "journal/folder", 0 },
+		{ "journal/.folder.part", 0 },
+		{ "latest.jpg", 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		CLEANUP(archive_freep) struct archive *archive = NULL;
+		char path[64], victim[64], link[150], target[100];
+
+		kit_make_folder(path);
+		kit_make_folder(victim);
+		kit_publish_some(path, 1);
+		kit_write(victim, "file", "../../../etc\n", 13, 0);
+		snprintf(target, sizeof(target), "%s/file", victim);
+		snprintf(link, sizeof(link), "%s/%s", path, cases[i].name);
+		unlink(link);
+		CHECK_INT(symlink(target, link), 0);
+		CHECK_INT(kit_open(path, NULL, &archive), cases[i].open);
+		if (archive) {
+			CHECK_INT(
+				kit_publish(archive, KIT_SLOT + 24 * 60 * KIT_MINUTE, 2, NULL), 0);
+			CHECK_INT(kit_findings(path), 0);
+		}
+		CHECK_STR(kit_read(victim, "file"), "../../../etc\n");
+		test_remove_folder(path);
+		test_remove_folder(victim);
+	}
+}
+
+TEST(open_frame_follows_nothing)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	struct record frame;
+	char path[64], file[120], folder[100], aside[100];
+	int fd;
+
+	kit_make_folder(path);
+	CHECK_INT(kit_open(path, NULL, &archive), 0);
+	CHECK_INT(kit_publish(archive, KIT_SLOT, 1, &frame), 0);
+	snprintf(file, sizeof(file), "%s/%s", path, KIT_FIRST);
+	snprintf(folder, sizeof(folder), "%s/2026/11", path);
+	snprintf(aside, sizeof(aside), "%s/aside", path);
+	frame.bytes++;
+	CHECK_INT(archive_open_frame(archive, &frame, &fd), -EBADMSG);
+	frame.bytes--;
+	CHECK_INT(rename(folder, aside), 0);
+	CHECK_INT(archive_open_frame(archive, &frame, &fd), -ENOENT);
+	CHECK_INT(symlink("../aside", folder), 0);
+	CHECK_INT(archive_open_frame(archive, &frame, &fd), -ELOOP);
+	CHECK_INT(unlink(folder), 0);
+	CHECK_INT(rename(aside, folder), 0);
+	CHECK_INT(rename(file, aside), 0);
+	CHECK_INT(archive_open_frame(archive, &frame, &fd), -ENOENT);
+	CHECK_INT(symlink("../../../aside", file), 0);
+	CHECK_INT(archive_open_frame(archive, &frame, &fd), -ELOOP);
+	CHECK_INT(unlink(file), 0);
+	CHECK_INT(mkfifo(file, 0644), 0);
+	CHECK_INT(archive_open_frame(archive, &frame, &fd), -EBADMSG);
+	test_remove_folder(path);
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* Frames that arrive in pieces: any order, damaged, twice, side by side, on a failing disk. */
+#include "common/archive.h"
+
+#include "tests/unit/archive_kit.h"
+
+static int open_copy(const char *path, const struct fs_ops *fs, struct archive **ret)
+{
+	struct archive_options options = {
+		.mode = ARCHIVE_WRITE, .camera = "garden", .id = KIT_ID, .copy = true, .fs = fs
+	};
+
+	return archive_open(path, &options, ret);
+}
+
+/* Brings the frame in pieces of `piece` bytes. */
+static int bring(struct archive *archive, const struct record *frame, const uint8_t *jpeg,
+	size_t bytes, size_t piece)
+{
+	CLEANUP(archive_draft_freep) struct archive_draft *draft = NULL;
+	int r = archive_draft_new(archive, frame, &draft);
+
+	for (size_t done = 0; r == 0 && done < bytes; done += piece)
+		r = archive_draft_write(
+			draft, jpeg + done, bytes - done < piece ? bytes - done : piece);
+	return r < 0 ? r : archive_draft_commit(draft);
+}
+
+TEST(drafts_land_in_any_order)
+{
+	static const uint64_t order[] = { 5, 7, 3, 100001, 4, 6 };
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	struct verify_options copy = { .copy = true, .finding = kit_print_finding };
+	uint8_t jpeg[KIT_JPEG_BYTES];
+	struct record frame, found, miss = kit_miss(KIT_SLOT);
+	struct verify_totals totals;
+	char path[64];
+
+	kit_make_folder(path);
+	CHECK_INT(open_copy(path, NULL, &archive), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
+		frame = kit_sent(order[i], KIT_SLOT + (int64_t)order[i] * 400 * KIT_MINUTE, jpeg);
+		CHECK_INT(bring(archive, &frame, jpeg, sizeof(jpeg), i ? i * 500 : 1), 0);
+		CHECK_INT(archive_find(archive, order[i], &found), 0);
+		CHECK_INT(found.exposed_us, frame.exposed_us);
+		CHECK_INT(kit_newest(path), i == 0 ? 5 : i < 3 ? 7 : 100001);
+	}
+	miss.seq = 8;
+	CHECK_INT(archive_store_record(archive, &miss), 0);
+	CHECK_INT(archive_store_record(archive, &miss), 0);
+	CHECK_INT(archive_store_record(archive, &frame), -EINVAL);
+	frame = kit_sent(5, KIT_SLOT + 5 * 400 * KIT_MINUTE, jpeg);
+	CHECK_INT(bring(archive, &frame, jpeg, sizeof(jpeg), 1000), 0);
+	CHECK(strstr(kit_latest(path), "-00100001.jpg") != NULL);
+	CHECK_INT(verify_archive(archive, &copy, &totals), 0);
+	CHECK_INT(totals.findings, 0);
+	CHECK_INT(totals.lines, ARRAY_SIZE(order) + 1);
+	CHECK_INT(totals.checked, ARRAY_SIZE(order));
+	test_remove_folder(path);
+}
+
+TEST(damaged_drafts_leave_nothing)
+{
+	uint8_t jpeg[KIT_JPEG_BYTES + 1], tiny[4] = { 0xff, 0xd8, 0xff, 0xd8 };
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	struct archive_draft *draft = NULL;
+	struct record frame, bad;
+	int hidden = 9;
+	char path[64];
+
+	kit_make_folder(path);
+	CHECK_INT(open_copy(path, NULL, &archive), 0);
+	frame = kit_sent(1, KIT_SLOT, jpeg);
+	CHECK_INT(bring(archive, &frame, jpeg, sizeof(jpeg) - 2, 999), -EBADMSG);
+	CHECK_INT(bring(archive, &frame, jpeg, 0, 999), -EBADMSG);
+	CHECK_INT(bring(archive, &frame, jpeg, sizeof(jpeg), 999), -EFBIG);
+	jpeg[1500] ^= 1;
+	CHECK_INT(bring(archive, &frame, jpeg, sizeof(jpeg) - 1, 999), -EBADMSG);
+	jpeg[1500] ^= 1;
+	bad = frame;
+	bad.bytes = sizeof(tiny);
+	CHECK_INT(digest_buffer(tiny, sizeof(tiny), bad.sha256), 0);
+	CHECK_INT(bring(archive, &bad, tiny, sizeof(tiny), 1), -EBADMSG);
+	bad.bytes = FRAME_BYTES_MAX + 1;
+	CHECK_INT(archive_draft_new(archive, &bad, &draft), -EFBIG);
+	bad.bytes = 3;
+	CHECK_INT(archive_draft_new(archive, &bad, &draft), -EINVAL);
+	bad = kit_miss(KIT_SLOT);
+	bad.seq = 1;
+	CHECK_INT(archive_draft_new(archive, &bad, &draft), -EINVAL);
+	/* given up half-way; two of one number */
+	CHECK_INT(archive_draft_new(archive, &frame, &draft), 0);
+	CHECK_INT(archive_draft_write(draft, jpeg, 100), 0);
+	CHECK_INT(bring(archive, &frame, jpeg, 3000, 999), -EBUSY);
+	CHECK_INT(kit_count(path, KIT_DAY, &hidden), 0);
+	CHECK_INT(hidden, 1);
+	archive_draft_free(draft);
+	CHECK_INT(kit_count(path, KIT_DAY, &hidden), 0);
+	CHECK_INT(hidden, 0);
+	CHECK_INT(kit_newest(path), -ENOENT);
+	CHECK_INT(bring(archive, &frame, jpeg, sizeof(jpeg) - 1, 999), 0);
+	CHECK_INT(kit_newest(path), 1);
+	test_remove_folder(path);
+}
+
+TEST(drafts_and_names_that_exist)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	uint8_t jpeg[KIT_JPEG_BYTES];
+	struct record frame, other, found;
+	char path[64], file[120];
+	int hidden = 9;
+
+	kit_make_folder(path);
+	CHECK_INT(open_copy(path, NULL, &archive), 0);
+	frame = kit_sent(1, KIT_SLOT, jpeg);
+	/* the file is there, its line is not: a crash came between */
+	snprintf(file, sizeof(file), "%s/" KIT_DAY, path);
+	CHECK_INT(fs_make_folders(file, 0777), 0);
+	kit_write(path, KIT_FIRST, jpeg, sizeof(jpeg), 0);
+	CHECK_INT(bring(archive, &frame, jpeg, sizeof(jpeg), 999), 0);
+	CHECK_INT(archive_find(archive, 1, &found), 0);
+	CHECK_STR(kit_latest(path), KIT_FIRST);
+	/* once more: no second line */
+	CHECK_INT(bring(archive, &frame, jpeg, sizeof(jpeg), 999), 0);
+	CHECK_INT(kit_findings(path), 0);
+	/* another picture of that number, by another name and by the same one */
+	other = kit_sent(1, KIT_SLOT + KIT_MINUTE, jpeg);
+	CHECK_INT(bring(archive, &other, jpeg, sizeof(jpeg), 999), -EEXIST);
+	kit_write(path, KIT_DAY "/20261120T160200Z-00000002.jpg", "mine", 4, 0);
+	other = kit_sent(2, KIT_SLOT + KIT_MINUTE, jpeg);
+	CHECK_INT(bring(archive, &other, jpeg, sizeof(jpeg), 999), -EEXIST);
+	CHECK_STR(kit_read(path, KIT_DAY "/20261120T160200Z-00000002.jpg"), "mine");
+	CHECK_INT(kit_count(path, KIT_DAY, &hidden), 2);
+	CHECK_INT(hidden, 0);
+	/* deleted by hand and asked for again: the file returns, the line stays one */
+	snprintf(file, sizeof(file), "%s/%s", path, KIT_FIRST);
+	CHECK_INT(unlink(file), 0);
+	kit_sent(1, KIT_SLOT, jpeg);
+	CHECK_INT(bring(archive, &frame, jpeg, sizeof(jpeg), 999), 0);
+	snprintf(file, sizeof(file), "%s/" KIT_DAY "/20261120T160200Z-00000002.jpg", path);
+	CHECK_INT(unlink(file), 0);
+	CHECK_INT(kit_findings(path), 0);
+	test_remove_folder(path);
+}
+
+/* Two days at once, as where a fresh frame overtakes one of the backlog. */
+TEST(drafts_side_by_side)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	struct archive_draft *old = NULL, *fresh = NULL;
+	uint8_t jpeg[KIT_JPEG_BYTES], newer[KIT_JPEG_BYTES];
+	struct record a, b;
+	char path[64];
+
+	kit_make_folder(path);
+	CHECK_INT(open_copy(path, NULL, &archive), 0);
+	a = kit_sent(1, KIT_SLOT, jpeg);
+	b = kit_sent(2, KIT_SLOT + 24 * 60 * KIT_MINUTE, newer);
+	CHECK_INT(archive_draft_new(archive, &a, &old), 0);
+	CHECK_INT(archive_draft_write(old, jpeg, 1000), 0);
+	CHECK_INT(archive_draft_new(archive, &b, &fresh), 0);
+	CHECK_INT(archive_draft_write(fresh, newer, sizeof(newer)), 0);
+	CHECK_INT(archive_draft_commit(fresh), 0);
+	CHECK_INT(archive_draft_commit(fresh), -EBADF);
+	CHECK_INT(archive_draft_write(old, jpeg + 1000, sizeof(jpeg) - 1000), 0);
+	CHECK_INT(archive_draft_commit(old), 0);
+	CHECK_STR(kit_read(path, "journal/folder"), KIT_DAY "\n");
+	CHECK_INT(kit_newest(path), 2);
+	CHECK(strstr(kit_latest(path), "-00000002.jpg") != NULL);
+	archive_draft_free(old);
+	archive_draft_free(fresh);
+	CHECK_INT(kit_findings(path), 0);
+	/* one that is open when the archive is closed goes with it */
+	a = kit_sent(3, KIT_SLOT, jpeg);
+	CHECK_INT(archive_draft_new(archive, &a, &old), 0);
+	archive_freep(&archive);
+	archive = NULL;
+	CHECK_INT(kit_findings(path), 0);
+	test_remove_folder(path);
+}
+
+TEST(every_call_of_a_draft_fails)
+{
+	static const int errors[] = { ENOSPC, EIO, EROFS, EDQUOT };
+
+	for (size_t e = 0; e < ARRAY_SIZE(errors); e++) {
+		bool met = true;
+
+		for (int at = 1; met && at < 100; at++) {
+			CLEANUP(archive_freep) struct archive *archive = NULL;
+			uint8_t jpeg[KIT_JPEG_BYTES];
+			struct record frame;
+			char path[64];
+			int r;
+
+			kit_make_folder(path);
+			CHECK_INT(open_copy(path, &kit_fs, &archive), 0);
+			frame = kit_sent(3, KIT_SLOT, jpeg);
+			kit_fault_set(at, 1, errors[e]);
+			r = bring(archive, &frame, jpeg, sizeof(jpeg), 999);
+			met = kit_fault.calls >= at;
+			CHECK(r == 0 || r == -errors[e]);
+			kit_fault_set(0, 0, 0);
+			if (r < 0)
+				CHECK_INT(kit_newest(path), -ENOENT);
+			CHECK_INT(kit_findings(path), 0);
+			CHECK_INT(bring(archive, &frame, jpeg, sizeof(jpeg), 999), 0);
+			CHECK_INT(kit_newest(path), 3);
+			CHECK_INT(kit_findings(path), 0);
+			test_remove_folder(path);
+		}
+		CHECK(!met);
+	}
+}

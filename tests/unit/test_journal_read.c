@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/* Reading the journal: finding, orders of arrival, cursors beside a writer, damaged lines. */
+#include "tests/unit/journal_kit.h"
+
+TEST(finds_every_line_of_a_large_segment)
+{
+	enum { LINES = 3000 };
+	struct record record;
+	struct fixture f;
+	int wrong = 0;
+
+	setup(&f);
+	for (uint64_t seq = 1; seq <= LINES; seq++)
+		CHECK_INT(append_miss(f.journal, seq), 0);
+	for (uint64_t seq = 1; seq <= LINES; seq++) {
+		char want[20];
+
+		snprintf(want, sizeof(want), "%" PRIu64, seq);
+		wrong += strcmp(read_seqs(f.journal, seq, 1), want) != 0;
+		wrong += journal_find(f.journal, seq, &record) != 0 || record.seq != seq;
+	}
+	CHECK_INT(wrong, 0);
+	CHECK_INT(newest_of(f.journal), -ENOENT);
+	CHECK_INT(last_of(f.journal), LINES);
+	teardown(&f);
+}
+
+/* The frame's line moves over the border of a block, byte by byte as it were. */
+TEST(newest_frame_at_the_border_of_a_block)
+{
+	struct fixture f;
+	struct stat st;
+	char path[100];
+
+	setup(&f);
+	snprintf(path, sizeof(path), "%s/journal/00000000.jsonl", f.path);
+	CHECK_INT(append_miss(f.journal, 1), 0);
+	CHECK_INT(append_frame(f.journal, 2), 0);
+	for (uint64_t seq = 3; seq < 2000; seq++) {
+		CHECK_INT(append_miss(f.journal, seq), 0);
+		CHECK_INT(stat(path, &st), 0);
+		if (st.st_size > 64 * 1024 - 1000)
+			CHECK_INT(newest_of(f.journal), 2);
+		if (st.st_size > 64 * 1024 + 2000)
+			break;
+	}
+	teardown(&f);
+}
+
+/* Bytes that this process has read so far, -1 where the kernel does not count them. */
+static long long bytes_read(void)
+{
+	const char *text = kit_read("/proc/self", "io"), *number = strstr(text, "rchar: ");
+
+	return number ? atoll(number + 7) : -1;
+}
+
+TEST(does_not_read_what_is_older)
+{
+	enum { LINES = 30000 }; /* 5 MB */
+	struct record record;
+	long long before;
+	struct fixture f;
+
+	setup(&f);
+	CHECK_INT(append_frame(f.journal, 1), 0);
+	for (uint64_t seq = 2; seq <= LINES; seq++)
+		append_miss(f.journal, seq);
+	before = bytes_read();
+	CHECK_STR(read_seqs(f.journal, LINES / 2, 1), "15000");
+	CHECK_INT(last_of(f.journal), LINES);
+	CHECK_INT(first_of(f.journal), 1);
+	CHECK_INT(journal_find(f.journal, LINES - 1, &record), 0);
+	CHECK_INT(journal_find(f.journal, LINES + 1, &record), -ENOENT);
+	if (before >= 0)
+		CHECK(bytes_read() - before < 1000 * 1000);
+	/* the newest frame is behind all those misses */
+	CHECK_INT(newest_of(f.journal), 1);
+	teardown(&f);
+}
+
+TEST(arrival_order)
+{
+	static const uint64_t arrived[] = { 10, 11, 3, 4, 20, 1, 12, 2 };
+	struct record record;
+	struct fixture f;
+
+	setup(&f);
+	for (size_t i = 0; i < ARRAY_SIZE(arrived); i++) {
+		CHECK_INT(journal_holds(f.journal, arrived[i]), 0);
+		CHECK_INT(arrived[i] == 12 ? append_miss(f.journal, arrived[i])
+					   : append_frame(f.journal, arrived[i]),
+			0);
+		CHECK_INT(journal_holds(f.journal, arrived[i]), 1);
+		CHECK_INT(kit_count(f.path, "journal", NULL), i < 2 ? 1 : 2);
+	}
+	CHECK_STR(read_seqs(f.journal, 0, 20), "10 11 3 4 20 1 12 2");
+	CHECK_STR(read_seqs(f.journal, 4, 20), "10 11 4 20 12");
+	CHECK_INT(first_of(f.journal), 1);
+	CHECK_INT(last_of(f.journal), 20);
+	CHECK_INT(newest_of(f.journal), 20);
+	for (size_t i = 0; i < ARRAY_SIZE(arrived); i++) {
+		CHECK_INT(journal_find(f.journal, arrived[i], &record), 0);
+		CHECK_INT(record.seq, arrived[i]);
+	}
+	CHECK_INT(journal_find(f.journal, 5, &record), -ENOENT);
+	CHECK_INT(journal_holds(f.journal, 5), 0);
+	CHECK_INT(journal_holds(f.journal, 13), 0);
+	/* numbers of other segments, newest first */
+	CHECK_INT(append_frame(f.journal, 5 * SEGMENT_LINES + 1), 0);
+	CHECK_INT(append_frame(f.journal, 2 * SEGMENT_LINES + 7), 0);
+	CHECK_INT(append_frame(f.journal, 15), 0);
+	CHECK_INT(journal_holds(f.journal, 2 * SEGMENT_LINES + 7), 1);
+	CHECK_INT(journal_holds(f.journal, 15), 1);
+	CHECK_INT(last_of(f.journal), 5 * SEGMENT_LINES + 1);
+	CHECK_STR(read_seqs(f.journal, 12, 20), "20 12 15 200007 500001");
+	teardown(&f);
+}
+
+TEST(unsorted_with_damaged_best_line)
+{
+	static const char damaged[] = "{\"seq\":50,\"file\":\"nonsense\"}\n";
+	struct fixture f;
+
+	setup(&f);
+	CHECK_INT(append_frame(f.journal, 10), 0);
+	CHECK_INT(append_frame(f.journal, 3), 0);
+	CHECK_INT(journal_append(f.journal, 50, damaged, sizeof(damaged) - 1, true), 0);
+	CHECK_INT(append_frame(f.journal, 11), 0);
+	CHECK_INT(newest_of(f.journal), 11);
+	teardown(&f);
+}
+
+TEST(reader_follows_the_writer)
+{
+	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
+	CLEANUP(journal_freep) struct journal *reader = NULL;
+	static const char torn[] = "{\"seq\":3,\"slot\":\"2026";
+	const char *line;
+	struct fixture f;
+	uint64_t seq;
+	size_t len;
+
+	setup(&f);
+	CHECK_INT(journal_open(f.root_fd, KIT_ID, false, NULL, &reader), 0);
+	CHECK_INT(journal_seek(reader, 1, &cursor), 0);
+	CHECK_INT(journal_cursor_next(cursor, &line, &len, &seq), 0);
+	CHECK_INT(append_miss(f.journal, 1), 0);
+	CHECK_INT(journal_cursor_next(cursor, &line, &len, &seq), 1);
+	CHECK_INT(seq, 1);
+	CHECK(line[0] == '{' && line[len - 1] == '}');
+	CHECK_INT(append_miss(f.journal, 2), 0);
+	/* half a line is none */
+	kit_write(f.path, "journal/00000000.jsonl", torn, sizeof(torn) - 1, O_APPEND);
+	CHECK_INT(journal_cursor_next(cursor, &line, &len, &seq), 1);
+	CHECK_INT(seq, 2);
+	CHECK_INT(journal_cursor_next(cursor, &line, &len, &seq), 0);
+	CHECK_INT(journal_cursor_next(cursor, &line, &len, &seq), 0);
+	CHECK_INT(last_of(reader), 2);
+	/* the writer takes that half line for a stranger's and cuts it off */
+	CHECK_INT(append_miss(f.journal, 3), 0);
+	CHECK(journal_was_cut(f.journal));
+	CHECK_INT(journal_cursor_next(cursor, &line, &len, &seq), 1);
+	CHECK_INT(seq, 3);
+	CHECK_INT(append_miss(f.journal, SEGMENT_LINES), 0);
+	CHECK_INT(journal_cursor_next(cursor, &line, &len, &seq), 1);
+	CHECK_INT(seq, SEGMENT_LINES);
+	CHECK_INT(journal_cursor_next(cursor, &line, &len, &seq), 0);
+	CHECK_INT(journal_cursor_bad_lines(cursor), 0);
+	CHECK_INT(journal_append(reader, 9, "{}\n", 3, true), -EROFS);
+	teardown(&f);
+}
+
+TEST(reader_survives_a_line_taken_back)
+{
+	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
+	const char *line;
+	struct stat st;
+	struct fixture f;
+	char path[100];
+	uint64_t seq;
+	size_t len;
+
+	setup(&f);
+	snprintf(path, sizeof(path), "%s/journal/00000000.jsonl", f.path);
+	CHECK_INT(append_miss(f.journal, 1), 0);
+	CHECK_INT(stat(path, &st), 0);
+	CHECK_INT(append_miss(f.journal, 20), 0); /* 140 dots */
+	CHECK_INT(journal_seek(f.journal, 1, &cursor), 0);
+	while (journal_cursor_next(cursor, &line, &len, &seq) > 0)
+		;
+	CHECK_INT(truncate(path, st.st_size), 0);
+	CHECK_INT(journal_cursor_next(cursor, &line, &len, &seq), 0);
+	/* shorter and longer ones in its place */
+	CHECK_INT(append_miss(f.journal, 22), 0);
+	CHECK_INT(append_miss(f.journal, 23), 0);
+	CHECK_INT(journal_cursor_next(cursor, &line, &len, &seq), 1);
+	CHECK_INT(seq, 22);
+	CHECK_INT(journal_cursor_next(cursor, &line, &len, &seq), 1);
+	CHECK_INT(seq, 23);
+	CHECK_INT(journal_cursor_bad_lines(cursor), 0);
+	CHECK_INT(truncate(path, st.st_size), 0);
+	CHECK_INT(append_miss(f.journal, 42), 0); /* 144 dots: reaches beyond the place of 22 */
+	CHECK_INT(append_miss(f.journal, 43), 0);
+	CHECK_INT(append_miss(f.journal, 44), 0);
+	while (journal_cursor_next(cursor, &line, &len, &seq) > 0)
+		;
+	CHECK_INT(seq, 44);
+	CHECK_INT(journal_cursor_bad_lines(cursor), 0);
+	teardown(&f);
+}
+
+TEST(passes_over_bad_lines)
+{
+	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
+	static const char *const bad[] = {
+		"garbage\n",
+		"\n",
+		"{}\n",
+		"{\"slot\":1,\"seq\":2}\n",
+		"{\"seq\":-3}\n",
+		"{\"seq\":99999999999999999999}\n",
+		"{\"seq\":700001,\"miss\":\"camera\"}\n", /* of another segment */
+		"{\"seq\":3,\"slot\":\n",
+	};
+	static char big[200 * 1000];
+	struct record record;
+	const char *line;
+	struct fixture f;
+	uint64_t seq;
+	size_t len;
+
+	setup(&f);
+	CHECK_INT(append_frame(f.journal, 1), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		kit_write(f.path, "journal/00000000.jsonl", bad[i], strlen(bad[i]), O_APPEND);
+	/* a hole as a power cut leaves it, a line beyond all limits, one just beyond them */
+	kit_write(f.path, "journal/00000000.jsonl", "{\"seq\":4\0\0\0\0}\n", 14, O_APPEND);
+	memset(big, 'x', sizeof(big));
+	big[sizeof(big) - 1] = big[100 * 1000] = '\n';
+	kit_write(f.path, "journal/00000000.jsonl", big, sizeof(big), O_APPEND);
+	CHECK_INT(append_miss(f.journal, 2), 0);
+	CHECK_INT(journal_seek(f.journal, 0, &cursor), 0);
+	CHECK_INT(journal_cursor_next(cursor, &line, &len, &seq), 1);
+	CHECK_INT(seq, 1);
+	CHECK_INT(journal_cursor_next(cursor, &line, &len, &seq), 1);
+	CHECK_INT(seq, 2);
+	CHECK_INT(journal_cursor_next(cursor, &line, &len, &seq), 0);
+	CHECK_INT(journal_cursor_bad_lines(cursor), ARRAY_SIZE(bad) + 3);
+	CHECK_INT(last_of(f.journal), 2);
+	CHECK_INT(newest_of(f.journal), 1);
+	CHECK_INT(journal_find(f.journal, 2, &record), 0);
+	CHECK_INT(journal_find(f.journal, 1, &record), 0);
+	teardown(&f);
+}
