@@ -146,6 +146,8 @@ static int64_t next_wake_us(struct service *s, int64_t camera_ns, int64_t now_us
 	}
 	if (supervisor_facts(s->supervisor)->state == CAMERA_STREAMING && now + LINGER_US < wake)
 		wake = now + LINGER_US;
+	if (s->run.count && now + US_PER_SEC < wake)
+		wake = now + US_PER_SEC;
 	if (s->waiting_clock && now + US_PER_SEC < wake)
 		wake = now + US_PER_SEC;
 	if (s->dirty && s->published_us + STATUS_EVERY_US < wake)
@@ -410,6 +412,8 @@ static int begin(struct service *s)
 
 static void end(struct service *s)
 {
+	if (s->writer)
+		service_flush_misses(s);
 	supervisor_free(s->supervisor); /* drains the writer's frames, then closes the camera */
 	writer_free(s->writer);
 	status_withdraw(s->options->archive);

@@ -7,6 +7,7 @@
 #include "common/log.h"
 
 #define FRAME_LATENCY_US (2 * US_PER_SEC) /* a frame's way through sensor, ISP and libcamera */
+#define RUN_US (10 * US_PER_SEC) /* misses wait so long to become one line */
 #define SHOT_US (30 * US_PER_SEC) /* a one-shot run gives up after it */
 #define LOOK_BACK_MAX 1000 /* lines without an outcome at the journal's end */
 #define STEP_MIN_US 1000 /* less is the noise of reading two clocks */
@@ -19,17 +20,36 @@ void service_drop_candidate(struct service *s)
 	slots_drop_candidate(&s->slots);
 }
 
+void service_flush_misses(struct service *s)
+{
+	if (s->run.count)
+		writer_note(s->writer, &s->run);
+	s->run.count = 0;
+}
+
+/*
+ * Neighbouring misses of one cause are one line for up to RUN_US: a camera that is away for a day
+ * must not fill the journal.
+ */
 static void miss(struct service *s, int64_t first_us, int64_t last_us, uint64_t count,
 	enum miss_cause cause, const char *text)
 {
-	struct record note = record_new(RECORD_MISS);
+	int64_t now_us = service_mono_us(s);
 
-	note.slot_us = first_us;
-	note.last_us = last_us;
-	note.count = count;
-	note.cause = cause;
-	snprintf(note.text, sizeof note.text, "%s", text);
-	writer_note(s->writer, &note);
+	if (s->run.count &&
+		(s->run.cause != cause || strcmp(s->run.text, text) != 0 ||
+			now_us - s->run_since_us >= RUN_US))
+		service_flush_misses(s);
+	if (!s->run.count) {
+		s->run = record_new(RECORD_MISS);
+		s->run.slot_us = first_us;
+		s->run.count = 0;
+		s->run.cause = cause;
+		snprintf(s->run.text, sizeof s->run.text, "%s", text);
+		s->run_since_us = now_us;
+	}
+	s->run.last_us = last_us;
+	s->run.count += count;
 	stats_miss(&s->stats, cause, count, clock_wall_us(s->clock));
 	s->dirty = true;
 }
@@ -61,6 +81,7 @@ static void submit(
 	int r;
 
 	record.shot = shot;
+	service_flush_misses(s);
 	r = writer_submit(s->writer, supervisor_camera(s->supervisor), frame, &record);
 	s->progress_us = service_mono_us(s);
 	if (r == 0)
@@ -176,6 +197,8 @@ void service_expire_slots(struct service *s, int64_t now_us)
 {
 	int64_t slot;
 
+	if (s->run.count && service_mono_us(s) - s->run_since_us >= RUN_US)
+		service_flush_misses(s);
 	while (slots_expire(&s->slots, now_us, service_latency_us(s), &slot)) {
 		service_drop_candidate(s);
 		miss(s, slot, slot, 1, MISS_CAMERA, camera_trouble(s));
@@ -298,6 +321,7 @@ static void clock_stepped(struct service *s, int64_t before_us, int64_t after_us
 	note.before_us = before_us;
 	note.after_us = after_us;
 	log_notice("the clock was set by %+.3f s", (double)(after_us - before_us) / US_PER_SEC);
+	service_flush_misses(s);
 	writer_note(s->writer, &note);
 	service_drop_candidate(s);
 	s->tick_us = TIME_NONE;

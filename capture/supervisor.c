@@ -11,7 +11,7 @@
 #include "common/log.h"
 
 #define REOPEN_AFTER 2 /* failures in a row that a restart of the stream is tried for */
-#define EXIT_AFTER 12 /* by then the back-off has lasted four minutes */
+#define EXIT_AFTER 30 /* by then the back-off has lasted more than two minutes */
 
 struct supervisor {
 	struct supervisor_options options;
@@ -28,7 +28,7 @@ struct supervisor {
 	double exposure_us;
 };
 
-static const int64_t backoff_s[] = { 0, 1, 2, 5, 10, 30, 60 };
+static const int64_t backoff_s[] = { 0, 1, 2, 5 };
 
 /*
  * A hanging camera call leaves this process useless, and a thread in the kernel cannot be cancelled:

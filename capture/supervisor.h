@@ -8,8 +8,8 @@
  *   exit       ask the caller to end the process, so that systemd starts a new one
  *
  * A failure is: open or start refused, the stream broken (-ECANCELED), the camera gone (-ENODEV), or
- * no frame for max(2 s, 6 frame durations + exposure). Between tries it backs off (0, 1, 2, 5, 10,
- * 30, then 60 s); two seconds of frames, or a stop that was wanted after a frame, start the ladder from
+ * no frame for max(2 s, 6 frame durations + exposure). Between tries it backs off (0, 1, 2, then 5 s: what
+ * comes back is used within 10 s); two seconds of frames, or a stop that was wanted after a frame, start the ladder from
  * the bottom again. It never gives up.
  *
  * Camera calls can hang in the kernel for ever. A timer armed around each of them aborts the process
