@@ -173,6 +173,15 @@ __attribute__((unused)) static void kit_write(
 	close(fd);
 }
 
+/* Folder and name, in a buffer that lives until the next call. */
+__attribute__((unused)) static const char *kit_path(const char *folder, const char *name)
+{
+	static char path[300];
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	return path;
+}
+
 /* The file as text in a buffer that lives until the next call; "" where there is none. */
 __attribute__((unused)) static const char *kit_read(const char *folder, const char *name)
 {

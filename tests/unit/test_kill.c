@@ -13,7 +13,7 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
-#include "tests/unit/archive_kit.h"
+#include "tests/unit/crash_kit.h"
 
 #define STOPS_MAX 4000
 
@@ -24,24 +24,11 @@ struct scenario {
 	void (*repair)(const char *path); /* after the death, to a clean archive */
 };
 
-/* The picture of a number is kit_jpeg(number) in all of these. */
-static bool publish(
-	struct archive *archive, uint64_t seq, int64_t slot_us, volatile uint64_t *stored)
-{
-	struct record frame;
-
-	if (kit_publish(archive, slot_us, seq, &frame) < 0 || frame.seq != seq)
-		return false;
-	if (stored)
-		*stored = seq;
-	return true;
-}
-
 static void run_first(const char *path, volatile uint64_t *stored)
 {
 	struct archive *archive;
 
-	if (kit_open(path, NULL, &archive) < 0 || !publish(archive, 1, KIT_SLOT, stored))
+	if (kit_open(path, NULL, &archive) < 0 || !crash_publish(archive, 1, KIT_SLOT, stored))
 		_exit(1);
 }
 
@@ -50,7 +37,7 @@ static void prepare_first(const char *path)
 	CLEANUP(archive_freep) struct archive *archive = NULL;
 
 	CHECK_INT(kit_open(path, NULL, &archive), 0);
-	CHECK(publish(archive, 1, KIT_SLOT, NULL));
+	CHECK(crash_publish(archive, 1, KIT_SLOT, NULL));
 }
 
 static void run_more(const char *path, volatile uint64_t *stored)
@@ -59,9 +46,9 @@ static void run_more(const char *path, volatile uint64_t *stored)
 	struct archive *archive;
 
 	if (kit_open(path, NULL, &archive) < 0 ||
-		!publish(archive, 2, KIT_SLOT + KIT_MINUTE, stored) ||
+		!crash_publish(archive, 2, KIT_SLOT + KIT_MINUTE, stored) ||
 		archive_note(archive, &miss) < 0 ||
-		!publish(archive, 4, KIT_SLOT + 24 * 60 * KIT_MINUTE, stored))
+		!crash_publish(archive, 4, KIT_SLOT + 24 * 60 * KIT_MINUTE, stored))
 		_exit(1);
 	archive_free(archive);
 }
@@ -111,137 +98,36 @@ static void run_segment(const char *path, volatile uint64_t *stored)
 	struct archive *archive;
 
 	if (kit_open(path, NULL, &archive) < 0 ||
-		!publish(archive, SEGMENT_LINES, KIT_SLOT + KIT_MINUTE, stored))
+		!crash_publish(archive, SEGMENT_LINES, KIT_SLOT + KIT_MINUTE, stored))
 		_exit(1);
-}
-
-/* A frame that goes on from where the journal ends; then all must be clean. */
-static void repair_by_publishing(const char *path)
-{
-	CLEANUP(archive_freep) struct archive *archive = NULL;
-	struct record last, frame;
-	uint64_t seq = 0;
-
-	CHECK_INT(kit_open(path, NULL, &archive), 0);
-	if (!archive)
-		return;
-	CHECK_INT(journal_last(archive_journal(archive), &seq), 0);
-	CHECK(seq == 0 || archive_find(archive, seq, &last) == 0);
-	CHECK_INT(kit_publish(archive, KIT_SLOT + 48 * 60 * KIT_MINUTE, seq + 1, &frame), 0);
-	CHECK_INT(frame.seq, seq + 1);
-}
-
-static int bring(const char *path, uint64_t seq, int64_t slot_us)
-{
-	struct archive_options options = { .mode = ARCHIVE_WRITE, .id = KIT_ID, .copy = true };
-	CLEANUP(archive_freep) struct archive *archive = NULL;
-	CLEANUP(archive_draft_freep) struct archive_draft *draft = NULL;
-	uint8_t jpeg[KIT_JPEG_BYTES];
-	struct record frame = kit_sent(seq, slot_us, jpeg);
-	int r = archive_open(path, &options, &archive);
-
-	if (r == 0)
-		r = archive_draft_new(archive, &frame, &draft);
-	if (r == 0)
-		r = archive_draft_write(draft, jpeg, 1000);
-	if (r == 0)
-		r = archive_draft_write(draft, jpeg + 1000, sizeof(jpeg) - 1000);
-	if (r == 0)
-		r = archive_draft_commit(draft);
-	/* free the draft before its archive */
-	archive_draft_freep(&draft);
-	draft = NULL;
-	return r;
 }
 
 static void prepare_copy(const char *path)
 {
-	CHECK_INT(bring(path, 8, KIT_SLOT + 8 * KIT_MINUTE), 0);
+	CHECK_INT(crash_bring(path, NULL, 8, KIT_SLOT + 8 * KIT_MINUTE), 0);
 }
 
 static void run_copy(const char *path, volatile uint64_t *stored)
 {
 	/* out of order, on another day */
-	if (bring(path, 7, KIT_SLOT - 24 * 60 * KIT_MINUTE) < 0)
+	if (crash_bring(path, NULL, 7, KIT_SLOT - 24 * 60 * KIT_MINUTE) < 0)
 		_exit(1);
 	*stored = 7;
 }
 
 static void repair_copy(const char *path)
 {
-	CHECK_INT(bring(path, 7, KIT_SLOT - 24 * 60 * KIT_MINUTE), 0);
-	CHECK_INT(bring(path, 9, KIT_SLOT + 9 * KIT_MINUTE), 0);
+	CHECK_INT(crash_bring(path, NULL, 7, KIT_SLOT - 24 * 60 * KIT_MINUTE), 0);
+	CHECK_INT(crash_bring(path, NULL, 9, KIT_SLOT + 9 * KIT_MINUTE), 0);
 }
 
 static const struct scenario scenarios[] = {
-	{ "first frame", NULL, run_first, repair_by_publishing },
-	{ "more frames", prepare_first, run_more, repair_by_publishing },
-	{ "repair", prepare_crashed, run_open, repair_by_publishing },
-	{ "new segment", prepare_segment, run_segment, repair_by_publishing },
+	{ "first frame", NULL, run_first, crash_repair },
+	{ "more frames", prepare_first, run_more, crash_repair },
+	{ "repair", prepare_crashed, run_open, crash_repair },
+	{ "new segment", prepare_segment, run_segment, crash_repair },
 	{ "copy", prepare_copy, run_copy, repair_copy },
 };
-
-/* Every visible picture is the whole picture of its number. */
-static int check_picture(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	const char *name = path + ftw->base;
-	uint8_t want[KIT_JPEG_BYTES];
-	struct frame_name parsed;
-
-	(void)st;
-	if (flag != FTW_F || name[0] == '.' || !strstr(name, ".jpg"))
-		return 0;
-	if (!CHECK(frame_name_parse(name, strlen(name), &parsed) == 0))
-		return 0;
-	kit_jpeg(want, parsed.seq);
-	CHECK_INT(st->st_size, KIT_JPEG_BYTES);
-	CHECK_INT(memcmp(kit_read("", path), want, sizeof(want)), 0);
-	return 0;
-}
-
-/* What must hold before any repair. */
-static void check_dead(const char *path, uint64_t stored)
-{
-	CLEANUP(archive_freep) struct archive *archive = NULL;
-	struct archive_options options = { .mode = ARCHIVE_READ };
-	struct verify_options quiet = { .copy = false };
-	struct verify_totals totals;
-	struct record record;
-	int fd, r;
-
-	nftw(path, check_picture, 16, FTW_PHYS);
-	r = archive_open(path, &options, &archive);
-	CHECK(r == 0 || (r == -ENOENT && stored == 0));
-	if (r < 0)
-		return;
-	CHECK_INT(verify_archive(archive, &quiet, &totals), 0);
-	CHECK_INT(totals.checked, totals.frames);
-	CHECK_INT(totals.found[VERIFY_MISSING] + totals.found[VERIFY_SIZE], 0);
-	CHECK_INT(totals.found[VERIFY_HASH] + totals.found[VERIFY_MARKERS], 0);
-	CHECK_INT(totals.found[VERIFY_DUPLICATE] + totals.found[VERIFY_ORDER], 0);
-	CHECK_INT(totals.found[VERIFY_SEGMENT] + totals.found[VERIFY_FOREIGN], 0);
-	/* at most what one interrupted call can leave */
-	CHECK(totals.found[VERIFY_NO_LINE] <= 1);
-	CHECK(totals.found[VERIFY_LINE] <= 1);
-	if (stored == 0)
-		return;
-	CHECK_INT(archive_find(archive, stored, &record), 0);
-	CHECK_INT(archive_open_frame(archive, &record, &fd), 0);
-	close(fd);
-}
-
-static void check_repaired(const char *path, bool dense)
-{
-	CLEANUP(archive_freep) struct archive *archive = NULL;
-	struct archive_options options = { .mode = ARCHIVE_READ };
-	struct verify_options verify = { .copy = !dense, .finding = kit_print_finding };
-	struct verify_totals totals;
-
-	CHECK_INT(archive_open(path, &options, &archive), 0);
-	CHECK_INT(verify_archive(archive, &verify, &totals), 0);
-	CHECK_INT(totals.findings, 0);
-	CHECK_INT(totals.deleted, 0);
-}
 
 static void child(const struct scenario *s, const char *path, volatile uint64_t *stored)
 {
@@ -320,10 +206,10 @@ static void run_scenario(const struct scenario *s, volatile uint64_t *stored)
 		*stored = 0;
 		killed = run_and_kill(s, path, stop, stored);
 		CHECK(killed >= 0);
-		check_dead(path, *stored);
+		crash_check_dead(path, *stored);
 		s->repair(path);
-		check_repaired(
-			path, s->repair == repair_by_publishing && s->prepare != prepare_segment);
+		crash_check_repaired(
+			path, s->repair == crash_repair && s->prepare != prepare_segment);
 		places += killed > 0;
 		if (test_failures)
 			fprintf(stderr, "  %s, stop %d\n", s->name, stop);
