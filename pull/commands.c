@@ -156,7 +156,7 @@ static void report(const struct cli *cli, const char *camera, int code,
 
 	if (code == CLI_OK) {
 		if (before->code != CLI_OK && before->since_us != TIME_NONE)
-			log_notice("%s: reachable again; it was not since %s", camera,
+			log_notice("%s: reachable again; it was away since %s", camera,
 				utc_format_local(before->since_us, since));
 		return;
 	}

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
+#include <libgen.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -73,34 +74,49 @@ static void add_time(struct json_object *o, const char *key, int64_t us)
 		json_object_object_add(o, key, json_object_new_string(utc_format(us, text)));
 }
 
-static int save(const char *camera, const struct contact *contact)
+static const char *contact_text(struct json_object *o, const struct contact *contact)
 {
-	struct json_object *o = json_object_new_object();
-	CLEANUP_FD int folder = -1;
-	char path[PATH_MAX], *file;
-	const char *text;
-	int r = contact_name(camera, path);
-
-	if (r < 0 || !o) {
-		json_object_put(o);
-		return r < 0 ? r : -ENOMEM;
-	}
 	add_time(o, "last_try", contact->last_try_us);
 	add_time(o, "last_ok", contact->last_ok_us);
 	add_time(o, "since", contact->since_us);
 	json_object_object_add(o, "code", json_object_new_int(contact->code));
 	if (contact->error[0])
 		json_object_object_add(o, "error", json_object_new_string(contact->error));
-	text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
-	file = strrchr(path, '/');
-	*file++ = 0;
-	r = fs_make_folders(path, 0700);
+	return json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
+}
+
+/*
+ * By rename, so that readers see the old or the new one, but without fsync: after a power cut the
+ * last contact may be forgotten, and an SD card is spared two flushes a minute.
+ */
+static int replace(const char *path, const char *text)
+{
+	char temp[PATH_MAX + 8];
+	CLEANUP_FD int fd = -1;
+	int r;
+
+	snprintf(temp, sizeof temp, "%s.part", path);
+	fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	r = fs_write_all(&fs_real, fd, text, strlen(text));
+	if (r == 0 && rename(temp, path) < 0)
+		r = -errno;
+	return r;
+}
+
+static int save(const char *camera, const struct contact *contact)
+{
+	struct json_object *o = json_object_new_object();
+	char path[PATH_MAX], folder[PATH_MAX];
+	int r = o ? contact_name(camera, path) : -ENOMEM;
+
 	if (r == 0) {
-		folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		r = folder < 0 ? -errno : 0;
+		snprintf(folder, sizeof folder, "%s", path);
+		r = fs_make_folders(dirname(folder), 0700);
 	}
 	if (r == 0)
-		r = fs_replace(&fs_real, folder, file, text, strlen(text), 0600);
+		r = replace(path, contact_text(o, contact));
 	json_object_put(o);
 	return r;
 }
