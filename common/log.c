@@ -28,7 +28,7 @@ bool log_is_journal(void)
 	return known;
 }
 
-static void log_line(enum log_level level, int error, const char *fmt, va_list args)
+static void PRINTF(3, 0) log_line(enum log_level level, int error, const char *fmt, va_list args)
 {
 	char line[1024];
 	int n = 0;

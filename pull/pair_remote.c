@@ -72,7 +72,7 @@ static int make_script(const struct install *install, char **ret)
 /* ssh reads option values as words, with quotes and %-tokens. */
 static int quote_path(const char *name, const char *path, char ret[static 2 * PATH_MAX])
 {
-	char *p = ret + sprintf(ret, "%s=\"", name);
+	char *p = ret + snprintf(ret, PATH_MAX, "%s=\"", name);
 
 	if (strlen(path) >= PATH_MAX - 64 || strpbrk(path, "\"\\$\n"))
 		return -EINVAL;
