@@ -7,6 +7,7 @@
  *   2026/11/20/20261120T160100Z-00000123.jpg
  *   journal/00000000.jsonl          see journal.h
  *   journal/folder                  the day folder being written, for recovery
+ *   acks/                           what each puller has acknowledged (serve)
  *   .writer                         flock(2) of the one writer; its text is the writer's pid
  *
  * A visible file is a complete file. Storing one frame: temp `.NAME.part` in the day folder, write,

@@ -169,6 +169,7 @@ static void repair(const char *path)
 		CHECK_INT(crash_bring(path, NULL, 7, KIT_SLOT - 24 * 60 * KIT_MINUTE), 0);
 		CHECK_INT(crash_bring(path, NULL, 8, KIT_SLOT), 0);
 		CHECK_INT(crash_bring(path, NULL, 9, KIT_SLOT), 0);
+		CHECK_INT(crash_bring(path, NULL, 10, KIT_SLOT), 0);
 	} else {
 		crash_repair(path);
 	}
@@ -351,12 +352,24 @@ TEST(power_fails_while_repairing)
 TEST(power_fails_while_drafting)
 {
 	struct fs_ops fs = power_fs();
+	uint8_t jpeg[KIT_JPEG_BYTES];
+	const char *name;
+	int fd;
 
 	power_start(true);
 	CHECK_INT(crash_bring(power.path, &fs, 8, KIT_SLOT), 0);
 	power.stored = 8;
 	CHECK_INT(crash_bring(power.path, &fs, 7, KIT_SLOT - 24 * 60 * KIT_MINUTE), 0);
 	power.stored = 7;
+	/* number 9 is there already, but its name is not on the disk yet: a writer was killed */
+	kit_jpeg(jpeg, 9);
+	name = kit_path(power.path, KIT_DAY "/20261120T160100Z-00000009.jpg");
+	kit_write("", name, jpeg, sizeof(jpeg), 0);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	remember(fd);
+	close(fd);
 	CHECK_INT(crash_bring(power.path, &fs, 9, KIT_SLOT), 0);
+	power.stored = 9;
+	CHECK_INT(crash_bring(power.path, &fs, 10, KIT_SLOT), 0);
 	power_end(100);
 }
