@@ -117,23 +117,18 @@ static void follow(struct steer *s, int64_t end_ns, uint64_t gap)
 static void watch(struct steer *s, int64_t end_ns, uint64_t gap)
 {
 	int64_t moved_ns = end_ns - s->end_ns, size_ns = llabs(s->shift_ns);
+	int64_t tolerance_ns = size_ns / (4 * s->shift_frames);
 	double sigma_ns = sqrt(s->var_end + JITTER_NS * JITTER_NS);
-	bool clear = (double)size_ns > 4 * sigma_ns;
 
 	s->since += gap < INT16_MAX ? (int)gap : INT16_MAX;
-	if (s->since < s->wait &&
-		(size_ns < CLEAR_NS ||
-			llabs(moved_ns - s->shift_ns) > size_ns / (4 * s->shift_frames)))
-		return;
-	if (clear && llabs(moved_ns) < size_ns / 2) {
-		s->unanswered++;
-	} else if (clear) {
-		int taken = s->since - s->shift_frames - SLACK_FRAMES;
-
-		/* it came late because we had waited longer than the camera said: believe it */
-		if (s->unanswered > 0 && taken > s->settings.latency_frames)
-			s->settings.latency_frames = taken;
+	if (size_ns >= CLEAR_NS && llabs(moved_ns - s->shift_ns) <= tolerance_ns) {
 		s->unanswered = 0;
+	} else if (s->since < s->wait) {
+		if (llabs(moved_ns) < 2 * tolerance_ns)
+			correct(s, (double)moved_ns); /* not yet: a frame like any other */
+		return;
+	} else if ((double)size_ns > 4 * sigma_ns) {
+		s->unanswered = llabs(moved_ns) < size_ns / 2 ? s->unanswered + 1 : 0;
 	}
 	take_phase(s, end_ns);
 	s->shift_ns = 0;
@@ -176,7 +171,7 @@ static void measure(struct steer *s, const struct frame *frame, int64_t slot_ns,
 	int64_t late_ns = frame->start_ns - slot_ns;
 	int64_t nominal = nominal_ns(s, frame);
 
-	if (s->steady >= STEADY_FRAMES && nominal == frame->duration_ns)
+	if (s->shift_ns == 0 && s->steady >= STEADY_FRAMES && nominal == frame->duration_ns)
 		s->drift_ppm = (s->period_ns / (double)nominal - 1) * 1e6;
 	if (every_ns > 0)
 		late_ns = fold(late_ns, every_ns);

@@ -239,6 +239,21 @@ TEST(slots_of_all_distances)
 	}
 }
 
+/* Slots come faster than frames: some have one, and those are met. */
+TEST(more_slots_than_frames)
+{
+	struct rig rig = new_rig(2, 100);
+
+	rig.every_ns = 100 * MS;
+	rig.sensor_options.fps = 0.5;
+	rig.settle = 1000;
+	rig.slots = 3000;
+	run(&rig);
+	/* 1 in 20 */
+	CHECK(percentile_us(&rig, 0.045) <= 1000);
+	CHECK(percentile_us(&rig, 0.06) > 1000);
+}
+
 /* Standby: the stream starts before each slot, at any phase, and stops after it. */
 TEST(a_stream_that_starts_early_enough)
 {
@@ -296,12 +311,14 @@ TEST(limits_of_the_sensor)
 		int width, height;
 		double exposure_us;
 		int64_t max_ns;
+		int every_s;
 	} cases[] = {
-		{ "no room to shorten", 4056, 3040, 10000, 0 },
-		{ "little room to lengthen", 2028, 1520, 10000, 104 * MS },
-		{ "little room to lengthen, none to shorten", 4056, 3040, 10000, 108 * MS },
-		{ "nearly all of it is exposure", 2028, 1520, 99000, 0 },
-		{ "the same with little room", 2028, 1520, 99000, 112 * MS },
+		{ "no room to shorten", 4056, 3040, 10000, 0, 5 },
+		{ "little room to lengthen", 2028, 1520, 10000, 104 * MS, 5 },
+		{ "little room to lengthen, none to shorten", 4056, 3040, 10000, 108 * MS, 5 },
+		{ "nearly all of it is exposure", 2028, 1520, 99000, 0, 5 },
+		{ "the same with little room", 2028, 1520, 99000, 112 * MS, 5 },
+		{ "hardly any room: in several steps", 2028, 1520, 98000, 101 * MS, 20 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
@@ -312,8 +329,8 @@ TEST(limits_of_the_sensor)
 			rig.sensor_options.height = cases[i].height;
 			rig.sensor_options.exposure_us = cases[i].exposure_us;
 			rig.max_ns = cases[i].max_ns;
-			rig.every_ns = 5 * NS_PER_SEC;
-			rig.slots = 500;
+			rig.every_ns = cases[i].every_s * NS_PER_SEC;
+			rig.slots = 1500 / cases[i].every_s;
 			run(&rig);
 			CHECK_LOCKED(&rig, cases[i].what);
 		}
@@ -358,7 +375,6 @@ TEST(a_camera_that_is_slower_than_it_says)
 	rig.settle = 20;
 	run(&rig);
 	CHECK_LOCKED(&rig, "slow");
-	CHECK(rig.steer.settings.latency_frames >= 5);
 	CHECK(rig.verdict >= 0);
 }
 
@@ -374,10 +390,8 @@ TEST(day_and_night)
 	rig.every_ns = 5 * NS_PER_SEC;
 	rig.slots = 1440;
 	run(&rig);
-	printf("day and night: p50 %lld p80 %lld p90 %lld p99 %lld\n",
-		(long long)percentile_us(&rig, 0.5), (long long)percentile_us(&rig, 0.8),
-		(long long)percentile_us(&rig, 0.9), (long long)percentile_us(&rig, 0.99));
-	CHECK(percentile_us(&rig, 0.8) <= 1000);
+	/* at dawn and dusk, 24 times as fast as real ones, some are missed */
+	CHECK(percentile_us(&rig, 0.9) <= 1000);
 }
 
 static struct frame regular(int i, int64_t period_ns)
@@ -402,11 +416,17 @@ TEST(no_order_without_need)
 			steer_frame(&steer, &frame, 1000 * NS_PER_SEC + 20000, NS_PER_SEC, &order),
 			0);
 	}
-	for (; i < 110 && !order.frames; i++) {
+	CHECK(steer.residual_ns == -20000);
+	CHECK(fabs(steer.residual_mean_ns - 20000) < 1);
+	/* frames that are missing are no reason to begin anew */
+	i += 7;
+	steer.steady = 50;
+	for (; i < 120 && !order.frames; i++) {
 		struct frame frame = regular(i, 100 * MS);
 
 		steer_frame(&steer, &frame, 1000 * NS_PER_SEC + 20 * MS, NS_PER_SEC, &order);
 	}
+	CHECK(steer.steady > 50);
 	CHECK_INT(order.frames, 1);
 	CHECK(llabs(order.duration_ns - 120 * MS) < 100000);
 	/* the newest of the frames is number i - 1: nothing more in the next latency frames */
@@ -424,6 +444,23 @@ TEST(no_order_without_need)
 
 		CHECK_INT(steer_frame(&steer, &frame, (i + 2) * 100 * MS + 20 * MS, 0, &order), 0);
 	}
+}
+
+/* Some drivers report other things as the frame duration: what is measured counts. */
+TEST(a_duration_that_means_something_else)
+{
+	struct steer steer = steer_new(&(struct steer_settings){ 30 * MS, NS_PER_SEC, 2 });
+	struct steer_order order = { 0, 0 };
+
+	for (int i = 1; i < 20 && !order.frames; i++) {
+		struct frame frame = regular(i, 100 * MS);
+
+		frame.duration_ns = 50 * MS;
+		steer_frame(&steer, &frame, 4 * NS_PER_SEC + 20 * MS, NS_PER_SEC, &order);
+	}
+	CHECK_INT(order.frames, 1);
+	CHECK(llabs(order.duration_ns - 120 * MS) < 100000);
+	CHECK(isnan(steer.drift_ppm));
 }
 
 TEST(fitting_durations)
