@@ -41,3 +41,14 @@
 #define LIST_COUNT_MAX 1000000
 #define WAIT_SECONDS_MAX 3600
 #define WIRE_PIECE_BYTES (32 * 1024)
+
+/* Pulling. */
+#define CLIENT_BUFFER_BYTES (2 * 1024 * 1024) /* a read of so much opens libssh 0.10's window */
+#define COMMENTS_MAX 1000 /* in a row, before a server counts as broken */
+#define ADDRESSES_MAX 16 /* of one host name, tried */
+#define KEY_FILE_MAX (16 * 1024)
+#define KNOWN_HOSTS_MAX (1024 * 1024)
+#define SERVE_COMMAND_MAX 512 /* forced command, NUL included */
+#define INSTALL_OUTPUT_MAX (64 * 1024) /* what a login shell may say when a key is installed */
+#define CONTACT_FILE_MAX 4096
+#define PULL_ERROR_MAX 640 /* a sentence for the person, NUL included */

@@ -14,10 +14,6 @@
 #include "common/clock.h"
 #include "pull/wait.h"
 
-/* So much is asked of the stream at once: libssh 0.10 opens its window only for reads this large. */
-#define BUFFER_BYTES (2 * 1024 * 1024)
-#define COMMENTS_MAX 1000 /* in a row, before the peer counts as broken */
-
 struct client {
 	struct stream *stream;
 	struct client_options options;
@@ -68,7 +64,7 @@ static ssize_t fill(struct client *client)
 	if (deadline_left_us(deadline_ns) == 0)
 		return -ETIMEDOUT; /* also when the peer keeps on sending */
 	n = client->stream->ops->read(client->stream, client->data + client->end,
-		BUFFER_BYTES - client->end, deadline_ns);
+		CLIENT_BUFFER_BYTES - client->end, deadline_ns);
 	if (n > 0)
 		client->end += (size_t)n;
 	return n;
@@ -151,7 +147,7 @@ int client_new(struct stream *stream, const struct client_options *options, stru
 	int r;
 
 	if (client)
-		client->data = malloc(BUFFER_BYTES);
+		client->data = malloc(CLIENT_BUFFER_BYTES);
 	if (!client || !client->data) {
 		snprintf(error, size, "out of memory");
 		return -ENOMEM;

@@ -94,6 +94,7 @@ static const char *describe_age(const struct record *frame, char *buf, size_t si
 	return buf;
 }
 
+/* The log of a service gets one line for a frame, and none where nothing happened. */
 static void print_person(const char *camera, const struct fetch_result *result, int64_t took_us)
 {
 	const char *file = strrchr(result->path, '/');
@@ -102,14 +103,16 @@ static void print_person(const char *camera, const struct fetch_result *result, 
 	file = file ? file + 1 : result->path;
 	if (!result->has_frame)
 		printf("%s: the camera has no frame yet\n", camera);
-	else if (!result->stored)
+	else if (!result->stored && !log_is_journal())
 		printf("%s: nothing new; the newest is %s, %s\n", camera, file,
 			describe_age(&result->frame, age, sizeof age));
-	else
-		printf("%s: %s %lld KB, %s, in %.2f s\n%s\n", camera, file,
+	else if (result->stored)
+		printf("%s: %s %lld KB, %s, in %.2f s\n", camera, file,
 			(long long)(result->frame.bytes + 512) / 1024,
-			describe_age(&result->frame, age, sizeof age), (double)took_us / US_PER_SEC,
-			result->path);
+			describe_age(&result->frame, age, sizeof age),
+			(double)took_us / US_PER_SEC);
+	if (result->stored && !log_is_journal())
+		puts(result->path);
 }
 
 static void add_string(struct json_object *o, const char *key, const char *value)
@@ -156,7 +159,7 @@ static void report(const struct cli *cli, const char *camera, int code,
 
 	if (code == CLI_OK) {
 		if (before->code != CLI_OK && before->since_us != TIME_NONE)
-			log_notice("%s: reachable again; it was away since %s", camera,
+			log_notice("%s: works again; it did not since %s", camera,
 				utc_format_local(before->since_us, since));
 		return;
 	}

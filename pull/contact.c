@@ -14,8 +14,6 @@
 #include "common/util.h"
 #include "pull/settings.h"
 
-#define FILE_MAX 4096
-
 static int contact_name(const char *camera, char ret[static PATH_MAX])
 {
 	char file[CAMERA_NAME_MAX + 32];
@@ -62,7 +60,7 @@ void contact_load(const char *camera, struct contact *ret)
 		.last_try_us = TIME_NONE, .last_ok_us = TIME_NONE, .since_us = TIME_NONE
 	};
 	if (contact_name(camera, path) == 0 &&
-		fs_read_file(AT_FDCWD, path, FILE_MAX, &text, NULL) == 0)
+		fs_read_file(AT_FDCWD, path, CONTACT_FILE_MAX, &text, NULL) == 0)
 		parse(text, ret);
 }
 

@@ -8,14 +8,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CONTACT_ERROR_MAX 640
+#include "common/limits.h"
 
 struct contact {
 	int64_t last_try_us; /* wall time; TIME_NONE: never */
 	int64_t last_ok_us;
 	int64_t since_us; /* the first try with the result of the last one */
 	int code; /* of the last try, an exit code */
-	char error[CONTACT_ERROR_MAX]; /* "" where code is 0 */
+	char error[PULL_ERROR_MAX]; /* "" where code is 0 */
 };
 
 /* No file, or one that cannot be read, is a contact that never was. */

@@ -19,10 +19,10 @@
 #include <sys/socket.h>
 
 #include "common/clock.h"
+#include "common/limits.h"
 #include "common/util.h"
 #include "pull/wait.h"
 
-#define ADDRESSES_MAX 16
 #define STAGGER_US (2 * US_PER_SEC)
 
 /* One lookup, shared by the caller and the thread; whoever lets go last frees it. */

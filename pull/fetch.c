@@ -199,8 +199,12 @@ static int take_frame(const struct fetch_options *options, const struct fetch_he
 	if (ret->has_frame && ret->frame.seq >= frame->seq)
 		return CLI_OK; /* somebody else fetched it in the meantime */
 	r = client_read_frame(client, frame, archive);
-	if (r < 0)
-		return fail(ret, code_of_transfer(r), "%s: %s", ret->archive, client_error(client));
+	if (r < 0) {
+		int code = code_of_transfer(r);
+
+		ret->ours = code == CLI_INTERNAL || r == -EEXIST || r == -ELOOP;
+		return fail(ret, code, "%s: %s", ret->archive, client_error(client));
+	}
 	note_newest(archive, ret);
 	ret->stored = true;
 	return CLI_OK;
@@ -249,6 +253,8 @@ static int connect_to(const struct fetch_options *options, const char *command,
 	int r = reach_camera(options->camera, &reach), code;
 	size_t n;
 
+	if (r == -EOPNOTSUPP)
+		return fail_here(ret, CLI_SETTINGS, "proxy_jump is not supported yet; remove it");
 	if (r < 0)
 		return fail_here(ret, CLI_SETTINGS, "no folder for keys: %s", strerror(-r));
 	reach.ssh.command = command;

@@ -31,7 +31,7 @@ struct fetch_result {
 	char archive[PATH_MAX];
 	uint64_t camera_last; /* the last sequence number of the camera's journal */
 	bool ours; /* what failed is on this side and says nothing about the camera */
-	char error[640];
+	char error[PULL_ERROR_MAX];
 };
 
 /* Connects and fetches. */

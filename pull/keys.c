@@ -11,9 +11,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/limits.h"
 #include "common/util.h"
-
-#define KEY_FILE_MAX (16 * 1024)
 
 /* A file that does not exist yet, whole and on the disk, or not there. */
 static int write_new_file(const char *path, mode_t mode, const char *text)
@@ -56,13 +55,22 @@ static int write_public_file(const char *path, ssh_key key, const char *comment)
 	return write_new_file(name, 0644, line);
 }
 
+static int generate(ssh_key *ret)
+{
+#if LIBSSH_VERSION_INT >= SSH_VERSION_INT(0, 12, 0)
+	return ssh_pki_generate_key(SSH_KEYTYPE_ED25519, NULL, ret);
+#else
+	return ssh_pki_generate(SSH_KEYTYPE_ED25519, 0, ret);
+#endif
+}
+
 int key_make(const char *path, const char *comment)
 {
 	ssh_key key = NULL;
 	char *text = NULL;
 	int r;
 
-	if (ssh_pki_generate(SSH_KEYTYPE_ED25519, 0, &key) != SSH_OK)
+	if (generate(&key) != SSH_OK)
 		return -ENOMEM;
 	if (ssh_pki_export_privkey_base64(key, NULL, NULL, NULL, &text) != SSH_OK)
 		r = -ENOMEM;

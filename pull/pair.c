@@ -19,7 +19,6 @@
 #include "pull/pair.h"
 #include "pull/wait.h"
 
-#define KNOWN_HOSTS_MAX (1024 * 1024)
 #define LINK_ERROR_MAX 400
 
 const struct cli_option pair_options[] = {
@@ -124,7 +123,9 @@ static int begin(struct pair *pair, const struct pull_settings *settings)
 	snprintf(pair->camera.user, sizeof pair->camera.user, "%s", destination.user);
 	pair->camera.port = destination.port;
 	r = reach_camera(&pair->camera, &pair->reach);
-	if (r < 0)
+	if (r == -EOPNOTSUPP)
+		cli_error(cli, "proxy_jump is not supported yet; remove it");
+	else if (r < 0)
 		cli_error(cli, "no folder for keys: %s", strerror(-r));
 	return r < 0 ? CLI_SETTINGS : CLI_OK;
 }

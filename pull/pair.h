@@ -46,8 +46,6 @@ int authorized_line(const char *serve, const char *public_key, const char *comme
 /* Whether `serve` can stand in such a line: printable, no '"' and no '\'. */
 bool serve_command_ok(const char *serve);
 
-#define SERVE_COMMAND_MAX 512
-
 struct install {
 	const struct reach *reach;
 	const char *identity; /* ssh -i; NULL: what ssh finds by itself */

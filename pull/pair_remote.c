@@ -15,7 +15,6 @@
 #include "common/util.h"
 #include "pull/pair.h"
 
-#define OUTPUT_MAX (64 * 1024)
 #define END_OF_TEXT "PULLPI_END_OF_TEXT"
 #define ARGUMENTS_MAX 40
 
@@ -173,15 +172,15 @@ static int spawn_ssh(const char *const *argv, pid_t *ret_pid, int *ret_in, int *
 }
 
 /* All of its output up to the limit; what is more is read and dropped, so that it can end. */
-static int read_output(int fd, char ret[static OUTPUT_MAX])
+static int read_output(int fd, char ret[static INSTALL_OUTPUT_MAX])
 {
 	size_t have = 0;
 	char rest[4096];
 
 	for (;;) {
-		bool full = have == OUTPUT_MAX - 1;
-		ssize_t n = read(
-			fd, full ? rest : ret + have, full ? sizeof rest : OUTPUT_MAX - 1 - have);
+		bool full = have == INSTALL_OUTPUT_MAX - 1;
+		ssize_t n = read(fd, full ? rest : ret + have,
+			full ? sizeof rest : INSTALL_OUTPUT_MAX - 1 - have);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -197,8 +196,8 @@ static int read_output(int fd, char ret[static OUTPUT_MAX])
 }
 
 /* Feeds the script and takes the output. The script is smaller than a pipe, so this cannot block. */
-static int run_ssh(const char *const *argv, const char *script, char ret_output[static OUTPUT_MAX],
-	int *ret_status)
+static int run_ssh(const char *const *argv, const char *script,
+	char ret_output[static INSTALL_OUTPUT_MAX], int *ret_status)
 {
 	CLEANUP_FD int in = -1, out = -1;
 	size_t bytes = strlen(script);
@@ -262,7 +261,7 @@ static int judge(char *output, int status, bool *ret_replaced,
 int install_key(const struct install *install, bool *ret_replaced,
 	char ret_serve[static SERVE_COMMAND_MAX], char *error, size_t size)
 {
-	CLEANUP_FREE char *script = NULL, *output = malloc(OUTPUT_MAX);
+	CLEANUP_FREE char *script = NULL, *output = malloc(INSTALL_OUTPUT_MAX);
 	struct arguments arguments;
 	int r, status = 0;
 

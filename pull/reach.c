@@ -3,6 +3,7 @@
 #include "pull/reach.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -25,6 +26,9 @@ int reach_camera(const struct camera_settings *camera, struct reach *ret)
 {
 	int r = pull_state_path("known_hosts", ret->known_hosts);
 
+	/* going there directly instead could be what the setting is meant to prevent */
+	if (*camera->proxy_jump)
+		return -EOPNOTSUPP;
 	if (r == 0)
 		r = pull_key_path(camera, ret->key);
 	if (r < 0)

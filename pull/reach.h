@@ -17,7 +17,8 @@ struct reach {
 
 /*
  * Fills in all but the command, with the usual time-outs and no deadline. `ret` must not be moved
- * afterwards. -ENOENT, -ENAMETOOLONG from the folders.
+ * afterwards. -ENOENT, -ENAMETOOLONG from the folders; -EOPNOTSUPP where
+ * proxy_jump is set, which cannot be done yet.
  */
 int reach_camera(const struct camera_settings *camera, struct reach *ret);
 
