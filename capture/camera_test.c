@@ -52,6 +52,7 @@ struct test_camera {
 	pthread_mutex_t lock; /* for all below: release() comes from any thread */
 	struct test_sensor sensor;
 	struct faults *faults;
+	bool frozen; /* a freeze was seen: what the sensor made in it is still to be thrown away */
 	struct buffer buffer[CAMERA_BUFFERS];
 	size_t stride[3], offset[3],
 		bytes[3]; /* of the planes in a buffer; not changed after open */
@@ -101,6 +102,7 @@ static void arm(struct test_camera *t)
 	if (t->sensor.streaming) {
 		struct fault_state state = faults_now(t->faults, now);
 
+		t->frozen |= state.frozen;
 		if (state.error)
 			when = 1;
 		else if (!state.frozen)
@@ -346,8 +348,9 @@ static int next_frame(struct test_camera *t, struct sensor_frame *ret, struct bu
 	state = faults_now(t->faults, now);
 	if (state.error < 0)
 		return state.error;
-	if (state.frozen)
+	if (state.frozen || t->frozen)
 		sensor_skip(&t->sensor, now);
+	t->frozen = state.frozen;
 	if (state.frozen || keeps_back(t, &state, now))
 		return -EAGAIN;
 	r = sensor_take(&t->sensor, now, ret);

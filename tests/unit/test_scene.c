@@ -189,19 +189,21 @@ TEST(clipping)
 
 	for (int format = 0; format < 2; format++) {
 		struct sheet s = sheet_new(33, 21, format ? PIXEL_NV12 : PIXEL_YUV420);
-		const struct rect all = { 0, 0, 33, 21 };
+		const struct rect wide = { -50, -50, 99, 99 };
 
 		for (size_t i = 0; i < ARRAY_SIZE(points); i++)
 			for (size_t k = 0; k < ARRAY_SIZE(points); k++) {
 				s.canvas.turned = k % 2;
 				draw_line(&s.canvas, points[i], points[k], 3.5, white);
-				draw_disc(&s.canvas, all, points[i], 12.5 * (double)k, white);
+				draw_disc(&s.canvas, wide, points[i], 12.5 * (double)k, white);
 				draw_text(&s.canvas, (int)fmax(points[i].x, -1000),
 					(int)points[k].y % 99, 3, white, "W\x80 .9");
 				draw_rect(&s.canvas,
 					(struct rect){ -5, (int)k - 9, 99, (int)(i * k) - 3 },
 					white);
 			}
+		for (int y = -3; y < 25; y++)
+			draw_span(&s.canvas, y, -9, 99, white);
 		CHECK(margin_is_clean(&s));
 		sheet_free(&s);
 	}

@@ -170,6 +170,61 @@ TEST(startup)
 	CHECK(seen[7] > 0 && seen[8] > 0);
 }
 
+/* A start-up frame is never called converged, even where the exposure is right from the first. */
+TEST(startup_is_not_converged)
+{
+	struct test_sensor s = make((struct sensor_options){ .fps = 10 });
+	int64_t now = 0;
+	struct sensor_frame f;
+
+	while (sensor_light((double)now / (24 * 3600e9)) < 0.1)
+		now += 10 * NS_PER_SEC;
+	sensor_start(&s, now, CAMERA_BUFFERS);
+	do {
+		f = next_frame(&s);
+		CHECK(f.startup != f.converged);
+		CHECK(fabs(log2(f.level)) < 0.1);
+	} while (f.startup && f.sequence < 20);
+}
+
+/* What was ready when the stream stopped does not turn up in the next one. */
+TEST(stop_forgets)
+{
+	struct test_sensor s = make((struct sensor_options){ .fps = 10 });
+	int64_t restart = NOON + 20 * NS_PER_SEC;
+	struct sensor_frame f;
+
+	sensor_start(&s, NOON, CAMERA_BUFFERS);
+	CHECK_INT(sensor_waiting(&s, NOON + 10 * NS_PER_SEC), CAMERA_BUFFERS);
+	sensor_stop(&s);
+	sensor_start(&s, restart, CAMERA_BUFFERS);
+	for (uint64_t i = 0; i < 2 * CAMERA_BUFFERS; i++) {
+		f = next_frame(&s);
+		CHECK_INT(f.sequence, i);
+		CHECK(f.start_ns > restart);
+	}
+}
+
+/* A frame that was made short cuts the next one's exposure short. */
+TEST(exposure_fits_its_frame)
+{
+	struct test_sensor s = make((struct sensor_options){
+		.width = 1920, .height = 1080, .fps = 10, .exposure_us = 90000 });
+	struct sensor_frame last, f;
+	int cut = 0;
+
+	sensor_start(&s, NOON, CAMERA_BUFFERS);
+	skip_startup(&s);
+	sensor_set_duration(&s, 40000000, 1);
+	last = next_frame(&s);
+	for (int i = 0; i < 6; i++, last = f) {
+		f = next_frame(&s);
+		CHECK(f.exposure_us * 1e3 < (double)last.duration_ns);
+		cut += f.exposure_us < 40000;
+	}
+	CHECK_INT(cut, 1);
+}
+
 /* A forced duration shows in the frame that is `latency` frames later, for as many as were asked for. */
 TEST(control_latency)
 {
