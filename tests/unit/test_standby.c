@@ -111,7 +111,10 @@ TEST(a_start_that_never_settled)
 	/* broken before it could: nothing is learned from that */
 	start(&s, S, FRAME_STARTUP, FRAME_STARTUP);
 	CHECK_INT(s.settle_us, STANDBY_SETTLE_MAX_US);
-	standby_stopped(&s, 200 * S);
-	standby_frame(&s, 201 * S, 0);
-	CHECK_INT(s.settle_us, STANDBY_SETTLE_MAX_US);
+	/* a late frame of a stream that was stopped */
+	s = standby_new(STANDBY_STOP, 60 * S, 0);
+	standby_started(&s, 100 * S);
+	standby_stopped(&s, 101 * S);
+	standby_frame(&s, 110 * S, 0);
+	CHECK_INT(s.settle_us, STANDBY_SETTLE_FIRST_US);
 }
