@@ -154,13 +154,16 @@ static void add_spread(struct json_object *o, const char *key,
 	const uint64_t buckets[static STATS_BUCKETS], int64_t max_us)
 {
 	struct json_object *s = add_object(o, key);
-
 	int64_t p50 = stats_percentile(buckets, 50), p99 = stats_percentile(buckets, 99);
+	uint64_t samples = 0;
 
+	for (int i = 0; i < STATS_BUCKETS; i++)
+		samples += buckets[i];
 	/* a bucket's upper end may be above the largest sample */
 	add_int(s, "p50", p50 < max_us ? p50 : max_us);
 	add_int(s, "p99", p99 < max_us ? p99 : max_us);
 	add_int(s, "max", max_us);
+	add_int(s, "samples", (int64_t)samples);
 }
 
 static void add_last(struct json_object *o, const struct record *last)
