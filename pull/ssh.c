@@ -127,7 +127,9 @@ static bool peer_is_gone(const struct ssh_stream *s)
 
 static bool not_ssh(const struct ssh_stream *s)
 {
-	return s->head_len > 0 && strncmp(s->head, "SSH-", 4) != 0;
+	size_t n = s->head_len < 4 ? s->head_len : 4;
+
+	return strncmp(s->head, "SSH-", n) != 0;
 }
 
 static int no_ssh_server(struct ssh_stream *s, const struct ssh_options *o)
@@ -156,12 +158,8 @@ static int connect_failed(struct ssh_stream *s, const struct ssh_options *o)
 			o->host, s->head);
 		return -ECONNRESET;
 	}
-	if (s->head_len > 0 && strncmp(s->head, "SSH-", 4) != 0) {
-		snprintf(s->error, sizeof s->error,
-			"%s port %d is not an SSH server: it says \"%s\"", o->host, o->port,
-			s->head);
-		return -EPROTO;
-	}
+	if (not_ssh(s))
+		return no_ssh_server(s, o);
 	snprintf(s->error, sizeof s->error, "SSH with %s port %d failed: %s", o->host, o->port,
 		ssh_get_error(s->session));
 	return peer_is_gone(s) ? -ECONNRESET : -EPROTO;
