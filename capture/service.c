@@ -21,9 +21,6 @@
 #include "common/log.h"
 #include "common/utc.h"
 
-#define STREAM_UP_TO_US (30 * US_PER_SEC) /* standby auto: longer intervals stop the sensor */
-#define LEAD_US (3 * US_PER_SEC) /* stop mode: the stream starts so early */
-#define LINGER_US (1 * US_PER_SEC) /* stop mode: and stays for a slot that is as near */
 #define END_GRACE_US (5 * US_PER_SEC) /* SIGTERM and SIGHUP wait so long for the slot in hand */
 #define STATUS_EVERY_US (1 * US_PER_SEC) /* the status file is not written more often */
 #define PROGRESS_LIMIT_US (180 * US_PER_SEC) /* slots due, no frame: the watchdog is let go */
@@ -32,35 +29,41 @@ static void advance(struct service *s);
 
 /* ---- what comes next ---- */
 
-static bool stop_mode(const struct service *s)
+/* What the phase lock needs before it can have a frame on a slot. */
+static int64_t least_lead_us(const struct service *s)
 {
-	int standby = s->settings->camera.standby;
+	int64_t duration_ns = supervisor_facts(s->supervisor)->frame_duration_ns;
 
-	return standby == STANDBY_STOP ||
-		(standby == STANDBY_AUTO && s->settings->schedule.every_us > STREAM_UP_TO_US);
+	return s->steering && duration_ns > 0 ? steer_lead_ns(&s->steer, duration_ns) / NS_PER_US
+					      : 0;
 }
 
 static int64_t lead_us(const struct service *s)
 {
-	int64_t warmup = s->settings->camera.warmup_us;
-
-	return warmup > 0 ? warmup : LEAD_US;
+	return standby_lead_us(&s->standby, least_lead_us(s));
 }
 
 static bool stream_wanted(const struct service *s, int64_t now_us)
 {
 	int64_t slot = s->slots.open_us;
 
-	if (s->shot_wanted)
-		return true;
-	if (slot == TIME_NONE)
-		return false;
-	/* also in stream mode: nothing is due for hours where a window is closed */
-	if (stop_mode(s) || slot - now_us > STREAM_UP_TO_US + lead_us(s))
-		return now_us >= slot - lead_us(s) ||
-			(s->slots.done_us != TIME_NONE && now_us < s->slots.done_us + LINGER_US &&
-				slot - now_us < 2 * lead_us(s));
-	return true;
+	return s->shot_wanted ||
+		standby_wanted(&s->standby, slot == TIME_NONE ? INT64_MAX : slot - now_us,
+			least_lead_us(s));
+}
+
+/* Lets the standby policy learn from what the supervisor did. */
+static void tell_standby(struct service *s)
+{
+	const struct supervisor_facts *facts = supervisor_facts(s->supervisor);
+	bool streaming = facts->state == CAMERA_STREAMING;
+	bool known = s->standby.started_us != TIME_NONE;
+
+	if (known && (!streaming || facts->starts != s->standby_start))
+		standby_stopped(&s->standby, service_mono_us(s));
+	if (streaming && (!known || facts->starts != s->standby_start))
+		standby_started(&s->standby, service_mono_us(s));
+	s->standby_start = facts->starts;
 }
 
 static int on_camera(sd_event_source *source, int fd, uint32_t events, void *data)
@@ -144,8 +147,8 @@ static int64_t next_wake_us(struct service *s, int64_t camera_ns, int64_t now_us
 		if (due > 0 && now + due < wake)
 			wake = now + due;
 	}
-	if (supervisor_facts(s->supervisor)->state == CAMERA_STREAMING && now + LINGER_US < wake)
-		wake = now + LINGER_US;
+	if (supervisor_facts(s->supervisor)->state == CAMERA_STREAMING && now + US_PER_SEC < wake)
+		wake = now + US_PER_SEC;
 	if (s->run.count && now + US_PER_SEC < wake)
 		wake = now + US_PER_SEC;
 	if (s->waiting_clock && now + US_PER_SEC < wake)
@@ -237,6 +240,7 @@ static void advance(struct service *s)
 		sd_event_exit(s->event, 0);
 		return;
 	}
+	tell_standby(s);
 	watch_camera(s);
 	if (supervisor_facts(s->supervisor)->state != CAMERA_STREAMING &&
 		!supervisor_facts(s->supervisor)->failures)
@@ -337,8 +341,11 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	}
 	*s->settings = *new;
 	writer_set_quality(s->writer, (int)s->settings->camera.quality);
-	s->slots.open_us = schedule_next(&s->settings->schedule,
-		s->slots.open_us != TIME_NONE ? s->slots.open_us : clock_wall_us(s->clock));
+	standby_set(&s->standby, s->settings->camera.standby, s->settings->schedule.every_us,
+		s->settings->camera.warmup_us);
+	if (!s->waiting_clock && !s->options->one_shot)
+		s->slots.open_us = schedule_next(&s->settings->schedule,
+			s->slots.open_us != TIME_NONE ? s->slots.open_us : clock_wall_us(s->clock));
 	s->tick_us = TIME_NONE;
 	log_notice("settings read again%s", camera ? "; the camera is opened anew" : "");
 	if (camera && supervisor_begin(s) < 0)
@@ -438,6 +445,8 @@ int service_run(const struct service_options *options, struct record *ret_last)
 
 	s.stats.started_us = now_us;
 	s.progress_us = service_mono_us(&s);
+	s.standby = standby_new(s.settings->camera.standby, s.settings->schedule.every_us,
+		s.settings->camera.warmup_us);
 	r = begin(&s);
 	if (r >= 0) {
 		service_begin(&s);

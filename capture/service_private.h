@@ -8,6 +8,7 @@
 
 #include "capture/service.h"
 #include "capture/slots.h"
+#include "capture/standby.h"
 #include "capture/stats.h"
 #include "capture/steer.h"
 #include "capture/supervisor.h"
@@ -35,6 +36,8 @@ struct service {
 	struct record run; /* neighbouring misses that are not journalled yet; count 0: none */
 	int64_t run_since_us;
 
+	struct standby_policy standby;
+	uint64_t standby_start; /* the stream's start that `standby` knows of */
 	struct steer steer;
 	bool steering; /* phase lock is on and the camera answers to it */
 	uint64_t steered_start; /* the stream's start that `steer` knows of */

@@ -165,6 +165,7 @@ void service_take_frames(struct service *s)
 	while (supervisor_take(s->supervisor, &frame) == 0) {
 		int64_t exposed_us = clock_wall_of_mono(s->clock, frame.start_ns);
 
+		standby_frame(&s->standby, service_mono_us(s), frame.flags);
 		steer(s, &frame);
 		if (frame.flags & FRAME_STARTUP) {
 			supervisor_release(s->supervisor, &frame);
@@ -235,7 +236,8 @@ static void note_range(
 	if (first_us == TIME_NONE || first_us >= to_us)
 		return;
 	count = schedule_count(schedule, first_us, to_us);
-	miss(s, first_us, schedule_previous(schedule, to_us), count, cause, text);
+	s->slots.done_us = schedule_previous(schedule, to_us);
+	miss(s, first_us, s->slots.done_us, count, cause, text);
 }
 
 /* The last slot that the journal has an outcome of. */
@@ -266,11 +268,13 @@ void service_begin_slots(struct service *s)
 
 	s->waiting_clock = false;
 	s->slots = slots_new(schedule, now_us);
+	/* the clock may be a little behind the last outcome: no slot is taken twice */
+	if (last_us != TIME_NONE && last_us - now_us <= slots_small_step_us(schedule))
+		s->slots.done_us = last_us;
+	if (last_us != TIME_NONE && s->slots.done_us >= now_us)
+		s->slots.open_us = schedule_next(schedule, last_us + 1);
 	if (last_us == TIME_NONE)
 		last_us = start_us - 1;
-	/* the clock is a little behind the last outcome: that slot is not taken twice */
-	if (last_us >= now_us && last_us - now_us < schedule->every_us)
-		s->slots.open_us = schedule_next(schedule, last_us + 1);
 	if (last_us < start_us)
 		note_range(s, last_us + 1, start_us, MISS_DOWN, "");
 	if (last_us < now_us)
@@ -316,19 +320,25 @@ static void clock_stepped(struct service *s, int64_t before_us, int64_t after_us
 {
 	struct record note = record_new(RECORD_CLOCK);
 	int64_t first_us = 0, last_us = 0;
-	uint64_t skipped;
+	uint64_t skipped = 0;
+	bool back = after_us < before_us;
 
 	note.before_us = before_us;
 	note.after_us = after_us;
 	log_notice("the clock was set by %+.3f s", (double)(after_us - before_us) / US_PER_SEC);
-	service_flush_misses(s);
-	writer_note(s->writer, &note);
 	service_drop_candidate(s);
 	s->tick_us = TIME_NONE;
-	if (s->slots.open_us == TIME_NONE && (s->waiting_clock || s->options->one_shot))
-		return;
-	slots_step(&s->slots, before_us, after_us, &skipped, &first_us, &last_us);
-	if (skipped)
+	s->shot_from_us += after_us - before_us;
+	s->end_by_us += after_us - before_us;
+	if (!s->waiting_clock && !s->options->one_shot)
+		slots_step(&s->slots, before_us, after_us, &skipped, &first_us, &last_us);
+	/* an outcome stands on the side of the line that its slot is on */
+	if (skipped && back)
+		miss(s, first_us, last_us, skipped, MISS_CLOCK,
+			"the clock was set back before its frame was stored");
+	service_flush_misses(s);
+	writer_note(s->writer, &note);
+	if (skipped && !back)
 		miss(s, first_us, last_us, skipped, MISS_CLOCK,
 			"the clock was set forward over it");
 }

@@ -4,6 +4,12 @@
 
 #include "common/clock.h"
 
+int64_t slots_small_step_us(const struct schedule_settings *schedule)
+{
+	return schedule->every_us > SLOT_TOLERANCE_MAX_US ? schedule->every_us
+							  : SLOT_TOLERANCE_MAX_US;
+}
+
 static int64_t tolerance_us(const struct slots *slots)
 {
 	int64_t half = slots->schedule->every_us / 2;
@@ -69,23 +75,40 @@ bool slots_expire(struct slots *slots, int64_t now_us, int64_t latency_us, int64
 	return true;
 }
 
+/* Gives up the slots from the open one on that are before `end_us`. */
+static uint64_t skip(
+	struct slots *slots, int64_t end_us, int64_t *ret_first_us, int64_t *ret_last_us)
+{
+	int64_t first = slots->open_us;
+
+	if (first == TIME_NONE || first >= end_us)
+		return 0;
+	*ret_first_us = first;
+	*ret_last_us = slots->done_us = schedule_previous(slots->schedule, end_us);
+	return schedule_count(slots->schedule, first, end_us);
+}
+
 void slots_step(struct slots *slots, int64_t before_us, int64_t after_us, uint64_t *ret_skipped,
 	int64_t *ret_first_us, int64_t *ret_last_us)
 {
-	int64_t every = slots->schedule->every_us;
-	int64_t small = every > SLOT_TOLERANCE_MAX_US ? every : SLOT_TOLERANCE_MAX_US;
-	int64_t open = slots->open_us, from = after_us;
+	int64_t small = slots_small_step_us(slots->schedule), from = after_us;
+	bool back = after_us < before_us;
+	/* the second: many small steps must not add up to a long wait */
+	bool anew = back &&
+		(before_us - after_us > small ||
+			(slots->done_us != TIME_NONE && slots->done_us - after_us > small));
 
 	*ret_skipped = 0;
 	slots->candidate_us = TIME_NONE;
-	if (after_us >= before_us && open != TIME_NONE && open < after_us) {
-		*ret_skipped = schedule_count(slots->schedule, open, after_us);
-		*ret_first_us = open;
-		*ret_last_us = schedule_previous(slots->schedule, after_us);
-		slots->done_us = *ret_last_us;
+	if (anew) {
+		*ret_skipped = skip(slots, before_us, ret_first_us, ret_last_us);
+		slots->done_us = TIME_NONE;
+	} else if (!back) {
+		*ret_skipped = skip(slots, after_us, ret_first_us, ret_last_us);
+	} else if (slots->open_us != TIME_NONE && slots->open_us < after_us) {
+		return; /* its frame is on its way, and its time is not yet over */
 	}
-	if (after_us < before_us && slots->done_us != TIME_NONE && slots->done_us >= after_us &&
-		before_us - after_us <= small)
+	if (slots->done_us != TIME_NONE && slots->done_us >= after_us)
 		from = slots->done_us + 1;
 	slots->open_us = schedule_next(slots->schedule, from);
 }

@@ -50,11 +50,17 @@ int64_t slots_deadline(const struct slots *slots, int64_t latency_us);
 /* Whether the open slot is lost at `now_us`; then it is *ret_slot_us and the next one is open. */
 bool slots_expire(struct slots *slots, int64_t now_us, int64_t latency_us, int64_t *ret_slot_us);
 
+/* A clock that is back by no more than this repeats no slot: one interval, or 10 s. */
+int64_t slots_small_step_us(const struct schedule_settings *schedule);
+
 /*
- * The wall clock was set from `before_us` to `after_us`. A step back of at most one interval (or 10 s)
- * repeats no slot that has an outcome; a larger one starts the schedule again where the clock now is,
- * because waiting for the old time to come again would be a silent stop. After a step forward the
- * slots passed over are *ret_skipped, first and last in the other two; nothing is caught up.
+ * The wall clock was set from `before_us` to `after_us`. A small step back repeats no slot that has an
+ * outcome; a larger one, or many small ones that add up to more, starts the schedule again where the
+ * clock now is, because waiting for the old time to come again would be a silent stop.
+ *
+ * *ret_skipped slots, first and last in the other two, get no frame any more: those that a step
+ * forward passed over (nothing is caught up), and before a larger step back those whose frames were
+ * still on their way.
  */
 void slots_step(struct slots *slots, int64_t before_us, int64_t after_us, uint64_t *ret_skipped,
 	int64_t *ret_first_us, int64_t *ret_last_us);
