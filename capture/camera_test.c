@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The test camera: the physics of test_sensor.c in real time, the picture of test_scene.c, the faults of
- * test_faults.c. It has no thread: the sensor's state is brought up to date at each call, and a timerfd
- * is set to when take() has something to say next. A frame is painted when it is taken.
+ * The test camera: the physics of test_sensor.c in real time, the picture of test_scene.c, the
+ * faults of test_faults.c. It has no thread: the sensor's state is brought up to date at each call,
+ * and a timerfd is set to when take() has something to say next. A frame is painted when it is
+ * taken.
  *
  * Its controls are ExposureTime (microseconds), AnalogueGain, and TestLatency (frames, 1 to 8).
  *
  * The fault script, in full in test_faults.h: `freeze@30+5s, cancel@60, busy@open*3, gone@100+10s,
- * slowstop@200+20s, hangstop@12s, stale@60*3`: what happens, at which frame or after which time, and
- * for how long or how often.
+ * slowstop@200+20s, hangstop@12s, stale@60*3`: what happens, at which frame or after which time,
+ * and for how long or how often.
  */
 #include "capture/camera.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shapes and text drawn straight into YUV planes, for the test camera's picture. Everything is clipped
- * to the canvas. Round and slanted edges are smoothed along the row.
+ * Shapes and text drawn straight into YUV planes, for the test camera's picture. Everything is
+ * clipped to the canvas. Round and slanted edges are smoothed along the row.
  */
 #pragma once
 
@@ -42,8 +42,8 @@ void draw_line(const struct canvas *canvas, struct point from, struct point to, 
 	struct colour colour);
 
 /*
- * Text in a fixed 5x7 letter, each dot `scale` pixels; 6 x scale from letter to letter. It has digits,
- * capitals (small letters show as capitals) and ` -:./+#%,=_`; anything else is a box.
+ * Text in a fixed 5x7 letter, each dot `scale` pixels; 6 x scale from letter to letter. It has
+ * digits, capitals (small letters show as capitals) and ` -:./+#%,=_`; anything else is a box.
  */
 #define LETTER_WIDTH 6
 #define LETTER_HEIGHT 7

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The EXIF block of a frame. libexif does the TIFF structure; the tags and their values are set one by
- * one rather than by exif_data_fix(), which fills in defaults of its own ("Unknown", a version of
- * 2.1) where nothing is known.
+ * The EXIF block of a frame. libexif does the TIFF structure; the tags and their values are set one
+ * by one rather than by exif_data_fix(), which fills in defaults of its own ("Unknown", a version
+ * of 2.1) where nothing is known.
  *
  * All text is printable ASCII, as EXIF 2.32 wants it; other bytes become '?'.
  */
@@ -38,8 +38,8 @@ static void data_unrefp(ExifData **p)
 }
 
 /*
- * Adds an entry of `components` values with room for them and returns that room, which belongs to the
- * entry. NULL: out of memory.
+ * Adds an entry of `components` values with room for them and returns that room, which belongs to
+ * the entry. NULL: out of memory.
  */
 static unsigned char *add(
 	ExifData *data, ExifIfd ifd, ExifTag tag, ExifFormat format, unsigned long components)
@@ -123,7 +123,9 @@ static int add_rational(ExifData *data, ExifIfd ifd, ExifTag tag, ExifRational v
 	return 0;
 }
 
-/* Local time of an instant. The zone's offset comes from the last six characters of its local text. */
+/*
+ * Local time of an instant. The zone's offset comes from the last six characters of its local text.
+ */
 static int times_of(int64_t wall_us, struct exif_times *ret)
 {
 	char text[UTC_TEXT_MAX];

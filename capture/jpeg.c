@@ -2,13 +2,14 @@
 /*
  * Planes to JPEG, 4:2:0, baseline, standard Huffman tables.
  *
- * libjpeg-turbo takes the picture in groups of 16 luma and 8 chroma rows, as row pointers, and reads
- * whole blocks of 8 samples. A row is handed over where it lies if its width is a whole number of
- * blocks; what stands in the padding behind a row is unknown (often the last frame but one), and would
- * bleed into the visible part of the last block, so such a row is copied and its edge repeated. In
- * practice that is the chroma of 4056 pixels and nothing else. NV12 chroma is split into the same
- * scratch rows, and a limited-range frame (no Pi pipeline makes one; libcamera's virtual one does) goes
- * through a table on the way. Below the picture the last row is repeated by its pointer.
+ * libjpeg-turbo takes the picture in groups of 16 luma and 8 chroma rows, as row pointers, and
+ * reads whole blocks of 8 samples. A row is handed over where it lies if its width is a whole
+ * number of blocks; what stands in the padding behind a row is unknown (often the last frame but
+ * one), and would bleed into the visible part of the last block, so such a row is copied and its
+ * edge repeated. In practice that is the chroma of 4056 pixels and nothing else. NV12 chroma is
+ * split into the same scratch rows, and a limited-range frame (no Pi pipeline makes one;
+ * libcamera's virtual one does) goes through a table on the way. Below the picture the last row is
+ * repeated by its pointer.
  *
  * With EXIF there is no JFIF header: each of the two standards wants to be first behind SOI, and
  * readers look for EXIF there.
@@ -199,8 +200,8 @@ void jpeg_encoder_free(struct jpeg_encoder *e)
 /* rows */
 
 /*
- * Splits "UVUV..." into u and v. The inner loop's constant count lets the compiler use the vector unit
- * (ld2 on ARM) at -O2.
+ * Splits "UVUV..." into u and v. The inner loop's constant count lets the compiler use the vector
+ * unit (ld2 on ARM) at -O2.
  */
 static void split_row(
 	const uint8_t *restrict uv, uint8_t *restrict u, uint8_t *restrict v, size_t samples)
@@ -230,8 +231,8 @@ static void finish_row(const struct component *c, uint8_t *row)
 
 /*
  * Reads a row once from left to right. libjpeg goes over it in blocks of 8x8, in up to 32 rows at a
- * time, which is more than the processor's prefetcher can follow; one row after the other it can. On the
- * machine where this was measured the encoder was 15 % slower without it, at 1080p.
+ * time, which is more than the processor's prefetcher can follow; one row after the other it can.
+ * On the machine where this was measured the encoder was 15 % slower without it, at 1080p.
  */
 static void fetch_row(const uint8_t *row, int samples)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Frames to JPEG through libjpeg-turbo's raw-data interface: the encoder reads the camera's planes
- * in place. Rows are copied only where they must be: interleaved chroma (NV12) is split by groups of
- * rows, a row that ends within a block gets its edge repeated, and limited range is expanded.
+ * in place. Rows are copied only where they must be: interleaved chroma (NV12) is split by groups
+ * of rows, a row that ends within a block gets its edge repeated, and limited range is expanded.
  */
 #pragma once
 
@@ -17,9 +17,10 @@ void jpeg_encoder_free(struct jpeg_encoder *encoder);
 DEFINE_CLEANUP(struct jpeg_encoder, jpeg_encoder_free)
 
 /*
- * Encodes `frame` with `exif` (the "Exif\0\0..." payload of an APP1 segment; may be NULL) behind SOI.
- * *ret_jpeg belongs to the encoder and stays valid until the next call. -EINVAL a frame whose planes
- * are too small for its size, or EXIF over 65533 bytes; -EFBIG over FRAME_BYTES_MAX, -EIO what libjpeg says.
+ * Encodes `frame` with `exif` (the "Exif\0\0..." payload of an APP1 segment; may be NULL) behind
+ * SOI. *ret_jpeg belongs to the encoder and stays valid until the next call. -EINVAL a frame whose
+ * planes are too small for its size, or EXIF over 65533 bytes; -EFBIG over FRAME_BYTES_MAX,
+ * -EIO what libjpeg says.
  */
 int jpeg_encode(struct jpeg_encoder *encoder, const struct frame *frame, const void *exif,
 	size_t exif_bytes, const uint8_t **ret_jpeg, size_t *ret_bytes);

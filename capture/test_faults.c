@@ -302,7 +302,9 @@ void faults_put(struct faults *faults)
 
 /* what is broken */
 
-/* Begins the fault if its time has come, ends it if its duration is over; whether it is in force. */
+/*
+ * Begins the fault if its time has come, ends it if its duration is over; whether it is in force.
+ */
 static bool in_force(struct faults *f, struct fault *fault, int64_t now_ns)
 {
 	if (!fault->begun) {

@@ -15,14 +15,15 @@
  *	                   that is started in that time breaks again
  *	busy@open*3        open() is -EBUSY three times; busy@start*2 the same for start();
  *	busy@100+5s        both, in that time
- *	gone@100+10s       take() and start() are -ENODEV until close and open; open() too in that time
+ *	gone@100+10s       take() and start() are -ENODEV until close and open; in that time open()
+ *	                   is too
  *	slowstop@200+20s   the first stop() from then on blocks that long (with *3 the first three)
  *	hangstop@200       the first stop() from then on never returns
  *	stale@60*3         the next three frames are held back and come at once, old
  *
  * Numbers count over all that happens to the camera, through close and open, because a fault is the
- * hardware's: a recovery that reopens the camera must find it as broken as it left it. So the state of
- * a script belongs to the process, by (script, seed).
+ * hardware's: a recovery that reopens the camera must find it as broken as it left it. So the state
+ * of a script belongs to the process, by (script, seed).
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Paints the test camera's scene. The background (sky, sun, stars, hills) changes by the minute and with
- * the exposure level; whatever moves over it is restored from the same function, row by row, so no copy
- * of the background is kept.
+ * Paints the test camera's scene. The background (sky, sun, stars, hills) changes by the minute and
+ * with the exposure level; whatever moves over it is restored from the same function, row by row,
+ * so no copy of the background is kept.
  */
 #include "capture/test_scene.h"
 
@@ -251,7 +251,9 @@ static void paint_clock(const struct scene *s, const struct canvas *c, const str
 	draw_disc(c, all, s->clock, r * 0.055, lit(s, red));
 }
 
-/* Up and down on a sine while it crosses to and fro, right of the clock; the same place each 20 s. */
+/*
+ * Up and down on a sine while it crosses to and fro, right of the clock; the same place each 20 s.
+ */
 static struct rect paint_ball(const struct scene *s, const struct canvas *c, int64_t wall_us)
 {
 	double t = (double)(wall_us % (20 * US_PER_SEC)) / 20e6,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the test camera looks at: hills under a sky that follows the hour, a clock, a ball on its way,
- * colour bars, and the exposure's time and number to read. Only what moved is drawn again.
+ * What the test camera looks at: hills under a sky that follows the hour, a clock, a ball on its
+ * way, colour bars, and the exposure's time and number to read. Only what moved is drawn again.
  */
 #pragma once
 

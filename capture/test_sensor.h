@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The physics of a camera sensor and its pipeline, without a clock, a thread or a picture: every call
- * is told what time it is. camera_test.c lets it run in real time; a test of exposure steering or of
- * the schedule lets a day pass in a loop:
+ * The physics of a camera sensor and its pipeline, without a clock, a thread or a picture: every
+ * call is told what time it is. camera_test.c lets it run in real time; a test of exposure steering
+ * or of the schedule lets a day pass in a loop:
  *
  *	sensor_start(&s, now, CAMERA_BUFFERS);
  *	for (;;) {
@@ -13,16 +13,18 @@
  *	}
  *
  * What it models, after the Raspberry Pi pipelines:
- *  - A frame's first row is read out at its frame start; its exposure ends there. Frame starts are a
- *    frame duration apart, in whole lines of the sensor's own clock, which drifts. The phase is random
- *    at each start. Reported times have interrupt jitter of a few microseconds.
- *  - A control shows in the latency_frames-th frame made after the call. The duration of a frame is the
- *    time from its frame start to the next one's, so the first frame that is moved is one later.
- *  - The first start has 7 or 8 start-up frames while the exposure converges; a later start has none.
- *  - The light follows the hour. The exposure follows the light (up to 250 ms, then the gain rises), and
- *    without a fixed rate the frame duration follows the exposure.
- *  - Without a request (all buffers held) three frames are kept, later ones are lost, and the exposure
- *    control stands still; the next requests get the kept frames, old as they are.
+ *  - A frame's first row is read out at its frame start; its exposure ends there. Frame starts are
+ *    a frame duration apart, in whole lines of the sensor's own clock, which drifts. The phase is
+ *    random at each start. Reported times have interrupt jitter of a few microseconds.
+ *  - A control shows in the latency_frames-th frame made after the call. The duration of a frame is
+ *    the time from its frame start to the next one's, so the first frame that is moved is one
+ *    later.
+ *  - The first start has 7 or 8 start-up frames while the exposure converges; a later start has
+ *    none.
+ *  - The light follows the hour. The exposure follows the light (up to 250 ms, then the gain
+ *    rises), and without a fixed rate the frame duration follows the exposure.
+ *  - Without a request (all buffers held) three frames are kept, later ones are lost, and the
+ *    exposure control stands still; the next requests get the kept frames, old as they are.
  */
 #pragma once
 

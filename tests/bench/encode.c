@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What our path from planes to JPEG costs against libjpeg-turbo's own: the same planes at the same quality
- * through TurboJPEG's tjCompressFromYUVPlanes(), turn by turn in the same run, and through the tjbench
- * program where it is installed ("Comp from YUV" of its -yuv mode). Prints ratios of speed; 1.00 is as
- * fast, more is faster. The best round of each counts: it is the one that was disturbed least.
+ * What our path from planes to JPEG costs against libjpeg-turbo's own: the same planes at the same
+ * quality through TurboJPEG's tjCompressFromYUVPlanes(), turn by turn in the same run, and through
+ * the tjbench program where it is installed ("Comp from YUV" of its -yuv mode). Prints ratios of
+ * speed; 1.00 is as fast, more is faster. The best round of each counts: it is the one that was
+ * disturbed least.
  *
- *   encode [ROUNDS]       of 12 megapixels, five times as many of 1080p; default 20. Exit 1 if a ratio to
- *                         TurboJPEG is below 0.95
+ *   encode [ROUNDS]       of 12 megapixels, five times as many of 1080p; default 20
+ *
+ * Exit 1 if a ratio to TurboJPEG is below 0.95.
  */
 #include <float.h>
 #include <math.h>
@@ -89,7 +91,7 @@ static void set_up(struct bench *b, int width, int height)
 	b->stride = ((size_t)width + 63) / 64 * 64;
 	luma = b->stride * (size_t)height;
 	chroma = b->stride / 2 * (size_t)((height + 1) / 2);
-	/* at a page, as a camera's are; all written to, so that no page is the kernel's zero page */
+	/* at a page, as a camera's are */
 	b->planes = aligned_alloc(4096, (luma + 4 * chroma + 4095) / 4096 * 4096);
 	b->turbo = tjInitCompress();
 	b->turbo_bytes = tjBufSize(width, height, TJSAMP_420);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The test camera through the contract of camera.h, as a program uses it. It runs in real time, so the
- * tests wait for frames (up to 10 s before they call it a failure) but measure nothing; the physics are
- * tested in test_sensor.c. Each test has its own seed, since faults belong to (script, seed).
+ * The test camera through the contract of camera.h, as a program uses it. It runs in real time, so
+ * the tests wait for frames (up to 10 s before they call it a failure) but measure nothing; the
+ * physics are tested in test_sensor.c. Each test has its own seed, since faults belong to (script,
+ * seed).
  */
 #include "tests/test.h"
 
@@ -204,7 +205,10 @@ static void *release_all(void *data)
 	return NULL;
 }
 
-/* With all buffers held there is silence; another thread gives them back, and the next frames are old. */
+/*
+ * With all buffers held there is silence; another thread gives them back, and the next frames are
+ * old.
+ */
 TEST(holding_all_buffers)
 {
 	struct camera_options options = fast(5);
@@ -322,7 +326,10 @@ TEST(errors_are_seen_without_a_frame)
 	camera_close(camera);
 }
 
-/* What was made during a freeze is lost; frames kept back by `stale` cost no wake-ups but their own. */
+/*
+ * What was made during a freeze is lost; frames kept back by `stale` cost no wake-ups but their
+ * own.
+ */
 TEST(freeze_loses_frames_and_stale_does_not_spin)
 {
 	struct camera_options options = fast(11);

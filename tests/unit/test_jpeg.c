@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Encodes drawn planes and reads them back with libjpeg's own decoder. Planes end at an unmapped page,
- * so a read past them, also one by libjpeg's assembly, ends the program.
+ * Encodes drawn planes and reads them back with libjpeg's own decoder. Planes end at an unmapped
+ * page, so a read past them, also one by libjpeg's assembly, ends the program.
  */
 #include "tests/test.h"
 
@@ -257,8 +257,8 @@ TEST(padding_and_format_do_not_show)
 }
 
 /*
- * What is missing to whole blocks is the edge repeated: a picture of 25x27 and one of 32x32 that has its
- * edges repeated by hand give the same file but for the size that it tells.
+ * What is missing to whole blocks is the edge repeated: a picture of 25x27 and one of 32x32 that
+ * has its edges repeated by hand give the same file but for the size that it tells.
  */
 TEST(edges_are_repeated)
 {

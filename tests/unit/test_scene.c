@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The test camera's picture and the drawing below it. A canvas is drawn in the middle of a larger area
- * whose rest must not change, so a stroke past an edge is seen.
+ * The test camera's picture and the drawing below it. A canvas is drawn in the middle of a larger
+ * area whose rest must not change, so a stroke past an edge is seen.
  */
 #include "tests/test.h"
 

@@ -225,7 +225,10 @@ TEST(exposure_fits_its_frame)
 	CHECK_INT(cut, 1);
 }
 
-/* A forced duration shows in the frame that is `latency` frames later, for as many as were asked for. */
+/*
+ * A forced duration shows in the frame that is `latency` frames later, for as many as were asked
+ * for.
+ */
 TEST(control_latency)
 {
 	for (int latency = 1; latency <= SENSOR_LATENCY_MAX; latency++)
@@ -281,7 +284,9 @@ TEST(forced_durations_are_clamped_and_can_be_called_off)
 	CHECK(llabs(f.duration_ns - 200000000) < 100000);
 }
 
-/* At night an unfixed frame duration follows the exposure; with a fixed one the gain does the work. */
+/*
+ * At night an unfixed frame duration follows the exposure; with a fixed one the gain does the work.
+ */
 TEST(day_and_night)
 {
 	static const struct {
@@ -338,8 +343,8 @@ TEST(manual_exposure)
 }
 
 /*
- * With all buffers held three frames are kept; the buffers that come back get those first, old, and what
- * was made in between is lost.
+ * With all buffers held three frames are kept; the buffers that come back get those first, old, and
+ * what was made in between is lost.
  */
 TEST(frames_grow_stale_when_all_buffers_are_held)
 {
@@ -391,8 +396,8 @@ TEST(skipped_frames_are_lost)
 }
 
 /*
- * What the model is for: a loop that moves the frames onto whole seconds by single long or short frames
- * gets there and stays there, against a drift of 100 ppm.
+ * What the model is for: a loop that moves the frames onto whole seconds by single long or short
+ * frames gets there and stays there, against a drift of 100 ppm.
  */
 TEST(phase_can_be_steered)
 {
