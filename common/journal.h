@@ -54,8 +54,8 @@ int journal_holds(struct journal *journal, uint64_t seq);
 int journal_find(struct journal *journal, uint64_t seq, struct record *ret);
 
 /*
- * The newest frame line, reading backwards from the end: the highest sequence number of a frame in
- * the last segment that has one. -ENOENT.
+ * The line of the frame that was taken last (record_order()), reading backwards from the end: the
+ * highest sequence number, but for old frames that were dated anew behind it. -ENOENT.
  */
 int journal_newest_frame(struct journal *journal, struct record *ret);
 

@@ -259,24 +259,82 @@ int journal_holds(struct journal *journal, uint64_t seq)
 	return r < 0 ? r : journal->held[seq % SEGMENT_LINES / 8] >> seq % 8 & 1;
 }
 
+/* The newest frame so far. A line that was not parsed yet is kept as it is. */
+struct newest {
+	uint64_t order, seq; /* 0: none */
+	struct record record;
+	size_t len; /* of the line; 0: `record` is what it says */
+	char line[LINE_MAX_BYTES];
+};
+
 /* A line that may be a frame's: the key cannot occur inside a JSON string unescaped. */
 static bool looks_like_frame(const char *line, size_t len)
 {
 	return memmem(line, len, "\"file\"", 6) != NULL;
 }
 
-static bool parse_frame(const char *line, size_t len, struct record *ret)
+/* record_order() of what looks like a frame's line, without parsing it. */
+static uint64_t peek_order(const char *line, size_t len, uint64_t seq)
+{
+	static const char key[] = "\"was\":";
+	const char *was = memmem(line, len, key, strlen(key));
+	uint64_t order = 0;
+
+	if (!was)
+		return seq;
+	for (const char *p = was + strlen(key); *p >= '0' && *p <= '9' && order <= SEQ_MAX; p++)
+		order = order * 10 + (uint64_t)(*p - '0');
+	return order && order < seq ? order : seq;
+}
+
+static bool is_newer(const struct newest *newest, uint64_t order, uint64_t seq)
+{
+	return order > newest->order || (order == newest->order && seq > newest->seq);
+}
+
+/* The newest one's line is parsed; false: it is no frame after all. */
+static bool parse_newest(struct newest *newest)
 {
 	struct record record;
 
-	if (!looks_like_frame(line, len) || record_parse(line, len, &record) < 0 ||
-		record.type != RECORD_FRAME)
+	if (newest->len == 0)
+		return newest->order > 0;
+	if (record_parse(newest->line, newest->len, &record) < 0 || record.type != RECORD_FRAME)
 		return false;
-	*ret = record;
+	newest->record = record;
+	newest->len = 0;
 	return true;
 }
 
-static int newest_in_sorted(const struct segment *segment, struct record *ret)
+/* Whether the line was as good as it looked, parsed if `parse`. */
+static void offer(struct newest *newest, const char *line, size_t len, uint64_t seq, bool parse)
+{
+	uint64_t order;
+
+	if (!looks_like_frame(line, len))
+		return;
+	order = peek_order(line, len, seq);
+	if (!is_newer(newest, order, seq))
+		return;
+	if (parse) {
+		struct record record;
+
+		if (record_parse(line, len, &record) < 0 || record.type != RECORD_FRAME ||
+			!is_newer(newest, record_order(&record), seq))
+			return;
+		order = record_order(&record);
+		newest->record = record;
+		newest->len = 0;
+	} else {
+		memcpy(newest->line, line, len);
+		newest->len = len;
+	}
+	newest->order = order;
+	newest->seq = seq;
+}
+
+/* No line before one with this number can be newer. */
+static int newest_in_sorted(const struct segment *segment, struct newest *newest)
 {
 	CLEANUP_FREE struct back_reader *back = NULL;
 	const char *line;
@@ -286,59 +344,71 @@ static int newest_in_sorted(const struct segment *segment, struct record *ret)
 	if (r < 0)
 		return r;
 	while ((r = back_next(back, &line, &len)) > 0) {
-		if (segment_line_seq(segment->number, line, len) && parse_frame(line, len, ret))
+		uint64_t seq = segment_line_seq(segment->number, line, len);
+
+		if (seq > 0 && seq <= newest->order)
 			return 0;
+		if (seq > 0)
+			offer(newest, line, len, seq, true);
 	}
-	return r < 0 ? r : -ENOENT;
+	return r;
+}
+
+static int offer_unsorted(
+	struct journal *journal, uint64_t number, bool parse, struct newest *newest)
+{
+	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
+	const char *line;
+	uint64_t seq;
+	size_t len;
+	int r = journal_seek_in_segment(journal, number * SEGMENT_LINES, &cursor);
+
+	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0)
+		offer(newest, line, len, seq, parse);
+	return r;
 }
 
 /* Parsing each better line is slow, so the first pass only keeps it. */
-static int newest_in_unsorted(
-	struct journal *journal, uint64_t number, bool parse_all, struct record *ret)
+static int newest_in_unsorted(struct journal *journal, uint64_t number, struct newest *newest)
 {
-	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
-	uint64_t seq, best = 0;
-	char best_line[LINE_MAX_BYTES];
-	size_t len, best_len = 0;
-	const char *line;
-	int r = journal_seek_in_segment(journal, number * SEGMENT_LINES, &cursor);
+	CLEANUP_FREE struct newest *quick = malloc(sizeof(*quick));
+	int r;
 
-	if (r < 0)
+	if (!quick)
+		return -ENOMEM;
+	*quick = *newest;
+	r = offer_unsorted(journal, number, false, quick);
+	if (r < 0 || quick->order == 0)
 		return r;
-	while ((r = journal_cursor_next(cursor, &line, &len, &seq)) > 0) {
-		if (seq <= best || !looks_like_frame(line, len))
-			continue;
-		if (parse_all && !parse_frame(line, len, ret))
-			continue;
-		best = seq;
-		best_len = len;
-		memcpy(best_line, line, len);
-	}
-	if (r < 0)
-		return r;
-	if (!best)
-		return -ENOENT;
-	if (parse_all || parse_frame(best_line, best_len, ret))
-		return 0;
-	return newest_in_unsorted(journal, number, true, ret);
+	if (!parse_newest(quick))
+		return offer_unsorted(journal, number, true, newest);
+	*newest = *quick;
+	return 0;
 }
 
 int journal_newest_frame(struct journal *journal, struct record *ret)
 {
+	CLEANUP_FREE struct newest *newest = calloc(1, sizeof(*newest));
 	uint64_t number = SEQ_MAX / SEGMENT_LINES;
 
+	if (!newest)
+		return -ENOMEM;
 	while (segment_at_or_before(journal, number, &number) == 0) {
 		struct segment segment = { .fd = -1 };
 		int r = segment_open(journal, number, &segment);
 
 		if (r == 0)
-			r = segment.sorted ? newest_in_sorted(&segment, ret)
-					   : newest_in_unsorted(journal, number, false, ret);
+			r = segment.sorted ? newest_in_sorted(&segment, newest)
+					   : newest_in_unsorted(journal, number, newest);
 		segment_close(&segment);
-		if (r != -ENOENT && !is_skipped(r))
+		if (r < 0 && !is_skipped(r))
 			return r;
-		if (number-- == 0)
+		/* what is older than this segment has lower numbers */
+		if (newest->order >= number * SEGMENT_LINES || number-- == 0)
 			break;
 	}
-	return -ENOENT;
+	if (newest->order == 0)
+		return -ENOENT;
+	*ret = newest->record;
+	return 0;
 }

@@ -83,6 +83,8 @@ static void add_frame(struct jsonline *line, const struct record *record)
 		jsonline_add_bool(line, "shot", true);
 	if (record->recovered)
 		jsonline_add_bool(line, "recovered", true);
+	if (record->was)
+		jsonline_add_int(line, "was", (int64_t)record->was);
 	jsonline_add_double(line, "exposure_us", facts->exposure_us);
 	jsonline_add_double(line, "gain", facts->gain);
 	jsonline_add_double(line, "colour_temperature", facts->colour_temperature);
@@ -138,6 +140,7 @@ static bool is_in_range(const struct record *r)
 	case RECORD_FRAME:
 		return r->bytes >= FRAME_BYTES_MIN && r->bytes <= FRAME_BYTES_MAX &&
 			r->up_ns >= 0 && r->late_us >= -LATE_MAX_US && r->late_us <= LATE_MAX_US &&
+			r->was < r->seq &&
 			(!*r->boot || text_is_uuid(r->boot, strnlen(r->boot, sizeof(r->boot))));
 	case RECORD_MISS:
 		return (unsigned)r->cause < MISS_CAUSES && is_seq(r->count) &&
@@ -265,7 +268,8 @@ static int parse_frame(struct json_object *object, struct record *record)
 		jsonline_get_int(object, "late_us", -LATE_MAX_US, LATE_MAX_US, &record->late_us) <
 			0 ||
 		jsonline_get_bool(object, "shot", &record->shot) < 0 ||
-		jsonline_get_bool(object, "recovered", &record->recovered) < 0)
+		jsonline_get_bool(object, "recovered", &record->recovered) < 0 ||
+		get_count(object, "was", &record->was) < 0 || record->was >= record->seq)
 		return -EINVAL;
 	return get_facts(object, &record->facts);
 }

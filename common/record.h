@@ -5,6 +5,7 @@
  *   frame   {"seq":123,"slot":"...Z","exposed":"...Z","file":"20261120T160100Z-00000123.jpg",
  *            "bytes":N,"sha256":"<64 hex>","boot":"<uuid>","up_ns":N,"synced":true,"late_us":N,
  *            and what the camera reported: "exposure_us","gain","colour_temperature","lens_position"}
+ *           taken before the clock was known and dated anew since: "was":N, the number it had
  *   miss    {"seq":124,"slot":"...Z","miss":"camera","text":"..."}
  *           a range has "last":"...Z","count":N as well; `down` always is one
  *   clock   {"seq":125,"clock":"step","before":"...Z","after":"...Z"}
@@ -56,6 +57,7 @@ struct record {
 	bool synced; /* the wall clock was known good */
 	bool shot; /* taken on demand: no slot of the schedule */
 	bool recovered; /* line written again at start-up, from the file */
+	uint64_t was; /* dated anew: the number it had before; 0: never */
 	struct camera_facts facts;
 
 	/* miss */
@@ -67,7 +69,7 @@ struct record {
 	/* clock */
 	int64_t before_us, after_us;
 
-	/* prune; `bytes` is shared with frame, `text` is why (space, inodes, age, size) */
+	/* prune; `bytes` is shared with frame, `text` is why (space, inodes, age, size, redated) */
 	uint64_t first_seq, last_seq;
 };
 
@@ -95,6 +97,12 @@ int record_parse_object(struct json_object *object, struct record *ret);
 uint64_t record_peek_seq(const char *line, size_t len);
 
 struct frame_name record_name(const struct record *frame);
+
+/* Frames by when they were taken: a frame that was dated anew keeps the place of its old number. */
+static inline uint64_t record_order(const struct record *frame)
+{
+	return frame->was ? frame->was : frame->seq;
+}
 
 const char *miss_cause_name(enum miss_cause cause);
 

@@ -50,15 +50,18 @@ static void describe_frame(const struct record *frame, char *buf, size_t size)
 {
 	const struct frame_name name = record_name(frame);
 	char time[UTC_TEXT_MAX], file[FRAME_NAME_MAX], bytes[SHORT_TEXT], late[SHORT_TEXT];
+	char was[SHORT_TEXT + 16] = "";
 
 	if (frame_name_format(&name, file) < 0)
 		snprintf(file, sizeof(file), "-");
-	snprintf(buf, size, "%" PRIu64 "  %s  %s  %s  %s%s%s%s", frame->seq,
+	if (frame->was)
+		snprintf(was, sizeof(was), "  dated anew, was %" PRIu64, frame->was);
+	snprintf(buf, size, "%" PRIu64 "  %s  %s  %s  %s%s%s%s%s", frame->seq,
 		utc_format_local(frame->slot_us, time), file, describe_bytes(frame->bytes, bytes),
 		frame->exposed_us == TIME_NONE ? "lateness not known"
 					       : describe_shift(frame->late_us, late),
 		frame->synced ? "" : "  clock not set", frame->shot ? "  shot" : "",
-		frame->recovered ? "  recovered" : "");
+		frame->recovered ? "  recovered" : "", was);
 }
 
 static void describe_miss(const struct record *miss, char *buf, size_t size)

@@ -117,6 +117,60 @@ TEST(arrival_order)
 	teardown(&f);
 }
 
+static int append_dated(struct journal *journal, uint64_t seq, uint64_t was)
+{
+	struct record frame = kit_frame(KIT_SLOT);
+
+	frame.seq = seq;
+	frame.was = was;
+	frame.bytes = 1000;
+	return append(journal, &frame);
+}
+
+/* A picture that was dated anew is as old as it was, wherever its line is. */
+TEST(newest_frame_among_dated_ones)
+{
+	const uint64_t far = 3 * SEGMENT_LINES;
+	static const struct {
+		uint64_t seq, was; /* 0: a miss, or no other number */
+		bool frame;
+		uint64_t newest; /* after that line */
+	} lines[] = {
+		{ 1, 0, true, 1 },
+		{ 2, 0, true, 2 },
+		{ 3, 1, true, 2 },
+		{ 4, 0, false, 2 },
+		{ 5, 0, true, 5 },
+		{ 6, 2, true, 5 },
+		{ 7, 0, false, 5 },
+		{ 8, 5, true, 8 },
+		{ SEGMENT_LINES + 1, 3, true, 8 },
+		{ SEGMENT_LINES + 2, 0, false, 8 },
+		{ 2 * SEGMENT_LINES + 2, 8, true, 2 * SEGMENT_LINES + 2 },
+		{ 2 * SEGMENT_LINES + 3, 7, true, 2 * SEGMENT_LINES + 2 },
+	};
+
+	/* in order, and as they may arrive in a copy */
+	for (int unsorted = 0; unsorted < 2; unsorted++) {
+		struct fixture f;
+
+		setup(&f);
+		for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+			if (lines[i].frame)
+				CHECK_INT(append_dated(f.journal, lines[i].seq, lines[i].was), 0);
+			else
+				append_miss(f.journal, lines[i].seq);
+			if (unsorted && i > 0 && lines[i].seq < SEGMENT_LINES)
+				kit_write(f.path, "journal/00000000.unsorted", "", 0, 0);
+			CHECK_INT(newest_of(f.journal), lines[i].newest);
+		}
+		CHECK_INT(append_dated(f.journal, far + 9, 0), 0);
+		CHECK_INT(append_dated(f.journal, far + 8, 4), 0);
+		CHECK_INT(newest_of(f.journal), far + 9);
+		teardown(&f);
+	}
+}
+
 TEST(unsorted_with_damaged_best_line)
 {
 	static const char damaged[] = "{\"seq\":50,\"file\":\"nonsense\"}\n";

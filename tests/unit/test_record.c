@@ -52,6 +52,7 @@ static void check_same(const struct record *got, const struct record *want)
 	CHECK_INT(got->synced, want->synced);
 	CHECK_INT(got->shot, want->shot);
 	CHECK_INT(got->recovered, want->recovered);
+	CHECK_INT(got->was, want->was);
 	CHECK(same_number(got->facts.exposure_us, want->facts.exposure_us));
 	CHECK(same_number(got->facts.gain, want->facts.gain));
 	CHECK(same_number(got->facts.colour_temperature, want->facts.colour_temperature));
@@ -105,6 +106,12 @@ TEST(frames)
 	frame.late_us = -7;
 	check_both_ways(&frame,
 		FRAME_123 ",\"synced\":false,\"late_us\":-7,\"shot\":true,\"recovered\":true}\n");
+	CHECK_INT(record_order(&frame), 123);
+
+	frame.shot = frame.recovered = false;
+	frame.was = 122;
+	check_both_ways(&frame, FRAME_123 ",\"synced\":false,\"late_us\":-7,\"was\":122}\n");
+	CHECK_INT(record_order(&frame), 122);
 }
 
 TEST(frame_names_floor_the_slot)
@@ -308,6 +315,9 @@ static const char *const refused[] = {
 	FRAME_123 ",\"late_us\":-9223372036854775808}",
 	FRAME_123 ",\"shot\":null}",
 	FRAME_123 ",\"recovered\":{}}",
+	FRAME_123 ",\"was\":0}",
+	FRAME_123 ",\"was\":123}",
+	FRAME_123 ",\"was\":\"7\"}",
 	FRAME_123 ",\"gain\":\"1\"}",
 	FRAME_123 ",\"gain\":1e999}",
 	FRAME_123 ",\"gain\":NaN}",
@@ -389,7 +399,7 @@ TEST(refuses_long_lines)
 TEST(refuses_to_format)
 {
 	const struct record good = frame_123();
-	struct record bad[12];
+	struct record bad[13];
 	char line[LINE_MAX_BYTES + 1];
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
@@ -408,6 +418,7 @@ TEST(refuses_to_format)
 	bad[10].seq = 1;
 	bad[11] = record_new(RECORD_PRUNE);
 	bad[11].seq = bad[11].first_seq = bad[11].last_seq = 1;
+	bad[12].was = bad[12].seq;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		if (!CHECK(record_format(&bad[i], line) == -ERANGE))
 			fprintf(stderr, "  for %zu\n", i);
@@ -538,6 +549,10 @@ TEST(describes_for_people)
 	CHECK_STR(record_describe(&frame, buf, sizeof(buf)),
 		"123  2026-11-20 17:01:00 +01:00  20261120T160100Z-00000123.jpg  2.5 MB  -2.5 s"
 		"  clock not set  shot  recovered");
+	frame.synced = true;
+	frame.shot = frame.recovered = false;
+	frame.was = 9;
+	CHECK(strstr(record_describe(&frame, buf, sizeof(buf)), "  dated anew, was 9") != NULL);
 
 	miss.seq = 124;
 	miss.slot_us = miss.last_us = SLOT_US;
