@@ -38,6 +38,7 @@ struct pair {
 	bool key_is_new;
 	char *public_key;
 	char comment[CAMERA_NAME_MAX + 80];
+	char client[CAMERA_NAME_MAX];
 };
 
 static void pair_end(struct pair *pair)
@@ -130,17 +131,18 @@ static int begin(struct pair *pair, const struct pull_settings *settings)
 	return r < 0 ? CLI_SETTINGS : CLI_OK;
 }
 
-/* "pullpi-garden@archive": for the one who reads authorized_keys later. */
-static void make_comment(struct pair *pair)
+/* Who we are to the camera: keeps our acknowledgements apart from those of other pullers. */
+static void make_client(struct pair *pair)
 {
-	char host[65] = "";
+	char *host = pair->client;
 
-	if (gethostname(host, sizeof host - 1) < 0 || !*host)
-		snprintf(host, sizeof host, "localhost");
+	if (gethostname(host, sizeof pair->client - 1) < 0)
+		host[0] = 0;
 	for (char *p = host; *p; p++)
 		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-", *p))
 			*p = '-';
-	snprintf(pair->comment, sizeof pair->comment, "pullpi-%s@%s", pair->camera.name, host);
+	if (!pull_camera_name_ok(host))
+		snprintf(host, sizeof pair->client, "localhost");
 }
 
 static int prepare_key(struct pair *pair)
@@ -149,7 +151,10 @@ static int prepare_key(struct pair *pair)
 	const char *key = pair->reach.key;
 	int r;
 
-	make_comment(pair);
+	make_client(pair);
+	/* "pullpi-garden@archive": for the one who reads authorized_keys later */
+	snprintf(pair->comment, sizeof pair->comment, "pullpi-%s@%s", pair->camera.name,
+		pair->client);
 	snprintf(folder, sizeof folder, "%s", key);
 	r = fs_make_folders(dirname(folder), 0700);
 	if (r == 0)
@@ -168,11 +173,12 @@ static int prepare_key(struct pair *pair)
 
 static int print_line(const struct pair *pair)
 {
-	const char *serve = cli_value(pair->cli, "serve");
+	const char *given = cli_value(pair->cli, "serve");
 	CLEANUP_FREE char *line = NULL;
+	char serve[SERVE_COMMAND_MAX];
 
-	if (authorized_line(
-		    serve ? serve : "capturepi serve", pair->public_key, pair->comment, &line) < 0)
+	snprintf(serve, sizeof serve, "capturepi serve --client %s", pair->client);
+	if (authorized_line(given ? given : serve, pair->public_key, pair->comment, &line) < 0)
 		return CLI_INTERNAL;
 	puts(line);
 	fprintf(stderr,
@@ -289,6 +295,7 @@ static int install(struct pair *pair)
 		.reach = &pair->reach,
 		.identity = cli_value(cli, "identity"),
 		.serve = cli_value(cli, "serve"),
+		.client = pair->client,
 		.public_key = pair->public_key,
 		.comment = pair->comment,
 		.may_ask = isatty(STDIN_FILENO),

@@ -28,7 +28,7 @@ static const char script_tail[] =
 	"	case $program in\n"
 	"	/*[!A-Za-z0-9_./+@-]* | [!/]*) fail \"odd path: $program\" ;;\n"
 	"	esac\n"
-	"	serve=\"$program serve\"\n"
+	"	serve=\"$program serve --client $client\"\n"
 	"fi\n"
 	"cd \"$HOME\" || fail 'there is no home folder'\n"
 	"mkdir -p .ssh || fail 'cannot make ~/.ssh'\n"
@@ -53,16 +53,18 @@ static int make_script(const struct install *install, char **ret)
 	const char *blob = strchr(install->public_key, ' ');
 
 	if (!blob || strchr(install->public_key, '\n') || strchr(install->comment, '\n') ||
+		!pull_camera_name_ok(install->client) ||
 		(install->serve && !serve_command_ok(install->serve)))
 		return -EINVAL;
 	if (asprintf(ret,
 		    "%s"
 		    "IFS= read -r serve <<'" END_OF_TEXT "'\n%s\n" END_OF_TEXT "\n"
+		    "IFS= read -r client <<'" END_OF_TEXT "'\n%s\n" END_OF_TEXT "\n"
 		    "IFS= read -r key <<'" END_OF_TEXT "'\n%s %s\n" END_OF_TEXT "\n"
 		    "IFS= read -r blob <<'" END_OF_TEXT "'\n%s\n" END_OF_TEXT "\n"
 		    "%s",
-		    script_head, install->serve ? install->serve : "", install->public_key,
-		    install->comment, blob + 1, script_tail) >= 0)
+		    script_head, install->serve ? install->serve : "", install->client,
+		    install->public_key, install->comment, blob + 1, script_tail) >= 0)
 		return 0;
 	*ret = NULL;
 	return -ENOMEM;
