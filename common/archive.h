@@ -7,6 +7,7 @@
  *   2026/11/20/20261120T160100Z-00000123.jpg
  *   journal/00000000.jsonl          see journal.h
  *   journal/folder                  the day folder being written, for recovery
+ *   journal/redate                  the line of the frame that was dated anew last, for recovery
  *   acks/                           what each puller has acknowledged (serve)
  *   .writer                         flock(2) of the one writer; its text is the writer's pid
  *
@@ -80,6 +81,26 @@ int archive_writer_pid(const char *path, pid_t *ret_pid);
  * visible: -EINVAL not a JPEG from SOI to EOI, -EFBIG, -ENOSPC, -EDQUOT, -EROFS, -EIO, ...
  */
 int archive_publish(struct archive *archive, struct record *frame, const void *jpeg, size_t bytes);
+
+/*
+ * A frame with `was` takes the place of that one: the same picture, dated anew. Once it is published
+ * the caller prunes the old one, "redated"; where it does not come to that the next opening does.
+ */
+#define PRUNE_REDATED "redated"
+
+struct archive_pruned {
+	uint64_t count; /* files */
+	int64_t bytes; /* of theirs */
+	uint64_t left; /* files that are told of as gone and could not be removed */
+};
+
+/*
+ * The camera's side: takes the frames with the numbers `first` to `last` away, PRUNE_LINES_MAX numbers
+ * at most. One prune line tells why, durably; then the files go, and folders that are empty by that.
+ * 0: the line is stored. -ENOENT there is no file of them; -EBUSY the newest frame is among them.
+ */
+int archive_prune(struct archive *archive, uint64_t first, uint64_t last, const char *why,
+	struct archive_pruned *ret);
 
 /* The camera's side: appends a line that is no frame (miss, clock, prune) and sets its seq. */
 int archive_note(struct archive *archive, struct record *record);

@@ -180,7 +180,7 @@ static int adopt(struct archive_draft *draft, const char *line, size_t line_byte
 		r = journal_append(archive->journal, name.seq, line, line_bytes, true);
 	if (r < 0)
 		return r;
-	archive_saw_frame(archive, &name);
+	archive_saw_frame(archive, &draft->record);
 	return 0;
 }
 

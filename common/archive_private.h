@@ -5,6 +5,7 @@
 #include "common/archive.h"
 
 #define ARCHIVE_FOLDER_FILE "folder" /* in journal/: the day folder being written */
+#define ARCHIVE_REDATE_FILE "redate" /* in journal/: the line of the frame dated anew last */
 #define ARCHIVE_TEMP_MAX (FRAME_NAME_MAX + 8)
 
 struct archive {
@@ -26,6 +27,7 @@ struct archive {
 
 	bool has_newest;
 	struct frame_name newest;
+	uint64_t newest_order;
 	bool latest_ok; /* latest.jpg points at it */
 
 	/* A temp, or a frame whose line failed, that could not be removed either; fd -1: none. */
@@ -58,8 +60,10 @@ void temp_remove(struct archive *archive, const struct temp *temp);
 int archive_place(struct archive *archive, const struct temp *temp, const struct record *frame,
 	const char *line, size_t line_bytes);
 
-/* Takes note of a frame that is there: if it is the newest, latest.jpg follows as well as it can. */
-void archive_saw_frame(struct archive *archive, const struct frame_name *name);
+/* Takes note of a frame that is there: if it is the newest, latest.jpg is to point at it. */
+void archive_note_newest(struct archive *archive, const struct record *frame);
+/* The same, and latest.jpg follows as well as it can. */
+void archive_saw_frame(struct archive *archive, const struct record *frame);
 /* Points latest.jpg at the newest frame, if it did not work the last time. */
 void archive_point_latest(struct archive *archive);
 
@@ -67,6 +71,13 @@ void archive_point_latest(struct archive *archive);
 bool jpeg_is_whole(const uint8_t *data, size_t bytes);
 /* -EBADMSG where `fd` is no regular file of an allowed size with both JPEG markers. */
 int jpeg_check_file(int fd, int64_t *ret_bytes);
+
+/* Writes the line that a frame which takes another's place will have into journal/redate, durably. */
+int archive_announce(struct archive *archive, const char *line, size_t bytes);
+/* That line. -ENOENT. */
+int archive_announced(struct archive *archive, struct record *ret);
+/* At opening: carries out what a crash left of a prune. */
+int archive_finish_pruning(struct archive *archive);
 
 /* Sweeps, restores, finds the next sequence number. */
 int archive_recover(struct archive *archive);

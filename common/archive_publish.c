@@ -127,13 +127,23 @@ void archive_point_latest(struct archive *archive)
 		fs_replace_symlink(archive->fs, archive->root_fd, path, "latest.jpg") == 0;
 }
 
-void archive_saw_frame(struct archive *archive, const struct frame_name *name)
+void archive_note_newest(struct archive *archive, const struct record *frame)
 {
-	if (!archive->has_newest || name->seq > archive->newest.seq) {
-		archive->newest = *name;
-		archive->has_newest = true;
-		archive->latest_ok = false;
-	}
+	uint64_t order = record_order(frame);
+
+	if (archive->has_newest &&
+		(order < archive->newest_order ||
+			(order == archive->newest_order && frame->seq <= archive->newest.seq)))
+		return;
+	archive->newest = record_name(frame);
+	archive->newest_order = order;
+	archive->has_newest = true;
+	archive->latest_ok = false;
+}
+
+void archive_saw_frame(struct archive *archive, const struct record *frame)
+{
+	archive_note_newest(archive, frame);
 	archive_point_latest(archive);
 }
 
@@ -151,7 +161,6 @@ static int remove_orphan(struct archive *archive)
 int archive_place(struct archive *archive, const struct temp *temp, const struct record *frame,
 	const char *line, size_t line_bytes)
 {
-	struct frame_name name = record_name(frame);
 	int r;
 
 	r = fs_rename_noreplace(archive->fs, temp->folder_fd, temp->temp, temp->name);
@@ -168,7 +177,7 @@ int archive_place(struct archive *archive, const struct temp *temp, const struct
 		archive->fs->fsync(temp->folder_fd);
 		return r;
 	}
-	archive_saw_frame(archive, &name);
+	archive_saw_frame(archive, frame);
 	return 0;
 }
 
@@ -216,7 +225,7 @@ int archive_publish(struct archive *archive, struct record *frame, const void *j
 	struct record record = *frame;
 	struct frame_name name;
 	struct temp temp;
-	int r;
+	int r, length;
 
 	if (bytes > FRAME_BYTES_MAX)
 		return -EFBIG;
@@ -233,8 +242,14 @@ int archive_publish(struct archive *archive, struct record *frame, const void *j
 		r = temp_init(archive, &name, &temp);
 	if (r == 0)
 		r = write_temp(archive, &temp, jpeg, &record, line);
-	if (r > 0)
-		r = archive_place(archive, &temp, &record, line, (size_t)r);
+	length = r;
+	if (r > 0 && record.was) {
+		r = archive_announce(archive, line, (size_t)length);
+		if (r < 0)
+			temp_remove(archive, &temp);
+	}
+	if (r >= 0)
+		r = archive_place(archive, &temp, &record, line, (size_t)length);
 	if (r < 0)
 		return r;
 	archive->next_seq++;

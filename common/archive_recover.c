@@ -217,6 +217,21 @@ static int describe_file(int folder_fd, const struct frame_name *name, struct re
 	return 0;
 }
 
+/* A frame that was being dated anew gets its own line; of others only the file is left. */
+static int use_announced(struct archive *archive, struct record *record)
+{
+	struct record announced;
+	int r = archive_announced(archive, &announced);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (announced.seq == record->seq && announced.bytes == record->bytes &&
+		memcmp(announced.sha256, record->sha256, SHA256_BYTES) == 0 &&
+		record_name(&announced).slot_us == record->slot_us)
+		*record = announced;
+	return 0;
+}
+
 static int restore_line(struct scan *scan, const struct found *found)
 {
 	struct archive *archive = scan->archive;
@@ -227,6 +242,9 @@ static int restore_line(struct scan *scan, const struct found *found)
 	r = describe_file(fd, &found->name, &record);
 	if (r < 0)
 		return r == -EBADMSG ? 0 : r;
+	r = use_announced(archive, &record);
+	if (r < 0)
+		return r;
 	length = record_format(&record, line);
 	if (length < 0)
 		return length;
@@ -238,8 +256,7 @@ static int restore_line(struct scan *scan, const struct found *found)
 		return r;
 	archive->repairs.lines_restored++;
 	scan->last = record.seq;
-	archive->newest = found->name;
-	archive->has_newest = true;
+	archive_note_newest(archive, &record);
 	return 0;
 }
 
@@ -277,8 +294,7 @@ static int find_newest(struct archive *archive)
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	archive->newest = record_name(&newest);
-	archive->has_newest = true;
+	archive_note_newest(archive, &newest);
 	return 0;
 }
 
@@ -312,5 +328,5 @@ int archive_recover(struct archive *archive)
 	archive->next_seq = scan.highest + 1;
 	archive->latest_ok = archive->has_newest && latest_is_right(archive);
 	archive_point_latest(archive);
-	return 0;
+	return archive->copy ? 0 : archive_finish_pruning(archive);
 }

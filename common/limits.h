@@ -15,6 +15,7 @@
 #define FRAME_PATH_MAX 80 /* "2026/11/20/" and a frame name */
 #define SEGMENT_LINES 100000 /* sequence numbers per journal segment */
 #define RESTORE_MAX 1000 /* frames whose lines recovery writes again */
+#define PRUNE_LINES_MAX 1000 /* sequence numbers of one prune line of ours */
 #define LINE_MAX_BYTES 4096 /* one journal line, newline included */
 #define CAMERA_NAME_MAX 64 /* name of an archive's camera, NUL included */
 #define TEXT_MAX 160 /* free text in a journal line, NUL included */

@@ -177,6 +177,7 @@ static int add_pruned(struct verify *verify, const struct record *prune)
 	return 0;
 }
 
+/* From the prune lines that were not looked at yet. */
 static int collect_pruned(struct verify *verify)
 {
 	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
@@ -184,15 +185,27 @@ static int collect_pruned(struct verify *verify)
 	const char *line;
 	uint64_t seq;
 	size_t len;
-	int r = journal_seek(verify->journal, 0, &cursor);
+	int r = journal_seek(verify->journal, verify->pruned_until, &cursor);
 
 	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0) {
 		if (memmem(line, len, "\"prune\"", 7) && record_parse(line, len, &record) == 0 &&
 			record.type == RECORD_PRUNE)
 			r = add_pruned(verify, &record);
+		if (seq >= verify->pruned_until)
+			verify->pruned_until = seq + 1;
 	}
 	sort_pruned(verify);
 	return r;
+}
+
+/* Whether a prune line tells of a frame: 1, 0 or -errno. A live writer may have pruned it just now. */
+static int look_up_pruned(struct verify *verify, uint64_t seq)
+{
+	int r = 0;
+
+	if (!is_pruned(verify, seq) && verify->writer_is_live)
+		r = collect_pruned(verify);
+	return r < 0 ? r : is_pruned(verify, seq);
 }
 
 /* The content of a file of the right size. */
@@ -227,7 +240,10 @@ static int check_frame(struct verify *verify, const struct record *frame)
 	case 0:
 		return verify->options->skip_content ? 0 : check_content(verify, frame, fd);
 	case -ENOENT:
-		if (is_pruned(verify, frame->seq)) {
+		r = look_up_pruned(verify, frame->seq);
+		if (r < 0)
+			return r;
+		if (r > 0) {
 			verify->totals.pruned++;
 			return 0;
 		}

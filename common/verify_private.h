@@ -30,6 +30,7 @@ struct verify {
 	uint64_t expected; /* the number after the last line, 0: none yet */
 	struct range *pruned;
 	size_t n_pruned;
+	uint64_t pruned_until; /* lines before this number were looked at for it */
 	struct table *tables[VERIFY_TABLES];
 	uint64_t calls;
 };

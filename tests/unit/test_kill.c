@@ -102,6 +102,25 @@ static void run_segment(const char *path, volatile uint64_t *stored)
 		_exit(1);
 }
 
+static void prepare_unsynced(const char *path)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+
+	CHECK_INT(kit_open(path, NULL, &archive), 0);
+	CHECK(crash_publish(archive, 1, KIT_SLOT - 400 * 24 * 60 * KIT_MINUTE, NULL));
+	CHECK(crash_publish(archive, 2, KIT_SLOT - 399 * 24 * 60 * KIT_MINUTE, NULL));
+}
+
+static void run_redate(const char *path, volatile uint64_t *stored)
+{
+	struct archive *archive;
+
+	if (kit_open(path, NULL, &archive) < 0 || !crash_redate(archive, 3, KIT_SLOT, 1, stored) ||
+		!crash_publish(archive, 5, KIT_SLOT + 24 * 60 * KIT_MINUTE, stored) ||
+		!crash_redate(archive, 6, KIT_SLOT + KIT_MINUTE, 2, stored))
+		_exit(1);
+}
+
 static void prepare_copy(const char *path)
 {
 	CHECK_INT(crash_bring(path, NULL, 8, KIT_SLOT + 8 * KIT_MINUTE), 0);
@@ -126,6 +145,7 @@ static const struct scenario scenarios[] = {
 	{ "more frames", prepare_first, run_more, crash_repair },
 	{ "repair", prepare_crashed, run_open, crash_repair },
 	{ "new segment", prepare_segment, run_segment, crash_repair },
+	{ "redate", prepare_unsynced, run_redate, crash_repair },
 	{ "copy", prepare_copy, run_copy, repair_copy },
 };
 

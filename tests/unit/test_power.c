@@ -323,6 +323,24 @@ TEST(power_fails_while_publishing)
 	power_end(100);
 }
 
+TEST(power_fails_while_dating_anew)
+{
+	const int64_t day = 24 * 60 * KIT_MINUTE;
+	struct fs_ops fs = power_fs();
+	struct archive *archive = NULL;
+
+	power_start(false);
+	CHECK_INT(kit_open(power.path, &fs, &archive), 0);
+	CHECK(archive && crash_publish(archive, 1, KIT_SLOT - 400 * day, &power.stored));
+	CHECK(crash_publish(archive, 2, KIT_SLOT - 399 * day, &power.stored));
+	power.stored = 0; /* its file goes */
+	CHECK(crash_redate(archive, 3, KIT_SLOT, 1, &power.stored));
+	CHECK(crash_publish(archive, 5, KIT_SLOT + day, &power.stored));
+	CHECK(crash_redate(archive, 6, KIT_SLOT + KIT_MINUTE, 2, &power.stored));
+	archive_free(archive);
+	power_end(100);
+}
+
 /* A writer that was killed left the disk unsynced; the power fails while the next one repairs. */
 TEST(power_fails_while_repairing)
 {
