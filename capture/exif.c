@@ -16,6 +16,7 @@
 #include <libexif/exif-data.h>
 #include <libexif/exif-utils.h>
 
+#include "capture/exif_private.h"
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/utc.h"
@@ -24,12 +25,6 @@
 #define ASCII_MAX 128 /* bytes of one text, NUL included */
 #define YEAR_10000_US (INT64_C(253402300800) * US_PER_SEC)
 #define EXIF_ORDER EXIF_BYTE_ORDER_INTEL
-
-struct exif_times {
-	char local[20]; /* "2026:11:20 17:01:00" */
-	char fraction[7]; /* "000412" */
-	char offset[7]; /* "+01:00" */
-};
 
 static void data_unrefp(ExifData **p)
 {
@@ -126,7 +121,7 @@ static int add_rational(ExifData *data, ExifIfd ifd, ExifTag tag, ExifRational v
 /*
  * Local time of an instant. The zone's offset comes from the last six characters of its local text.
  */
-static int times_of(int64_t wall_us, struct exif_times *ret)
+int exif_times_of(int64_t wall_us, struct exif_times *ret)
 {
 	char text[UTC_TEXT_MAX];
 	struct utc_fields f;
@@ -155,7 +150,7 @@ static int times_of(int64_t wall_us, struct exif_times *ret)
 static int add_times(ExifData *data, int64_t exposed_us)
 {
 	struct exif_times times;
-	int r = times_of(exposed_us, &times);
+	int r = exif_times_of(exposed_us, &times);
 	const struct {
 		ExifIfd ifd;
 		ExifTag tag;

@@ -20,3 +20,12 @@ struct exif_facts {
 
 /* The payload of an APP1 segment, for free(). -ENOMEM, -EINVAL. */
 int exif_build(const struct exif_facts *facts, uint8_t **ret, size_t *ret_bytes);
+
+/*
+ * Writes another exposure time into a whole JPEG, in place: DateTime, DateTimeOriginal,
+ * DateTimeDigitized, their fractions and their offsets, as far as the file has them in the form that
+ * exif_build() gives them; returns how many that were, 0 where it has no EXIF. Nothing else is
+ * touched. -EBADMSG what looks like EXIF is broken, -EINVAL a time that EXIF cannot tell: then the
+ * file is as it was.
+ */
+int exif_redate(uint8_t *jpeg, size_t bytes, int64_t exposed_us);

@@ -232,3 +232,158 @@ TEST(nonsense_is_refused)
 		CHECK(block == NULL && bytes == 77);
 	}
 }
+
+/* A JPEG of nothing but its markers around the block. */
+static size_t wrap(const struct exif_facts *facts, uint8_t jpeg[static 4096])
+{
+	static const uint8_t app0[] = { 0xff, 0xd8, 0xff, 0xe0, 0, 4, 'J', 'F' };
+	static const uint8_t rest[] = { 0xff, 0xda, 0, 2, 1, 2, 3, 0xff, 0xd9 };
+	uint8_t *block = NULL;
+	size_t bytes = 0, n = sizeof(app0);
+
+	CHECK_INT(exif_build(facts, &block, &bytes), 0);
+	memcpy(jpeg, app0, n);
+	jpeg[n] = 0xff;
+	jpeg[n + 1] = 0xe1;
+	jpeg[n + 2] = (uint8_t)((bytes + 2) >> 8);
+	jpeg[n + 3] = (uint8_t)(bytes + 2);
+	memcpy(jpeg + n + 4, block, bytes);
+	memcpy(jpeg + n + 4 + bytes, rest, sizeof(rest));
+	free(block);
+	return n + 4 + bytes + sizeof(rest);
+}
+
+/* The same file as one that was made with that time at once. */
+TEST(dated_anew)
+{
+	static const int64_t times[] = { WINTER_US, WINTER_US + 412345, SUMMER_US - 1, 0 };
+
+	use_zone("CET-1CEST,M3.5.0,M10.5.0/3");
+	for (size_t i = 0; i < ARRAY_SIZE(times); i++) {
+		struct exif_facts facts = plain;
+		uint8_t got[4096], want[4096];
+		size_t bytes;
+
+		facts.exposed_us = INT64_C(1234567890123456);
+		bytes = wrap(&facts, got);
+		facts.exposed_us = times[i];
+		CHECK_INT(wrap(&facts, want), bytes);
+		CHECK_INT(exif_redate(got, bytes, times[i]), 9);
+		CHECK_INT(memcmp(got, want, bytes), 0);
+	}
+	use_zone("UTC0");
+}
+
+/* What libexif makes of a file that was dated anew. */
+TEST(dated_anew_as_libexif_reads_it)
+{
+	uint8_t jpeg[4096];
+	size_t bytes = wrap(&plain, jpeg);
+	ExifData *data;
+
+	CHECK_INT(exif_redate(jpeg, bytes, SUMMER_US + 7), 9);
+	data = exif_data_new_from_data(jpeg, (unsigned)bytes);
+	CHECK_STR(text_of(data, EXIF_IFD_0, 0x0132), "2026:06:21 00:00:00");
+	CHECK_STR(text_of(data, EXIF_IFD_EXIF, 0x9003), "2026:06:21 00:00:00");
+	CHECK_STR(text_of(data, EXIF_IFD_EXIF, 0x9291), "000007");
+	CHECK_STR(text_of(data, EXIF_IFD_EXIF, 0x9011), "+00:00");
+	CHECK_STR(text_of(data, EXIF_IFD_0, 0x0110), "imx477");
+	CHECK_INT(number_of(data, EXIF_IFD_EXIF, 0xa002), 4056);
+	exif_data_unref(data);
+}
+
+/* A block in the other byte order, with libexif as its writer. */
+TEST(dated_anew_big_endian)
+{
+	uint8_t jpeg[4096], *block = NULL;
+	size_t bytes = wrap(&plain, jpeg);
+	ExifData *data = exif_data_new_from_data(jpeg, (unsigned)bytes);
+	unsigned size = 0;
+
+	exif_data_set_byte_order(data, EXIF_BYTE_ORDER_MOTOROLA);
+	exif_data_save_data(data, &block, &size);
+	exif_data_unref(data);
+	memcpy(jpeg + 12, block, size);
+	free(block);
+	jpeg[10] = (uint8_t)((size + 2) >> 8);
+	jpeg[11] = (uint8_t)(size + 2);
+	bytes = 12 + size;
+	CHECK(memcmp(jpeg + 12, "Exif\0\0MM", 8) == 0);
+	CHECK_INT(exif_redate(jpeg, bytes, SUMMER_US), 9);
+	data = exif_data_new_from_data(jpeg, (unsigned)bytes);
+	CHECK_STR(text_of(data, EXIF_IFD_EXIF, 0x9003), "2026:06:21 00:00:00");
+	exif_data_unref(data);
+}
+
+TEST(nothing_to_date_anew)
+{
+	static const struct {
+		const char *bytes;
+		size_t n;
+		int want;
+	} cases[] = {
+		{ "\xff\xd8\xff\xd9", 4, 0 },
+		{ "\xff\xd8\xff\xda\0\2..\xff\xd9", 10, 0 },
+		{ "\xff\xd8\xff\xe1\0\6XMP\0\xff\xd9", 12, 0 },
+		{ "\xff\xd8\xff\xe1\0\x08"
+		  "Exif\0\0\xff\xd9",
+			14, -EBADMSG },
+		{ "\xff\xd8\xff\xe1\0\x01....", 10, -EBADMSG },
+		{ "\xff\xd8\xff\xe1\xff\xff....", 10, -EBADMSG },
+		{ "GIF8", 4, -EBADMSG },
+		{ "\xff\xd8", 2, -EBADMSG },
+		{ "", 0, -EBADMSG },
+	};
+	uint8_t jpeg[4096];
+	size_t bytes = wrap(&plain, jpeg);
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint8_t *copy = malloc(cases[i].n + 1);
+
+		memcpy(copy, cases[i].bytes, cases[i].n);
+		CHECK_INT(exif_redate(copy, cases[i].n, WINTER_US), cases[i].want);
+		CHECK_INT(memcmp(copy, cases[i].bytes, cases[i].n), 0);
+		free(copy);
+	}
+	CHECK_INT(exif_redate(jpeg, bytes, -1), -EINVAL);
+	CHECK_INT(exif_redate(jpeg, bytes, TIME_NONE), -EINVAL);
+}
+
+/* Each byte of the block broken in turn: never a byte outside the block changes, nor its length. */
+TEST(broken_blocks)
+{
+	uint8_t jpeg[4096];
+	size_t bytes = wrap(&plain, jpeg), block = 12;
+	static const uint8_t values[] = { 0, 1, 0x7f, 0x80, 0xff };
+	int refused = 0;
+
+	for (size_t at = 2; at < bytes - 9; at++) {
+		for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+			/* at the end of its memory, for the address sanitizer */
+			uint8_t *copy = malloc(bytes);
+			int r;
+
+			memcpy(copy, jpeg, bytes);
+			copy[at] = values[i];
+			r = exif_redate(copy, bytes, SUMMER_US);
+			refused += r < 0;
+			CHECK(r == -EBADMSG || (r >= 0 && r <= 9));
+			CHECK(at < block || memcmp(copy, jpeg, block) == 0);
+			CHECK(memcmp(copy + bytes - 9, jpeg + bytes - 9, 9) == 0);
+			if (r < 0) {
+				copy[at] = jpeg[at];
+				CHECK(memcmp(copy, jpeg, bytes) == 0);
+			}
+			free(copy);
+		}
+	}
+	CHECK(refused > 20);
+	/* cut short */
+	for (size_t n = 0; n < bytes; n++) {
+		uint8_t *copy = malloc(n + 1);
+
+		memcpy(copy, jpeg, n);
+		CHECK(exif_redate(copy, n, SUMMER_US) <= 9);
+		free(copy);
+	}
+}
