@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A camera behind a vtable. Two implementations ship: `libcamera` (camera_libcamera.cpp, the only
- * C++ file) and `test` (camera_test.c: a drawn picture with the physics of a real sensor, and
- * scripted faults). This header is plain C that a C++ compiler reads too.
+ * A camera behind a vtable. Two implementations ship: `libcamera` (camera_libcamera.cpp with its helpers
+ * libcamera_*, the only C++) and `test` (camera_test.c: a drawn picture with the physics of a real
+ * sensor, and scripted faults). This header is plain C that a C++ compiler reads too.
  *
  * Threads: one thread owns a camera and calls everything but camera_release(), which any thread may
  * call. An implementation may have threads of its own; it hands frames over through a queue and makes

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <mutex>
 
 #include "capture/libcamera_control.hpp"
@@ -50,7 +51,55 @@ template <typename Configuration> bool turn(Configuration &c, long)
 	return c.validate() != CameraConfiguration::Invalid && c.transform == Transform::HVFlip;
 }
 
+/* Asks for pictures of that size in a format that can be encoded. False: the camera has none. */
+bool settle(CameraConfiguration &config, const Size &wanted)
+{
+	StreamConfiguration &stream = config.at(0);
+
+	for (const PixelFormat &format : { formats::YUV420, formats::NV12 }) {
+		stream.pixelFormat = format;
+		stream.size = wanted;
+		stream.stride = 0; /* the pipeline's choice for this size */
+		stream.bufferCount = CAMERA_BUFFERS;
+		stream.colorSpace = ColorSpace::Sycc;
+		if (config.validate() != CameraConfiguration::Invalid &&
+			is_supported(stream.pixelFormat))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A Pi chooses the sensor's mode by the size of the picture, and cuts a small one out of the middle of
+ * the sensor. A raw stream of full size makes it use the whole view, as rpicam-still does; the requests
+ * bring no buffers for it, so the pipeline uses its own. Null where that cannot be had.
+ */
+std::unique_ptr<CameraConfiguration> whole_view(Camera &camera, const Size &wanted)
+{
+	/* together these are a Pi's, in all versions */
+	if (!control_named(camera, "NoiseReductionMode") || !control_named(camera, "ScalerCrop"))
+		return nullptr;
+	std::unique_ptr<CameraConfiguration> config =
+		camera.generateConfiguration({ StreamRole::StillCapture, StreamRole::Raw });
+	if (!config || config->size() != 2)
+		return nullptr;
+	const Size full = config->at(1).size;
+	config->at(1).bufferCount = 1; /* the fewer here, the more the pipeline has for itself */
+	if (!settle(*config, wanted) || config->size() != 2 || config->at(1).size != full)
+		return nullptr;
+	return config;
+}
+
 } // namespace
+
+/*
+ * libcamera tells its life on stderr. Errors are enough, unless somebody asks for more. Set here, before
+ * main(): it is read at libcamera's first line, when other threads may be reading the environment.
+ */
+__attribute__((constructor)) static void quieten()
+{
+	setenv("LIBCAMERA_LOG_LEVELS", "*:ERROR", 0);
+}
 
 int shared_manager(std::shared_ptr<CameraManager> *ret)
 {
@@ -145,7 +194,8 @@ int Device::find(const char *id, std::string &error)
 	if (camera)
 		return 0;
 	if (known.empty())
-		error = "libcamera finds no camera: is one connected, is this user in group video?";
+		error = "libcamera finds no camera; check its cable, and that this user is in "
+			"group video";
 	else
 		error = "no camera has the id or model " + std::string(id) +
 			"; there are: " + known;
@@ -159,23 +209,18 @@ int Device::configure(const camera_options &options, std::string &error)
 		error = camera->id() + " does not take still pictures";
 		return -EINVAL;
 	}
-	StreamConfiguration &stream = config->at(0);
-	const Size full = stream.size;
+	const Size full = config->at(0).size;
 	const Size wanted(options.width ? unsigned(options.width) : full.width,
 		options.height ? unsigned(options.height) : full.height);
 
-	for (const PixelFormat &format : { formats::YUV420, formats::NV12 }) {
-		stream.pixelFormat = format;
-		stream.size = wanted;
-		stream.stride =
-			0; /* the pipeline's choice for this size, not the one it made before */
-		stream.bufferCount = CAMERA_BUFFERS;
-		stream.colorSpace = ColorSpace::Sycc;
-		if (config->validate() != CameraConfiguration::Invalid &&
-			is_supported(stream.pixelFormat))
-			break;
+	if (wanted != full) {
+		std::unique_ptr<CameraConfiguration> whole = whole_view(*camera, wanted);
+		if (whole)
+			config = std::move(whole);
 	}
-	if (!is_supported(stream.pixelFormat))
+	StreamConfiguration &stream = config->at(0);
+
+	if (!settle(*config, wanted))
 		error = camera->id() + " has no YUV420 and no NV12 pictures, only " +
 			stream.pixelFormat.toString();
 	else if (!is_near(stream.size.width, wanted.width) ||
