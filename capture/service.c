@@ -23,7 +23,7 @@
 
 #define END_GRACE_US (5 * US_PER_SEC) /* SIGTERM and SIGHUP wait so long for the slot in hand */
 #define STATUS_EVERY_US (1 * US_PER_SEC) /* the status file is not written more often */
-#define PROGRESS_LIMIT_US (180 * US_PER_SEC) /* slots due, no frame: the watchdog is let go */
+#define TROUBLE_LIMIT_US (180 * US_PER_SEC) /* slots missed, no frame: the watchdog is let go */
 
 static void advance(struct service *s);
 
@@ -126,8 +126,6 @@ static void arm_tick(struct service *s, int64_t now_us)
 	if (tick != TIME_NONE) {
 		when.it_value.tv_sec = tick / US_PER_SEC;
 		when.it_value.tv_nsec = tick % US_PER_SEC * 1000;
-	} else {
-		when.it_value.tv_sec = INT32_MAX; /* never, but a clock step is still told */
 	}
 	timerfd_settime(s->timer_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &when, NULL);
 }
@@ -242,9 +240,6 @@ static void advance(struct service *s)
 	}
 	tell_standby(s);
 	watch_camera(s);
-	if (supervisor_facts(s->supervisor)->state != CAMERA_STREAMING &&
-		!supervisor_facts(s->supervisor)->failures)
-		s->progress_us = service_mono_us(s); /* nothing was due */
 	if (!s->ready)
 		sd_notify(0, "READY=1");
 	s->dirty |= !s->ready;
@@ -289,13 +284,18 @@ static int on_tick(sd_event_source *source, int fd, uint32_t events, void *data)
 	return 0;
 }
 
-/* Fed only while there is progress: frames come, or none is due. A full disk is no reason to restart. */
+/*
+ * Let go when slots are missed and no frame has passed the writer for three minutes, or three intervals:
+ * the ladder had its time. A disk that refuses frames is no reason, a new process would find it no better.
+ */
 static int on_watchdog(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct service *s = data;
 	uint64_t interval;
 
-	if (service_mono_us(s) - s->progress_us < PROGRESS_LIMIT_US + lead_us(s))
+	if (!s->trouble_us ||
+		service_mono_us(s) - s->trouble_us <
+			TROUBLE_LIMIT_US + 3 * s->settings->schedule.every_us)
 		sd_notify(0, "WATCHDOG=1");
 	if (sd_watchdog_enabled(0, &interval) > 0)
 		sd_event_source_set_time(source, usec + interval / 2);
@@ -444,7 +444,6 @@ int service_run(const struct service_options *options, struct record *ret_last)
 	int r;
 
 	s.stats.started_us = now_us;
-	s.progress_us = service_mono_us(&s);
 	s.standby = standby_new(s.settings->camera.standby, s.settings->schedule.every_us,
 		s.settings->camera.warmup_us);
 	r = begin(&s);

@@ -46,7 +46,7 @@ struct service {
 	bool waiting_clock; /* no slot begins before the time is known */
 	int64_t tick_us; /* the slot the timer is armed for */
 	int64_t last_wall_us, last_mono_ns; /* a pair of readings, to measure a clock step with */
-	int64_t progress_us; /* monotonic: last frame, or nothing was due */
+	int64_t trouble_us; /* monotonic: first slot missed since a frame passed the writer, 0: none */
 	int64_t published_us; /* monotonic: status file */
 	bool dirty; /* the status has changed since */
 	bool ready; /* READY=1 was sent */

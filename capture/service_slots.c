@@ -48,6 +48,8 @@ static void miss(struct service *s, int64_t first_us, int64_t last_us, uint64_t 
 		snprintf(s->run.text, sizeof s->run.text, "%s", text);
 		s->run_since_us = now_us;
 	}
+	if (!s->trouble_us && (cause == MISS_CAMERA || cause == MISS_BUSY))
+		s->trouble_us = now_us;
 	s->run.last_us = last_us;
 	s->run.count += count;
 	stats_miss(&s->stats, cause, count, clock_wall_us(s->clock));
@@ -83,7 +85,6 @@ static void submit(
 	record.shot = shot;
 	service_flush_misses(s);
 	r = writer_submit(s->writer, supervisor_camera(s->supervisor), frame, &record);
-	s->progress_us = service_mono_us(s);
 	if (r == 0)
 		return;
 	supervisor_release(s->supervisor, frame);
@@ -212,6 +213,7 @@ void service_take_results(struct service *s)
 
 	while (writer_take_result(s->writer, &result) == 0) {
 		s->dirty = true;
+		s->trouble_us = 0;
 		if (result.error < 0) {
 			log_errno(result.error, "cannot store the frame of slot %lld",
 				(long long)(result.record.slot_us / US_PER_SEC));
@@ -268,10 +270,11 @@ void service_begin_slots(struct service *s)
 
 	s->waiting_clock = false;
 	s->slots = slots_new(schedule, now_us);
-	/* the clock may be a little behind the last outcome: no slot is taken twice */
-	if (last_us != TIME_NONE && last_us - now_us <= slots_small_step_us(schedule))
-		s->slots.done_us = last_us;
-	if (last_us != TIME_NONE && s->slots.done_us >= now_us)
+	if (last_us != TIME_NONE && last_us - now_us > slots_small_step_us(schedule))
+		last_us = TIME_NONE; /* the clock is far behind: a new account begins */
+	/* it may be a little behind the last outcome: no slot is taken twice */
+	s->slots.done_us = last_us;
+	if (last_us != TIME_NONE && last_us >= now_us)
 		s->slots.open_us = schedule_next(schedule, last_us + 1);
 	if (last_us == TIME_NONE)
 		last_us = start_us - 1;
