@@ -4,6 +4,7 @@
 
 #include "capture/slots.h"
 #include "common/clock.h"
+#include "common/util.h"
 
 #define S US_PER_SEC
 static const int64_t base = INT64_C(1800000000) * US_PER_SEC;
@@ -134,6 +135,7 @@ TEST(clock_steps_replan)
 	static const struct {
 		int64_t done_s, before_s, after_s, want_open_s, want_skipped;
 	} cases[] = {
+		/* the slot after `done` is open */
 		{ 10, 15, 16, 20, 0 }, /* forward within an interval */
 		{ 10, 15, 45, 50, 3 }, /* forward over 20, 30, 40 */
 		{ 10, 15, 40, 40, 2 }, /* onto a slot: it is taken */
@@ -141,6 +143,13 @@ TEST(clock_steps_replan)
 		{ 10, 15, 8, 20, 0 }, /* back over it: not taken twice */
 		{ 10, 15, -1000, -1000, 0 }, /* far back: the schedule starts again there */
 		{ 10, 15, 315360000, 315360000, 31535998 }, /* ten years on */
+		/* the frame of 20 is on its way */
+		{ 10, 21, 21, 30, 1 }, /* forward by next to nothing: it cannot be dated */
+		{ 10, 25, 23, 20, 0 }, /* back a little: its time is not over */
+		{ 10, 25, 19, 20, 0 }, /* back before it: taken when it comes */
+		{ 10, 25, -1000, -1000,
+			1 }, /* far back: it has an outcome before the end of time */
+		{ 10, 45, -1000, -1000, 3 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -156,8 +165,161 @@ TEST(clock_steps_replan)
 		CHECK_INT(slots.open_us, base + cases[i].want_open_s * S);
 		CHECK_INT(skipped, cases[i].want_skipped);
 		if (skipped) {
+			int64_t end_s = cases[i].after_s > cases[i].before_s ? cases[i].after_s
+									     : cases[i].before_s;
+
 			CHECK_INT(first, base + 20 * S);
-			CHECK_INT(last, slots.open_us - 10 * S);
+			CHECK_INT(last, base + (end_s + 9) / 10 * 10 * S - 10 * S);
 		}
+	}
+}
+
+/* Several steps with no slot between them. */
+TEST(clock_steps_in_a_row)
+{
+	static const struct {
+		int64_t steps_s[12];
+		size_t n;
+		int64_t want_open_s;
+	} cases[] = {
+		/* every 1 s, at 0.5 s, slots up to 0 have an outcome, 1 is open */
+		{ { -7, 3 }, 2, 1 }, /* on again, but not to where it was: nothing is repeated */
+		{ { -7, 7 }, 2, 1 },
+		{ { -1000, -7 }, 2, -1006 }, /* the account before the first step is closed */
+		{ { -1000, 7 }, 2, -992 }, { { -7, -7 }, 2, -13 }, /* no waiting for 14 s */
+		{ { -5, -5, -5, -5, -5, -5 }, 6, -29 }, { { 1000, -1000 }, 2, 1 },
+		{ { 7, -7 }, 2, 8 }, /* 1 to 7 were passed over: they have their outcome */
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct schedule_settings schedule = every(S);
+		struct slots slots = slots_new(&schedule, base + S);
+		int64_t wall = base + S / 2, first, last;
+		uint64_t skipped;
+
+		slots.done_us = base;
+		for (size_t k = 0; k < cases[i].n; k++) {
+			slots_step(&slots, wall, wall + cases[i].steps_s[k] * S, &skipped, &first,
+				&last);
+			wall += cases[i].steps_s[k] * S;
+		}
+		CHECK_INT((slots.open_us - base) / S, cases[i].want_open_s);
+	}
+}
+
+/* The slots' account while the clock is set again and again. */
+struct account {
+	const struct schedule_settings *schedule;
+	struct slots slots;
+	int64_t next_us; /* the slot that must have the next outcome */
+	bool empty; /* no outcome yet in this timeline */
+	uint64_t frames, far, misses, skipped, segments;
+};
+
+static void outcome(struct account *a, int64_t first_us, int64_t last_us)
+{
+	CHECK_INT(first_us, a->next_us);
+	a->empty = false;
+	a->next_us = schedule_next(a->schedule, last_us + 1);
+}
+
+static void offer(struct account *a, int64_t frame_us)
+{
+	int64_t slot, candidate_us, distance;
+	enum slots_verdict verdict;
+
+	do {
+		candidate_us = a->slots.candidate_us;
+		verdict = slots_offer(&a->slots, frame_us, &slot);
+		if (verdict == SLOTS_HOLD || verdict == SLOTS_DROP)
+			return;
+		outcome(a, slot, slot);
+		a->misses += verdict == SLOTS_MISS;
+		a->frames += verdict != SLOTS_MISS;
+		distance = llabs((verdict == SLOTS_TAKE ? frame_us : candidate_us) - slot);
+		a->far += verdict != SLOTS_MISS && distance > 70000;
+		CHECK(verdict == SLOTS_MISS || distance <= a->schedule->every_us / 2);
+	} while (verdict != SLOTS_TAKE);
+}
+
+static void step(struct account *a, int64_t before_us, int64_t after_us)
+{
+	int64_t first, last;
+	uint64_t skipped;
+
+	slots_step(&a->slots, before_us, after_us, &skipped, &first, &last);
+	if (skipped) {
+		CHECK_INT(schedule_count(a->schedule, first, last + 1), skipped);
+		outcome(a, first, last);
+		a->skipped += skipped;
+	}
+	if (a->slots.open_us == a->next_us)
+		return;
+	/* only a clock that went back begins anew, and not before the old account is complete */
+	CHECK(after_us < before_us && a->slots.open_us < a->next_us);
+	CHECK(a->empty || a->next_us >= before_us);
+	CHECK(a->slots.open_us >= after_us && a->slots.open_us < after_us + a->schedule->every_us);
+	a->next_us = a->slots.open_us;
+	a->empty = true;
+	a->segments++;
+}
+
+/* 1 ms to 3 years, each order of magnitude as likely as the next. */
+static int64_t random_step(uint64_t *state)
+{
+	int64_t us = INT64_C(1000) << test_random(state) % 37;
+
+	us += (int64_t)(test_random(state) % (uint64_t)us);
+	return test_random(state) % 2 ? us : -us;
+}
+
+/*
+ * 10 frames/s with 20 ms of jitter, 70 ms on their way, now and then some seconds without any, and a
+ * clock that is set some 1,000 times.
+ */
+TEST(frames_of_years_with_clock_steps)
+{
+	static const int64_t intervals[] = { 100000, 700000, S, 60 * S };
+	uint64_t state = test_seed() | 1;
+
+	for (size_t i = 0; i < ARRAY_SIZE(intervals); i++) {
+		struct schedule_settings schedule = every(intervals[i]);
+		struct account a = { &schedule, slots_new(&schedule, base), .empty = true };
+		int64_t wall = base, slot;
+		uint64_t breaks = 0;
+		int gap = 0;
+
+		a.next_us = a.slots.open_us;
+		for (int f = 0; f < 200000; f++) {
+			int64_t jitter = (int64_t)(test_random(&state) % 40000) - 20000;
+
+			wall += 100000;
+			if (gap == 0 && test_random(&state) % 2000 == 0) {
+				gap = (int)(test_random(&state) % 100);
+				breaks++;
+			}
+			if (gap > 0)
+				gap--;
+			else
+				offer(&a, wall + jitter - 70000);
+			while (slots_expire(&a.slots, wall, 2 * S, &slot)) {
+				slots_drop_candidate(&a.slots);
+				outcome(&a, slot, slot);
+				a.misses++;
+			}
+			if (test_random(&state) % 200 == 0) {
+				int64_t after = wall + random_step(&state);
+
+				if (after > base / 2 && after < base * 2) {
+					step(&a, wall, after);
+					wall = after;
+					breaks++;
+				}
+			}
+		}
+		CHECK(a.frames > 100 && a.segments > 100 && a.skipped > 100000);
+		CHECK(schedule.every_us > S || a.misses > 100);
+		/* the nearest of frames every 100 ms, but for the ends of a silence and a timeline */
+		CHECK(a.far <= 2 * breaks);
 	}
 }
