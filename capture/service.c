@@ -211,6 +211,7 @@ static int supervisor_begin(struct service *s)
 		.source = s->settings->camera.source,
 		.camera = &s->camera_options,
 		.clock = s->clock,
+		.call_seconds = s->options->call_seconds,
 		.may_exit = getenv("NOTIFY_SOCKET") != NULL,
 		.drain = drain,
 		.drain_data = s,

@@ -18,6 +18,7 @@ struct supervisor {
 	struct supervisor_facts facts;
 	struct camera *camera;
 	unsigned generation;
+	const char *call; /* the last camera call that was guarded */
 	bool wanted;
 	bool broken; /* the stream has to be stopped before anything else */
 	bool gone; /* the camera has to be closed before anything else */
@@ -36,19 +37,22 @@ static const int64_t backoff_s[] = { 0, 1, 2, 5 };
  */
 static void call_hangs(union sigval value)
 {
+	const struct supervisor *s = value.sival_ptr;
+
 	log_error("camera: %s did not return in %d s; aborting, so that a new process is started",
-		(const char *)value.sival_ptr, CAMERA_CALL_SECONDS);
+		s->call, s->options.call_seconds);
 	abort();
 }
 
-static timer_t guard_begin(const char *call)
+static timer_t guard_begin(struct supervisor *s, const char *call)
 {
 	struct sigevent event = { .sigev_notify = SIGEV_THREAD,
 		.sigev_notify_function = call_hangs,
-		.sigev_value.sival_ptr = (void *)(uintptr_t)call };
-	struct itimerspec when = { .it_value.tv_sec = CAMERA_CALL_SECONDS };
+		.sigev_value.sival_ptr = s };
+	struct itimerspec when = { .it_value.tv_sec = s->options.call_seconds };
 	timer_t timer = NULL;
 
+	s->call = call;
 	if (timer_create(CLOCK_MONOTONIC, &event, &timer) == 0)
 		timer_settime(timer, 0, &when, NULL);
 	return timer;
@@ -69,6 +73,8 @@ int supervisor_new(const struct supervisor_options *options, struct supervisor *
 	s->options = *options;
 	if (!s->options.open)
 		s->options.open = camera_open;
+	if (s->options.call_seconds <= 0)
+		s->options.call_seconds = CAMERA_CALL_SECONDS;
 	*ret = s;
 	return 0;
 }
@@ -90,7 +96,7 @@ static void stop(struct supervisor *s)
 		return;
 	if (s->seen && !s->broken && !s->gone)
 		recovered(s);
-	guard = guard_begin("stop");
+	guard = guard_begin(s, "stop");
 	s->camera->ops->stop(s->camera);
 	guard_end(guard);
 	s->facts.state = CAMERA_IDLE;
@@ -105,7 +111,7 @@ static void close_camera(struct supervisor *s)
 	stop(s);
 	if (s->options.drain)
 		s->options.drain(s->options.drain_data);
-	guard = guard_begin("close");
+	guard = guard_begin(s, "close");
 	camera_close(s->camera);
 	guard_end(guard);
 	s->camera = NULL;
@@ -136,7 +142,7 @@ static void failed(struct supervisor *s, const char *what, const char *why)
 static void open_camera(struct supervisor *s)
 {
 	char error[160] = "";
-	timer_t guard = guard_begin("open");
+	timer_t guard = guard_begin(s, "open");
 	int r = s->options.open(
 		s->options.source, s->options.camera, &s->camera, error, sizeof error);
 
@@ -152,7 +158,7 @@ static void open_camera(struct supervisor *s)
 
 static void start(struct supervisor *s)
 {
-	timer_t guard = guard_begin("start");
+	timer_t guard = guard_begin(s, "start");
 	int r = s->camera->ops->start(s->camera);
 
 	guard_end(guard);

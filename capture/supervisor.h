@@ -37,6 +37,7 @@ struct supervisor_options {
 	/* camera_open(), or what a test puts in its place; NULL: camera_open() */
 	int (*open)(const char *source, const struct camera_options *options, struct camera **ret,
 		char *error, size_t size);
+	int call_seconds; /* a camera call may take so long; 0: CAMERA_CALL_SECONDS */
 	bool may_exit; /* somebody restarts us: the ladder has its last rung */
 	/* Called before a camera is closed: frames in other threads must be released in it. */
 	void (*drain)(void *data);
