@@ -22,6 +22,11 @@ struct service_options {
 	 */
 	int (*reload)(void *data, struct capture_settings *ret);
 	void *reload_data;
+	/*
+	 * After each frame that is stored, durably; on the loop, so it must not block for long. NULL: none.
+	 */
+	void (*stored)(void *data, const struct record *frame);
+	void *stored_data;
 	uint64_t frames_max; /* ends by itself after so many frames; 0: never */
 	int call_seconds; /* see supervisor_options; 0 outside of tests */
 	bool one_shot; /* takes one frame outside the schedule and ends */

@@ -105,7 +105,7 @@ static void match(struct service *s, struct frame *frame, int64_t exposed_us)
 	for (;;) {
 		int64_t slot, candidate_us = s->slots.candidate_us;
 
-		switch (slots_offer(&s->slots, exposed_us, &slot)) {
+		switch (slots_offer(&s->slots, exposed_us, frame->duration_ns / NS_PER_US, &slot)) {
 		case SLOTS_DROP:
 			supervisor_release(s->supervisor, frame);
 			return;
@@ -179,14 +179,31 @@ void service_take_frames(struct service *s)
 	}
 }
 
+/* The open slot, if its time is over: the held candidate, or a miss. */
+static bool end_slot(struct service *s, int64_t now_us, int64_t latency_us, const char *why)
+{
+	int64_t slot, candidate_us = s->slots.candidate_us;
+	enum slots_verdict verdict = slots_expire(&s->slots, now_us, latency_us, &slot);
+
+	if (verdict == SLOTS_HOLD)
+		return false;
+	if (verdict == SLOTS_TAKE_CANDIDATE) {
+		submit(s, &s->candidate, slot, candidate_us, false);
+		s->holding = false;
+		return true;
+	}
+	service_drop_candidate(s);
+	miss(s, slot, slot, 1, MISS_CAMERA, why);
+	return true;
+}
+
 void service_abandon_slots(struct service *s, const char *why)
 {
-	int64_t now_us = clock_wall_us(s->clock), slot;
+	int64_t now_us = clock_wall_us(s->clock);
 
+	while (s->slots.open_us != TIME_NONE && s->slots.open_us < now_us)
+		end_slot(s, INT64_MAX, 0, why);
 	service_drop_candidate(s);
-	while (s->slots.open_us != TIME_NONE && s->slots.open_us < now_us &&
-		slots_expire(&s->slots, INT64_MAX, 0, &slot))
-		miss(s, slot, slot, 1, MISS_CAMERA, why);
 }
 
 int64_t service_latency_us(const struct service *s)
@@ -197,14 +214,10 @@ int64_t service_latency_us(const struct service *s)
 
 void service_expire_slots(struct service *s, int64_t now_us)
 {
-	int64_t slot;
-
 	if (s->run.count && service_mono_us(s) - s->run_since_us >= RUN_US)
 		service_flush_misses(s);
-	while (slots_expire(&s->slots, now_us, service_latency_us(s), &slot)) {
-		service_drop_candidate(s);
-		miss(s, slot, slot, 1, MISS_CAMERA, camera_trouble(s));
-	}
+	while (end_slot(s, now_us, service_latency_us(s), camera_trouble(s)))
+		continue;
 }
 
 void service_take_results(struct service *s)
@@ -224,6 +237,8 @@ void service_take_results(struct service *s)
 		stats_frame(&s->stats, &result.record, clock_wall_us(s->clock));
 		s->stats.encode_us = result.encode_us;
 		s->stats.store_us = result.store_us;
+		if (s->options->stored)
+			s->options->stored(s->options->stored_data, &result.record);
 	}
 }
 

@@ -2,6 +2,8 @@
 /* Matches frames to slots. */
 #include "capture/slots.h"
 
+#include <stdlib.h>
+
 #include "common/clock.h"
 
 int64_t slots_small_step_us(const struct schedule_settings *schedule)
@@ -36,18 +38,28 @@ static int64_t close_open(struct slots *slots)
 	return slot;
 }
 
-enum slots_verdict slots_offer(struct slots *slots, int64_t frame_us, int64_t *ret_slot_us)
+/*
+ * The next frame starts a duration later, or half of one if this one is being shortened to steer it:
+ * is even that further from the slot?
+ */
+static bool next_is_further(int64_t slot_us, int64_t frame_us, int64_t duration_us)
+{
+	return frame_us + duration_us / 2 - slot_us > slot_us - frame_us;
+}
+
+enum slots_verdict slots_offer(
+	struct slots *slots, int64_t frame_us, int64_t duration_us, int64_t *ret_slot_us)
 {
 	int64_t slot = slots->open_us, after, before;
 
 	if (slot == TIME_NONE)
 		return SLOTS_DROP;
 	*ret_slot_us = slot;
-	if (frame_us < slot) {
+	if (frame_us < slot && !next_is_further(slot, frame_us, duration_us)) {
 		slots->candidate_us = frame_us;
 		return SLOTS_HOLD;
 	}
-	after = frame_us - slot;
+	after = llabs(frame_us - slot);
 	before = slots->candidate_us == TIME_NONE ? INT64_MAX : slot - slots->candidate_us;
 	slots->candidate_us = TIME_NONE;
 	close_open(slots);
@@ -67,12 +79,18 @@ int64_t slots_deadline(const struct slots *slots, int64_t latency_us)
 					   : slots->open_us + tolerance_us(slots) + latency_us;
 }
 
-bool slots_expire(struct slots *slots, int64_t now_us, int64_t latency_us, int64_t *ret_slot_us)
+enum slots_verdict slots_expire(
+	struct slots *slots, int64_t now_us, int64_t latency_us, int64_t *ret_slot_us)
 {
+	int64_t candidate = slots->candidate_us;
+
 	if (now_us < slots_deadline(slots, latency_us))
-		return false;
+		return SLOTS_HOLD;
 	*ret_slot_us = close_open(slots);
-	return true;
+	slots->candidate_us = TIME_NONE;
+	return candidate != TIME_NONE && *ret_slot_us - candidate <= tolerance_us(slots)
+		? SLOTS_TAKE_CANDIDATE
+		: SLOTS_MISS;
 }
 
 /* Gives up the slots from the open one on that are before `end_us`. */

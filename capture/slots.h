@@ -36,10 +36,13 @@ enum slots_verdict {
 };
 
 /*
- * What to do with a frame whose exposure started at `frame_us`. *ret_slot_us is the open slot; for
- * TAKE, TAKE_CANDIDATE and MISS it has its outcome by that and the next one is open.
+ * What to do with a frame whose exposure started at `frame_us` and that lasts `duration_us` (0: not
+ * known; known, a frame so little before the slot that the next one must be further away is taken at
+ * once). *ret_slot_us is the open slot; for TAKE, TAKE_CANDIDATE and MISS it has its outcome by that
+ * and the next one is open. Start-up frames are not to be offered.
  */
-enum slots_verdict slots_offer(struct slots *slots, int64_t frame_us, int64_t *ret_slot_us);
+enum slots_verdict slots_offer(
+	struct slots *slots, int64_t frame_us, int64_t duration_us, int64_t *ret_slot_us);
 
 /* The candidate was given up by the caller (the stream was stopped). */
 void slots_drop_candidate(struct slots *slots);
@@ -47,8 +50,12 @@ void slots_drop_candidate(struct slots *slots);
 /* Wall time when the open slot is lost if no frame came; `latency_us` is what frames may take. */
 int64_t slots_deadline(const struct slots *slots, int64_t latency_us);
 
-/* Whether the open slot is lost at `now_us`; then it is *ret_slot_us and the next one is open. */
-bool slots_expire(struct slots *slots, int64_t now_us, int64_t latency_us, int64_t *ret_slot_us);
+/*
+ * SLOTS_HOLD while the open slot is waited for; after its deadline SLOTS_TAKE_CANDIDATE or SLOTS_MISS,
+ * *ret_slot_us is the slot, and the next one is open.
+ */
+enum slots_verdict slots_expire(
+	struct slots *slots, int64_t now_us, int64_t latency_us, int64_t *ret_slot_us);
 
 /* A clock that is back by no more than this repeats no slot: one interval, or 10 s. */
 int64_t slots_small_step_us(const struct schedule_settings *schedule);

@@ -435,7 +435,7 @@ static void run_with_steps(struct schedule_settings s, int steps, uint64_t *stat
 
 		for (int64_t n = pick(state, 0, 1000); n >= 0; n--) {
 			wall = slots.open_us;
-			CHECK_INT(slots_offer(&slots, wall, &slot), SLOTS_TAKE);
+			CHECK_INT(slots_offer(&slots, wall, 0, &slot), SLOTS_TAKE);
 			CHECK_INT((slot - s.offset_us) % s.every_us, 0);
 			CHECK(slot == wall && (done == TIME_NONE || slot > done));
 			done = slot;

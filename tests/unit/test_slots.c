@@ -26,7 +26,7 @@ static void play(struct slots *slots, const int64_t *frames_ms, size_t n, char *
 		char word[32] = "";
 
 		do {
-			verdict = slots_offer(slots, frame, &slot);
+			verdict = slots_offer(slots, frame, 0, &slot);
 			if (verdict == SLOTS_TAKE)
 				snprintf(word, sizeof word, "T%+lld ",
 					(long long)(frame - slot) / 1000);
@@ -80,8 +80,8 @@ TEST(a_far_slot_takes_no_old_frame)
 	struct slots slots = slots_new(&schedule, base);
 	int64_t slot;
 
-	CHECK_INT(slots_offer(&slots, base - 11 * S, &slot), SLOTS_HOLD);
-	CHECK_INT(slots_offer(&slots, base + 11 * S, &slot), SLOTS_MISS);
+	CHECK_INT(slots_offer(&slots, base - 11 * S, 0, &slot), SLOTS_HOLD);
+	CHECK_INT(slots_offer(&slots, base + 11 * S, 0, &slot), SLOTS_MISS);
 	CHECK_INT(slot, base);
 	CHECK_INT(slots.open_us, base + 3600 * S);
 }
@@ -92,11 +92,48 @@ TEST(silence_expires_slots_in_order)
 	struct slots slots = slots_new(&schedule, base);
 	int64_t slot;
 
-	CHECK(!slots_expire(&slots, base + 2 * S, 2 * S, &slot));
-	CHECK(slots_expire(&slots, base + 2 * S + S / 2, 2 * S, &slot));
+	CHECK_INT(slots_expire(&slots, base + 2 * S, 2 * S, &slot), SLOTS_HOLD);
+	CHECK_INT(slots_expire(&slots, base + 2 * S + S / 2, 2 * S, &slot), SLOTS_MISS);
 	CHECK_INT(slot, base);
-	CHECK(!slots_expire(&slots, base + 2 * S + S / 2, 2 * S, &slot));
+	CHECK_INT(slots_expire(&slots, base + 2 * S + S / 2, 2 * S, &slot), SLOTS_HOLD);
 	CHECK_INT(slots.open_us, base + S);
+}
+
+TEST(a_held_frame_is_taken_when_no_other_comes)
+{
+	struct schedule_settings schedule = every(S);
+	struct slots slots = slots_new(&schedule, base);
+	int64_t slot;
+
+	CHECK_INT(slots_offer(&slots, base - S / 4, 0, &slot), SLOTS_HOLD);
+	CHECK_INT(slots_expire(&slots, base + 2 * S, 2 * S, &slot), SLOTS_HOLD);
+	CHECK_INT(slots_expire(&slots, base + 3 * S, 2 * S, &slot), SLOTS_TAKE_CANDIDATE);
+	CHECK_INT(slot, base);
+	CHECK_INT(slots_expire(&slots, base + 4 * S, 2 * S, &slot), SLOTS_MISS);
+	CHECK_INT(slot, base + S);
+}
+
+TEST(a_frame_just_before_the_slot_is_taken_at_once)
+{
+	static const struct {
+		int64_t before_ms, duration_ms;
+		enum slots_verdict want;
+	} cases[] = {
+		{ 10, 250,
+			SLOTS_TAKE }, /* the next one is 240 ms, or shortened 115 ms, behind it */
+		{ 100, 250, SLOTS_HOLD }, /* the next one may be 25 ms behind it */
+		{ 10, 0, SLOTS_HOLD }, /* nothing is known of the next one */
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct schedule_settings schedule = every(S);
+		struct slots slots = slots_new(&schedule, base);
+		int64_t slot;
+
+		CHECK_INT(slots_offer(&slots, base - cases[i].before_ms * 1000,
+				  cases[i].duration_ms * 1000, &slot),
+			cases[i].want);
+	}
 }
 
 TEST(every_slot_has_one_outcome)
@@ -113,14 +150,14 @@ TEST(every_slot_has_one_outcome)
 			(int64_t)(test_random(&state) %
 				(uint64_t)(test_random(&state) % 50 ? 300000 : 9 * S));
 		do {
-			verdict = slots_offer(&slots, frame, &slot);
+			verdict = slots_offer(&slots, frame, 0, &slot);
 			if (verdict != SLOTS_HOLD && verdict != SLOTS_DROP) {
 				CHECK_INT(slot, expected);
 				expected += S;
 				outcomes++;
 			}
 		} while (verdict == SLOTS_TAKE_CANDIDATE || verdict == SLOTS_MISS);
-		while (slots_expire(&slots, frame, 2 * S, &slot)) {
+		while (slots_expire(&slots, frame, 2 * S, &slot) != SLOTS_HOLD) {
 			CHECK_INT(slot, expected);
 			expected += S;
 			outcomes++;
@@ -230,7 +267,7 @@ static void offer(struct account *a, int64_t frame_us)
 
 	do {
 		candidate_us = a->slots.candidate_us;
-		verdict = slots_offer(&a->slots, frame_us, &slot);
+		verdict = slots_offer(&a->slots, frame_us, 0, &slot);
 		if (verdict == SLOTS_HOLD || verdict == SLOTS_DROP)
 			return;
 		outcome(a, slot, slot);
@@ -302,10 +339,15 @@ TEST(frames_of_years_with_clock_steps)
 				gap--;
 			else
 				offer(&a, wall + jitter - 70000);
-			while (slots_expire(&a.slots, wall, 2 * S, &slot)) {
-				slots_drop_candidate(&a.slots);
+			for (;;) {
+				enum slots_verdict verdict =
+					slots_expire(&a.slots, wall, 2 * S, &slot);
+
+				if (verdict == SLOTS_HOLD)
+					break;
 				outcome(&a, slot, slot);
-				a.misses++;
+				a.misses += verdict == SLOTS_MISS;
+				a.frames += verdict == SLOTS_TAKE_CANDIDATE;
 			}
 			if (test_random(&state) % 200 == 0) {
 				int64_t after = wall + random_step(&state);
