@@ -81,6 +81,16 @@ static int reload(void *data, struct capture_settings *ret)
 	return 0;
 }
 
+static void report_frame(void *data, const struct record *frame)
+{
+	char line[LINE_MAX_BYTES + 1];
+
+	(void)data;
+	if (record_format(frame, line) > 0)
+		fputs(line, stdout);
+	fflush(stdout);
+}
+
 /* The service over an open archive, for `run` and `shot`. */
 static int run_service(struct cli *cli, struct capture_settings *settings, struct archive *archive,
 	uint64_t frames, bool one_shot, struct record *ret_last)
@@ -91,6 +101,7 @@ static int run_service(struct cli *cli, struct capture_settings *settings, struc
 		.clock = &clock_real,
 		.reload = reload,
 		.reload_data = cli,
+		.stored = !one_shot && cli_flag(cli, "report") ? report_frame : NULL,
 		.frames_max = frames,
 		.one_shot = one_shot,
 	};
@@ -312,6 +323,7 @@ static int check_settings(void *settings, conf_complain *complain, void *data)
 
 static const struct cli_option run_options[] = {
 	{ "frames", 'n', "COUNT", "end after so many frames" },
+	{ "report", 0, NULL, "the line of each frame on stdout, once it is stored" },
 	{ 0 },
 };
 static const struct cli_option schedule_options[] = {

@@ -5,6 +5,7 @@
  */
 #include "tests/test.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -48,6 +49,24 @@ static int reload(void *data, struct capture_settings *ret)
 	return faster(data, ret);
 }
 
+/* A byte per frame into .told; by then a reader finds its line. */
+static void tell(void *data, const struct record *frame)
+{
+	const struct capture_settings *settings = data;
+	struct archive_options open_to_read = { .mode = ARCHIVE_READ };
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	CLEANUP_FD int fd = -1;
+	char path[PATH_MAX];
+	struct record found;
+
+	snprintf(path, sizeof path, "%s/.told", settings->archive.path);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	if (archive_open(settings->archive.path, &open_to_read, &archive) == 0 &&
+		archive_find(archive, frame->seq, &found) == 0 &&
+		memcmp(found.sha256, frame->sha256, SHA256_BYTES) == 0)
+		CHECK_INT(write(fd, "+", 1), 1);
+}
+
 static pid_t start(struct capture_settings *settings, bool one_shot)
 {
 	pid_t pid;
@@ -61,6 +80,8 @@ static pid_t start(struct capture_settings *settings, bool one_shot)
 		struct service_options options = { .settings = settings,
 			.clock = &clock_real,
 			.reload = reload,
+			.stored = tell,
+			.stored_data = settings,
 			.one_shot = one_shot };
 		struct archive *archive = NULL;
 		struct record last;
@@ -220,5 +241,25 @@ TEST(one_shot)
 	sums = add_up(folder, 0);
 	CHECK_INT(sums.shots, 1);
 	CHECK_INT(sums.slots, 0);
+	test_remove_folder(folder);
+}
+
+TEST(each_stored_frame_is_told)
+{
+	char folder[64], path[PATH_MAX];
+	CLEANUP_FREE struct capture_settings *settings = NULL;
+	struct stat told;
+	struct sums sums;
+	pid_t pid;
+
+	test_make_folder(folder);
+	settings = settings_new(folder);
+	pid = start(settings, false);
+	usleep(900000);
+	CHECK_INT(stop(pid, SIGTERM), 0);
+	sums = add_up(folder, EVERY_US);
+	snprintf(path, sizeof path, "%s/.told", folder);
+	CHECK(sums.frames > 0 && stat(path, &told) == 0);
+	CHECK_INT(told.st_size, sums.frames);
 	test_remove_folder(folder);
 }
