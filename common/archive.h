@@ -8,8 +8,11 @@
  *   journal/00000000.jsonl          see journal.h
  *   journal/folder                  the day folder being written, for recovery
  *   journal/redate                  the line of the frame that was dated anew last, for recovery
+ *   journal/ballast                 space held for the journal's sake, see archive_ballast_make()
+ *   journal/retention               what there is and where the oldest is, see pruner.h
  *   acks/                           what each puller has acknowledged (serve)
  *   .writer                         flock(2) of the one writer; its text is the writer's pid
+ *   .gate                           where writers who wait for their turn do so (turnstile.h)
  *
  * A visible file is a complete file. Storing one frame: temp `.NAME.part` in the day folder, write,
  * fsync, no-replace rename, fsync of the folder, journal line, fdatasync, latest.jpg. After kill -9
@@ -45,6 +48,9 @@ struct archive_options {
 	 * line was lost; the frame is fetched again and found to be there.
 	 */
 	bool copy;
+	/* Wait for one's turn until then (CLOCK_MONOTONIC); 0: another writer is -EWOULDBLOCK. */
+	int64_t wait_until_ns;
+	const char *who; /* a word for .writer, where there may be a wait */
 	const struct fs_ops *fs; /* NULL: the system's */
 };
 
@@ -56,7 +62,8 @@ struct archive_repairs {
 };
 
 /*
- * -ENOENT no archive at `path` (read); -EWOULDBLOCK another writer holds it (archive_writer_pid());
+ * -ENOENT no archive at `path` (read); -EWOULDBLOCK another writer holds it (archive_writer_pid()),
+ * -ETIMEDOUT if that was waited for;
  * -EBADMSG archive.json or the journal is not ours or is damaged; -EMEDIUMTYPE it has another id than
  * the one asked for; other -errno from the system. The path's last component may be a symlink; no
  * component below it may.
@@ -64,6 +71,14 @@ struct archive_repairs {
 int archive_open(const char *path, const struct archive_options *options, struct archive **ret);
 void archive_free(struct archive *archive);
 DEFINE_CLEANUP(struct archive, archive_free)
+
+/*
+ * A writer that opened with `wait_until_ns` lets others have their turn. Until it takes the archive
+ * again only drafts that are open may be written and kept, and only their bytes. archive_retake():
+ * -ETIMEDOUT; else `ret_others` tells whether somebody wrote in the meantime.
+ */
+void archive_release(struct archive *archive);
+int archive_retake(struct archive *archive, int64_t wait_until_ns, bool *ret_others);
 
 const char *archive_id(const struct archive *archive);
 const char *archive_camera(const struct archive *archive);
@@ -102,6 +117,23 @@ struct archive_pruned {
 int archive_prune(struct archive *archive, uint64_t first, uint64_t last, const char *why,
 	struct archive_pruned *ret);
 
+/*
+ * The puller's side: takes the files of those frames away, and folders that are empty by that. The
+ * journal stays as it is: because it knows the frames they are not fetched again.
+ */
+int archive_remove(struct archive *archive, const struct frame_name *names, size_t n,
+	struct archive_pruned *ret);
+
+/*
+ * Holds BALLAST_BYTES of the disk, unless they are held already: they are given up when the journal
+ * cannot be written for want of space, so that it can always tell why frames are missing. A writer
+ * that finds them gone does not store frames before it has them back. -ENOSPC, -EDQUOT: not now;
+ * -EOPNOTSUPP the file system cannot; other -errno.
+ */
+int archive_ballast_make(struct archive *archive);
+/* Gives them up. -ENOENT they are not held. */
+int archive_ballast_release(struct archive *archive);
+
 /* The camera's side: appends a line that is no frame (miss, clock, prune) and sets its seq. */
 int archive_note(struct archive *archive, struct record *record);
 
@@ -119,11 +151,24 @@ int archive_draft_new(
 int archive_draft_write(struct archive_draft *draft, const void *data, size_t bytes);
 /* -EBADMSG size, hash or markers are wrong; on any failure the temp is gone. */
 int archive_draft_commit(struct archive_draft *draft);
+/*
+ * A draft that outlives its process: what came of it stays in a hidden file of its own, and
+ * archive_draft_keep() lets go of it without removing that. `offset` bytes of it are there and are
+ * gone on with, 0: it begins anew. One process at a time may do so. -ESTALE: they are not there.
+ */
+int archive_draft_resume(struct archive *archive, const struct record *frame, int64_t offset,
+	struct archive_draft **ret);
+void archive_draft_keep(struct archive_draft *draft);
+/* How many bytes of the frame are there, 0 if none or more than it has. */
+int64_t archive_rest_bytes(struct archive *archive, const struct record *frame);
+void archive_rest_remove(struct archive *archive, const struct record *frame);
 void archive_draft_free(struct archive_draft *draft); /* discards what was not committed */
 DEFINE_CLEANUP(struct archive_draft, archive_draft_free)
 
 /* The puller's side: appends the camera's line of something that is no frame, unless it is there. */
 int archive_store_record(struct archive *archive, const struct record *record);
+/* The same for several, made durable together. */
+int archive_store_records(struct archive *archive, const struct record *records, size_t n);
 
 /* The newest frame, from the journal. -ENOENT. */
 int archive_newest(struct archive *archive, struct record *ret);

@@ -3,16 +3,19 @@
 #pragma once
 
 #include "common/archive.h"
+#include "common/turnstile.h"
 
 #define ARCHIVE_FOLDER_FILE "folder" /* in journal/: the day folder being written */
 #define ARCHIVE_REDATE_FILE "redate" /* in journal/: the line of the frame dated anew last */
+#define ARCHIVE_BALLAST_FILE "ballast" /* in journal/ */
 #define ARCHIVE_TEMP_MAX (FRAME_NAME_MAX + 8)
 
 struct archive {
 	const struct fs_ops *fs;
 	char *path;
 	int root_fd;
-	int writer_fd; /* holds the lock; -1: open for reading */
+	int writer_fd; /* holds the lock; -1: open for reading, or released */
+	char who[TURNSTILE_WHO_MAX];
 	bool copy;
 	char id[UUID_CHARS + 1];
 	char camera[CAMERA_NAME_MAX];
@@ -33,6 +36,8 @@ struct archive {
 	/* A temp, or a frame whose line failed, that could not be removed either; fd -1: none. */
 	int orphan_fd;
 	char orphan[ARCHIVE_TEMP_MAX];
+
+	bool ballast; /* it is there for sure */
 
 	struct archive_draft *drafts;
 };
@@ -67,6 +72,9 @@ void archive_saw_frame(struct archive *archive, const struct record *frame);
 /* Points latest.jpg at the newest frame, if it did not work the last time. */
 void archive_point_latest(struct archive *archive);
 
+/* Appends a line durably; where there is no space for it the ballast is given up. */
+int archive_append(struct archive *archive, uint64_t seq, const char *line, size_t bytes);
+
 /* Whether a buffer begins and ends as a JPEG does. */
 bool jpeg_is_whole(const uint8_t *data, size_t bytes);
 /* -EBADMSG where `fd` is no regular file of an allowed size with both JPEG markers. */
@@ -81,3 +89,5 @@ int archive_finish_pruning(struct archive *archive);
 
 /* Sweeps, restores, finds the next sequence number. */
 int archive_recover(struct archive *archive);
+/* Somebody else wrote: looks anew at what is kept in memory. */
+int archive_refresh(struct archive *archive);

@@ -165,6 +165,33 @@ int archive_prune(struct archive *archive, uint64_t first, uint64_t last, const 
 	return 0;
 }
 
+int archive_remove(struct archive *archive, const struct frame_name *names, size_t n,
+	struct archive_pruned *ret)
+{
+	struct walk walk = { .archive = archive, .folder_fd = -1 };
+	char file[FRAME_NAME_MAX];
+	int r = 0;
+
+	if (archive->writer_fd < 0)
+		return -EROFS;
+	if (!archive->copy)
+		return -EINVAL;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		if (archive->has_newest && names[i].seq == archive->newest.seq)
+			continue;
+		r = enter_folder(&walk, &names[i]);
+		if (r == 0)
+			r = frame_name_format(&names[i], file);
+		if (r == 0 && walk.folder_fd >= 0) {
+			count_file(&walk, file);
+			remove_file(&walk, file);
+		}
+	}
+	leave_folder(&walk);
+	*ret = walk.pruned;
+	return r < 0 ? r : walk.error;
+}
+
 int archive_announce(struct archive *archive, const char *line, size_t bytes)
 {
 	CLEANUP_FD int fd = -1;

@@ -170,7 +170,7 @@ int archive_place(struct archive *archive, const struct temp *temp, const struct
 	}
 	r = archive->fs->fsync(temp->folder_fd) < 0 ? -errno : 0;
 	if (r == 0 && line_bytes > 0)
-		r = journal_append(archive->journal, frame->seq, line, line_bytes, true);
+		r = archive_append(archive, frame->seq, line, line_bytes);
 	if (r < 0) {
 		/* A frame whose line failed is taken back. */
 		remove_name(archive, temp->folder_fd, temp->name);
@@ -272,7 +272,7 @@ int archive_note(struct archive *archive, struct record *record)
 	length = record_format(&numbered, line);
 	if (length < 0)
 		return length;
-	r = journal_append(archive->journal, numbered.seq, line, (size_t)length, true);
+	r = archive_append(archive, numbered.seq, line, (size_t)length);
 	if (r < 0)
 		return r;
 	archive->next_seq++;

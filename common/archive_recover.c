@@ -251,7 +251,7 @@ static int restore_line(struct scan *scan, const struct found *found)
 	/* The crash may have come before the folder was on the disk. */
 	if (archive->fs->fsync(fd) < 0)
 		return -errno;
-	r = journal_append(archive->journal, record.seq, line, (size_t)length, true);
+	r = archive_append(archive, record.seq, line, (size_t)length);
 	if (r < 0)
 		return r;
 	archive->repairs.lines_restored++;
@@ -296,6 +296,19 @@ static int find_newest(struct archive *archive)
 		return r == -ENOENT ? 0 : r;
 	archive_note_newest(archive, &newest);
 	return 0;
+}
+
+int archive_refresh(struct archive *archive)
+{
+	int r;
+
+	archive->has_newest = false;
+	archive->recorded[0] = '\0';
+	r = read_recorded_folder(archive);
+	if (r == 0)
+		r = find_newest(archive);
+	archive->latest_ok = archive->has_newest && latest_is_right(archive);
+	return r;
 }
 
 int archive_recover(struct archive *archive)

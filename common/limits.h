@@ -16,6 +16,13 @@
 #define SEGMENT_LINES 100000 /* sequence numbers per journal segment */
 #define RESTORE_MAX 1000 /* frames whose lines recovery writes again */
 #define PRUNE_LINES_MAX 1000 /* sequence numbers of one prune line of ours */
+#define PRUNE_PER_FRAME 32 /* files that go for one that comes, at most */
+#define INODES_RESERVED 1024 /* that stay free where the reserve is a number of bytes */
+#define BALLAST_BYTES (1024 * 1024) /* that make room for the journal on a full disk */
+#define BATCH_FRAMES_MAX 50 /* frames that are made durable together */
+#define BATCH_SECONDS 10 /* the oldest of them waits so long at most */
+#define ACK_DAYS_MAX 30 /* a puller that was silent for longer is not waited for */
+#define CLIENTS_MAX 64 /* pullers whose acknowledgements are looked at */
 #define LINE_MAX_BYTES 4096 /* one journal line, newline included */
 #define CAMERA_NAME_MAX 64 /* name of an archive's camera, NUL included */
 #define TEXT_MAX 160 /* free text in a journal line, NUL included */
@@ -52,4 +59,8 @@
 #define SERVE_COMMAND_MAX 512 /* forced command, NUL included */
 #define INSTALL_OUTPUT_MAX (64 * 1024) /* what a login shell may say when a key is installed */
 #define CONTACT_FILE_MAX 4096
+#define SYNC_LIST_LINES 500 /* asked for at once */
+#define SYNC_FIRST_LINES 32 /* asked for before the camera's last number is known */
+#define SYNC_ITEMS_MAX 1024 /* frames that are known and not asked for yet; two lists and some */
+#define SYNC_ASKS_MAX 128 /* requests without an answer */
 #define PULL_ERROR_MAX 640 /* a sentence for the person, NUL included */

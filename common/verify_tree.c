@@ -205,7 +205,8 @@ static bool belongs_in_journal(const char *name)
 	const char *dot = strchr(name, '.');
 	size_t digits = strspn(name, "0123456789");
 
-	if (strcmp(name, "folder") == 0 || strcmp(name, "redate") == 0)
+	if (strcmp(name, "folder") == 0 || strcmp(name, "redate") == 0 ||
+		strcmp(name, "ballast") == 0 || strcmp(name, "retention") == 0)
 		return true;
 	return dot && digits == 8 && dot == name + digits &&
 		(strcmp(dot, ".jsonl") == 0 || strcmp(dot, ".unsorted") == 0);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * journal/ballast: space that is held while there is some, and given up so that the journal can tell
+ * of a full disk. Its content is nothing; it may be deleted at any time.
+ */
+#include "common/archive_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+static int open_journal(struct archive *archive, int *ret_fd)
+{
+	return fs_open_folder(&fs_real, archive->root_fd, "journal", false, ret_fd);
+}
+
+/* One that a crash left half made is no ballast. */
+static bool is_whole(int journal_fd)
+{
+	struct stat st;
+
+	return fstatat(journal_fd, ARCHIVE_BALLAST_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		S_ISREG(st.st_mode) && st.st_blocks >= BALLAST_BYTES / 512;
+}
+
+int archive_ballast_make(struct archive *archive)
+{
+	CLEANUP_FD int journal_fd = -1, fd = -1;
+	int r;
+
+	if (archive->writer_fd < 0)
+		return -EROFS;
+	if (archive->ballast)
+		return 0;
+	r = open_journal(archive, &journal_fd);
+	if (r < 0)
+		return r;
+	archive->ballast = is_whole(journal_fd);
+	if (archive->ballast)
+		return 0;
+	fd = fs_open_new(archive->fs, journal_fd, ARCHIVE_BALLAST_FILE, 0644);
+	if (fd < 0)
+		return fd;
+	r = fallocate(fd, 0, 0, BALLAST_BYTES) < 0 ? -errno : 0;
+	if (r < 0)
+		archive->fs->unlinkat(journal_fd, ARCHIVE_BALLAST_FILE, 0);
+	archive->ballast = r == 0;
+	return r;
+}
+
+int archive_ballast_release(struct archive *archive)
+{
+	CLEANUP_FD int journal_fd = -1;
+	int r = open_journal(archive, &journal_fd);
+
+	if (r < 0)
+		return r;
+	archive->ballast = false;
+	if (archive->fs->unlinkat(journal_fd, ARCHIVE_BALLAST_FILE, 0) < 0)
+		return -errno;
+	/* some file systems have the blocks of a deleted file only when the deletion is on the disk */
+	archive->fs->fsync(journal_fd);
+	return 0;
+}
+
+int archive_append(struct archive *archive, uint64_t seq, const char *line, size_t bytes)
+{
+	int r = journal_append(archive->journal, seq, line, bytes, true);
+
+	if ((r == -ENOSPC || r == -EDQUOT) && archive_ballast_release(archive) == 0)
+		r = journal_append(archive->journal, seq, line, bytes, true);
+	return r;
+}
