@@ -99,9 +99,11 @@ int archive_publish(struct archive *archive, struct record *frame, const void *j
 
 /*
  * A frame with `was` takes the place of that one: the same picture, dated anew. Once it is published
- * the caller prunes the old one, "redated"; where it does not come to that the next opening does.
+ * the caller prunes the old one, "redated"; where it does not come to that the next opening does, or
+ * archive_finish_redate() before the next one is published.
  */
 #define PRUNE_REDATED "redated"
+int archive_finish_redate(struct archive *archive);
 
 struct archive_pruned {
 	uint64_t count; /* files */

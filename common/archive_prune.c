@@ -239,8 +239,7 @@ static int is_told(struct archive *archive, uint64_t from, uint64_t gone)
 	return r;
 }
 
-/* The frame that was dated anew last may still be there with its old date as well. */
-static int finish_redate(struct archive *archive)
+int archive_finish_redate(struct archive *archive)
 {
 	struct record announced, stored, old;
 	struct archive_pruned pruned;
@@ -251,14 +250,14 @@ static int finish_redate(struct archive *archive)
 	if (r == 0)
 		r = journal_find(archive->journal, announced.seq, &stored);
 	if (r < 0 || stored.was != announced.was)
-		return r; /* it did not come to that */
+		return r == -ENOENT ? 0 : r; /* it did not come to that */
 	r = journal_find(archive->journal, announced.was, &old);
 	if (r == 0)
 		r = archive_open_frame(archive, &old, &fd);
 	if (r == 0)
 		r = is_told(archive, announced.seq, old.seq);
 	if (r < 0)
-		return r;
+		return r == -ENOENT ? 0 : r;
 	return r > 0 ? remove_files(archive, old.seq, old.seq, &left)
 		     : archive_prune(archive, old.seq, old.seq, PRUNE_REDATED, &pruned);
 }
@@ -282,7 +281,7 @@ int archive_finish_pruning(struct archive *archive)
 	int r = finish_prune(archive);
 
 	if (r == 0 || r == -ENOENT)
-		r = finish_redate(archive);
+		r = archive_finish_redate(archive);
 	/* what cannot be removed is no reason not to take pictures */
 	return r == -ENOMEM ? r : 0;
 }

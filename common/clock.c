@@ -94,21 +94,32 @@ void clock_fake_advance(struct clock_fake *fake, int64_t us)
 	fake->up_ns += us * NS_PER_US;
 }
 
-int64_t clock_wall_of_mono(const struct clock *clock, int64_t mono_ns)
+static int64_t wall_of(
+	const struct clock *clock, int64_t (*read)(const struct clock *clock), int64_t ns)
 {
 	int64_t best_gap = INT64_MAX, best = 0;
 
 	for (int i = 0; i < 8 && best_gap > 50 * NS_PER_US; i++) {
-		int64_t before = clock_mono_ns(clock);
+		int64_t before = read(clock);
 		int64_t wall = clock_wall_us(clock);
-		int64_t gap = clock_mono_ns(clock) - before;
+		int64_t gap = read(clock) - before;
 
 		if (gap >= best_gap)
 			continue;
 		best_gap = gap;
-		best = wall - (before + gap / 2 - mono_ns) / NS_PER_US;
+		best = wall - (before + gap / 2 - ns) / NS_PER_US;
 	}
 	return best;
+}
+
+int64_t clock_wall_of_mono(const struct clock *clock, int64_t mono_ns)
+{
+	return wall_of(clock, clock->mono_ns, mono_ns);
+}
+
+int64_t clock_wall_of_up(const struct clock *clock, int64_t up_ns)
+{
+	return wall_of(clock, clock->up_ns, up_ns);
 }
 
 int clock_boot_id(char ret_id[static UUID_CHARS + 1])

@@ -71,6 +71,8 @@ static inline bool clock_synced(const struct clock *c)
  * read again, up to 8 times, and the tightest pair wins.
  */
 int64_t clock_wall_of_mono(const struct clock *clock, int64_t mono_ns);
+/* The same for an instant of CLOCK_BOOTTIME. */
+int64_t clock_wall_of_up(const struct clock *clock, int64_t up_ns);
 
 /* The id of this boot as 36 characters and NUL (/proc/sys/kernel/random/boot_id). -errno. */
 int clock_boot_id(char ret_id[static UUID_CHARS + 1]);
