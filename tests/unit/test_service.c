@@ -56,7 +56,7 @@ static void tell(void *data, const struct record *frame)
 	struct archive_options open_to_read = { .mode = ARCHIVE_READ };
 	CLEANUP(archive_freep) struct archive *archive = NULL;
 	CLEANUP_FD int fd = -1;
-	char path[PATH_MAX];
+	char path[PATH_MAX + 8];
 	struct record found;
 
 	snprintf(path, sizeof path, "%s/.told", settings->archive.path);

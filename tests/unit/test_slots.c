@@ -273,9 +273,11 @@ static void offer(struct account *a, int64_t frame_us)
 		outcome(a, slot, slot);
 		a->misses += verdict == SLOTS_MISS;
 		a->frames += verdict != SLOTS_MISS;
+		if (verdict == SLOTS_MISS)
+			continue;
 		distance = llabs((verdict == SLOTS_TAKE ? frame_us : candidate_us) - slot);
-		a->far += verdict != SLOTS_MISS && distance > 70000;
-		CHECK(verdict == SLOTS_MISS || distance <= a->schedule->every_us / 2);
+		a->far += distance > 70000;
+		CHECK(distance <= a->schedule->every_us / 2);
 	} while (verdict != SLOTS_TAKE);
 }
 
