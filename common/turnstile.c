@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The turnstile. flock(2) has no time-out, and asking again and again would lose one's place in the
+ * queue; so the wait blocks, and a timer's signal, which does nothing but interrupt, ends it. The
+ * timer repeats, because a single signal could come just before the wait begins and be lost.
+ */
+#include "common/turnstile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "common/clock.h"
+#include "common/fs.h"
+#include "common/util.h"
+
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+#define TICK_NS (50 * 1000 * 1000)
+
+/* What interrupts the wait. */
+struct tick {
+	timer_t timer;
+	struct sigaction old_action;
+	sigset_t old_mask;
+};
+
+static void on_tick(int signal)
+{
+	(void)signal;
+}
+
+static int tick_start(struct tick *tick)
+{
+	struct sigaction action = { .sa_handler = on_tick }; /* no SA_RESTART */
+	const struct itimerspec every = { { 0, TICK_NS }, { 0, TICK_NS } };
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM };
+	sigset_t set;
+
+	event.sigev_notify_thread_id = gettid();
+	if (timer_create(CLOCK_MONOTONIC, &event, &tick->timer) < 0)
+		return -errno;
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGALRM, &action, &tick->old_action);
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	pthread_sigmask(SIG_UNBLOCK, &set, &tick->old_mask);
+	timer_settime(tick->timer, 0, &every, NULL);
+	return 0;
+}
+
+/* A last signal arrives, if at all, on the way out of timer_delete(): before the old action is back. */
+static void tick_stop(struct tick *tick)
+{
+	timer_delete(tick->timer);
+	pthread_sigmask(SIG_SETMASK, &tick->old_mask, NULL);
+	sigaction(SIGALRM, &tick->old_action, NULL);
+}
+
+static int flock_until(int fd, int64_t deadline_ns)
+{
+	struct tick tick;
+	int r;
+
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (errno != EWOULDBLOCK && errno != EINTR)
+		return -errno;
+	r = tick_start(&tick);
+	if (r < 0)
+		return r;
+	for (;;) {
+		if (clock_mono_ns(&clock_real) >= deadline_ns)
+			r = -ETIMEDOUT;
+		else if (flock(fd, LOCK_EX) < 0)
+			r = -errno;
+		else
+			r = 0;
+		if (r != -EINTR)
+			break;
+	}
+	tick_stop(&tick);
+	return r;
+}
+
+static int open_file(int dirfd, const char *name, int *ret_fd)
+{
+	CLEANUP_FD int fd =
+		openat(dirfd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0644);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EBADMSG;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+/* Writes `who`; true if it was not there already. A full disk must not keep the folder shut. */
+static bool sign(int fd, const char *who)
+{
+	char old[TURNSTILE_WHO_MAX];
+	size_t len = strlen(who);
+	ssize_t n = fs_read_at(fd, old, sizeof old, 0);
+
+	if (n == (ssize_t)len && memcmp(old, who, len) == 0)
+		return false;
+	if (pwrite(fd, who, len, 0) < 0 || ftruncate(fd, (off_t)len) < 0)
+		errno = 0;
+	return true;
+}
+
+int turnstile_enter(int dirfd, const char *gate, const char *lock, const char *who,
+	int64_t deadline_ns, int *ret_fd, bool *ret_others)
+{
+	CLEANUP_FD int gate_fd = -1, lock_fd = -1;
+	int r;
+
+	r = open_file(dirfd, gate, &gate_fd);
+	if (r == 0)
+		r = open_file(dirfd, lock, &lock_fd);
+	if (r == 0)
+		r = flock_until(gate_fd, deadline_ns);
+	if (r == 0)
+		r = flock_until(lock_fd, deadline_ns);
+	if (r < 0)
+		return r;
+	*ret_others = sign(lock_fd, who);
+	*ret_fd = TAKE_FD(lock_fd);
+	return 0;
+}
