@@ -215,6 +215,9 @@ static bool spoils(const struct forecast *f, int64_t shift_ns, int64_t period_ns
 	int64_t before_ns = llabs(f->error_ns);
 	int64_t after_ns = llabs(fold(f->error_ns - shift_ns, period_ns));
 
+	/* a frame that much longer takes the place of the slot's own, though it ends in phase */
+	if (before_ns <= GOOD_NS && shift_ns > GOOD_NS)
+		return true;
 	return before_ns <= GOOD_NS && after_ns > before_ns && (double)after_ns > deadband_ns(f);
 }
 
