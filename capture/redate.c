@@ -251,6 +251,14 @@ static bool place_ends(struct redate *redate, const struct record *frame)
 	return frame->synced;
 }
 
+/* Frames that were dated already, or deleted, are passed over in the same step as they are met. */
+static bool is_gone(struct redate *redate)
+{
+	CLEANUP_FD int fd = -1;
+
+	return archive_open_frame(redate->options.archive, &redate->frame, &fd) == -ENOENT;
+}
+
 static int step_walk(struct redate *redate)
 {
 	const uint64_t bound = redate->places[redate->n_places - 1].bound;
@@ -269,6 +277,8 @@ static int step_walk(struct redate *redate)
 		if (!redate->options.all && !redate->begun)
 			continue;
 		judge(redate);
+		if (redate->phase == READ && is_gone(redate))
+			redate->phase = WALK;
 	}
 	return 1;
 }

@@ -43,6 +43,7 @@ struct service {
 	uint64_t steered_start; /* the stream's start that `steer` knows of */
 
 	int64_t started_mono_us, last_outcome_us; /* last slot in the journal at the start */
+	bool clock_known; /* at the last look */
 	bool waiting_clock; /* no slot begins before the time is known */
 	int64_t tick_us; /* the slot the timer is armed for */
 	int64_t last_wall_us, last_mono_ns; /* a pair of readings, to measure a clock step with */
@@ -84,6 +85,9 @@ void service_begin_shot(struct service *s);
  * step is journalled with both sides and the slots are planned again.
  */
 void service_check_clock(struct service *s);
+
+/* Frames from before the clock was known get their time once it is (the writer does it). */
+void service_redate(struct service *s);
 
 /* How long a frame may take from its exposure to us. */
 int64_t service_latency_us(const struct service *s);

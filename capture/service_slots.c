@@ -268,12 +268,14 @@ static int64_t last_outcome(struct journal *journal)
 	for (int i = 0; i < LOOK_BACK_MAX && seq > 0; i++, seq--) {
 		if (journal_find(journal, seq, &record) < 0)
 			continue;
-		if (record.type == RECORD_FRAME && !record.shot)
+		/* what was dated anew stands far behind its slot */
+		if (record.type == RECORD_FRAME && !record.shot && !record.was)
 			return record.slot_us;
 		if (record.type == RECORD_MISS)
 			return record.last_us;
 	}
-	return TIME_NONE;
+	return journal_newest_frame(journal, &record) == 0 && !record.shot ? record.slot_us
+									   : TIME_NONE;
 }
 
 void service_begin_slots(struct service *s)

@@ -16,6 +16,8 @@
 #define NOTES_MAX 64
 #define RESULTS_MAX 64
 #define NOTE_RETRY_S 1
+#define REDATE_RETRY_US (60 * US_PER_SEC)
+#define REDATE_QUIET_US (US_PER_SEC / 2) /* without a frame; else one piece of work behind each */
 
 struct job {
 	struct camera *camera;
@@ -37,7 +39,8 @@ struct writer {
 	/* under `lock` */
 	bool ending;
 	int quality;
-	struct job jobs[WRITER_QUEUE];
+	struct job
+		jobs[WRITER_QUEUE + 1]; /* one of them is for the thread that has not woken yet */
 	unsigned n_jobs;
 	bool encoding; /* a job was taken off the queue and is not finished */
 	struct record notes[NOTES_MAX];
@@ -45,6 +48,18 @@ struct writer {
 	bool frame_since_note; /* a frame was submitted after the last note */
 	struct writer_result results[RESULTS_MAX];
 	unsigned n_results;
+
+	/* dating anew */
+	bool redate_wanted;
+	char boot[UUID_CHARS + 1];
+	int64_t zero_us;
+	uint64_t unsynced_from; /* the first frame stored since with a clock that was not known */
+	int64_t frame_us; /* when the last frame was submitted */
+	bool redate_paused; /* a piece was done since */
+	int64_t redate_at_us; /* not before: it failed */
+	struct redate *redate; /* the writer's thread alone */
+	struct writer_redated redated;
+	bool redated_told, redate_error_told;
 };
 
 static int64_t now_us(void)
@@ -156,6 +171,9 @@ static void finish(struct writer *w, const struct writer_result *result)
 	struct record miss = miss_of(result);
 
 	w->encoding = false;
+	w->redate_paused = false;
+	if (result->error == 0 && !result->record.synced && !w->unsynced_from)
+		w->unsynced_from = result->record.seq;
 	if (result->error < 0 && !result->record.shot)
 		notes_add(w, &miss);
 	result_add(w, result);
@@ -181,16 +199,87 @@ static bool flush_note(struct writer *w)
 	return true;
 }
 
+/* Monotonic time of the next piece of dating, INT64_MAX: nothing to date. */
+static int64_t redate_due_us(const struct writer *w)
+{
+	int64_t due_us = w->redate_paused ? w->frame_us + REDATE_QUIET_US : 0;
+
+	if (!w->redate && !w->redate_wanted)
+		return INT64_MAX;
+	return due_us > w->redate_at_us ? due_us : w->redate_at_us;
+}
+
+/* Both of these give the lock up meanwhile. */
+static int begin_redate(struct writer *w)
+{
+	char boot[sizeof w->boot];
+	struct redate_options options = {
+		.archive = w->archive,
+		.boot = boot,
+		.zero_us = w->zero_us,
+		.from = w->unsynced_from,
+	};
+	int r;
+
+	memcpy(boot, w->boot, sizeof boot);
+	w->redate_wanted = false;
+	pthread_mutex_unlock(&w->lock);
+	r = redate_new(&options, &w->redate);
+	pthread_mutex_lock(&w->lock);
+	if (r < 0) {
+		w->redate_wanted = true;
+		return r;
+	}
+	w->unsynced_from = 0;
+	w->redate_error_told = false;
+	return 1;
+}
+
+static int step_redate(struct writer *w)
+{
+	int r;
+
+	pthread_mutex_unlock(&w->lock);
+	r = redate_step(w->redate);
+	pthread_mutex_lock(&w->lock);
+	return r;
+}
+
+static void tell_redated(struct writer *w, int error)
+{
+	w->redated.totals = redate_totals(w->redate);
+	w->redated.error = error;
+	w->redated_told = true;
+	eventfd_write(w->fd, 1);
+}
+
+static void redate_piece(struct writer *w)
+{
+	int r = w->redate ? step_redate(w) : begin_redate(w);
+
+	w->redate_paused = true;
+	if (r > 0)
+		return;
+	if (r < 0)
+		w->redate_at_us = now_us() + REDATE_RETRY_US;
+	if (w->redate && !(r < 0 && w->redate_error_told))
+		tell_redated(w, r);
+	w->redate_error_told = r < 0;
+	if (r == 0)
+		redate_free(TAKE_PTR(w->redate));
+}
+
 static void wait_for_work(struct writer *w, bool notes_stuck)
 {
+	int64_t until_us = notes_stuck ? now_us() + NOTE_RETRY_S * US_PER_SEC : redate_due_us(w);
 	struct timespec until;
 
-	if (!notes_stuck) {
+	if (until_us == INT64_MAX) {
 		pthread_cond_wait(&w->changed, &w->lock);
 		return;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += NOTE_RETRY_S;
+	until.tv_sec = until_us / US_PER_SEC;
+	until.tv_nsec = until_us % US_PER_SEC * NS_PER_US;
 	pthread_cond_timedwait(&w->changed, &w->lock, &until);
 }
 
@@ -218,6 +307,8 @@ static void *run(void *data)
 			stuck = !flush_note(w);
 		} else if (w->ending) {
 			break;
+		} else if (!stuck && now_us() >= redate_due_us(w)) {
+			redate_piece(w);
 		} else {
 			wait_for_work(w, stuck);
 			stuck = false;
@@ -277,6 +368,7 @@ void writer_free(struct writer *w)
 		pthread_join(w->thread, NULL);
 	}
 	jpeg_encoder_free(w->encoder);
+	redate_free(w->redate);
 	closep(&w->fd);
 	pthread_cond_destroy(&w->changed);
 	pthread_mutex_destroy(&w->lock);
@@ -296,9 +388,10 @@ int writer_submit(struct writer *w, struct camera *camera, const struct frame *f
 	int r = -EBUSY;
 
 	pthread_mutex_lock(&w->lock);
-	if (w->n_jobs < WRITER_QUEUE) {
+	if (w->n_jobs + w->encoding < WRITER_QUEUE + 1) {
 		w->jobs[w->n_jobs++] = (struct job){ camera, *frame, *record, w->n_notes };
 		w->frame_since_note = true;
+		w->frame_us = now_us();
 		pthread_cond_broadcast(&w->changed);
 		r = 0;
 	}
@@ -312,6 +405,30 @@ void writer_note(struct writer *w, const struct record *record)
 	notes_add(w, record);
 	pthread_cond_broadcast(&w->changed);
 	pthread_mutex_unlock(&w->lock);
+}
+
+void writer_redate(struct writer *w, const char *boot, int64_t zero_us)
+{
+	pthread_mutex_lock(&w->lock);
+	w->redate_wanted = true;
+	snprintf(w->boot, sizeof w->boot, "%s", boot);
+	w->zero_us = zero_us;
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+}
+
+int writer_take_redated(struct writer *w, struct writer_redated *ret)
+{
+	int r = -EAGAIN;
+
+	pthread_mutex_lock(&w->lock);
+	if (w->redated_told) {
+		*ret = w->redated;
+		r = 0;
+	}
+	w->redated_told = false;
+	pthread_mutex_unlock(&w->lock);
+	return r;
 }
 
 int writer_fd(const struct writer *w)

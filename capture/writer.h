@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "capture/camera.h"
+#include "capture/redate.h"
 #include "common/archive.h"
 #include "common/record.h"
 #include "common/util.h"
@@ -52,7 +53,21 @@ int writer_submit(struct writer *writer, struct camera *camera, const struct fra
 /* Queues a line that is no frame. */
 void writer_note(struct writer *writer, const struct record *record);
 
-/* Readable when writer_take_result() has something. */
+/*
+ * The clock is known now: frames of this boot that were stored before it was get their true time
+ * (redate.h), in what time frames and notes leave. `zero_us` is redate_zero().
+ */
+void writer_redate(struct writer *writer, const char *boot, int64_t zero_us);
+
+/* How dating went. */
+struct writer_redated {
+	struct redate_totals totals;
+	int error; /* 0 it is done; else it waits a minute and goes on (told once) */
+};
+/* 0, or -EAGAIN: there is nothing to tell. */
+int writer_take_redated(struct writer *writer, struct writer_redated *ret);
+
+/* Readable when writer_take_result() or writer_take_redated() has something. */
 int writer_fd(const struct writer *writer);
 /* 0, or -EAGAIN. */
 int writer_take_result(struct writer *writer, struct writer_result *ret);

@@ -185,7 +185,7 @@ static void see(void *data, const struct record *record)
 {
 	struct seen *seen = data;
 
-	seen->frames += record->type == RECORD_FRAME;
+	seen->frames += record->type == RECORD_FRAME && !record->was;
 	if (record->type != RECORD_CLOCK)
 		return;
 	seen->clocks++;
@@ -255,7 +255,8 @@ static void check_line(void *data, const struct record *r)
 
 	if (r->type == RECORD_CLOCK)
 		check_step(a, r);
-	if (r->type != RECORD_FRAME && r->type != RECORD_MISS)
+	/* a frame that was dated anew had its slot's outcome before */
+	if ((r->type != RECORD_FRAME && r->type != RECORD_MISS) || r->was)
 		return;
 	if (a->next_us != TIME_NONE)
 		CHECK_INT(r->slot_us, a->next_us);
@@ -363,5 +364,60 @@ TEST(waits_for_the_clock_after_boot)
 	/* down for three years less what was waited, as the clock says now */
 	CHECK_INT(account.missed[MISS_DOWN] / (YEAR / EVERY_US), 3);
 	CHECK(account.missed[MISS_CLOCK] >= 6 && account.missed[MISS_CLOCK] < 50);
+	rig_end(&rig);
+}
+
+/* Frames without a clock, and those of them that were dated anew. */
+struct dated {
+	int unsynced, dated, pruned;
+	int64_t step_us, exposed_us[1000];
+};
+
+static void see_dated(void *data, const struct record *r)
+{
+	struct dated *d = data;
+
+	if (r->type == RECORD_FRAME && r->seq < 1000 && !r->synced) {
+		d->unsynced++;
+		d->exposed_us[r->seq] = r->exposed_us;
+	}
+	d->pruned += r->type == RECORD_PRUNE && strcmp(r->text, PRUNE_REDATED) == 0;
+	if (r->type != RECORD_FRAME || !r->was)
+		return;
+	d->dated++;
+	CHECK(llabs(r->exposed_us - d->exposed_us[r->was] - d->step_us) < 5 * MS);
+}
+
+TEST(frames_of_a_boot_without_a_clock_get_their_time)
+{
+	struct dated dated = { 0 };
+	struct account account = { .next_us = TIME_NONE, .after_us = TIME_NONE };
+	int64_t step_us = 3 * YEAR, set_at_us;
+	struct rig rig;
+
+	rig_make(&rig);
+	rig.settings->wait_for_clock_us = 0;
+	boot(&rig);
+	wait_for(&rig, 0, 4);
+	set_at_us = clock_wall_us(&rig.clock.clock);
+	rig.clock.hands->offset_us += step_us;
+	rig.clock.hands->synced = true;
+	for (int ms = 0; ms < PATIENCE_MS; ms += 50) {
+		dated = (struct dated){ .step_us = step_us };
+		read_journal(&rig, see_dated, &dated);
+		if (dated.dated && dated.pruned == dated.unsynced)
+			break;
+		usleep(50 * MS);
+	}
+	rig_stop(&rig);
+	CHECK(dated.unsynced >= 4);
+	CHECK_INT(dated.dated, dated.unsynced);
+	CHECK_INT(dated.pruned, dated.unsynced);
+	/* and no slot suffered by it */
+	account.steps_us = &step_us;
+	account.set_at_us = &set_at_us;
+	account.n_steps = 1;
+	read_journal(&rig, check_line, &account);
+	CHECK_INT(account.missed[MISS_BUSY], 0);
 	rig_end(&rig);
 }
