@@ -210,7 +210,7 @@ int archive_open(const char *path, const struct archive_options *options, struct
 		return -ENOMEM;
 	archive->fs = options->fs ? options->fs : &fs_real;
 	archive->copy = options->copy;
-	archive->root_fd = archive->writer_fd = archive->folder_fd = archive->orphan_fd = -1;
+	archive->root_fd = archive->writer_fd = archive->folder_fd = -1;
 	r = open_root(archive, path, options->mode);
 	if (r == 0 && write)
 		r = lock_writer(archive);
@@ -233,9 +233,11 @@ void archive_free(struct archive *archive)
 		return;
 	while (archive->drafts)
 		archive_draft_free(archive->drafts);
+	archive_batch_drop(archive);
 	journal_free(archive->journal);
 	closep(&archive->folder_fd);
-	closep(&archive->orphan_fd);
+	while (archive->n_orphans > 0)
+		closep(&archive->orphans[--archive->n_orphans].folder_fd);
 	closep(&archive->writer_fd);
 	closep(&archive->root_fd);
 	free(archive->path);

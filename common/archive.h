@@ -136,6 +136,32 @@ int archive_ballast_make(struct archive *archive);
 /* Gives them up. -ENOENT they are not held. */
 int archive_ballast_release(struct archive *archive);
 
+/*
+ * The camera's side, durability = batch: frames are kept as hidden files and become durable, visible
+ * and journalled together. What holds of a published frame holds of each of them once it is
+ * committed; a crash or a power cut before that costs the whole batch and nothing else, and leaves
+ * nothing visible of it.
+ *
+ * Adding: 0, or as archive_publish(); -EBUSY: there are BATCH_FRAMES_MAX of them, or the frame is of
+ * another day: commit first. Notes and prune lines may come in between, published frames not (-EBUSY).
+ */
+int archive_batch_add(
+	struct archive *archive, const struct record *frame, const void *jpeg, size_t bytes);
+unsigned archive_batch_count(const struct archive *archive);
+
+struct archive_batched {
+	struct record record; /* as journalled; without a number where it failed */
+	int error; /* 0: stored, durable and journalled; else nothing of it is left */
+};
+
+/*
+ * One fsync for each frame (whose data is on its way since it was added), one for their folder and
+ * one for the journal. Returns the number of frames; each has its own outcome, in the order they
+ * were added.
+ */
+unsigned archive_batch_commit(
+	struct archive *archive, struct archive_batched ret[static BATCH_FRAMES_MAX]);
+
 /* The camera's side: appends a line that is no frame (miss, clock, prune) and sets its seq. */
 int archive_note(struct archive *archive, struct record *record);
 

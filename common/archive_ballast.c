@@ -62,11 +62,17 @@ int archive_ballast_release(struct archive *archive)
 	return 0;
 }
 
-int archive_append(struct archive *archive, uint64_t seq, const char *line, size_t bytes)
+int archive_append_lines(
+	struct archive *archive, uint64_t first, uint64_t last, const char *lines, size_t bytes)
 {
-	int r = journal_append(archive->journal, seq, line, bytes, true);
+	int r = journal_append_lines(archive->journal, first, last, lines, bytes);
 
 	if ((r == -ENOSPC || r == -EDQUOT) && archive_ballast_release(archive) == 0)
-		r = journal_append(archive->journal, seq, line, bytes, true);
+		r = journal_append_lines(archive->journal, first, last, lines, bytes);
 	return r;
+}
+
+int archive_append(struct archive *archive, uint64_t seq, const char *line, size_t bytes)
+{
+	return archive_append_lines(archive, seq, seq, line, bytes);
 }

@@ -33,13 +33,17 @@ struct archive {
 	uint64_t newest_order;
 	bool latest_ok; /* latest.jpg points at it */
 
-	/* A temp, or a frame whose line failed, that could not be removed either; fd -1: none. */
-	int orphan_fd;
-	char orphan[ARCHIVE_TEMP_MAX];
+	/* Temps, and frames whose line failed, that could not be removed either. */
+	struct orphan {
+		int folder_fd;
+		char name[ARCHIVE_TEMP_MAX];
+	} orphans[BATCH_FRAMES_MAX];
+	unsigned n_orphans;
 
 	bool ballast; /* it is there for sure */
 
 	struct archive_draft *drafts;
+	struct archive_batch *batch; /* frames that wait to be made durable together; NULL: none */
 };
 
 /* A hidden file that is to become a frame. */
@@ -72,8 +76,23 @@ void archive_saw_frame(struct archive *archive, const struct record *frame);
 /* Points latest.jpg at the newest frame, if it did not work the last time. */
 void archive_point_latest(struct archive *archive);
 
+/*
+ * Writes the hidden file of a frame and its hash into `record`, and starts its way to the disk. The fd
+ * is still open and nothing durable; on failure the temp is gone.
+ */
+int archive_write_temp(struct archive *archive, const struct temp *temp, const void *jpeg,
+	struct record *record, int *ret_fd);
+/* Whether a new line may be appended; removes what a failure before left. */
+int archive_check_next(struct archive *archive);
+/* Takes a frame back whose line failed. */
+void archive_unname(struct archive *archive, const struct temp *temp);
+/* Frees the batch; hidden files that were not made durable are removed. */
+void archive_batch_drop(struct archive *archive);
+
 /* Appends a line durably; where there is no space for it the ballast is given up. */
 int archive_append(struct archive *archive, uint64_t seq, const char *line, size_t bytes);
+int archive_append_lines(
+	struct archive *archive, uint64_t first, uint64_t last, const char *lines, size_t bytes);
 
 /* Whether a buffer begins and ends as a JPEG does. */
 bool jpeg_is_whole(const uint8_t *data, size_t bytes);

@@ -103,16 +103,24 @@ int temp_init(const struct archive *archive, const struct frame_name *name, stru
 /* Removes a name; what cannot be removed now is removed before the next frame. */
 static void remove_name(struct archive *archive, int folder_fd, const char *name)
 {
+	struct orphan *orphan = &archive->orphans[archive->n_orphans];
+
 	if (archive->fs->unlinkat(folder_fd, name, 0) == 0 || errno == ENOENT ||
-		archive->orphan_fd >= 0)
+		archive->n_orphans == ARRAY_SIZE(archive->orphans))
 		return;
-	archive->orphan_fd = fcntl(folder_fd, F_DUPFD_CLOEXEC, 0);
-	snprintf(archive->orphan, sizeof(archive->orphan), "%s", name);
+	orphan->folder_fd = fcntl(folder_fd, F_DUPFD_CLOEXEC, 0);
+	snprintf(orphan->name, sizeof(orphan->name), "%s", name);
+	archive->n_orphans += orphan->folder_fd >= 0;
 }
 
 void temp_remove(struct archive *archive, const struct temp *temp)
 {
 	remove_name(archive, temp->folder_fd, temp->temp);
+}
+
+void archive_unname(struct archive *archive, const struct temp *temp)
+{
+	remove_name(archive, temp->folder_fd, temp->name);
 }
 
 void archive_point_latest(struct archive *archive)
@@ -147,14 +155,17 @@ void archive_saw_frame(struct archive *archive, const struct record *frame)
 	archive_point_latest(archive);
 }
 
-static int remove_orphan(struct archive *archive)
+static int remove_orphans(struct archive *archive)
 {
-	if (archive->orphan_fd < 0)
-		return 0;
-	if (archive->fs->unlinkat(archive->orphan_fd, archive->orphan, 0) < 0 && errno != ENOENT)
-		return -errno;
-	closep(&archive->orphan_fd);
-	archive->orphan_fd = -1;
+	while (archive->n_orphans > 0) {
+		struct orphan *orphan = &archive->orphans[archive->n_orphans - 1];
+
+		if (archive->fs->unlinkat(orphan->folder_fd, orphan->name, 0) < 0 &&
+			errno != ENOENT)
+			return -errno;
+		closep(&orphan->folder_fd);
+		archive->n_orphans--;
+	}
 	return 0;
 }
 
@@ -172,8 +183,7 @@ int archive_place(struct archive *archive, const struct temp *temp, const struct
 	if (r == 0 && line_bytes > 0)
 		r = archive_append(archive, frame->seq, line, line_bytes);
 	if (r < 0) {
-		/* A frame whose line failed is taken back. */
-		remove_name(archive, temp->folder_fd, temp->name);
+		archive_unname(archive, temp);
 		archive->fs->fsync(temp->folder_fd);
 		return r;
 	}
@@ -181,15 +191,12 @@ int archive_place(struct archive *archive, const struct temp *temp, const struct
 	return 0;
 }
 
-/*
- * Writes the file, and hashes it while the disk is already at work. Returns the length of the journal
- * line.
- */
-static int write_temp(struct archive *archive, const struct temp *temp, const void *jpeg,
-	struct record *record, char ret_line[static LINE_MAX_BYTES + 1])
+/* The disk is already at work while the hash is made. */
+int archive_write_temp(struct archive *archive, const struct temp *temp, const void *jpeg,
+	struct record *record, int *ret_fd)
 {
 	size_t bytes = (size_t)record->bytes;
-	int fd = fs_open_new(archive->fs, temp->folder_fd, temp->temp, 0666), length = 0, r;
+	int fd = fs_open_new(archive->fs, temp->folder_fd, temp->temp, 0666), r;
 
 	if (fd < 0)
 		return fd;
@@ -199,8 +206,24 @@ static int write_temp(struct archive *archive, const struct temp *temp, const vo
 		(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 		r = digest_buffer(jpeg, bytes, record->sha256);
 	}
-	if (r == 0)
-		r = length = record_format(record, ret_line);
+	if (r < 0) {
+		archive->fs->close(fd);
+		temp_remove(archive, temp);
+		return r;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+/* Writes the file, durably. Returns the length of the journal line. */
+static int write_temp(struct archive *archive, const struct temp *temp, const void *jpeg,
+	struct record *record, char ret_line[static LINE_MAX_BYTES + 1])
+{
+	int fd, length, r = archive_write_temp(archive, temp, jpeg, record, &fd);
+
+	if (r < 0)
+		return r;
+	r = length = record_format(record, ret_line);
 	if (r < 0)
 		archive->fs->close(fd);
 	else
@@ -210,13 +233,13 @@ static int write_temp(struct archive *archive, const struct temp *temp, const vo
 	return r < 0 ? r : length;
 }
 
-static int check_next(struct archive *archive)
+int archive_check_next(struct archive *archive)
 {
 	if (archive->writer_fd < 0)
 		return -EROFS;
 	if (archive->next_seq > SEQ_MAX)
 		return -EOVERFLOW;
-	return remove_orphan(archive);
+	return remove_orphans(archive);
 }
 
 int archive_publish(struct archive *archive, struct record *frame, const void *jpeg, size_t bytes)
@@ -231,7 +254,9 @@ int archive_publish(struct archive *archive, struct record *frame, const void *j
 		return -EFBIG;
 	if (frame->type != RECORD_FRAME || !jpeg_is_whole(jpeg, bytes))
 		return -EINVAL;
-	r = check_next(archive);
+	if (archive_batch_count(archive) > 0)
+		return -EBUSY;
+	r = archive_check_next(archive);
 	if (r < 0)
 		return r;
 	record.seq = archive->next_seq;
@@ -265,7 +290,7 @@ int archive_note(struct archive *archive, struct record *record)
 
 	if (record->type == RECORD_FRAME)
 		return -EINVAL;
-	r = check_next(archive);
+	r = archive_check_next(archive);
 	if (r < 0)
 		return r;
 	numbered.seq = archive->next_seq;

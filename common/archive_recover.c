@@ -232,6 +232,30 @@ static int use_announced(struct archive *archive, struct record *record)
 	return 0;
 }
 
+/*
+ * Of frames that were made visible together a power cut may have left the later ones: the numbers
+ * between get lines that say nothing, so that the journal stays dense.
+ */
+static int fill_gap(struct scan *scan, uint64_t end)
+{
+	while (scan->last + 1 < end) {
+		struct record nothing = record_new(RECORD_OTHER);
+		char line[LINE_MAX_BYTES + 1];
+		int length, r;
+
+		nothing.seq = scan->last + 1;
+		length = record_format(&nothing, line);
+		if (length < 0)
+			return length;
+		r = journal_append(
+			scan->archive->journal, nothing.seq, line, (size_t)length, false);
+		if (r < 0)
+			return r;
+		scan->last++;
+	}
+	return 0;
+}
+
 static int restore_line(struct scan *scan, const struct found *found)
 {
 	struct archive *archive = scan->archive;
@@ -251,6 +275,9 @@ static int restore_line(struct scan *scan, const struct found *found)
 	/* The crash may have come before the folder was on the disk. */
 	if (archive->fs->fsync(fd) < 0)
 		return -errno;
+	r = fill_gap(scan, record.seq);
+	if (r < 0)
+		return r;
 	r = archive_append(archive, record.seq, line, (size_t)length);
 	if (r < 0)
 		return r;

@@ -308,21 +308,21 @@ static int mark_unsorted(struct journal *journal)
 	return 0;
 }
 
-int journal_append(struct journal *journal, uint64_t seq, const char *line, size_t bytes, bool sync)
+static int append(struct journal *journal, uint64_t first, uint64_t last, const char *lines,
+	size_t bytes, bool sync)
 {
 	int r;
 
 	if (!journal->writable)
 		return -EROFS;
-	if (seq == 0 || seq > SEQ_MAX || bytes < 2 || bytes > LINE_MAX_BYTES ||
-		memchr(line, '\n', bytes) != line + bytes - 1)
+	if (first == 0 || last > SEQ_MAX || first > last)
 		return -EINVAL;
-	r = use_segment(journal, seq / SEGMENT_LINES);
-	if (r == 0 && seq <= journal->last && !journal->unsorted)
+	r = use_segment(journal, first / SEGMENT_LINES);
+	if (r == 0 && first <= journal->last && !journal->unsorted)
 		r = mark_unsorted(journal);
 	if (r < 0)
 		return r;
-	r = fs_write_all(journal->fs, journal->fd, line, bytes);
+	r = fs_write_all(journal->fs, journal->fd, lines, bytes);
 	if (r == 0 && sync && journal->fs->fdatasync(journal->fd) < 0)
 		r = -errno;
 	if (r < 0) {
@@ -330,8 +330,33 @@ int journal_append(struct journal *journal, uint64_t seq, const char *line, size
 		return r;
 	}
 	journal->size += (off_t)bytes;
-	journal->last = seq;
+	journal->last = last;
 	journal->unsynced = !sync;
+	return 0;
+}
+
+int journal_append(struct journal *journal, uint64_t seq, const char *line, size_t bytes, bool sync)
+{
+	if (bytes < 2 || bytes > LINE_MAX_BYTES || memchr(line, '\n', bytes) != line + bytes - 1)
+		return -EINVAL;
+	return append(journal, seq, seq, line, bytes, sync);
+}
+
+int journal_append_lines(
+	struct journal *journal, uint64_t first, uint64_t last, const char *lines, size_t bytes)
+{
+	if (bytes < 2 || lines[bytes - 1] != '\n' || first / SEGMENT_LINES != last / SEGMENT_LINES)
+		return -EINVAL;
+	return append(journal, first, last, lines, bytes, true);
+}
+
+int journal_flush(struct journal *journal)
+{
+	if (journal->fd < 0 || !journal->unsynced)
+		return 0;
+	if (journal->fs->fdatasync(journal->fd) < 0)
+		return -errno;
+	journal->unsynced = false;
 	return 0;
 }
 

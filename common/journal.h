@@ -44,6 +44,16 @@ int journal_first(struct journal *journal, uint64_t *ret_seq);
 int journal_append(
 	struct journal *journal, uint64_t seq, const char *line, size_t bytes, bool sync);
 
+/*
+ * The same for the lines of the numbers `first` to `last`, all of one segment: they are written at
+ * once and made durable once, and all of them are appended or none.
+ */
+int journal_append_lines(
+	struct journal *journal, uint64_t first, uint64_t last, const char *lines, size_t bytes);
+
+/* Makes durable what was appended without `sync`. */
+int journal_flush(struct journal *journal);
+
 /* Whether opening or appending found a torn line and cut it off. */
 bool journal_was_cut(const struct journal *journal);
 

@@ -121,6 +121,17 @@ static void run_redate(const char *path, volatile uint64_t *stored)
 		_exit(1);
 }
 
+static void run_batch(const char *path, volatile uint64_t *stored)
+{
+	struct archive *archive;
+
+	if (kit_open(path, NULL, &archive) < 0 ||
+		!crash_batch(archive, 2, 3, KIT_SLOT + KIT_MINUTE, stored) ||
+		!crash_batch(archive, 5, 2, KIT_SLOT + 24 * 60 * KIT_MINUTE, stored))
+		_exit(1);
+	archive_free(archive);
+}
+
 static void prepare_copy(const char *path)
 {
 	CHECK_INT(crash_bring(path, NULL, 8, KIT_SLOT + 8 * KIT_MINUTE), 0);
@@ -146,6 +157,7 @@ static const struct scenario scenarios[] = {
 	{ "repair", prepare_crashed, run_open, crash_repair },
 	{ "new segment", prepare_segment, run_segment, crash_repair },
 	{ "redate", prepare_unsynced, run_redate, crash_repair },
+	{ "batch", prepare_first, run_batch, crash_repair },
 	{ "copy", prepare_copy, run_copy, repair_copy },
 };
 
@@ -217,6 +229,7 @@ static void run_scenario(const struct scenario *s, volatile uint64_t *stored)
 	const int step = getenv("TEST_KILL_EXITS") ? 1 : 2; /* entries are the odd stops */
 	int killed = 1, places = 0;
 
+	crash_unlined = s->run == run_batch ? 3 : 1;
 	for (int stop = 1; killed > 0 && stop < STOPS_MAX && !test_failures; stop += step) {
 		char path[64];
 

@@ -341,6 +341,22 @@ TEST(power_fails_while_dating_anew)
 	power_end(100);
 }
 
+TEST(power_fails_around_batches)
+{
+	struct fs_ops fs = power_fs();
+	struct archive *archive = NULL;
+
+	power_start(false);
+	crash_unlined = 3;
+	CHECK_INT(kit_open(power.path, &fs, &archive), 0);
+	CHECK(archive && crash_publish(archive, 1, KIT_SLOT, &power.stored));
+	CHECK(crash_batch(archive, 2, 3, KIT_SLOT + KIT_MINUTE, &power.stored));
+	CHECK(crash_batch(archive, 5, 2, KIT_SLOT + 24 * 60 * KIT_MINUTE, &power.stored));
+	archive_free(archive);
+	power_end(100);
+	crash_unlined = 1;
+}
+
 /* A writer that was killed left the disk unsynced; the power fails while the next one repairs. */
 TEST(power_fails_while_repairing)
 {
