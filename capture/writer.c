@@ -17,6 +17,7 @@
 #define RESULTS_MAX 64
 #define NOTE_RETRY_S 1
 #define REDATE_RETRY_US (60 * US_PER_SEC)
+#define REDATE_BUSY_US US_PER_SEC
 #define REDATE_QUIET_US (US_PER_SEC / 2) /* without a frame; else one piece of work behind each */
 
 struct job {
@@ -100,6 +101,25 @@ static void notes_add(struct writer *w, const struct record *note)
 		miss_merge(&w->notes[NOTES_MAX - 1], note, true);
 }
 
+/*
+ * The miss of a frame that could not be stored, where the journal would have had the frame: after the
+ * notes that were queued before it, before all that came later.
+ */
+static void notes_add_failed(struct writer *w, const struct job *job, const struct record *miss)
+{
+	unsigned at = job->notes_before;
+
+	if (w->n_notes == NOTES_MAX) {
+		notes_add(w, miss);
+		return;
+	}
+	memmove(&w->notes[at + 1], &w->notes[at], (w->n_notes - at) * sizeof w->notes[0]);
+	w->notes[at] = *miss;
+	w->n_notes++;
+	for (unsigned i = 0; i < w->n_jobs; i++)
+		w->jobs[i].notes_before++;
+}
+
 static void result_add(struct writer *w, const struct writer_result *result)
 {
 	if (w->n_results < RESULTS_MAX)
@@ -166,7 +186,7 @@ static struct record miss_of(const struct writer_result *result)
 	return miss;
 }
 
-static void finish(struct writer *w, const struct writer_result *result)
+static void finish(struct writer *w, const struct job *job, const struct writer_result *result)
 {
 	struct record miss = miss_of(result);
 
@@ -175,7 +195,7 @@ static void finish(struct writer *w, const struct writer_result *result)
 	if (result->error == 0 && !result->record.synced && !w->unsynced_from)
 		w->unsynced_from = result->record.seq;
 	if (result->error < 0 && !result->record.shot)
-		notes_add(w, &miss);
+		notes_add_failed(w, job, &miss);
 	result_add(w, result);
 	pthread_cond_broadcast(&w->changed);
 }
@@ -258,7 +278,9 @@ static void redate_piece(struct writer *w)
 	int r = w->redate ? step_redate(w) : begin_redate(w);
 
 	w->redate_paused = true;
-	if (r > 0)
+	if (r == -EBUSY) /* frames wait to be made durable together */
+		w->redate_at_us = now_us() + REDATE_BUSY_US;
+	if (r > 0 || r == -EBUSY)
 		return;
 	if (r < 0)
 		w->redate_at_us = now_us() + REDATE_RETRY_US;
@@ -301,7 +323,7 @@ static void *run(void *data)
 			pthread_mutex_unlock(&w->lock);
 			result = store(w, quality, &job);
 			pthread_mutex_lock(&w->lock);
-			finish(w, &result);
+			finish(w, &job, &result);
 			stuck = false;
 		} else if (w->n_notes && !stuck) {
 			stuck = !flush_note(w);

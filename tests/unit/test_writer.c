@@ -2,6 +2,7 @@
 /* The storing thread: the journal keeps the order of outcomes, merged misses contain no frame. */
 #include "tests/test.h"
 
+#include <errno.h>
 #include <math.h>
 #include <poll.h>
 
@@ -54,21 +55,34 @@ static void note(struct writer *w, int64_t slot, enum miss_cause cause)
 	writer_note(w, &record);
 }
 
+/* Every third picture, and nothing else, finds no room. */
+static int full_renameat2(int olddir, const char *old, int newdir, const char *new, unsigned flags)
+{
+	static int calls;
+
+	if (!flags || ++calls % 3)
+		return fs_real.renameat2(olddir, old, newdir, new, flags);
+	errno = ENOSPC;
+	return -1;
+}
+
 TEST(outcomes_keep_their_order)
 {
-	struct archive_options open = { .mode = ARCHIVE_WRITE };
+	struct fs_ops fs = fs_real;
+	struct archive_options open = { .mode = ARCHIVE_WRITE, .fs = &fs };
 	CLEANUP(archive_freep) struct archive *archive = NULL;
 	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
 	struct writer_options options = { .quality = 80 };
 	struct writer *w = NULL;
 	uint64_t random = test_seed() | 1;
-	int64_t next = 0, stored = 0;
+	int64_t next = 0, stored = 0, full = 0;
 	char folder[64];
 	const char *line;
 	size_t len;
 	uint64_t seq;
 
 	test_make_folder(folder);
+	fs.renameat2 = full_renameat2;
 	CHECK_INT(archive_open(folder, &open, &archive), 0);
 	options.archive = archive;
 	CHECK_INT(writer_new(&options, &w), 0);
@@ -93,7 +107,9 @@ TEST(outcomes_keep_their_order)
 		next += (int64_t)r.count;
 		if (r.type == RECORD_MISS)
 			CHECK_INT(r.last_us / US_PER_SEC - 1800000000, next - 1);
+		full += r.type == RECORD_MISS && r.cause == MISS_DISK;
 	}
+	CHECK(full > 5);
 	CHECK_INT(next, 400);
 	test_remove_folder(folder);
 }
