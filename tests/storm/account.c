@@ -31,6 +31,7 @@ struct account {
 	/* by kind */
 	int events[KINDS];
 	uint64_t shown[KINDS];
+	int resumed[KINDS]; /* judged by that */
 	int64_t resumed_us[KINDS]; /* the longest */
 
 	int passed, failed;
@@ -251,6 +252,7 @@ static void judge_resume(struct account *a, const struct life *life, const struc
 			return;
 	if (resumed_us >= life->ends_us - SLACK_US)
 		return;
+	a->resumed[event->kind]++;
 	if (us > a->resumed_us[event->kind])
 		a->resumed_us[event->kind] = us;
 	judge(a, us <= RESUME_MAX_US, "%s of %.1f s: no frame for %.1f s after it",

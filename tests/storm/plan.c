@@ -82,6 +82,18 @@ static struct event make_event(struct plan *plan, struct life *life, int64_t beg
 	return event;
 }
 
+/* How long the camera is left alone after a fault: long enough to see it come back. */
+static int64_t pause_us(struct plan *plan, const struct event *event)
+{
+	int64_t us = event->end_us - event->begin_us;
+	bool camera = kind_rules[event->kind].cause == MISS_CAMERA;
+
+	return plan_random(plan, 0, 1000) * MS +
+		(!camera || us == 0               ? 3000 * MS
+				: us <= 2000 * MS ? 4000 * MS
+						  : 10500 * MS);
+}
+
 struct life plan_life(struct plan *plan, int number, int64_t seconds)
 {
 	struct life life = { .ending = (enum ending)(number % ENDINGS) };
@@ -89,7 +101,8 @@ struct life plan_life(struct plan *plan, int number, int64_t seconds)
 
 	while (t < seconds * 1000 * MS && life.n < EVENTS_MAX / 2) {
 		life.events[life.n] = make_event(plan, &life, t);
-		t = life.events[life.n++].end_us + plan_random(plan, 3000, 4000) * MS;
+		t = life.events[life.n].end_us + pause_us(plan, &life.events[life.n]);
+		life.n++;
 	}
 	life.ends_us = t;
 	if (life.ending == ENDS_HANGING) {
