@@ -22,6 +22,7 @@
 #include "common/utc.h"
 
 #define END_GRACE_US (5 * US_PER_SEC) /* SIGTERM and SIGHUP wait so long for the slot in hand */
+#define CLOCK_CHECK_US (60 * US_PER_SEC) /* a step is told from slewing by its size in that time */
 #define STATUS_EVERY_US (1 * US_PER_SEC) /* the status file is not written more often */
 #define TROUBLE_LIMIT_US (180 * US_PER_SEC) /* slots missed, no frame: the watchdog is let go */
 
@@ -133,7 +134,7 @@ static void arm_tick(struct service *s, int64_t now_us)
 /* Monotonic time of the next thing that is due without an event of its own. */
 static int64_t next_wake_us(struct service *s, int64_t camera_ns, int64_t now_us)
 {
-	int64_t now = service_mono_us(s), wake = now + 3600 * US_PER_SEC, due;
+	int64_t now = service_mono_us(s), wake = now + CLOCK_CHECK_US, due;
 
 	if (camera_ns != INT64_MAX && camera_ns / NS_PER_US < wake)
 		wake = camera_ns / NS_PER_US;
