@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "capture/camera.h"
+#include "capture/redate_command.h"
 #include "capture/schedule.h"
 #include "capture/serve.h"
 #include "capture/service.h"
@@ -266,6 +267,41 @@ static int schedule(struct cli *cli)
 	return i ? CLI_OK : CLI_INTERNAL;
 }
 
+static int redate(struct cli *cli)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	CLEANUP_FREE struct capture_settings *settings = NULL;
+	void *loaded = NULL;
+	pid_t pid;
+	int r = cli_settings(cli, CLI_LENIENT, &loaded);
+
+	settings = loaded;
+	if (r != CLI_OK)
+		return r;
+	if (cli_flag(cli, "dry-run")) {
+		r = open_archive(cli, settings, ARCHIVE_READ, &archive);
+		return r == CLI_OK ? redate_command(cli, archive) : r;
+	}
+	if (archive_writer_pid(settings->archive.path, &pid) == 0) {
+		cli_error(cli,
+			"the running service (pid %d) dates frames anew by itself once the clock "
+			"is known; for those of all boots before stop it first (systemctl --user "
+			"stop capturepi)",
+			(int)pid);
+		return CLI_TEMPFAIL;
+	}
+	/* nothing to date where there is no archive: none is made */
+	r = open_archive(cli, settings, ARCHIVE_READ, &archive);
+	if (r != CLI_OK)
+		return r;
+	archive_free(TAKE_PTR(archive));
+	r = open_archive(cli, settings, ARCHIVE_WRITE, &archive);
+	if (r != CLI_OK)
+		return r;
+	log_repairs(archive_repairs(archive));
+	return redate_command(cli, archive);
+}
+
 static int status_answer(void *data, char *buf, size_t size)
 {
 	return status_json(data, buf, size);
@@ -345,6 +381,8 @@ static const struct cli_command commands[] = {
 	{ "list", "", "what the journal says, newest last", cli_list, cli_list_options, 0, 0 },
 	{ "cameras", "", "the cameras that can be used", cameras, NULL, 0, 0 },
 	{ "schedule", "", "the slots that `run` will take", schedule, schedule_options, 0, 0 },
+	{ "redate", "", "give frames of an unset clock their true time", redate,
+		redate_command_options, 0, 0 },
 	{ "check", "", "check the settings strictly", cli_check, NULL, 0, 0 },
 	{ "dump", "", "all settings with their help", cli_dump, cli_json_option, 0, 0 },
 	{ "verify", "", "check every stored frame", cli_verify, cli_verify_options, 0, 0 },

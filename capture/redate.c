@@ -374,6 +374,8 @@ static int step_publish(struct redate *redate)
 
 	if (r == -EINVAL || r == -ERANGE || r == -EEXIST)
 		return give_up_frame(redate, r);
+	if (r == -EBUSY)
+		return r;
 	free(TAKE_PTR(redate->jpeg));
 	redate->phase = r < 0 ? READ : PRUNE;
 	return r < 0 ? r : 1;

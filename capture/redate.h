@@ -91,7 +91,8 @@ DEFINE_CLEANUP(struct redate, redate_free)
 
 /*
  * The next piece: some lines of the journal, or one frame read, published or pruned. 1 there is more,
- * 0 all is done; -errno this piece failed and can be tried again (-ENOSPC, -EIO, ...).
+ * 0 all is done; -errno this piece failed and can be tried again: -EBUSY soon, others (-ENOSPC, -EIO,
+ * ...) after a while.
  */
 int redate_step(struct redate *redate);
 struct redate_totals redate_totals(const struct redate *redate);

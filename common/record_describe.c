@@ -101,6 +101,11 @@ static void describe_prune(const struct record *prune, char *buf, size_t size)
 	char bytes[SHORT_TEXT], why[TEXT_MAX];
 
 	text_clean(prune->text, strnlen(prune->text, sizeof(prune->text)), why, sizeof(why));
+	if (strcmp(why, "redated") == 0 && prune->first_seq == prune->last_seq) {
+		snprintf(buf, size, "%" PRIu64 "  frame %" PRIu64 " has a new number: dated anew",
+			prune->seq, prune->first_seq);
+		return;
+	}
 	snprintf(buf, size,
 		"%" PRIu64 "  removed %" PRIu64 " of the frames %" PRIu64 " to %" PRIu64
 		", %s, for %s",

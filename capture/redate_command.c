@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* What `redate` tells people and scripts. */
+#include "capture/redate_command.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "capture/redate.h"
+#include "common/jsonline.h"
+#include "common/utc.h"
+
+const struct cli_option redate_command_options[] = {
+	{ "dry-run", 0, NULL, "change nothing, tell what would be done" },
+	{ "json", 0, NULL, "one object per frame, then the totals" },
+	{ .name = NULL },
+};
+
+static void print_json(struct jsonline *line)
+{
+	if (jsonline_end(line) > 0)
+		fputs(line->buf, stdout);
+}
+
+static void tell_json(const struct record *before, const struct record *after, int error)
+{
+	char buf[LINE_MAX_BYTES + 1];
+	struct jsonline line = jsonline_begin(buf);
+
+	jsonline_add_int(&line, "was", (int64_t)before->seq);
+	if (after && after->seq)
+		jsonline_add_int(&line, "seq", (int64_t)after->seq);
+	jsonline_add_time(&line, "before", before->exposed_us);
+	if (after)
+		jsonline_add_time(&line, "exposed", after->exposed_us);
+	if (error < 0)
+		jsonline_add_string(&line, "error", strerror(-error));
+	print_json(&line);
+}
+
+static void told(void *data, const struct record *before, const struct record *after, int error)
+{
+	struct cli *cli = data;
+	char from[UTC_TEXT_MAX], to[UTC_TEXT_MAX];
+
+	if (cli_flag(cli, "json"))
+		tell_json(before, after, error);
+	if (error < 0) {
+		cli_error(cli, "frame %" PRIu64 " cannot be dated anew: %s", before->seq,
+			strerror(-error));
+		return;
+	}
+	if (cli_flag(cli, "json"))
+		return;
+	utc_format_local(before->exposed_us, from);
+	utc_format_local(after->exposed_us, to);
+	if (after->seq)
+		printf("%" PRIu64 " -> %" PRIu64 "  %s, was %s\n", before->seq, after->seq, to,
+			from);
+	else
+		printf("%" PRIu64 "  %s, is %s\n", before->seq, to, from);
+}
+
+static void print_totals(struct cli *cli, const struct redate_totals *totals, bool synced)
+{
+	char buf[LINE_MAX_BYTES + 1];
+	struct jsonline line = jsonline_begin(buf);
+
+	if (cli_flag(cli, "json")) {
+		jsonline_add_int(&line, "dated", (int64_t)totals->dated);
+		jsonline_add_int(&line, "right", (int64_t)totals->right);
+		jsonline_add_int(&line, "unknown", (int64_t)totals->unknown);
+		jsonline_add_int(&line, "failed", (int64_t)totals->failed);
+		print_json(&line);
+		return;
+	}
+	printf("%" PRIu64 " frames %s their true time\n", totals->dated,
+		cli_flag(cli, "dry-run") ? "would get" : "got");
+	if (totals->unknown)
+		printf("%" PRIu64 " frames stay: the clock was not known while their boot ran%s\n",
+			totals->unknown,
+			synced ? "" : "; of this boot it is not known yet, see timedatectl");
+}
+
+int redate_command(struct cli *cli, struct archive *archive)
+{
+	CLEANUP(redate_freep) struct redate *redate = NULL;
+	char boot[UUID_CHARS + 1] = "";
+	bool synced = clock_synced(&clock_real) && clock_boot_id(boot) == 0;
+	struct redate_options options = {
+		.archive = archive,
+		.boot = boot,
+		.zero_us = synced ? redate_zero(&clock_real) : TIME_NONE,
+		.all = true,
+		.dry_run = cli_flag(cli, "dry-run"),
+		.told = told,
+		.data = cli,
+	};
+	struct redate_totals totals;
+	int r = redate_new(&options, &redate);
+
+	while (r >= 0 && (r = redate_step(redate)) > 0)
+		continue;
+	if (r < 0) {
+		cli_error(cli, "%s: not all frames were dated anew: %s; run it again",
+			archive_path(archive), strerror(-r));
+		return CLI_INTERNAL;
+	}
+	totals = redate_totals(redate);
+	print_totals(cli, &totals, synced);
+	return totals.failed ? CLI_INTERNAL : CLI_OK;
+}
