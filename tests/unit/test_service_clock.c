@@ -388,6 +388,21 @@ static void see_dated(void *data, const struct record *r)
 	CHECK(llabs(r->exposed_us - d->exposed_us[r->was] - d->step_us) < 5 * MS);
 }
 
+/* The journal's last line is a frame that was dated anew, of a slot long ago. */
+static void end_with_dated(const struct rig *rig)
+{
+	static const uint8_t jpeg[] = { 0xff, 0xd8, 0xff, 0xd9 };
+	struct archive_options open = { .mode = ARCHIVE_WRITE };
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	struct record frame = record_new(RECORD_FRAME);
+
+	frame.slot_us = frame.exposed_us = YEAR;
+	frame.late_us = 0;
+	frame.was = 1;
+	CHECK_INT(archive_open(rig->folder, &open, &archive), 0);
+	CHECK_INT(archive_publish(archive, &frame, jpeg, sizeof jpeg), 0);
+}
+
 TEST(frames_of_a_boot_without_a_clock_get_their_time)
 {
 	struct dated dated = { 0 };
@@ -413,6 +428,11 @@ TEST(frames_of_a_boot_without_a_clock_get_their_time)
 	CHECK(dated.unsynced >= 4);
 	CHECK_INT(dated.dated, dated.unsynced);
 	CHECK_INT(dated.pruned, dated.unsynced);
+	/* started again, it goes on behind the last slot, not behind a dated one */
+	end_with_dated(&rig);
+	rig_start(&rig);
+	wait_for(&rig, 1, look(&rig).frames + 1);
+	rig_stop(&rig);
 	/* and no slot suffered by it */
 	account.steps_us = &step_us;
 	account.set_at_us = &set_at_us;
