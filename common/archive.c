@@ -13,6 +13,8 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "common/utc.h"
+
 #define IDENTITY "archive.json"
 #define IDENTITY_MAX 4096
 #define LOCK_TRIES 3
@@ -160,13 +162,27 @@ static int take_lock(int fd)
 	return 0;
 }
 
-static int lock_writer(struct archive *archive)
+static int take_turn(struct archive *archive, int64_t wait_until_ns, bool *ret_others)
+{
+	return turnstile_enter(archive->root_fd, ".gate", ".writer", archive->who, wait_until_ns,
+		&archive->writer_fd, ret_others);
+}
+
+static int lock_writer(struct archive *archive, const struct archive_options *options)
 {
 	CLEANUP_FD int fd = -1;
-	char pid[16];
 	struct stat st;
+	bool others;
 	int n, r;
 
+	if (options->wait_until_ns) {
+		char now[UTC_TEXT_MAX];
+
+		snprintf(archive->who, sizeof(archive->who), "%d %s %s\n", (int)getpid(),
+			options->who ? options->who : "-",
+			utc_format(clock_wall_us(&clock_real), now));
+		return take_turn(archive, options->wait_until_ns, &others);
+	}
 	fd = openat(archive->root_fd, ".writer",
 		O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0644);
 	if (fd < 0 || fstat(fd, &st) < 0)
@@ -177,8 +193,8 @@ static int lock_writer(struct archive *archive)
 	if (r < 0)
 		return r;
 	/* The pid is for people; a full disk must not keep the archive shut. */
-	n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
-	if (pwrite(fd, pid, (size_t)n, 0) < 0 || ftruncate(fd, n) < 0)
+	n = snprintf(archive->who, sizeof(archive->who), "%d\n", (int)getpid());
+	if (pwrite(fd, archive->who, (size_t)n, 0) < 0 || ftruncate(fd, n) < 0)
 		errno = 0;
 	archive->writer_fd = TAKE_FD(fd);
 	return 0;
@@ -213,7 +229,7 @@ int archive_open(const char *path, const struct archive_options *options, struct
 	archive->root_fd = archive->writer_fd = archive->folder_fd = -1;
 	r = open_root(archive, path, options->mode);
 	if (r == 0 && write)
-		r = lock_writer(archive);
+		r = lock_writer(archive, options);
 	if (r == 0)
 		r = open_identity(archive, options);
 	if (r == 0)
@@ -242,6 +258,27 @@ void archive_free(struct archive *archive)
 	closep(&archive->root_fd);
 	free(archive->path);
 	free(archive);
+}
+
+void archive_release(struct archive *archive)
+{
+	closep(&archive->writer_fd);
+	archive->writer_fd = -1;
+}
+
+int archive_retake(struct archive *archive, int64_t wait_until_ns, bool *ret_others)
+{
+	bool others;
+	int r = take_turn(archive, wait_until_ns, &others);
+
+	if (r == 0 && others)
+		r = archive_refresh(archive);
+	if (r < 0) {
+		archive_release(archive);
+		return r;
+	}
+	*ret_others = others;
+	return 0;
 }
 
 const char *archive_id(const struct archive *archive)

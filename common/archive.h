@@ -12,6 +12,8 @@
  *   journal/retention               what there is and where the oldest is, see pruner.h
  *   acks/                           what each puller has acknowledged (serve)
  *   .writer                         flock(2) of the one writer; its text is the writer's pid
+ *   .settled, .sync                 what a puller has settled (pull/held.h); the lock of its sync
+ *   2026/11/20/.NAME.rest           what has come of a frame so far (archive_draft_resume())
  *   .gate                           where writers who wait for their turn do so (turnstile.h)
  *
  * A visible file is a complete file. Storing one frame: temp `.NAME.part` in the day folder, write,

@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "common/limits.h"
+
 struct archive_draft {
 	struct archive *archive;
 	struct archive_draft *next;
@@ -19,6 +21,7 @@ struct archive_draft {
 	struct digest *digest;
 	int64_t bytes;
 	uint8_t ends[4]; /* the first two and the last two bytes so far */
+	bool rest; /* its temp outlives the process */
 };
 
 static struct archive_draft *find_draft(struct archive *archive, uint64_t seq)
@@ -42,7 +45,36 @@ static int check_record(struct archive *archive, const struct record *frame)
 	return find_draft(archive, frame->seq) ? -EBUSY : 0;
 }
 
-static int open_temp(struct archive *archive, struct archive_draft *draft)
+/* The hidden name of a frame that is brought in more than one go. */
+static int rest_name(const struct frame_name *name, char ret[static ARCHIVE_TEMP_MAX])
+{
+	char file[FRAME_NAME_MAX];
+	int r = frame_name_format(name, file);
+
+	if (r == 0)
+		snprintf(ret, ARCHIVE_TEMP_MAX, ".%s.rest", file);
+	return r;
+}
+
+static int open_rest(struct archive *archive, int folder_fd, const char *name, int64_t offset)
+{
+	CLEANUP_FD int fd = -1;
+	struct stat st;
+
+	if (offset == 0)
+		return fs_open_new(archive->fs, folder_fd, name, 0666);
+	fd = openat(folder_fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 && errno != ENOENT)
+		return -errno;
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1 ||
+		st.st_size < offset)
+		return -ESTALE;
+	if (archive->fs->ftruncate(fd, offset) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+static int open_temp(struct archive *archive, struct archive_draft *draft, int64_t offset)
 {
 	struct frame_name name = record_name(&draft->record);
 	int fd, r;
@@ -57,12 +89,17 @@ static int open_temp(struct archive *archive, struct archive_draft *draft)
 	draft->temp.folder_fd = fd;
 	if (fd < 0)
 		return -errno;
-	draft->fd = fs_open_new(archive->fs, fd, draft->temp.temp, 0666);
+	if (draft->rest)
+		r = rest_name(&name, draft->temp.temp);
+	if (r < 0)
+		return r;
+	draft->fd = draft->rest ? open_rest(archive, fd, draft->temp.temp, offset)
+				: fs_open_new(archive->fs, fd, draft->temp.temp, 0666);
 	return draft->fd < 0 ? draft->fd : 0;
 }
 
-int archive_draft_new(
-	struct archive *archive, const struct record *frame, struct archive_draft **ret)
+static int draft_open(struct archive *archive, const struct record *frame, bool rest,
+	int64_t offset, struct archive_draft **ret)
 {
 	CLEANUP(archive_draft_freep) struct archive_draft *draft = NULL;
 	int r = check_record(archive, frame);
@@ -76,14 +113,21 @@ int archive_draft_new(
 	draft->next = archive->drafts;
 	archive->drafts = draft;
 	draft->record = *frame;
+	draft->rest = rest;
 	draft->fd = draft->temp.folder_fd = -1;
 	r = digest_new(&draft->digest);
 	if (r == 0)
-		r = open_temp(archive, draft);
+		r = open_temp(archive, draft, offset);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(draft);
 	return 0;
+}
+
+int archive_draft_new(
+	struct archive *archive, const struct record *frame, struct archive_draft **ret)
+{
+	return draft_open(archive, frame, false, 0, ret);
 }
 
 static void note_ends(struct archive_draft *draft, const uint8_t *data, size_t bytes)
@@ -114,6 +158,84 @@ int archive_draft_write(struct archive_draft *draft, const void *data, size_t by
 	note_ends(draft, data, bytes);
 	draft->bytes += (int64_t)bytes;
 	return 0;
+}
+
+/* What is there already counts as if it had just been written. */
+static int take_in(struct archive_draft *draft, int64_t offset)
+{
+	CLEANUP_FREE char *piece = malloc(WIRE_PIECE_BYTES);
+
+	if (!piece)
+		return -ENOMEM;
+	while (draft->bytes < offset) {
+		ssize_t n = fs_read_at(draft->fd, piece, WIRE_PIECE_BYTES, draft->bytes);
+		int r = n > 0 ? digest_update(draft->digest, piece, (size_t)n) : -ESTALE;
+
+		if (r < 0)
+			return n < 0 ? (int)n : r;
+		note_ends(draft, (const uint8_t *)piece, (size_t)n);
+		draft->bytes += n;
+	}
+	return lseek(draft->fd, offset, SEEK_SET) < 0 ? -errno : 0;
+}
+
+int archive_draft_resume(struct archive *archive, const struct record *frame, int64_t offset,
+	struct archive_draft **ret)
+{
+	CLEANUP(archive_draft_freep) struct archive_draft *draft = NULL;
+	int r;
+
+	if (offset < 0 || offset > frame->bytes)
+		return -EINVAL;
+	r = draft_open(archive, frame, true, offset, &draft);
+	if (r == 0)
+		r = take_in(draft, offset);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(draft);
+	return 0;
+}
+
+void archive_draft_keep(struct archive_draft *draft)
+{
+	if (draft->fd >= 0)
+		draft->archive->fs->close(draft->fd);
+	draft->fd = -1;
+	archive_draft_free(draft);
+}
+
+/* The frame's day folder, and its hidden name there. */
+static int find_rest(struct archive *archive, const struct record *frame, int *ret_fd,
+	char ret_name[static ARCHIVE_TEMP_MAX])
+{
+	struct frame_name name = record_name(frame);
+	char folder[FRAME_PATH_MAX];
+	int r = frame_name_folder(&name, folder);
+
+	if (r == 0)
+		r = rest_name(&name, ret_name);
+	return r < 0 ? r : fs_open_folder(&fs_real, archive->root_fd, folder, false, ret_fd);
+}
+
+int64_t archive_rest_bytes(struct archive *archive, const struct record *frame)
+{
+	CLEANUP_FD int fd = -1;
+	char name[ARCHIVE_TEMP_MAX];
+	struct stat st;
+
+	if (find_rest(archive, frame, &fd, name) < 0 ||
+		fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	return st.st_size <= frame->bytes ? st.st_size : 0;
+}
+
+void archive_rest_remove(struct archive *archive, const struct record *frame)
+{
+	CLEANUP_FD int fd = -1;
+	char name[ARCHIVE_TEMP_MAX];
+
+	if (find_rest(archive, frame, &fd, name) == 0)
+		unlinkat(fd, name, 0);
 }
 
 static void discard(struct archive_draft *draft)
@@ -208,7 +330,11 @@ static int commit(struct archive_draft *draft)
 	if (held)
 		length = 0;
 	r = archive_place(archive, &draft->temp, &draft->record, line, (size_t)length);
-	return r == -EEXIST ? adopt(draft, line, (size_t)length) : r;
+	if (r == -EEXIST)
+		r = adopt(draft, line, (size_t)length);
+	if (r == 0 && !draft->rest)
+		archive_rest_remove(archive, &draft->record);
+	return r;
 }
 
 int archive_draft_commit(struct archive_draft *draft)
@@ -232,7 +358,7 @@ void archive_draft_free(struct archive_draft *draft)
 	free(draft);
 }
 
-int archive_store_record(struct archive *archive, const struct record *record)
+static int store(struct archive *archive, const struct record *record, bool sync)
 {
 	char line[LINE_MAX_BYTES + 1];
 	int length, held;
@@ -247,5 +373,19 @@ int archive_store_record(struct archive *archive, const struct record *record)
 	length = record_format(record, line);
 	if (length < 0)
 		return length;
-	return journal_append(archive->journal, record->seq, line, (size_t)length, true);
+	return journal_append(archive->journal, record->seq, line, (size_t)length, sync);
+}
+
+int archive_store_record(struct archive *archive, const struct record *record)
+{
+	return store(archive, record, true);
+}
+
+int archive_store_records(struct archive *archive, const struct record *records, size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = store(archive, &records[i], false);
+	return r < 0 ? r : journal_flush(archive->journal);
 }

@@ -81,6 +81,16 @@ int journal_seek(struct journal *journal, uint64_t from, struct journal_cursor *
  */
 int journal_cursor_next(
 	struct journal_cursor *cursor, const char **ret_line, size_t *ret_len, uint64_t *ret_seq);
+/*
+ * For who remembers how far he has read: the lines of one segment from an offset on, which
+ * journal_cursor_offset() gave when a cursor like this came to its end; 0: all of them.
+ * -ENOENT; -ESTALE there is no line's start at that offset (any more).
+ */
+int journal_read_on(
+	struct journal *journal, uint64_t segment, int64_t offset, struct journal_cursor **ret);
+int64_t journal_cursor_offset(const struct journal_cursor *cursor);
+/* The first segment with that number or a higher one. -ENOENT. */
+int journal_segment(const struct journal *journal, uint64_t from, uint64_t *ret_segment);
 uint64_t journal_cursor_bad_lines(const struct journal_cursor *cursor);
 void journal_cursor_free(struct journal_cursor *cursor);
 DEFINE_CLEANUP(struct journal_cursor, journal_cursor_free)

@@ -272,6 +272,38 @@ int journal_cursor_next(
 	return r;
 }
 
+int journal_read_on(
+	struct journal *journal, uint64_t segment, int64_t offset, struct journal_cursor **ret)
+{
+	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
+	char before;
+	int r = journal_seek_in_segment(journal, segment * SEGMENT_LINES, &cursor);
+
+	if (r == 0)
+		r = cursor_open(cursor);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	if (offset > 0) {
+		if (offset < cursor->segment.first ||
+			fs_read_at(cursor->segment.fd, &before, 1, offset - 1) != 1 ||
+			before != '\n')
+			return -ESTALE;
+		cursor->offset = offset;
+	}
+	*ret = TAKE_PTR(cursor);
+	return 0;
+}
+
+int64_t journal_cursor_offset(const struct journal_cursor *cursor)
+{
+	return cursor->offset - (int64_t)(cursor->end - cursor->start);
+}
+
+int journal_segment(const struct journal *journal, uint64_t from, uint64_t *ret_segment)
+{
+	return segment_at_or_after(journal, from, ret_segment);
+}
+
 uint64_t journal_cursor_bad_lines(const struct journal_cursor *cursor)
 {
 	return cursor->bad_lines;
