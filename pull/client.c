@@ -20,6 +20,7 @@ struct client {
 	struct wire_greeting greeting;
 	char *data;
 	size_t start, end; /* received and not used yet */
+	bool ended;
 	char error[400];
 };
 
@@ -67,6 +68,7 @@ static ssize_t fill(struct client *client)
 		CLIENT_BUFFER_BYTES - client->end, deadline_ns);
 	if (n > 0)
 		client->end += (size_t)n;
+	client->ended = n == 0;
 	return n;
 }
 
@@ -181,6 +183,11 @@ const char *client_error(const struct client *client)
 	return client->error;
 }
 
+bool client_ended(const struct client *client)
+{
+	return client->ended;
+}
+
 int client_send(struct client *client, const struct wire_request *request)
 {
 	char line[REQUEST_LINE_MAX];
@@ -224,32 +231,41 @@ int client_reply(struct client *client, struct wire_reply *ret)
 	return fail(client, -EPROTO, "more than %d comments instead of an answer", COMMENTS_MAX);
 }
 
+ssize_t client_bytes(struct client *client, size_t most, const char **ret_data)
+{
+	size_t n = client->end - client->start;
+
+	if (n == 0) {
+		ssize_t got = fill(client);
+
+		if (got < 0)
+			return stream_failed(client, (int)got, "frame");
+		if (got == 0)
+			return fail(client, -EPROTO, "the stream ended in the middle of a frame");
+		n = (size_t)got;
+	}
+	n = n < most ? n : most;
+	*ret_data = client->data + client->start;
+	client->start += n;
+	return (ssize_t)n;
+}
+
 /* Moves the frame's bytes from the stream to the draft. */
 static int copy_frame(struct client *client, int64_t bytes, struct archive_draft *draft)
 {
 	int64_t left = bytes;
 
 	while (left > 0) {
-		size_t n = client->end - client->start;
-		ssize_t got;
-		int r;
+		const char *data;
+		ssize_t n = client_bytes(client, (size_t)left, &data);
+		int r = n < 0 ? (int)n : archive_draft_write(draft, data, (size_t)n);
 
-		if (n > 0) {
-			if ((int64_t)n > left)
-				n = (size_t)left;
-			r = archive_draft_write(draft, client->data + client->start, n);
-			if (r < 0)
-				return fail(client, r, "%s", strerror(-r));
-			client->start += n;
-			left -= (int64_t)n;
-			continue;
-		}
-		got = fill(client);
-		if (got < 0)
-			return stream_failed(client, (int)got, "frame");
-		if (got == 0)
+		if (n == -EPROTO)
 			return fail(client, -EPROTO, "the frame ended after %lld of %lld bytes",
 				(long long)(bytes - left), (long long)bytes);
+		if (r < 0)
+			return n < 0 ? r : fail(client, r, "%s", strerror(-r));
+		left -= n;
 	}
 	return 0;
 }

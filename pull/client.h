@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/archive.h"
@@ -32,6 +33,9 @@ const struct wire_greeting *client_greeting(const struct client *client);
 /* What went wrong in the last call, one sentence for a person. */
 const char *client_error(const struct client *client);
 
+/* Whether the other side has ended the stream. */
+bool client_ended(const struct client *client);
+
 int client_send(struct client *client, const struct wire_request *request);
 int client_end_requests(struct client *client);
 
@@ -40,6 +44,12 @@ int client_end_requests(struct client *client);
  * passed over. -EPROTO also for the end of the stream: every request has an answer.
  */
 int client_reply(struct client *client, struct wire_reply *ret);
+
+/*
+ * Some of the bytes that follow a frame's record, `most` at most: their number, 1 or more. They stay
+ * valid until the next call. -EPROTO the stream ended, -ETIMEDOUT, and what the stream returns.
+ */
+ssize_t client_bytes(struct client *client, size_t most, const char **ret_data);
 
 /*
  * The bytes of the frame whose record client_reply() just gave, into the archive: verified and

@@ -148,11 +148,11 @@ static void print_program(
 }
 
 /*
- * Tells what failed. In the log of a service that runs every minute only a change is worth a line; a
- * person who typed the command is told each time.
+ * In the log of a service that runs every minute only a change is worth a line; a person who typed the
+ * command is told each time.
  */
-static void report(const struct cli *cli, const char *camera, int code,
-	const struct fetch_result *result, const struct contact *before)
+static void report(const struct cli *cli, const char *camera, int code, const char *error,
+	const struct contact *before)
 {
 	bool changed = before->code != code;
 	char since[UTC_TEXT_MAX];
@@ -164,13 +164,27 @@ static void report(const struct cli *cli, const char *camera, int code,
 		return;
 	}
 	if (!log_is_journal())
-		cli_error(cli, "%s: %s", camera, result->error);
+		cli_error(cli, "%s: %s", camera, error);
 	else if (!changed)
-		log_debug("%s: %s", camera, result->error);
+		log_debug("%s: %s", camera, error);
 	else if (code == CLI_TEMPFAIL)
-		log_warning("%s: %s", camera, result->error);
+		log_warning("%s: %s", camera, error);
 	else
-		log_error("%s: %s", camera, result->error);
+		log_error("%s: %s", camera, error);
+}
+
+void report_visit(const struct cli *cli, const char *camera, int code, bool ours, const char *error)
+{
+	struct contact before = { .since_us = TIME_NONE };
+	int r = 0;
+
+	if (!ours)
+		r = contact_note(camera, clock_wall_us(&clock_real), code, error, &before);
+	else
+		before.code = CLI_OK;
+	if (r < 0)
+		log_warning_errno(r, "%s: the state folder cannot be written", camera);
+	report(cli, camera, code, error, &before);
 }
 
 static int fetch_one(
@@ -179,19 +193,11 @@ static int fetch_one(
 	const struct fetch_options options = { .camera = camera,
 		.deadline_ns = deadline_in(timeout_us) };
 	int64_t start_ns = clock_mono_ns(&clock_real), took_us;
-	struct contact before = { .since_us = TIME_NONE };
 	struct fetch_result result;
-	int code = fetch_latest(&options, &result), r = 0;
+	int code = fetch_latest(&options, &result);
 
 	took_us = (clock_mono_ns(&clock_real) - start_ns) / NS_PER_US;
-	if (!result.ours)
-		r = contact_note(
-			camera->name, clock_wall_us(&clock_real), code, result.error, &before);
-	else
-		before.code = CLI_OK;
-	if (r < 0)
-		log_warning_errno(r, "%s: the state folder cannot be written", camera->name);
-	report(cli, camera->name, code, &result, &before);
+	report_visit(cli, camera->name, code, result.ours, result.error);
 	if (cli_flag(cli, "json"))
 		print_program(camera->name, code, &result, took_us);
 	else if (code == CLI_OK)

@@ -9,9 +9,10 @@
 
 int command_fetch(struct cli *cli); /* fetch.c's work, told to people and programs */
 int command_pair(struct cli *cli); /* pair.c */
+int command_sync(struct cli *cli); /* sync_command.c */
 int command_status(struct cli *cli); /* status.c */
 
-extern const struct cli_option fetch_options[], pair_options[];
+extern const struct cli_option fetch_options[], pair_options[], sync_options[];
 
 /*
  * The camera that is meant: the one named, or the only one where `name` is NULL. CLI_OK, or an exit
@@ -19,6 +20,13 @@ extern const struct cli_option fetch_options[], pair_options[];
  */
 int choose_camera(const struct cli *cli, const struct pull_settings *settings, const char *name,
 	const struct camera_settings **ret);
+
+/*
+ * Notes the result of a visit as the last contact, unless it says nothing about the camera, and tells
+ * what failed: a person each time, the log of a service when it changes.
+ */
+void report_visit(
+	const struct cli *cli, const char *camera, int code, bool ours, const char *error);
 
 /* For cli_list() and cli_verify(). */
 int choose_archive(struct cli *cli, const void *settings, char ret[static PATH_MAX]);

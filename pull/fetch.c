@@ -15,12 +15,10 @@
 #include "common/archive.h"
 #include "common/cli.h"
 #include "pull/client.h"
-#include "pull/reach.h"
-#include "pull/ssh.h"
+#include "pull/connect.h"
 #include "pull/wait.h"
 
 #define IDLE_US (15 * US_PER_SEC)
-#define LOCK_POLL_US (50 * 1000)
 
 static int fail(struct fetch_result *ret, int code, const char *fmt, ...) PRINTF(3, 4);
 static int fail(struct fetch_result *ret, int code, const char *fmt, ...)
@@ -43,54 +41,6 @@ static int fail_here(struct fetch_result *ret, int code, const char *fmt, ...)
 	va_end(args);
 	ret->ours = true;
 	return code;
-}
-
-int fetch_code_of_connection(int error)
-{
-	switch (-error) {
-	case EKEYREJECTED:
-	case ENOKEY:
-	case EACCES:
-	case EPERM:
-	case ELOOP:
-	case ENOENT:
-	case EINVAL:
-		return CLI_REFUSED;
-	case EPROTO:
-	case EPROTONOSUPPORT:
-	case EBADMSG:
-		return CLI_PROTOCOL;
-	case ENOMEM:
-	case EMFILE:
-	case ENFILE:
-		return CLI_INTERNAL;
-	default: /* all the ways in which a network is not there */
-		return CLI_TEMPFAIL;
-	}
-}
-
-/* The same for what the archive and the client over a standing connection return. */
-static int code_of_transfer(int error)
-{
-	switch (-error) {
-	case EPROTO:
-	case EPROTONOSUPPORT:
-	case EBADMSG:
-	case EEXIST:
-	case ELOOP:
-	case EINVAL:
-	case EFBIG:
-		return CLI_PROTOCOL;
-	case ETIMEDOUT:
-	case ECONNRESET:
-	case EPIPE:
-	case EHOSTUNREACH:
-	case ENETUNREACH:
-	case ENETDOWN:
-		return CLI_TEMPFAIL;
-	default:
-		return CLI_INTERNAL;
-	}
 }
 
 /* Fills in what the archive holds now. */
@@ -145,7 +95,7 @@ static int check_identity(const struct fetch_held *held, const struct wire_greet
 	return CLI_OK;
 }
 
-/* Opens the archive as its writer, waiting for the one that has it. */
+/* Opens the archive as its writer, once it is our turn. */
 static int open_writer(const struct fetch_options *options, const struct wire_greeting *greeting,
 	struct fetch_result *ret, struct archive **ret_archive)
 {
@@ -154,19 +104,16 @@ static int open_writer(const struct fetch_options *options, const struct wire_gr
 		.camera = greeting->camera,
 		.id = greeting->id,
 		.copy = true,
+		.wait_until_ns = options->deadline_ns,
+		.who = "fetch",
 	};
 	pid_t pid = 0;
-	int r;
+	int r = archive_open(ret->archive, &archive_options, ret_archive);
 
-	while ((r = archive_open(ret->archive, &archive_options, ret_archive)) == -EWOULDBLOCK) {
-		const struct timespec t = { .tv_nsec = LOCK_POLL_US * NS_PER_US };
-
-		if (deadline_left_us(options->deadline_ns) == 0) {
-			archive_writer_pid(ret->archive, &pid);
-			return fail_here(ret, CLI_TEMPFAIL, "%s is being written by process %d",
-				ret->archive, (int)pid);
-		}
-		nanosleep(&t, NULL);
+	if (r == -ETIMEDOUT) {
+		archive_writer_pid(ret->archive, &pid);
+		return fail_here(ret, CLI_TEMPFAIL, "%s is being written by process %d",
+			ret->archive, (int)pid);
 	}
 	if (r == -EMEDIUMTYPE)
 		return fail_here(
@@ -200,7 +147,7 @@ static int take_frame(const struct fetch_options *options, const struct fetch_he
 		return CLI_OK; /* somebody else fetched it in the meantime */
 	r = client_read_frame(client, frame, archive);
 	if (r < 0) {
-		int code = code_of_transfer(r);
+		int code = connect_code_of_transfer(r);
 
 		ret->ours = code == CLI_INTERNAL || r == -EEXIST || r == -ELOOP;
 		return fail(ret, code, "%s: %s", ret->archive, client_error(client));
@@ -227,14 +174,14 @@ int fetch_receive(const struct fetch_options *options, const struct fetch_held *
 
 	r = client_new(stream, &client_options, &client, ret->error, sizeof ret->error);
 	if (r < 0)
-		return code_of_transfer(r);
+		return connect_code_of_transfer(r);
 	ret->camera_last = client_greeting(client)->last;
 	r = check_identity(held, client_greeting(client), ret);
 	if (r != CLI_OK)
 		return r;
 	r = client_reply(client, &reply);
 	if (r < 0)
-		return fail(ret, code_of_transfer(r), "%s", client_error(client));
+		return fail(ret, connect_code_of_transfer(r), "%s", client_error(client));
 	switch (reply.type) {
 	case WIRE_REPLY_RECORD:
 		return take_frame(options, held, client, &reply.record, ret);
@@ -243,31 +190,6 @@ int fetch_receive(const struct fetch_options *options, const struct fetch_held *
 	default:
 		return answer_to_code(&reply, ret);
 	}
-}
-
-static int connect_to(const struct fetch_options *options, const char *command,
-	struct stream **ret_stream, struct fetch_result *ret)
-{
-	struct reach reach;
-	char pair[512];
-	int r = reach_camera(options->camera, &reach), code;
-	size_t n;
-
-	if (r == -EOPNOTSUPP)
-		return fail_here(ret, CLI_SETTINGS, "proxy_jump is not supported yet; remove it");
-	if (r < 0)
-		return fail_here(ret, CLI_SETTINGS, "no folder for keys: %s", strerror(-r));
-	reach.ssh.command = command;
-	reach.ssh.deadline_ns = options->deadline_ns;
-	r = ssh_stream_open(&reach.ssh, ret_stream, ret->error, sizeof ret->error);
-	if (r == 0)
-		return CLI_OK;
-	code = fetch_code_of_connection(r);
-	n = strlen(ret->error);
-	if (code == CLI_REFUSED)
-		snprintf(ret->error + n, sizeof ret->error - n, "; to pair it anew: %s",
-			reach_pair_command(options->camera, pair, sizeof pair));
-	return code;
 }
 
 int fetch_latest(const struct fetch_options *options, struct fetch_result *ret)
@@ -281,7 +203,8 @@ int fetch_latest(const struct fetch_options *options, struct fetch_result *ret)
 		return code;
 	snprintf(command, sizeof command, "capturepi serve latest %llu",
 		(unsigned long long)held.newest);
-	code = connect_to(options, command, &stream, ret);
+	code = connect_camera(options->camera, command, options->deadline_ns, &stream, &ret->ours,
+		ret->error, sizeof ret->error);
 	if (code != CLI_OK)
 		return code;
 	if (stream->ops->shutdown_write(stream) < 0)

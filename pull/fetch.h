@@ -48,6 +48,3 @@ int fetch_look(
 /* The second half, over a stream on which "latest SEQ" has been asked with the held number. */
 int fetch_receive(const struct fetch_options *options, const struct fetch_held *held,
 	struct stream *stream, struct fetch_result *ret);
-
-/* The exit code of an error that ssh.h or stream.h returns. */
-int fetch_code_of_connection(int error);

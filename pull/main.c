@@ -23,6 +23,14 @@ static const struct cli_command commands[] = {
 		.max_operands = 1,
 	},
 	{
+		.name = "sync",
+		.operands = "[CAMERA]",
+		.help = "bring everything here that is missing, newest first",
+		.run = command_sync,
+		.options = sync_options,
+		.max_operands = 1,
+	},
+	{
 		.name = "status",
 		.operands = "[CAMERA]",
 		.help = "newest frame, its age, last contact; exit 1 if stale",

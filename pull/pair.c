@@ -14,7 +14,7 @@
 #include "common/fs.h"
 #include "pull/client.h"
 #include "pull/commands.h"
-#include "pull/fetch.h"
+#include "pull/connect.h"
 #include "pull/keys.h"
 #include "pull/pair.h"
 #include "pull/wait.h"
@@ -250,7 +250,7 @@ static int meet(const struct pair *pair)
 	r = ssh_host_key(&pair->reach.ssh, &key, &fingerprint, error, sizeof error);
 	if (r < 0) {
 		cli_error(pair->cli, "%s", error);
-		return fetch_code_of_connection(r);
+		return connect_code(r);
 	}
 	r = read_text(pair->reach.known_hosts, KNOWN_HOSTS_MAX, &known);
 	if (r < 0) {
@@ -351,7 +351,7 @@ static int connect_both(struct pair *pair, struct wire_greeting *ret)
 			"(AuthorizedKeysFile? PubkeyAuthentication? modes of the home folder?)");
 	else
 		cli_error(cli, "the key was installed, but: %s", error);
-	return fetch_code_of_connection(r);
+	return connect_code(r);
 }
 
 static int write_settings(const struct pair *pair)

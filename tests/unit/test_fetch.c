@@ -3,6 +3,7 @@
 #include "pull/fetch.h"
 
 #include "common/cli.h"
+#include "pull/connect.h"
 #include "tests/unit/pull_kit.h"
 
 #define OTHER_ID "5f0c7a9e-0d3b-4c1a-9f55-2b8f6f0a7d11"
@@ -351,5 +352,5 @@ TEST(codes_of_connections)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		CHECK_INT(fetch_code_of_connection(cases[i].error), cases[i].code);
+		CHECK_INT(connect_code(cases[i].error), cases[i].code);
 }

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* From a camera's settings to a stream, and from errors to exit codes. */
+#include "pull/connect.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/cli.h"
+#include "pull/reach.h"
+#include "pull/ssh.h"
+
+int connect_code(int error)
+{
+	switch (-error) {
+	case EKEYREJECTED:
+	case ENOKEY:
+	case EACCES:
+	case EPERM:
+	case ELOOP:
+	case ENOENT:
+	case EINVAL:
+		return CLI_REFUSED;
+	case EPROTO:
+	case EPROTONOSUPPORT:
+	case EBADMSG:
+		return CLI_PROTOCOL;
+	case ENOMEM:
+	case EMFILE:
+	case ENFILE:
+		return CLI_INTERNAL;
+	default: /* all the ways in which a network is not there */
+		return CLI_TEMPFAIL;
+	}
+}
+
+int connect_code_of_transfer(int error)
+{
+	switch (-error) {
+	case EPROTO:
+	case EPROTONOSUPPORT:
+	case EBADMSG:
+	case EEXIST:
+	case ELOOP:
+	case EINVAL:
+	case EFBIG:
+		return CLI_PROTOCOL;
+	case ETIMEDOUT:
+	case ECONNRESET:
+	case EPIPE:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case ENETDOWN:
+		return CLI_TEMPFAIL;
+	default:
+		return CLI_INTERNAL;
+	}
+}
+
+int connect_camera(const struct camera_settings *camera, const char *command, int64_t deadline_ns,
+	struct stream **ret_stream, bool *ours, char *error, size_t size)
+{
+	struct reach reach;
+	char pair[512];
+	int r = reach_camera(camera, &reach), code;
+	size_t n;
+
+	if (r < 0) {
+		*ours = true;
+		snprintf(error, size, "no folder for keys: %s", strerror(-r));
+		return CLI_SETTINGS;
+	}
+	reach.ssh.command = command;
+	reach.ssh.deadline_ns = deadline_ns;
+	r = ssh_stream_open(&reach.ssh, ret_stream, error, size);
+	if (r == 0)
+		return CLI_OK;
+	code = connect_code(r);
+	n = strlen(error);
+	if (code == CLI_REFUSED)
+		snprintf(error + n, size - n, "; to pair it anew: %s",
+			reach_pair_command(camera, pair, sizeof pair));
+	return code;
+}

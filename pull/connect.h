@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* A connection to a camera, with what failed told as an exit code of common/cli.h and a sentence. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "pull/settings.h"
+#include "pull/stream.h"
+
+/*
+ * Runs `command` over there. CLI_OK, or an exit code with a sentence for the person in `error`, which
+ * ends with the next step where there is one; `ours`: it says nothing about the camera.
+ */
+int connect_camera(const struct camera_settings *camera, const char *command, int64_t deadline_ns,
+	struct stream **ret_stream, bool *ours, char *error, size_t size);
+
+/* The exit code of an error that ssh.h or stream.h returns. */
+int connect_code(int error);
+/* The same for what the archive and the client over a standing connection return. */
+int connect_code_of_transfer(int error);

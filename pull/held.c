@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/* What is settled, from a small file and from what the journal has got since it was written. */
+#include "pull/held.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/limits.h"
+
+#define HELD_FILE ".settled"
+#define HELD_FILE_MAX (8 * 1024 * 1024)
+#define HELD_RANGES_MAX 200000 /* with more the file would be slower than the journal */
+#define HELD_SEGMENTS_MAX 100000
+
+void held_clear(struct held *held)
+{
+	ranges_clear(&held->settled);
+	free(held->segments);
+	*held = (struct held){ 0 };
+}
+
+static int add_segment(struct held *held, uint64_t number, struct held_segment **ret)
+{
+	struct held_segment *grown;
+
+	for (size_t i = 0; i < held->n_segments; i++) {
+		if (held->segments[i].number == number) {
+			*ret = &held->segments[i];
+			return 0;
+		}
+	}
+	if (held->n_segments == HELD_SEGMENTS_MAX)
+		return -E2BIG;
+	grown = reallocarray(held->segments, held->n_segments + 1, sizeof *grown);
+	if (!grown)
+		return -ENOMEM;
+	held->segments = grown;
+	*ret = &grown[held->n_segments++];
+	**ret = (struct held_segment){ .number = number };
+	return 0;
+}
+
+/* ---- the file */
+
+/* "1 2": the numbers and nothing else. */
+static bool two_numbers(const char *text, uint64_t *a, uint64_t *b)
+{
+	char end;
+
+	return text[0] != '-' && sscanf(text, "%" SCNu64 " %" SCNu64 "%c", a, b, &end) == 2 &&
+		*a <= SEQ_MAX;
+}
+
+static int parse_line(struct held *held, const char *line)
+{
+	struct held_segment *segment;
+	uint64_t a, b;
+	int r;
+
+	if (strncmp(line, "range ", 6) == 0 && two_numbers(line + 6, &a, &b) && a > 0 && a <= b &&
+		b <= SEQ_MAX && a > ranges_last(&held->settled))
+		return ranges_add(&held->settled, a, b);
+	if (strncmp(line, "acked ", 6) == 0 && sscanf(line + 6, "%" SCNu64, &a) == 1) {
+		held->acked = a;
+		return 0;
+	}
+	if (strncmp(line, "segment ", 8) == 0 && two_numbers(line + 8, &a, &b) && b <= INT64_MAX) {
+		r = add_segment(held, a, &segment);
+		if (r == 0)
+			segment->offset = (int64_t)b;
+		return r;
+	}
+	return -EBADMSG;
+}
+
+static int parse(struct held *held, const char *id, char *text)
+{
+	char *next, first[sizeof "settled 1 " + UUID_CHARS];
+	bool begun = false;
+	int r = 0;
+
+	snprintf(first, sizeof first, "settled 1 %s", id);
+	for (char *line = text; r == 0 && (next = strchr(line, '\n')); line = next + 1) {
+		*next = '\0';
+		if (begun && strcmp(line, "end") == 0)
+			return next[1] ? -EBADMSG : 0;
+		if (begun)
+			r = parse_line(held, line);
+		else if (strcmp(line, first) != 0)
+			r = -EBADMSG;
+		begun = true;
+	}
+	return r < 0 ? r : -EBADMSG;
+}
+
+static int read_file(struct held *held, struct archive *archive)
+{
+	CLEANUP_FREE char *text = NULL;
+	int r = fs_read_file(archive_root_fd(archive), HELD_FILE, HELD_FILE_MAX, &text, NULL);
+
+	return r < 0 ? r : parse(held, archive_id(archive), text);
+}
+
+int held_save(struct held *held, struct archive *archive)
+{
+	CLEANUP_FREE char *text = NULL;
+	size_t bytes;
+	FILE *f;
+	int r = 0;
+
+	if (!held->changed)
+		return 0;
+	if (held->settled.n > HELD_RANGES_MAX) {
+		unlinkat(archive_root_fd(archive), HELD_FILE, 0);
+		return 0;
+	}
+	f = open_memstream(&text, &bytes);
+	if (!f)
+		return -ENOMEM;
+	fprintf(f, "settled 1 %s\nacked %" PRIu64 "\n", archive_id(archive), held->acked);
+	for (size_t i = 0; i < held->n_segments; i++)
+		fprintf(f, "segment %" PRIu64 " %" PRId64 "\n", held->segments[i].number,
+			held->segments[i].offset);
+	for (size_t i = 0; i < held->settled.n; i++)
+		fprintf(f, "range %" PRIu64 " %" PRIu64 "\n", held->settled.list[i].first,
+			held->settled.list[i].last);
+	fputs("end\n", f);
+	if (fclose(f) != 0)
+		return -ENOMEM;
+	r = fs_replace(&fs_real, archive_root_fd(archive), HELD_FILE, text, bytes, 0644);
+	if (r == 0)
+		held->changed = false;
+	return r;
+}
+
+/* ---- the journal */
+
+int held_note(struct held *held, const struct record *record)
+{
+	int r = ranges_add(&held->settled, record->seq, record->seq);
+
+	/* only what is older than the line that tells of it */
+	if (r == 0 && record->type == RECORD_PRUNE && record->first_seq > 0 &&
+		record->last_seq < record->seq)
+		r = ranges_add(&held->settled, record->first_seq, record->last_seq);
+	held->changed = true;
+	return r;
+}
+
+static int note_prune(struct held *held, const char *line, size_t len)
+{
+	struct record record;
+
+	if (!memmem(line, len, "\"prune\":", 8) || record_parse(line, len, &record) < 0)
+		return 0;
+	return held_note(held, &record);
+}
+
+/* Numbers of one segment that are set, as ranges. */
+static int add_bits(struct held *held, uint64_t number, const uint8_t *bits)
+{
+	int r = 0;
+
+	for (uint64_t i = 0; r == 0 && i < SEGMENT_LINES; i++) {
+		uint64_t first = i;
+
+		while (i < SEGMENT_LINES && bits[i / 8] >> i % 8 & 1)
+			i++;
+		if (i > first)
+			r = ranges_add(&held->settled, number * SEGMENT_LINES + first,
+				number * SEGMENT_LINES + i - 1);
+	}
+	return r;
+}
+
+static int update_segment(struct held *held, struct archive *archive, uint64_t number)
+{
+	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
+	CLEANUP_FREE uint8_t *bits = NULL;
+	struct held_segment *segment;
+	const char *line;
+	uint64_t seq;
+	size_t len;
+	int r = add_segment(held, number, &segment);
+
+	if (r == 0)
+		r = journal_read_on(archive_journal(archive), number, segment->offset, &cursor);
+	while (r == 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0) {
+		if (!bits)
+			bits = calloc(1, SEGMENT_LINES / 8);
+		if (!bits)
+			return -ENOMEM;
+		bits[seq % SEGMENT_LINES / 8] |= (uint8_t)(1 << seq % 8);
+		r = note_prune(held, line, len);
+	}
+	if (r < 0)
+		return r;
+	if (bits) {
+		segment->offset = journal_cursor_offset(cursor);
+		held->changed = true;
+		r = add_bits(held, number, bits);
+	}
+	return r;
+}
+
+int held_update(struct held *held, struct archive *archive)
+{
+	uint64_t number = 0;
+	int r;
+
+	while ((r = journal_segment(archive_journal(archive), number, &number)) == 0) {
+		r = update_segment(held, archive, number);
+		/* a segment without a header, or of a stranger: passed over, as a cursor does */
+		if (r < 0 && r != -ENOENT && r != -EBADMSG && r != -ELOOP)
+			return r;
+		number++;
+	}
+	return r == -ENOENT ? 0 : r;
+}
+
+int held_load(struct archive *archive, struct held *ret)
+{
+	struct held held = { 0 };
+	int r = read_file(&held, archive);
+
+	if (r == 0)
+		r = held_update(&held, archive);
+	if (r < 0 && r != -ENOMEM) {
+		held_clear(&held);
+		r = held_update(&held, archive);
+	}
+	if (r < 0) {
+		held_clear(&held);
+		return r;
+	}
+	*ret = held;
+	return 0;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which of the camera's sequence numbers are settled: their line is in the journal here, the camera
+ * has pruned them, or it has nothing of that number. What a person deleted here keeps its line, so it
+ * is settled and not fetched again.
+ *
+ * The journal is the truth. The file `.settled` in the archive keeps what was found out, and how far
+ * each segment was read for it, so that a visit need not read the journal again. Without the file, or
+ * with one that does not fit the journal, all is read anew.
+ *
+ *   settled 1 0b5c6a3e-7f60-4c1d-9a55-1f1f6f3b9f10
+ *   acked LAST
+ *   segment NUMBER OFFSET
+ *   range FIRST LAST
+ *   end
+ */
+#pragma once
+
+#include "common/archive.h"
+#include "pull/ranges.h"
+
+struct held {
+	struct ranges settled;
+	uint64_t acked; /* what the camera was told to be safe here */
+	/* private: how far each segment was read */
+	struct held_segment {
+		uint64_t number;
+		int64_t offset;
+	} * segments;
+	size_t n_segments;
+	bool changed; /* since the file was written */
+};
+
+/* From the file and the journal. `ret` is empty where there is no journal. -errno. */
+int held_load(struct archive *archive, struct held *ret);
+/* Takes in what the journal has got since. */
+int held_update(struct held *held, struct archive *archive);
+/* A line that was stored or is known to be none. A prune line settles what was pruned too. */
+int held_note(struct held *held, const struct record *record);
+/* Writes the file if anything changed; by the archive's writer. */
+int held_save(struct held *held, struct archive *archive);
+void held_clear(struct held *held);

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* Ranges in an array that is searched by halves. */
+#include "pull/ranges.h"
+
+#include <errno.h>
+#include <string.h>
+
+void ranges_clear(struct ranges *ranges)
+{
+	free(ranges->list);
+	*ranges = (struct ranges){ 0 };
+}
+
+/* The first range that ends at `seq` or behind it; n if there is none. */
+static size_t find(const struct ranges *ranges, uint64_t seq)
+{
+	size_t low = 0, high = ranges->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (ranges->list[middle].last < seq)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static int grow(struct ranges *ranges)
+{
+	size_t room = ranges->room ? ranges->room * 2 : 16;
+	struct range *list;
+
+	if (ranges->n < ranges->room)
+		return 0;
+	list = reallocarray(ranges->list, room, sizeof *list);
+	if (!list)
+		return -ENOMEM;
+	ranges->list = list;
+	ranges->room = room;
+	return 0;
+}
+
+int ranges_add(struct ranges *ranges, uint64_t first, uint64_t last)
+{
+	size_t from, to;
+	int r;
+
+	if (first > last)
+		return 0;
+	/* all that overlap or touch become one */
+	from = find(ranges, first > 0 ? first - 1 : 0);
+	to = from;
+	while (to < ranges->n && ranges->list[to].first <= last + 1)
+		to++;
+	if (to > from) {
+		struct range *into = &ranges->list[from];
+
+		into->first = into->first < first ? into->first : first;
+		into->last = ranges->list[to - 1].last > last ? ranges->list[to - 1].last : last;
+		memmove(into + 1, &ranges->list[to], (ranges->n - to) * sizeof *into);
+		ranges->n -= to - from - 1;
+		return 0;
+	}
+	r = grow(ranges);
+	if (r < 0)
+		return r;
+	memmove(&ranges->list[from + 1], &ranges->list[from],
+		(ranges->n - from) * sizeof *ranges->list);
+	ranges->list[from] = (struct range){ first, last };
+	ranges->n++;
+	return 0;
+}
+
+int ranges_copy(const struct ranges *ranges, struct ranges *ret)
+{
+	if (ranges->n == 0)
+		return 0;
+	ret->list = malloc(ranges->n * sizeof *ret->list);
+	if (!ret->list)
+		return -ENOMEM;
+	memcpy(ret->list, ranges->list, ranges->n * sizeof *ret->list);
+	ret->n = ret->room = ranges->n;
+	return 0;
+}
+
+bool ranges_has(const struct ranges *ranges, uint64_t seq)
+{
+	size_t i = find(ranges, seq);
+
+	return i < ranges->n && ranges->list[i].first <= seq;
+}
+
+uint64_t ranges_last(const struct ranges *ranges)
+{
+	return ranges->n ? ranges->list[ranges->n - 1].last : 0;
+}
+
+uint64_t ranges_missing(const struct ranges *ranges, uint64_t first, uint64_t last)
+{
+	uint64_t missing = first <= last ? last - first + 1 : 0;
+
+	for (size_t i = find(ranges, first); i < ranges->n && ranges->list[i].first <= last; i++) {
+		const struct range *range = &ranges->list[i];
+		uint64_t from = range->first > first ? range->first : first;
+
+		missing -= (range->last < last ? range->last : last) - from + 1;
+	}
+	return missing;
+}
+
+uint64_t ranges_prefix(const struct ranges *ranges, uint64_t first)
+{
+	size_t i = find(ranges, first);
+
+	return i < ranges->n && ranges->list[i].first <= first ? ranges->list[i].last : first - 1;
+}
+
+bool ranges_gap(const struct ranges *ranges, uint64_t first, uint64_t last, struct range *ret)
+{
+	size_t i = find(ranges, last);
+
+	if (first > last)
+		return false;
+	if (i < ranges->n && ranges->list[i].first <= last) {
+		if (ranges->list[i].first <= first)
+			return false;
+		last = ranges->list[i].first - 1;
+	}
+	ret->last = last;
+	ret->first =
+		i > 0 && ranges->list[i - 1].last >= first ? ranges->list[i - 1].last + 1 : first;
+	return ret->first <= last;
+}

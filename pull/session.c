@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One connection of a sync. Requests are sent ahead, lists and frames, newest first, as far as the
+ * credit allows; answers come in the order of the requests, so a ring of what was asked tells what
+ * each answer is.
+ */
+#include "pull/sync_private.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/cli.h"
+#include "common/clock.h"
+#include "pull/connect.h"
+#include "pull/wait.h"
+
+#define IDLE_US (15 * US_PER_SEC)
+#define ITEMS_LOW (SYNC_ITEMS_MAX / 16) /* fewer known frames than that: list some more */
+#define NAP_US (US_PER_SEC / 5)
+
+_Static_assert(SYNC_ITEMS_MAX >= ITEMS_LOW + SYNC_LIST_LINES + SYNC_FIRST_LINES + SYNC_ASKS_MAX,
+	"a list that was asked for must find room for its frames, and all that are asked again "
+	"too");
+
+static int session_failed(struct sync *sync, int r)
+{
+	int code = connect_code_of_transfer(r);
+
+	/* Where answers came before, an end is a lost link or a camera that restarts. */
+	if (r == -EPROTO && sync->answered && client_ended(sync->client))
+		code = CLI_TEMPFAIL;
+	return sync_fail(sync, code, "%s", client_error(sync->client));
+}
+
+static int archive_failed(struct sync *sync, int r)
+{
+	return sync_fail_here(sync, CLI_INTERNAL, "%s: %s", sync->result->archive, strerror(-r));
+}
+
+/* ---- what is to be fetched */
+
+static struct item *item_at(struct sync *sync, size_t i)
+{
+	return &sync->items[(sync->items_start + i) % SYNC_ITEMS_MAX];
+}
+
+static void push_item(struct sync *sync, const struct item *item)
+{
+	assert(sync->n_items < SYNC_ITEMS_MAX);
+	*item_at(sync, sync->n_items++) = *item;
+}
+
+/* In front of all others: it came and was no good. */
+static void push_again(struct sync *sync, struct item item)
+{
+	assert(sync->n_items < SYNC_ITEMS_MAX);
+	item.again = true;
+	sync->items_start = (sync->items_start + SYNC_ITEMS_MAX - 1) % SYNC_ITEMS_MAX;
+	sync->n_items++;
+	*item_at(sync, 0) = item;
+}
+
+static struct item pop_item(struct sync *sync)
+{
+	struct item item = *item_at(sync, 0);
+
+	sync->items_start = (sync->items_start + 1) % SYNC_ITEMS_MAX;
+	sync->n_items--;
+	return item;
+}
+
+static int skip(struct sync *sync, uint64_t seq)
+{
+	int r = ranges_add(&sync->skipped, seq, seq);
+
+	sync->result->bad++;
+	return r < 0 ? archive_failed(sync, r) : CLI_OK;
+}
+
+/* ---- requests */
+
+static int ask(struct sync *sync, const struct ask *ask, const struct wire_request *request)
+{
+	struct ask *slot = &sync->asks[(sync->asks_start + sync->n_asks) % SYNC_ASKS_MAX];
+	int r;
+
+	assert(sync->n_asks < SYNC_ASKS_MAX);
+	*slot = *ask;
+	slot->alone_ns = sync->n_asks == 0 ? clock_mono_ns(&clock_real) : 0;
+	sync->n_asks++;
+	r = client_send(sync->client, request);
+	return r < 0 ? session_failed(sync, r) : CLI_OK;
+}
+
+/* The next lines that are not known, newest first. */
+static int ask_list(struct sync *sync)
+{
+	struct range gap;
+	struct ask list = { .kind = ASK_LIST };
+	struct wire_request request = { .verb = WIRE_LIST };
+	int r;
+
+	if (!ranges_gap(&sync->seen, sync->first, sync->last, &gap)) {
+		sync->listed_all = true;
+		return CLI_OK;
+	}
+	list.last = gap.last;
+	list.first = gap.last - gap.first < sync->list_lines ? gap.first
+							     : gap.last - sync->list_lines + 1;
+	r = ranges_add(&sync->seen, list.first, list.last);
+	if (r < 0)
+		return archive_failed(sync, r);
+	sync->list_under_way = true;
+	sync->n_lines = 0;
+	request.seq = list.first;
+	request.count = list.last - list.first + 1;
+	return ask(sync, &list, &request);
+}
+
+static int ask_frame(struct sync *sync)
+{
+	struct ask frame = { .kind = ASK_FRAME, .item = pop_item(sync) };
+	struct wire_request request = { .verb = WIRE_FRAME, .seq = frame.item.seq };
+	struct record record = record_new(RECORD_FRAME);
+
+	if (ranges_has(&sync->held.settled, frame.item.seq))
+		return CLI_OK; /* somebody else fetched it, or it was pruned */
+	record.seq = frame.item.seq;
+	record.slot_us = frame.item.slot_us;
+	record.bytes = frame.item.bytes;
+	if (sync->archive && !frame.item.again)
+		frame.offset = archive_rest_bytes(sync->archive, &record);
+	request.offset = (uint64_t)frame.offset;
+	sync->under_way += frame.item.bytes - frame.offset;
+	pace_requested(&sync->pace, frame.item.bytes - frame.offset);
+	return ask(sync, &frame, &request);
+}
+
+static bool may_ask_frame(const struct sync *sync)
+{
+	return sync->n_items > 0 && sync->under_way < pace_credit(&sync->pace) &&
+		pace_wait_us(&sync->pace, clock_mono_ns(&clock_real)) == 0;
+}
+
+/* Sends what may be sent now. */
+static int ask_ahead(struct sync *sync)
+{
+	int r = CLI_OK;
+
+	if (deadline_left_us(sync->options->deadline_ns) == 0)
+		return CLI_OK;
+	while (r == CLI_OK && sync->n_asks < SYNC_ASKS_MAX) {
+		if (!sync->listed_all && !sync->list_under_way && sync->n_items < ITEMS_LOW)
+			r = ask_list(sync);
+		else if (may_ask_frame(sync))
+			r = ask_frame(sync);
+		else
+			break;
+	}
+	return r;
+}
+
+/* ---- lists */
+
+static int take_line(struct sync *sync, const struct ask *list, const struct record *line)
+{
+	if (line->seq < list->first || sync->n_lines >= list->last - list->first + 1)
+		return sync_fail(sync, CLI_PROTOCOL, "the camera lists line %llu, not %llu to %llu",
+			(unsigned long long)line->seq, (unsigned long long)list->first,
+			(unsigned long long)list->last);
+	/* past a hole in the camera's journal: it is in another list too */
+	if (line->seq <= list->last)
+		sync->lines[sync->n_lines++] = *line;
+	return CLI_OK;
+}
+
+/* Stores the lines that are no frames; the numbers that no line has are settled as well. */
+static int settle_list(struct sync *sync, const struct ask *list)
+{
+	struct ranges there = { 0 };
+	struct range hole;
+	uint64_t last = list->last < sync->last ? list->last : sync->last;
+	size_t n = 0;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < sync->n_lines; i++) {
+		r = ranges_add(&there, sync->lines[i].seq, sync->lines[i].seq);
+		if (sync->lines[i].type != RECORD_FRAME)
+			sync->lines[n++] = sync->lines[i];
+	}
+	while (r == 0 && ranges_gap(&there, list->first, last, &hole)) {
+		r = ranges_add(&there, hole.first, hole.last);
+		if (r == 0)
+			r = ranges_add(&sync->held.settled, hole.first, hole.last);
+		sync->held.changed = true;
+	}
+	ranges_clear(&there);
+	if (r == 0 && n > 0 && !sync->options->dry_run)
+		r = archive_store_records(sync->archive, sync->lines, n);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = held_note(&sync->held, &sync->lines[i]);
+	sync->result->lines += n;
+	return r < 0 ? archive_failed(sync, r) : CLI_OK;
+}
+
+/* The frames of the list that are wanted, newest first. Lists come sorted, copies perhaps not. */
+static void plan_frames(struct sync *sync, const struct ask *list)
+{
+	bool any = false, wanted = false;
+
+	for (size_t i = sync->n_lines; i-- > 0;) {
+		const struct record *line = &sync->lines[i];
+		const struct item item = { line->seq, line->slot_us, line->bytes, false };
+
+		if (line->type != RECORD_FRAME)
+			continue;
+		any = true;
+		if (line->slot_us < sync->options->since_us)
+			continue;
+		wanted = true;
+		if (ranges_has(&sync->held.settled, line->seq) ||
+			ranges_has(&sync->skipped, line->seq))
+			continue;
+		if (sync->options->dry_run) {
+			sync->result->found++;
+			sync->result->found_bytes += line->bytes;
+		} else {
+			push_item(sync, &item);
+		}
+	}
+	/* what is before it is older still */
+	if (any && !wanted && !list->first_look)
+		sync->listed_all = true;
+}
+
+static bool any_to_store(const struct sync *sync)
+{
+	for (size_t i = 0; i < sync->n_lines; i++) {
+		if (sync->lines[i].type != RECORD_FRAME)
+			return !sync->options->dry_run;
+	}
+	return false;
+}
+
+static int take_list(struct sync *sync, const struct ask *list)
+{
+	bool store = any_to_store(sync);
+	int code = CLI_OK;
+
+	plan_frames(sync, list);
+	sync->list_under_way = false;
+	sync->list_lines =
+		sync->list_lines < SYNC_LIST_LINES / 2 ? sync->list_lines * 2 : SYNC_LIST_LINES;
+	if (store)
+		code = sync_take(sync);
+	if (code == CLI_OK)
+		code = settle_list(sync, list);
+	if (store)
+		sync_release(sync);
+	return code;
+}
+
+/* ---- frames */
+
+/* The frame as announced is what was asked for. */
+static int check_frame(struct sync *sync, const struct ask *frame, const struct record *record)
+{
+	if (record->type == RECORD_FRAME && record->seq == frame->item.seq &&
+		record->bytes == frame->item.bytes && record->slot_us == frame->item.slot_us)
+		return CLI_OK;
+	return sync_fail(sync, CLI_PROTOCOL,
+		"the camera answered with line %llu, or with other contents, when asked for frame "
+		"%llu",
+		(unsigned long long)record->seq, (unsigned long long)frame->item.seq);
+}
+
+/* Opens the draft, none where the frame is not wanted (any more) or cannot be gone on with. */
+static int begin_frame(struct sync *sync, const struct ask *frame, const struct record *record,
+	struct archive_draft **ret)
+{
+	int code = sync_take(sync), r = 0;
+
+	if (code == CLI_OK && !ranges_has(&sync->held.settled, record->seq))
+		r = archive_draft_resume(sync->archive, record, frame->offset, ret);
+	sync_release(sync);
+	if (r == -ESTALE) {
+		push_again(sync, frame->item);
+		return code;
+	}
+	if (r == -EFBIG || r == -EINVAL)
+		return sync_fail(sync, CLI_PROTOCOL, "a frame of an impossible size");
+	return r < 0 ? archive_failed(sync, r) : code;
+}
+
+static int finish_frame(struct sync *sync, const struct ask *frame, const struct record *record,
+	struct archive_draft *draft)
+{
+	struct sync_result *result = sync->result;
+	int code = sync_take(sync), r;
+
+	if (code != CLI_OK)
+		return code;
+	r = archive_draft_commit(draft);
+	if (r == 0)
+		r = held_note(&sync->held, record);
+	sync_release(sync);
+	if (r == 0) {
+		result->frames++;
+		result->resumed += frame->offset > 0;
+		return CLI_OK;
+	}
+	if (r == -EBADMSG && !frame->item.again) {
+		push_again(sync, frame->item);
+		return CLI_OK;
+	}
+	if (r != -EBADMSG && r != -EEXIST)
+		return archive_failed(sync, r);
+	sync_fail(sync, CLI_PROTOCOL, "frame %llu: %s", (unsigned long long)record->seq,
+		r == -EEXIST ? "another file of that name is here already"
+			     : "it arrives damaged (size, sha256 or end marker)");
+	return skip(sync, record->seq);
+}
+
+/*
+ * The stream ended before a byte of the frame came, for the second time: its file cannot be read over
+ * there, and nothing older would ever come.
+ */
+static int stuck(struct sync *sync, uint64_t seq, int code)
+{
+	if (sync->stuck_seq != seq) {
+		sync->stuck_seq = seq;
+		return code;
+	}
+	sync_fail(sync, CLI_PROTOCOL, "frame %llu cannot be read over there",
+		(unsigned long long)seq);
+	return skip(sync, seq) == CLI_OK ? CLI_TEMPFAIL : CLI_INTERNAL;
+}
+
+static int receive(
+	struct sync *sync, const struct ask *frame, struct archive_draft *draft, int64_t left)
+{
+	const int64_t all = left;
+
+	while (left > 0) {
+		const char *data;
+		ssize_t n = client_bytes(sync->client, (size_t)left, &data);
+		int r = n > 0 && draft ? archive_draft_write(draft, data, (size_t)n) : 0;
+
+		if (n < 0) {
+			r = session_failed(sync, (int)n);
+			return client_ended(sync->client) && left == all
+				? stuck(sync, frame->item.seq, r)
+				: r;
+		}
+		if (r < 0)
+			return archive_failed(sync, r);
+		left -= n;
+		sync->under_way -= n;
+		sync->result->bytes += n;
+		pace_received(&sync->pace, n, clock_mono_ns(&clock_real));
+		r = ask_ahead(sync);
+		if (r != CLI_OK)
+			return r;
+		sync_tell(sync);
+	}
+	return CLI_OK;
+}
+
+static int take_frame(struct sync *sync, const struct ask *frame, const struct record *record)
+{
+	struct archive_draft *draft = NULL;
+	int code = check_frame(sync, frame, record);
+
+	if (code == CLI_OK)
+		code = begin_frame(sync, frame, record, &draft);
+	if (code == CLI_OK)
+		code = receive(sync, frame, draft, record->bytes - frame->offset);
+	if (code == CLI_OK && draft)
+		code = finish_frame(sync, frame, record, draft);
+	if (draft)
+		archive_draft_keep(draft); /* after a commit there is nothing left to keep */
+	return code;
+}
+
+static int refused_frame(struct sync *sync, const struct ask *frame, const struct wire_reply *reply)
+{
+	struct record record = record_new(RECORD_FRAME);
+	int r;
+
+	sync->under_way -= frame->item.bytes - frame->offset;
+	record.seq = frame->item.seq;
+	record.slot_us = frame->item.slot_us;
+	if (sync->archive && frame->offset > 0)
+		archive_rest_remove(sync->archive, &record);
+	switch (reply->error) {
+	case WIRE_ERROR_PRUNED:
+		sync->result->gone++;
+		r = held_note(&sync->held, &record);
+		return r < 0 ? archive_failed(sync, r) : CLI_OK;
+	case WIRE_ERROR_BUSY:
+		return sync_fail(sync, CLI_TEMPFAIL, "capturepi there says: %s", reply->text);
+	case WIRE_ERROR_UNKNOWN:
+	case WIRE_ERROR_BAD_REQUEST:
+	case WIRE_ERROR_FAILED:
+	default:
+		if (frame->offset > 0 && !frame->item.again) {
+			push_again(sync, frame->item);
+			return CLI_OK;
+		}
+		sync_fail(sync, CLI_PROTOCOL, "frame %llu: capturepi there says: %s",
+			(unsigned long long)frame->item.seq, reply->text);
+		return skip(sync, frame->item.seq);
+	}
+}
+
+/* ---- answers */
+
+static int refused(struct sync *sync, const struct wire_reply *reply)
+{
+	return sync_fail(sync, reply->error == WIRE_ERROR_BUSY ? CLI_TEMPFAIL : CLI_PROTOCOL,
+		"capturepi there says: %s", reply->text);
+}
+
+static int answer(struct sync *sync, const struct ask *ask, const struct wire_reply *reply)
+{
+	if (ask->kind == ASK_FRAME && reply->type == WIRE_REPLY_RECORD)
+		return take_frame(sync, ask, &reply->record);
+	if (ask->kind == ASK_FRAME && reply->type == WIRE_REPLY_ERROR)
+		return refused_frame(sync, ask, reply);
+	if (reply->type == WIRE_REPLY_ERROR)
+		return refused(sync, reply);
+	if (reply->type != WIRE_REPLY_END || ask->kind == ASK_FRAME)
+		return sync_fail(sync, CLI_PROTOCOL, "an answer to something else");
+	if (ask->kind == ASK_LIST)
+		return take_list(sync, ask);
+	sync->held.acked = ask->last;
+	sync->held.changed = true;
+	return CLI_OK;
+}
+
+/* The next line: of the list that is being read, or the answer to the oldest request. */
+static int take_answer(struct sync *sync)
+{
+	struct ask ask = sync->asks[sync->asks_start];
+	struct wire_reply reply;
+	int r = client_reply(sync->client, &reply);
+
+	if (r < 0)
+		return session_failed(sync, r);
+	if (ask.alone_ns)
+		pace_answer(&sync->pace, (clock_mono_ns(&clock_real) - ask.alone_ns) / NS_PER_US);
+	sync->asks[sync->asks_start].alone_ns = 0;
+	if (ask.kind == ASK_LIST && reply.type == WIRE_REPLY_RECORD)
+		return take_line(sync, &ask, &reply.record);
+	sync->asks_start = (sync->asks_start + 1) % SYNC_ASKS_MAX;
+	sync->n_asks--;
+	r = answer(sync, &ask, &reply);
+	if (r == CLI_OK)
+		sync->answered = true;
+	return r;
+}
+
+static void nap(struct sync *sync)
+{
+	int64_t us = pace_wait_us(&sync->pace, clock_mono_ns(&clock_real));
+	struct timespec t = { .tv_nsec = (us < NAP_US ? us : NAP_US) * NS_PER_US };
+
+	nanosleep(&t, NULL);
+	sync_tell(sync);
+}
+
+/* Asks and takes answers until nothing is wanted any more, or the time is over. */
+static int work(struct sync *sync)
+{
+	int r;
+
+	for (;;) {
+		r = ask_ahead(sync);
+		if (r == CLI_OK && sync->n_asks > 0)
+			r = take_answer(sync);
+		else if (r == CLI_OK && sync->n_items > 0 &&
+			deadline_left_us(sync->options->deadline_ns) > 0)
+			nap(sync);
+		else
+			return r;
+		if (r != CLI_OK)
+			return r;
+		sync_tell(sync);
+	}
+}
+
+/* Tells the camera up to where all is safe here, so that it may prune that first. */
+static int acknowledge(struct sync *sync)
+{
+	struct ask last = { .kind = ASK_ACK };
+	struct wire_request request = { .verb = WIRE_ACK };
+	int r;
+
+	last.last = ranges_prefix(&sync->held.settled, sync->first);
+	if (sync->options->dry_run || last.last < sync->first || last.last <= sync->held.acked)
+		return CLI_OK;
+	request.seq = last.last;
+	r = ask(sync, &last, &request);
+	return r != CLI_OK ? r : take_answer(sync);
+}
+
+void session_command(struct sync *sync, char *buf, size_t size)
+{
+	uint64_t newest = ranges_last(&sync->held.settled);
+
+	sync->asks_start = sync->n_asks = sync->items_start = sync->n_items = sync->n_lines = 0;
+	sync->under_way = 0;
+	sync->listed_all = sync->list_under_way = false;
+	if (newest == 0 || newest >= SEQ_MAX) {
+		snprintf(buf, size, "capturepi serve");
+		return;
+	}
+	sync->asks[sync->n_asks++] = (struct ask){ .kind = ASK_LIST,
+		.first = newest + 1,
+		.last = newest + SYNC_FIRST_LINES,
+		.first_look = true };
+	sync->list_under_way = true;
+	snprintf(buf, size, "capturepi serve list %llu %d", (unsigned long long)newest + 1,
+		SYNC_FIRST_LINES);
+}
+
+static int begin(struct sync *sync)
+{
+	const struct wire_greeting *greeting = client_greeting(sync->client);
+	const char *id = sync->archive ? archive_id(sync->archive) : greeting->id;
+	const char *path = sync->result->archive;
+	int r;
+
+	if (strcmp(id, greeting->id) != 0)
+		return sync_fail(sync, CLI_PROTOCOL,
+			"the camera has another archive now (%.8s, here %.8s): a new card, or "
+			"another camera; to begin a new history here: mv %s %s.%.8s",
+			greeting->id, id, path, path, id);
+	sync->first = greeting->first > 0 ? greeting->first : 1;
+	sync->last = sync->result->camera_last = greeting->last;
+	ranges_clear(&sync->seen);
+	r = ranges_copy(&sync->held.settled, &sync->seen);
+	for (size_t i = 0; r == 0 && i < sync->skipped.n; i++)
+		r = ranges_add(
+			&sync->seen, sync->skipped.list[i].first, sync->skipped.list[i].last);
+	for (size_t i = 0; r == 0 && i < sync->n_asks; i++)
+		r = ranges_add(&sync->seen, sync->asks[i].first, sync->asks[i].last);
+	return r < 0 ? archive_failed(sync, r) : CLI_OK;
+}
+
+int session_run(struct sync *sync, struct stream *stream)
+{
+	const struct client_options options = { .idle_us = IDLE_US,
+		.deadline_ns = sync->options->deadline_ns };
+	CLEANUP(client_freep) struct client *client = NULL;
+	struct sync_result *result = sync->result;
+	int r;
+
+	r = client_new(stream, &options, &client, result->error, sizeof result->error);
+	if (r < 0)
+		return connect_code_of_transfer(r);
+	sync->client = client;
+	sync->answered = false;
+	sync->list_lines = SYNC_FIRST_LINES;
+	pace_restart(&sync->pace, clock_mono_ns(&clock_real));
+	r = begin(sync);
+	if (r == CLI_OK)
+		r = work(sync);
+	if (r == CLI_OK)
+		r = acknowledge(sync);
+	sync->client = NULL;
+	return r;
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The frame around the connections of a sync: what is held, whose turn it is at the archive, and
+ * whether a lost link is worth another try.
+ *
+ * The writer's lock is held only while a frame's file is begun and while it is published, never while
+ * the network is waited for; so `fetch --latest` waits for one fsync at most.
+ */
+#include "pull/sync.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "common/cli.h"
+#include "pull/connect.h"
+#include "pull/sync_private.h"
+#include "pull/wait.h"
+
+#define TURN_US (300 * US_PER_SEC) /* a fetch may hold the archive for as long as its --timeout */
+#define TELL_NS (NS_PER_SEC / 4)
+#define VAIN_MAX 3 /* connections in a row that brought nothing */
+#define BACK_OFF_US (2 * US_PER_SEC) /* after the first of them; then twice that */
+
+static int fail_va(struct sync *sync, int code, const char *fmt, va_list args)
+{
+	vsnprintf(sync->result->error, sizeof sync->result->error, fmt, args);
+	return code;
+}
+
+int sync_fail(struct sync *sync, int code, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	code = fail_va(sync, code, fmt, args);
+	va_end(args);
+	return code;
+}
+
+int sync_fail_here(struct sync *sync, int code, const char *fmt, ...)
+{
+	va_list args;
+
+	sync->result->ours = true;
+	va_start(args, fmt);
+	code = fail_va(sync, code, fmt, args);
+	va_end(args);
+	return code;
+}
+
+void sync_tell(struct sync *sync)
+{
+	int64_t now_ns = clock_mono_ns(&clock_real);
+
+	if (!sync->options->progress || now_ns - sync->told_ns < TELL_NS)
+		return;
+	sync->told_ns = now_ns;
+	sync->result->left = ranges_missing(&sync->held.settled, sync->first, sync->last);
+	sync->options->progress(sync->options->data, sync->result);
+}
+
+/* ---- the archive */
+
+/* Two syncs of one archive would fetch everything twice. */
+static int lock_sync(struct sync *sync)
+{
+	int fd;
+
+	if (sync->lock_fd >= 0)
+		return CLI_OK;
+	fd = openat(archive_root_fd(sync->archive), ".sync",
+		O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0644);
+	if (fd < 0)
+		return sync_fail_here(sync, errno == ELOOP ? CLI_PROTOCOL : CLI_INTERNAL,
+			"%s/.sync: %s", sync->result->archive, strerror(errno));
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		close(fd);
+		return sync_fail_here(sync, CLI_TEMPFAIL, "another sync of %s is under way",
+			sync->options->camera->name);
+	}
+	sync->lock_fd = fd;
+	return CLI_OK;
+}
+
+static int open_failed(struct sync *sync, int r)
+{
+	const char *path = sync->result->archive;
+	pid_t pid = 0;
+
+	switch (-r) {
+	case ETIMEDOUT:
+		archive_writer_pid(path, &pid);
+		return sync_fail_here(
+			sync, CLI_TEMPFAIL, "%s is being written by process %d", path, (int)pid);
+	case EMEDIUMTYPE:
+		return sync_fail_here(
+			sync, CLI_PROTOCOL, "%s belongs to another camera's archive", path);
+	case EBADMSG:
+	case ELOOP:
+	case EINVAL:
+		return sync_fail_here(sync, CLI_PROTOCOL,
+			"%s is damaged: %s; `pullpi verify %s` tells more", path, strerror(-r),
+			sync->options->camera->name);
+	default:
+		return sync_fail_here(
+			sync, CLI_INTERNAL, "%s cannot be written: %s", path, strerror(-r));
+	}
+}
+
+static int open_writer(struct sync *sync)
+{
+	const struct archive_options options = {
+		.mode = ARCHIVE_WRITE,
+		.camera = client_greeting(sync->client)->camera,
+		.id = client_greeting(sync->client)->id,
+		.copy = true,
+		.wait_until_ns = deadline_in(TURN_US),
+		.who = "sync",
+	};
+	struct archive *archive;
+	int r = archive_open(sync->result->archive, &options, &archive);
+
+	if (r < 0)
+		return open_failed(sync, r);
+	archive_free(sync->archive);
+	sync->archive = archive;
+	sync->writing = true;
+	return lock_sync(sync);
+}
+
+int sync_take(struct sync *sync)
+{
+	bool others = true;
+	int r = CLI_OK;
+
+	if (!sync->writing) {
+		r = open_writer(sync);
+		if (r != CLI_OK)
+			return r;
+	} else {
+		r = archive_retake(sync->archive, deadline_in(TURN_US), &others);
+		if (r < 0)
+			return open_failed(sync, r);
+	}
+	if (others)
+		r = held_update(&sync->held, sync->archive);
+	if (r == -ESTALE) {
+		held_clear(&sync->held);
+		r = held_update(&sync->held, sync->archive);
+	}
+	return r < 0 ? open_failed(sync, r) : CLI_OK;
+}
+
+void sync_release(struct sync *sync)
+{
+	if (sync->writing)
+		archive_release(sync->archive);
+}
+
+/* What is held before the first connection. */
+static int look(struct sync *sync)
+{
+	const struct archive_options read = { .mode = ARCHIVE_READ };
+	struct sync_result *result = sync->result;
+	int r = pull_archive_path(sync->options->camera, result->archive);
+
+	if (r < 0)
+		return sync_fail_here(
+			sync, CLI_SETTINGS, "no folder for the archive: %s", strerror(-r));
+	r = archive_open(result->archive, &read, &sync->archive);
+	if (r == -ENOENT)
+		return CLI_OK;
+	if (r < 0)
+		return open_failed(sync, r);
+	r = sync->options->dry_run ? CLI_OK : lock_sync(sync);
+	if (r != CLI_OK)
+		return r;
+	r = held_load(sync->archive, &sync->held);
+	return r < 0 ? open_failed(sync, r) : CLI_OK;
+}
+
+/* A memory aid: without it the next sync reads the journal again. */
+static void remember(struct sync *sync)
+{
+	if (sync->archive && !sync->options->dry_run)
+		held_save(&sync->held, sync->archive);
+}
+
+/* ---- connections */
+
+static int visit(struct sync *sync)
+{
+	CLEANUP(stream_freep) struct stream *stream = NULL;
+	const struct sync_options *options = sync->options;
+	struct sync_result *result = sync->result;
+	char command[128];
+	int code;
+
+	session_command(sync, command, sizeof command);
+	code = (options->connect ? options->connect : connect_camera)(options->camera, command,
+		options->deadline_ns, &stream, &result->ours, result->error, sizeof result->error);
+	if (code != CLI_OK)
+		return code;
+	result->connections++;
+	code = session_run(sync, stream);
+	sync_release(sync);
+	remember(sync);
+	return code;
+}
+
+/* Many that lost the same link should not all come back at the same moment. */
+static int64_t jitter(int64_t us)
+{
+	uint32_t r = 0;
+
+	if (getrandom(&r, sizeof r, 0) != (ssize_t)sizeof r)
+		return us;
+	return us / 2 + (int64_t)((double)us * r / UINT32_MAX);
+}
+
+static void pause_us(int64_t us)
+{
+	const struct timespec t = { .tv_sec = us / US_PER_SEC,
+		.tv_nsec = us % US_PER_SEC * NS_PER_US };
+
+	nanosleep(&t, NULL);
+}
+
+static bool brought_something(const struct sync_result *before, const struct sync_result *now)
+{
+	return now->bytes > before->bytes || now->frames > before->frames ||
+		now->lines > before->lines || now->gone > before->gone || now->bad > before->bad;
+}
+
+static int visit_until_done(struct sync *sync)
+{
+	const int64_t deadline_ns = sync->options->deadline_ns;
+	struct sync_result *result = sync->result;
+	unsigned vain = 0;
+
+	for (;;) {
+		struct sync_result before = *result;
+		int code = visit(sync);
+
+		if (deadline_left_us(deadline_ns) == 0 &&
+			(code == CLI_OK || (code == CLI_TEMPFAIL && result->connections > 0))) {
+			result->out_of_time = true;
+			return CLI_OK;
+		}
+		/* who was never there is tried again by the timer */
+		if (code != CLI_TEMPFAIL || result->ours || result->connections == 0)
+			return code;
+		vain = brought_something(&before, result) ? 0 : vain + 1;
+		if (vain > VAIN_MAX)
+			return code;
+		if (vain > 0) {
+			int64_t us = jitter(BACK_OFF_US << (vain - 1));
+			int64_t left = deadline_left_us(deadline_ns);
+
+			pause_us(us < left ? us : left);
+		}
+	}
+}
+
+int sync_camera(const struct sync_options *options, struct sync_result *ret)
+{
+	struct sync *sync = calloc(1, sizeof *sync);
+	int code;
+
+	*ret = (struct sync_result){ 0 };
+	if (!sync) {
+		ret->ours = true;
+		snprintf(ret->error, sizeof ret->error, "out of memory");
+		return CLI_INTERNAL;
+	}
+	sync->options = options;
+	sync->result = ret;
+	sync->lock_fd = -1;
+	pace_init(&sync->pace, options->limit_rate, clock_mono_ns(&clock_real));
+	code = look(sync);
+	if (code == CLI_OK)
+		code = visit_until_done(sync);
+	if (sync->last > 0)
+		ret->left = ranges_missing(&sync->held.settled, sync->first, sync->last);
+	if (code == CLI_OK && ret->bad > 0)
+		code = CLI_PROTOCOL; /* the sentence is there */
+	held_clear(&sync->held);
+	ranges_clear(&sync->seen);
+	ranges_clear(&sync->skipped);
+	archive_free(sync->archive);
+	closep(&sync->lock_fd);
+	free(sync);
+	return code;
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/* `pullpi sync`: options, progress on a terminal, and what was done for people, programs, the log. */
+#include <errno.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/utc.h"
+#include "pull/commands.h"
+#include "pull/sync.h"
+#include "pull/wait.h"
+
+#define PLAIN_NS (30 * NS_PER_SEC) /* between two lines where there is no terminal */
+
+const struct cli_option sync_options[] = {
+	{ "all", 'a', NULL, "every camera of the settings, one after the other" },
+	{ "since", 0, "TIME", "only frames from then on: 2026-11-20, ...T16:01:00Z, or 7d ago" },
+	{ "max-time", 't', "DURATION", "stop after that long; the rest comes next time" },
+	{ "limit-rate", 0, "SIZE", "bytes a second at most, instead of limit_rate" },
+	{ "dry-run", 0, NULL, "only tell what would be fetched" },
+	{ "json", 0, NULL, "one JSON object a camera" },
+	{ .name = NULL },
+};
+
+struct telling {
+	const char *camera;
+	int64_t start_ns, last_ns;
+	bool terminal, line; /* there is an unfinished line on it */
+};
+
+static int since_of(const struct cli *cli, int64_t *ret_us)
+{
+	const struct conf_item item = { .min = 0, .max = INT64_C(36500) * 24 * 3600 * US_PER_SEC };
+	const char *text = cli_value(cli, "since");
+	char midnight[UTC_TEXT_MAX];
+	int64_t ago_us;
+
+	*ret_us = TIME_NONE;
+	if (!text || utc_parse(text, strlen(text), ret_us) == 0)
+		return CLI_OK;
+	snprintf(midnight, sizeof midnight, "%sT00:00:00Z", text);
+	if (strlen(text) == 10 && utc_parse(midnight, strlen(midnight), ret_us) == 0)
+		return CLI_OK;
+	if (conf_parse_duration(&item, "since", text, &ago_us) < 0)
+		return cli_usage(cli,
+			"--since %s: not a UTC time like 2026-11-20T16:01:00Z, a date, or a "
+			"duration",
+			text);
+	*ret_us = clock_wall_us(&clock_real) - ago_us;
+	return CLI_OK;
+}
+
+static int max_time_of(const struct cli *cli, int64_t *ret_us)
+{
+	const struct conf_item item = { .min = 100000, .max = 7 * 24 * 3600 * US_PER_SEC };
+	const char *text = cli_value(cli, "max-time");
+
+	*ret_us = 0;
+	if (text && conf_parse_duration(&item, "max-time", text, ret_us) < 0)
+		return cli_usage(cli, "--max-time %s: not a duration from 100ms to 7d", text);
+	return CLI_OK;
+}
+
+static int limit_of(const struct cli *cli, int64_t *ret)
+{
+	const struct conf_item item = { .min = 0, .max = INT64_MAX };
+	const char *text = cli_value(cli, "limit-rate");
+
+	*ret = -1;
+	if (text && conf_parse_size(&item, "limit-rate", text, ret) < 0)
+		return cli_usage(cli, "--limit-rate %s: not a size such as 500K or 2M", text);
+	return CLI_OK;
+}
+
+/* "1.4 MB" */
+static const char *size_text(double bytes, char *buf, size_t size)
+{
+	static const char *const units[] = { "bytes", "KB", "MB", "GB", "TB" };
+	size_t unit = 0;
+
+	for (; bytes >= 1024 && unit + 1 < ARRAY_SIZE(units); unit++)
+		bytes /= 1024;
+	snprintf(buf, size, unit ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
+	return buf;
+}
+
+/* What is left may be frames or other lines: a frame's time is the best guess for each. */
+static void describe_progress(const struct telling *telling, const struct sync_result *result,
+	int64_t now_ns, char *buf, size_t size)
+{
+	double seconds = (double)(now_ns - telling->start_ns) / NS_PER_SEC;
+	char done[40], rate[40], left[UTC_TEXT_MAX] = "-";
+
+	if (result->frames > 0)
+		duration_format((int64_t)(seconds / (double)result->frames * (double)result->left *
+					US_PER_SEC),
+			left);
+	snprintf(buf, size, "%s: %" PRIu64 " frames, %s, %s/s, %" PRIu64 " to go, about %s",
+		telling->camera, result->frames,
+		size_text((double)result->bytes, done, sizeof done),
+		size_text(seconds > 0 ? (double)result->bytes / seconds : 0, rate, sizeof rate),
+		result->left, left);
+}
+
+static void tell_progress(void *data, const struct sync_result *result)
+{
+	struct telling *telling = data;
+	int64_t now_ns = clock_mono_ns(&clock_real);
+	char text[256];
+
+	if (!telling->terminal && now_ns - telling->last_ns < PLAIN_NS)
+		return;
+	telling->last_ns = now_ns;
+	describe_progress(telling, result, now_ns, text, sizeof text);
+	if (telling->terminal)
+		fprintf(stderr, "\r\033[K%s", text);
+	else
+		log_info("%s", text);
+	telling->line = telling->terminal;
+}
+
+static void end_line(struct telling *telling)
+{
+	if (telling->line)
+		fputs("\r\033[K", stderr);
+	telling->line = false;
+}
+
+static void print_dry_run(const char *camera, const struct sync_result *result)
+{
+	char size[40];
+
+	printf("%s: %" PRIu64 " frames would be fetched, %s\n", camera, result->found,
+		size_text((double)result->found_bytes, size, sizeof size));
+}
+
+/* The log of a service gets a line where something came. */
+static void print_person(const char *camera, const struct sync_result *result, int64_t took_us)
+{
+	char size[40], rate[40], more[160] = "";
+	size_t n = 0;
+
+	if (result->lines > 0)
+		n += (size_t)snprintf(
+			more + n, sizeof more - n, ", %" PRIu64 " other lines", result->lines);
+	if (result->gone > 0)
+		n += (size_t)snprintf(more + n, sizeof more - n,
+			", %" PRIu64 " are not on the camera any more", result->gone);
+	if (result->out_of_time)
+		snprintf(more + n, sizeof more - n, "; time is over, %" PRIu64 " to go",
+			result->left);
+	if (result->frames == 0 && !*more) {
+		if (!log_is_journal())
+			printf("%s: nothing new\n", camera);
+		return;
+	}
+	printf("%s: %" PRIu64 " frames, %s in %.1f s, %s/s%s\n", camera, result->frames,
+		size_text((double)result->bytes, size, sizeof size), (double)took_us / US_PER_SEC,
+		size_text(took_us > 0 ? (double)result->bytes * US_PER_SEC / (double)took_us : 0,
+			rate, sizeof rate),
+		more);
+}
+
+static void print_program(
+	const char *camera, int code, const struct sync_result *result, int64_t took_us)
+{
+	struct json_object *o = json_object_new_object();
+	const struct {
+		const char *key;
+		uint64_t value;
+	} numbers[] = {
+		{ "frames", result->frames },
+		{ "bytes", (uint64_t)result->bytes },
+		{ "resumed", result->resumed },
+		{ "lines", result->lines },
+		{ "gone", result->gone },
+		{ "bad", result->bad },
+		{ "left", result->left },
+		{ "found", result->found },
+		{ "found_bytes", (uint64_t)result->found_bytes },
+		{ "connections", result->connections },
+		{ "camera_last", result->camera_last },
+		{ "took_us", (uint64_t)took_us },
+	};
+
+	json_object_object_add(o, "camera", json_object_new_string(camera));
+	json_object_object_add(o, "code", json_object_new_int(code));
+	if (code != CLI_OK)
+		json_object_object_add(o, "error", json_object_new_string(result->error));
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		json_object_object_add(
+			o, numbers[i].key, json_object_new_int64((int64_t)numbers[i].value));
+	json_object_object_add(o, "out_of_time", json_object_new_boolean(result->out_of_time));
+	puts(json_object_to_json_string_ext(
+		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+}
+
+static int sync_one(const struct cli *cli, const struct camera_settings *camera,
+	struct sync_options options, int64_t max_time_us)
+{
+	int64_t start_ns = clock_mono_ns(&clock_real), took_us;
+	struct telling telling = { .camera = camera->name,
+		.start_ns = start_ns,
+		.last_ns = start_ns,
+		.terminal = isatty(STDERR_FILENO) && !log_is_journal() };
+	struct sync_result result;
+	int code;
+
+	options.camera = camera;
+	options.deadline_ns = max_time_us ? deadline_in(max_time_us) : DEADLINE_NONE;
+	if (options.limit_rate < 0)
+		options.limit_rate = camera->limit_rate;
+	options.progress = tell_progress;
+	options.data = &telling;
+	code = sync_camera(&options, &result);
+	end_line(&telling);
+	took_us = (clock_mono_ns(&clock_real) - start_ns) / NS_PER_US;
+	report_visit(cli, camera->name, code, result.ours, result.error);
+	if (cli_flag(cli, "json"))
+		print_program(camera->name, code, &result, took_us);
+	else if (code == CLI_OK && options.dry_run)
+		print_dry_run(camera->name, &result);
+	else if (code == CLI_OK || result.frames > 0)
+		print_person(camera->name, &result, took_us);
+	return code;
+}
+
+int command_sync(struct cli *cli)
+{
+	CLEANUP_FREE void *data = NULL;
+	struct sync_options options = { .dry_run = cli_flag(cli, "dry-run") };
+	const struct camera_settings *only = NULL;
+	const struct pull_settings *settings;
+	int64_t max_time_us = 0;
+	bool all = cli_flag(cli, "all");
+	int r, worst = CLI_OK;
+
+	if (all && cli->argc > 0)
+		return cli_usage(cli, "%s: --all is every camera, name none", cli->argv[0]);
+	r = since_of(cli, &options.since_us);
+	if (r == CLI_OK)
+		r = max_time_of(cli, &max_time_us);
+	if (r == CLI_OK)
+		r = limit_of(cli, &options.limit_rate);
+	if (r == CLI_OK)
+		r = cli_settings(cli, CLI_LENIENT, &data);
+	settings = data;
+	if (r == CLI_OK && (!all || settings->n_cameras == 0))
+		r = choose_camera(cli, settings, cli->argc > 0 ? cli->argv[0] : NULL, &only);
+	if (r != CLI_OK)
+		return r;
+	for (size_t i = 0; i < settings->n_cameras; i++) {
+		int code = CLI_OK;
+
+		if (!only || only == &settings->cameras[i])
+			code = sync_one(cli, &settings->cameras[i], options, max_time_us);
+		if (code > worst)
+			worst = code;
+	}
+	return worst;
+}

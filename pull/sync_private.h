@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of sync share: sync.c (archive, connections), session.c (one connection). */
+#pragma once
+
+#include "common/archive.h"
+#include "common/limits.h"
+#include "pull/client.h"
+#include "pull/held.h"
+#include "pull/pace.h"
+#include "pull/sync.h"
+
+/* A frame that is to be fetched. */
+struct item {
+	uint64_t seq;
+	int64_t slot_us, bytes;
+	bool again; /* it arrived damaged once */
+};
+
+enum ask_kind { ASK_LIST, ASK_FRAME, ASK_ACK };
+
+/* A request that was sent and not answered yet. */
+struct ask {
+	enum ask_kind kind;
+	uint64_t first, last; /* list; ack: last */
+	bool first_look; /* list: it was sent before the camera's last number was known */
+	struct item item;
+	int64_t offset; /* frame */
+	int64_t alone_ns; /* sent then, with nothing else under way; 0: not alone */
+};
+
+struct sync {
+	const struct sync_options *options;
+	struct sync_result *result;
+
+	struct archive *archive; /* NULL: there is none yet */
+	bool writing; /* `archive` is open for writing; it is our turn only in between */
+	int lock_fd; /* the one sync of this archive */
+	struct held held;
+	struct ranges skipped; /* not to be asked for again in this run */
+
+	uint64_t stuck_seq; /* the frame at which a stream ended before its first byte */
+
+	/* this connection */
+	struct client *client;
+	struct ranges seen; /* listed, or need not be */
+	uint64_t first, last; /* of the camera */
+	uint64_t list_lines; /* few at first: the first frame comes soon, and over a bad link too */
+	bool listed_all, list_under_way, answered;
+	struct ask asks[SYNC_ASKS_MAX]; /* a ring */
+	size_t asks_start, n_asks;
+	struct item items[SYNC_ITEMS_MAX]; /* a ring, the next one first */
+	size_t items_start, n_items;
+	struct record lines[SYNC_LIST_LINES]; /* of the list that is being read */
+	size_t n_lines;
+	int64_t under_way; /* bytes of frames that were asked for and have not come */
+	struct pace pace;
+	int64_t told_ns; /* of progress */
+};
+
+/* Fills in result->error and returns `code`. */
+int sync_fail(struct sync *sync, int code, const char *fmt, ...) PRINTF(3, 4);
+/* The same for what is on this side. */
+int sync_fail_here(struct sync *sync, int code, const char *fmt, ...) PRINTF(3, 4);
+
+/*
+ * Our turn at the archive, which is made if there is none; what others wrote in the meantime is in
+ * `held` then. CLI_OK or an exit code.
+ */
+int sync_take(struct sync *sync);
+void sync_release(struct sync *sync);
+void sync_tell(struct sync *sync);
+
+/* The command that begins a connection. */
+void session_command(struct sync *sync, char *buf, size_t size);
+/* All of one connection, from the greeting on. CLI_OK or an exit code. */
+int session_run(struct sync *sync, struct stream *stream);
