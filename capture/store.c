@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+/* Storing on a disk that may be full, failing, read-only or gone. */
+#include "capture/store.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define RETRY_MAX_US (15 * US_PER_SEC)
+#define RETRY_MIN_US US_PER_SEC
+#define PRUNE_BUSY 8 /* frames without an idle moment, then room is made all the same */
+
+struct store {
+	struct store_options options;
+	struct store_settings settings;
+	const struct clock *clock;
+	const char *root;
+
+	struct archive *archive; /* NULL: not open */
+	struct pruner *pruner; /* with it */
+	char id[UUID_CHARS + 1];
+	uint64_t generation;
+	bool own_disk; /* it was on another file system than `root` */
+	int error;
+	int64_t next_us, retry_us; /* not opened again before; how long that was */
+
+	struct record waiting[BATCH_FRAMES_MAX]; /* in the batch, as they came */
+	unsigned n_waiting;
+	int64_t batch_us; /* when the first of them came */
+
+	int64_t last_bytes; /* of the last frame, as a guess at the next */
+	unsigned frames_since_idle;
+	struct pruner_removed removed;
+};
+
+static int64_t now_us(const struct store *s)
+{
+	return clock_mono_ns(s->clock) / NS_PER_US;
+}
+
+/* ---- open and closed ---- */
+
+/* Frames that wait and will not be stored. */
+static void drop_batch(struct store *s, int error)
+{
+	unsigned n = s->n_waiting;
+
+	s->n_waiting = 0;
+	for (unsigned i = 0; i < n; i++)
+		s->options.outcome(s->options.data, &s->waiting[i], error);
+}
+
+/* The disk is away: what is open on it is closed, and opened again later. */
+static void close_archive(struct store *s, int error)
+{
+	s->error = error;
+	if (!s->archive)
+		return;
+	pruner_free(TAKE_PTR(s->pruner));
+	archive_free(TAKE_PTR(s->archive));
+	drop_batch(s, error);
+	s->retry_us = 0; /* once at once */
+	s->next_us = 0;
+}
+
+static int adopt(struct store *s, struct archive *archive)
+{
+	int r = pruner_new(archive, &s->settings.retention, s->clock, &s->pruner);
+
+	if (r < 0) {
+		archive_free(archive);
+		return r;
+	}
+	s->archive = archive;
+	s->generation++;
+	s->own_disk = s->own_disk || store_check_place(s->settings.path, true, s->root) == 0;
+	snprintf(s->id, sizeof s->id, "%s", archive_id(archive));
+	s->retry_us = 0;
+	s->error = 0;
+	return 0;
+}
+
+static int open_archive(struct store *s)
+{
+	struct store_settings settings = s->settings;
+	struct archive *archive = NULL;
+	int r;
+
+	settings.require_mount = settings.require_mount || s->own_disk;
+	r = store_open_archive(&settings, s->options.fs, s->root, &archive);
+	return r < 0 ? r : adopt(s, archive);
+}
+
+/* Whether the path still leads to what is open. */
+static bool is_there(const struct store *s)
+{
+	struct stat open, there;
+
+	return fstat(archive_root_fd(s->archive), &open) == 0 &&
+		stat(s->settings.path, &there) == 0 && open.st_dev == there.st_dev &&
+		open.st_ino == there.st_ino;
+}
+
+int store_ready(struct store *s)
+{
+	int r;
+
+	if (s->archive && !is_there(s))
+		close_archive(s, -ENODEV);
+	if (s->archive)
+		return 0;
+	if (now_us(s) < s->next_us)
+		return s->error;
+	r = open_archive(s);
+	if (r == 0)
+		return 0;
+	s->retry_us = s->retry_us * 2 < RETRY_MIN_US ? RETRY_MIN_US : s->retry_us * 2;
+	if (s->retry_us > RETRY_MAX_US)
+		s->retry_us = RETRY_MAX_US;
+	s->next_us = now_us(s) + s->retry_us;
+	s->error = r;
+	return r;
+}
+
+/* ---- writing ---- */
+
+static void note_removed(struct store *s, const struct pruner_removed *removed)
+{
+	s->removed.frames += removed->frames;
+	s->removed.bytes += removed->bytes;
+	s->removed.unfetched += removed->unfetched;
+	if (removed->frames)
+		s->removed.why = removed->why;
+}
+
+static int make_room(struct store *s, int64_t bytes)
+{
+	struct pruner_removed removed;
+	int r = pruner_force(s->pruner, bytes, &removed);
+
+	note_removed(s, &removed);
+	return r;
+}
+
+/* The space that is held for the journal comes first. */
+static int hold_ballast(struct store *s)
+{
+	int r = archive_ballast_make(s->archive);
+
+	return store_is_full(r) ? r : 0;
+}
+
+static void commit(struct store *s)
+{
+	struct archive_batched done[BATCH_FRAMES_MAX];
+	unsigned n;
+	int error = 0;
+
+	if (s->n_waiting == 0)
+		return;
+	n = archive_batch_commit(s->archive, done);
+	s->n_waiting = 0;
+	for (unsigned i = 0; i < n; i++) {
+		if (done[i].error < 0)
+			error = done[i].error;
+		s->options.outcome(s->options.data, &done[i].record, done[i].error);
+	}
+	s->error = error;
+	if (store_is_away(error))
+		close_archive(s, error);
+}
+
+static int add_to_batch(
+	struct store *s, const struct record *record, const void *jpeg, size_t bytes)
+{
+	int r = archive_batch_add(s->archive, record, jpeg, bytes);
+
+	if (r == -EBUSY) {
+		commit(s);
+		r = s->archive ? archive_batch_add(s->archive, record, jpeg, bytes) : s->error;
+	}
+	if (r < 0)
+		return r;
+	if (s->n_waiting == 0)
+		s->batch_us = now_us(s);
+	s->waiting[s->n_waiting++] = *record;
+	return 0;
+}
+
+/* 1: it waits in the batch. */
+static int write_frame(struct store *s, struct record *record, const void *jpeg, size_t bytes)
+{
+	int r = hold_ballast(s);
+
+	if (r < 0)
+		return r;
+	if (s->settings.batch && !record->shot) {
+		r = add_to_batch(s, record, jpeg, bytes);
+		return r < 0 ? r : 1;
+	}
+	commit(s);
+	return s->archive ? archive_publish(s->archive, record, jpeg, bytes) : s->error;
+}
+
+/*
+ * The frame was visible when its disk failed, and could not be taken back: opening the archive again
+ * has given it a line.
+ */
+static bool was_restored(struct store *s, struct record *record, const void *jpeg, size_t bytes)
+{
+	uint8_t sha256[SHA256_BYTES];
+	struct record newest;
+
+	if (archive_repairs(s->archive)->lines_restored == 0 ||
+		archive_newest(s->archive, &newest) < 0 || !newest.recovered ||
+		digest_buffer(jpeg, bytes, sha256) < 0 ||
+		memcmp(sha256, newest.sha256, sizeof sha256) != 0)
+		return false;
+	*record = newest;
+	return true;
+}
+
+/* Once more, after doing what may help. */
+static int write_again(
+	struct store *s, struct record *record, const void *jpeg, size_t bytes, int error)
+{
+	if (store_is_full(error))
+		return make_room(s, (int64_t)bytes) < 0 ? error
+							: write_frame(s, record, jpeg, bytes);
+	if (!store_is_away(error))
+		return error;
+	close_archive(s, error);
+	if (store_ready(s) < 0)
+		return error;
+	return was_restored(s, record, jpeg, bytes) ? 0 : write_frame(s, record, jpeg, bytes);
+}
+
+void store_frame(struct store *s, const struct record *frame, const void *jpeg, size_t bytes)
+{
+	struct record record = *frame;
+	int r = store_ready(s);
+
+	s->last_bytes = (int64_t)bytes;
+	s->frames_since_idle++;
+	if (r == 0) {
+		r = write_frame(s, &record, jpeg, bytes);
+		if (r < 0)
+			r = write_again(s, &record, jpeg, bytes, r);
+		if (store_is_away(r))
+			close_archive(s, r);
+		s->error = r < 0 ? r : 0;
+	}
+	if (r <= 0)
+		s->options.outcome(s->options.data, r < 0 ? frame : &record, r);
+}
+
+int store_note(struct store *s, struct record *record)
+{
+	int r = store_ready(s);
+
+	if (r < 0)
+		return r;
+	commit(s);
+	r = s->archive ? archive_note(s->archive, record) : s->error;
+	/* even without the ballast: what a removed frame gives back is enough for a line */
+	if (store_is_full(r) && make_room(s, 1) == 0)
+		r = archive_note(s->archive, record);
+	s->error = r;
+	if (store_is_away(r))
+		close_archive(s, r);
+	return r;
+}
+
+/* ---- between frames ---- */
+
+int64_t store_due_us(const struct store *s)
+{
+	return s->n_waiting ? s->batch_us + BATCH_SECONDS * US_PER_SEC : INT64_MAX;
+}
+
+/* Room for the next frame, one step for each that came. */
+static void prune(struct store *s)
+{
+	struct pruner_removed removed;
+	int r;
+
+	s->frames_since_idle = 0;
+	r = pruner_make_room(s->pruner, s->last_bytes, &removed);
+	note_removed(s, &removed);
+	/* what keeps it from removing will keep frames from being stored, and is told then */
+	if (r == 0)
+		archive_ballast_make(s->archive);
+}
+
+void store_idle(struct store *s, bool now)
+{
+	if (s->archive && (now || now_us(s) >= store_due_us(s)))
+		commit(s);
+	if (s->archive && s->frames_since_idle > 0)
+		prune(s);
+}
+
+bool store_wants_idle(const struct store *s)
+{
+	return s->frames_since_idle >= PRUNE_BUSY || now_us(s) >= store_due_us(s);
+}
+
+struct archive *store_archive(struct store *s)
+{
+	return s->n_waiting ? NULL : s->archive;
+}
+
+/* ---- the rest ---- */
+
+struct store_facts store_facts(const struct store *s)
+{
+	struct store_facts facts = {
+		.open = s->archive != NULL,
+		.error = s->error,
+		.generation = s->generation,
+		.removed = s->removed,
+	};
+
+	snprintf(facts.id, sizeof facts.id, "%s", s->id);
+	if (s->pruner)
+		facts.stored = pruner_totals(s->pruner);
+	return facts;
+}
+
+int store_new(const struct store_options *options, struct store **ret)
+{
+	CLEANUP(archive_freep) struct archive *archive = options->archive;
+	CLEANUP(store_freep) struct store *s = calloc(1, sizeof *s);
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->options = *options;
+	s->settings = options->settings;
+	s->clock = options->clock;
+	s->root = options->root ? options->root : "/";
+	s->error = -ENODEV;
+	if (archive) {
+		r = adopt(s, TAKE_PTR(archive));
+		if (r < 0)
+			return r;
+	}
+	*ret = TAKE_PTR(s);
+	return 0;
+}
+
+void store_free(struct store *s)
+{
+	if (!s)
+		return;
+	if (s->archive)
+		commit(s);
+	pruner_free(s->pruner);
+	archive_free(s->archive);
+	free(s);
+}
+
+void store_set(struct store *s, const struct store_settings *settings)
+{
+	s->settings = *settings;
+	if (s->pruner)
+		pruner_set(s->pruner, &settings->retention);
+	if (s->archive && !settings->batch)
+		commit(s);
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* Where an archive may be, and what an error says about the disk under it. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "capture/store.h"
+
+#define LOOK_BACK_MAX 1000 /* lines without an outcome at the journal's end */
+#define TMPFS_TYPE 0x01021994 /* statfs(2) */
+
+struct store_settings store_settings(const struct capture_settings *settings)
+{
+	struct store_settings store = {
+		.retention = {
+			.reserve = settings->archive.reserve,
+			.keep_days = settings->archive.keep_days,
+			.max_bytes = settings->archive.max_bytes,
+		},
+		.batch = settings->archive.durability == DURABILITY_BATCH,
+		.require_mount = settings->archive.require_mount,
+	};
+
+	snprintf(store.path, sizeof store.path, "%s", settings->archive.path);
+	snprintf(store.camera, sizeof store.camera, "%s", settings->archive.camera);
+	return store;
+}
+
+/* The file or folder of the path, else the nearest folder above that is there: 1, and 0 if itself. */
+static int stat_nearest(const char *path, struct stat *ret_st, char ret_path[static PATH_MAX])
+{
+	int above = 0;
+
+	if (snprintf(ret_path, PATH_MAX, "%s", path) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	while (stat(ret_path, ret_st) < 0) {
+		char *slash = strrchr(ret_path, '/');
+
+		if (errno != ENOENT)
+			return -errno;
+		above = 1;
+		if (!slash)
+			snprintf(ret_path, PATH_MAX, ".");
+		else
+			slash[slash == ret_path] = '\0';
+	}
+	return above;
+}
+
+int store_check_place(const char *path, bool require_mount, const char *root)
+{
+	char nearest[PATH_MAX];
+	struct stat st, root_st;
+	struct statfs fs;
+	int above;
+
+	if (!require_mount)
+		return 0;
+	above = stat_nearest(path, &st, nearest);
+	if (above < 0)
+		return above;
+	if (stat(root, &root_st) < 0)
+		return -errno;
+	if (st.st_dev == root_st.st_dev)
+		return -ENOMEDIUM;
+	/* where disks are mounted below /run the folder above is in memory */
+	if (above && statfs(nearest, &fs) == 0 && fs.f_type == TMPFS_TYPE)
+		return -ENOMEDIUM;
+	return 0;
+}
+
+int store_open_archive(const struct store_settings *settings, const struct fs_ops *fs,
+	const char *root, struct archive **ret)
+{
+	struct archive_options options = {
+		.mode = ARCHIVE_WRITE, .camera = settings->camera, .fs = fs
+	};
+	int r = store_check_place(settings->path, settings->require_mount, root ? root : "/");
+
+	return r < 0 ? r : archive_open(settings->path, &options, ret);
+}
+
+bool store_is_full(int error)
+{
+	return error == -ENOSPC || error == -EDQUOT;
+}
+
+bool store_is_away(int error)
+{
+	switch (-error) {
+	case EIO:
+	case EROFS:
+	case ENOENT:
+	case ENODEV:
+	case ENXIO:
+	case ENOMEDIUM:
+	case ESTALE:
+	case EACCES:
+	case EPERM:
+	case EUCLEAN: /* ext4, xfs: the file system is damaged */
+	case EREMOTEIO:
+	case ENOTCONN: /* FUSE and network file systems, from here on */
+	case ECONNABORTED:
+	case ECONNREFUSED:
+	case ETIMEDOUT:
+	case EHOSTDOWN:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case ESHUTDOWN:
+		return true;
+	default:
+		return false;
+	}
+}
+
+const char *store_error_text(int error)
+{
+	switch (-error) {
+	case ENOSPC:
+		return "the disk is full";
+	case EDQUOT:
+		return "the disk quota is used up";
+	case EROFS:
+		return "the disk is read-only";
+	case EIO:
+		return "the disk fails (Input/output error)";
+	case ENOMEDIUM:
+		return "the archive's disk is not mounted";
+	case ENODEV:
+	case ENOENT:
+	case ENXIO:
+	case ESTALE:
+		return "the archive's disk or folder is gone";
+	case EWOULDBLOCK:
+		return "another program writes the archive";
+	case EBADMSG:
+		return "the archive is damaged, see capturepi verify";
+	default:
+		return strerror(-error);
+	}
+}
+
+int64_t store_last_outcome(struct archive *archive)
+{
+	struct journal *journal = archive_journal(archive);
+	struct record record;
+	uint64_t seq;
+
+	if (journal_last(journal, &seq) < 0)
+		return TIME_NONE;
+	for (int i = 0; i < LOOK_BACK_MAX && seq > 0; i++, seq--) {
+		if (journal_find(journal, seq, &record) < 0)
+			continue;
+		/* what was dated anew stands far behind its slot */
+		if (record.type == RECORD_FRAME && !record.shot && !record.was)
+			return record.slot_us;
+		if (record.type == RECORD_MISS)
+			return record.last_us;
+	}
+	return journal_newest_frame(journal, &record) == 0 && !record.shot ? record.slot_us
+									   : TIME_NONE;
+}

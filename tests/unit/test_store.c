@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: MIT */
+/* Storing while the disk fails, is full, is away and comes back. */
+#include "capture/store.h"
+
+#include "tests/unit/archive_kit.h"
+
+#define DAY (24 * 60 * KIT_MINUTE)
+
+static struct clock_fake fake;
+
+/* What became of the frames, by slot in minutes from KIT_SLOT on. */
+static struct {
+	int n, stored, failed, error;
+	uint64_t last_seq;
+	int64_t last_slot_us;
+} told;
+
+static void outcome(void *data, const struct record *record, int error)
+{
+	(void)data;
+	told.n++;
+	if (error == 0) {
+		told.stored++;
+		CHECK(record->seq > told.last_seq);
+		CHECK(record->slot_us > told.last_slot_us);
+		CHECK_INT(record->bytes, KIT_JPEG_BYTES);
+		told.last_seq = record->seq;
+		told.last_slot_us = record->slot_us;
+	} else {
+		told.failed++;
+		told.error = error;
+	}
+}
+
+static struct store_options new_options(const char *path, const struct fs_ops *fs)
+{
+	struct store_options options = {
+		.settings = { .camera = "garden", .retention = { .reserve = 1 } },
+		.clock = &fake.clock,
+		.outcome = outcome,
+		.fs = fs,
+		.root = path, /* so the archive is on no disk of its own */
+	};
+
+	snprintf(options.settings.path, sizeof(options.settings.path), "%s/archive", path);
+	fake = clock_fake(KIT_SLOT + DAY);
+	memset(&told, 0, sizeof(told));
+	told.last_slot_us = INT64_MIN;
+	return options;
+}
+
+static void put(struct store *store, int minute, bool shot)
+{
+	struct record frame = kit_frame(KIT_SLOT + minute * KIT_MINUTE);
+	uint8_t jpeg[KIT_JPEG_BYTES];
+
+	kit_jpeg(jpeg, (uint64_t)minute);
+	frame.shot = shot;
+	store_frame(store, &frame, jpeg, sizeof(jpeg));
+}
+
+static void pass(int seconds)
+{
+	clock_fake_advance(&fake, seconds * US_PER_SEC);
+}
+
+static uint64_t findings(const char *path)
+{
+	char archive[80];
+
+	snprintf(archive, sizeof(archive), "%.60s/archive", path);
+	return kit_findings(archive);
+}
+
+TEST(an_archive_that_comes_later)
+{
+	struct store_options options;
+	CLEANUP(store_freep) struct store *store = NULL;
+	struct record miss = kit_miss(KIT_SLOT + 2 * KIT_MINUTE);
+	char path[64], inner[120];
+
+	kit_make_folder(path);
+	options = new_options(path, NULL);
+	/* a file is where the folder has to be */
+	snprintf(inner, sizeof(inner), "%s/archive", path);
+	kit_write(path, "archive", "x", 1, 0);
+	CHECK_INT(store_new(&options, &store), 0);
+	put(store, 1, false);
+	CHECK_INT(told.failed, 1);
+	CHECK_INT(store_note(store, &miss), -ENOTDIR);
+	CHECK(!store_facts(store).open);
+	CHECK_STR(store_facts(store).id, "");
+	CHECK_INT(unlink(inner), 0);
+	/* not tried again at once */
+	put(store, 3, false);
+	CHECK_INT(told.failed, 2);
+	pass(2);
+	put(store, 4, false);
+	CHECK_INT(told.stored, 1);
+	CHECK(store_facts(store).open && store_facts(store).error == 0);
+	CHECK_INT(strlen(store_facts(store).id), UUID_CHARS);
+	CHECK_INT(store_facts(store).generation, 1);
+	CHECK_INT(findings(path), 0);
+	test_remove_folder(path);
+}
+
+/* Publishes with one failing call, for every call: the second write stores the frame. */
+static bool run_once(int at, int error, bool batch)
+{
+	struct store_options options;
+	CLEANUP(store_freep) struct store *store = NULL;
+	int failures = test_failures;
+	char path[64];
+	bool met;
+
+	kit_make_folder(path);
+	options = new_options(path, &kit_fs);
+	options.settings.batch = batch;
+	kit_fault_set(0, 0, 0);
+	CHECK_INT(store_new(&options, &store), 0);
+	for (int minute = 1; minute <= 3; minute++)
+		put(store, minute, false);
+	store_idle(store, true);
+	CHECK_INT(told.stored, 3);
+	kit_fault_set(at, 1, error);
+	put(store, 4, false);
+	met = kit_fault.calls >= at;
+	kit_fault_set(0, 0, 0);
+	pass(20);
+	put(store, 5, false);
+	store_idle(store, true);
+	CHECK_INT(told.n, 5);
+	CHECK_INT(told.stored, 5);
+	store_free(TAKE_PTR(store));
+	CHECK_INT(findings(path), 0);
+	if (test_failures > failures)
+		fprintf(stderr, "  %s at call %d%s\n", strerror(error), at, batch ? ", batch" : "");
+	test_remove_folder(path);
+	return met;
+}
+
+TEST(one_failing_call_costs_no_frame)
+{
+	static const int errors[] = { EIO, EROFS, ENOSPC, EDQUOT, ENODEV, ESTALE };
+
+	for (size_t e = 0; e < ARRAY_SIZE(errors); e++) {
+		for (int batch = 0; batch < 2; batch++) {
+			int at = 1;
+
+			while (at < 100 && run_once(at, errors[e], batch))
+				at++;
+			CHECK(at > (batch ? 2 : 5) && at < 100);
+		}
+	}
+}
+
+/* Everything fails from one call on, for some frames; then the disk is back. */
+static bool run_outage(int at, int error, bool batch)
+{
+	struct store_options options;
+	CLEANUP(store_freep) struct store *store = NULL;
+	struct record miss = kit_miss(KIT_SLOT + 8 * KIT_MINUTE);
+	int failures = test_failures, stored;
+	char path[64];
+	bool met;
+
+	kit_make_folder(path);
+	options = new_options(path, &kit_fs);
+	options.settings.batch = batch;
+	kit_fault_set(0, 0, 0);
+	CHECK_INT(store_new(&options, &store), 0);
+	for (int minute = 1; minute <= 3; minute++)
+		put(store, minute, false);
+	kit_fault_set(at, 1 << 20, error);
+	for (int minute = 4; minute <= 7; minute++) {
+		put(store, minute, false);
+		pass(1);
+	}
+	store_idle(store, true);
+	met = kit_fault.calls >= at;
+	CHECK_INT(told.n, 7);
+	/* at the very end only latest.jpg may have failed */
+	met = met && told.failed > 0;
+	CHECK(!met || told.error == -error || told.error == -ENODEV);
+	CHECK(!met || store_note(store, &miss) < 0);
+	stored = told.stored;
+	kit_fault_set(0, 0, 0);
+	pass(20);
+	CHECK_INT(store_note(store, &miss), 0);
+	put(store, 9, false);
+	store_idle(store, true);
+	CHECK_INT(told.stored, stored + 1);
+	CHECK_INT(store_facts(store).error, 0);
+	store_free(TAKE_PTR(store));
+	CHECK_INT(findings(path), 0);
+	if (test_failures > failures)
+		fprintf(stderr, "  %s from call %d%s\n", strerror(error), at,
+			batch ? ", batch" : "");
+	test_remove_folder(path);
+	return met;
+}
+
+TEST(storing_comes_back_by_itself)
+{
+	static const int errors[] = { EIO, EROFS, ENOSPC, EDQUOT, ENODEV };
+
+	for (size_t e = 0; e < ARRAY_SIZE(errors); e++) {
+		for (int batch = 0; batch < 2; batch++) {
+			int at = 1;
+
+			while (at < 100 && run_outage(at, errors[e], batch))
+				at++;
+			CHECK(at > 5);
+		}
+	}
+}
+
+TEST(a_folder_that_is_moved_away)
+{
+	struct store_options options;
+	CLEANUP(store_freep) struct store *store = NULL;
+	char path[64], from[80], to[80], first_id[UUID_CHARS + 1];
+
+	for (int batch = 0; batch < 2; batch++) {
+		kit_make_folder(path);
+		options = new_options(path, NULL);
+		options.settings.batch = batch;
+		snprintf(from, sizeof(from), "%.60s/archive", path);
+		snprintf(to, sizeof(to), "%.60s/moved", path);
+		CHECK_INT(store_new(&options, &store), 0);
+		put(store, 1, false);
+		memcpy(first_id, store_facts(store).id, sizeof(first_id));
+		CHECK_INT(rename(from, to), 0);
+		told.last_seq = 0; /* another archive begins */
+		put(store, 2, false);
+		store_idle(store, true);
+		CHECK_INT(told.n, 2);
+		CHECK(strcmp(first_id, store_facts(store).id) != 0);
+		CHECK_INT(store_facts(store).generation, 2);
+		/* and back */
+		test_remove_folder(from);
+		CHECK_INT(rename(to, from), 0);
+		told.last_seq = 0;
+		put(store, 3, false);
+		store_idle(store, true);
+		CHECK_STR(store_facts(store).id, first_id);
+		CHECK_INT(told.n, 3);
+		/* of a batch that was not committed the frame is told as lost */
+		CHECK_INT(told.failed, batch ? 1 : 0);
+		store_free(TAKE_PTR(store));
+		CHECK_INT(findings(path), 0);
+		test_remove_folder(path);
+	}
+}
+
+TEST(batches)
+{
+	struct store_options options;
+	CLEANUP(store_freep) struct store *store = NULL;
+	struct record miss = kit_miss(KIT_SLOT + 4 * KIT_MINUTE);
+	char path[64];
+
+	kit_make_folder(path);
+	options = new_options(path, NULL);
+	options.settings.batch = true;
+	CHECK_INT(store_new(&options, &store), 0);
+	CHECK(store_due_us(store) == INT64_MAX);
+	put(store, 1, false);
+	put(store, 2, false);
+	CHECK_INT(told.n, 0);
+	CHECK(!store_archive(store));
+	CHECK_INT(store_due_us(store) - fake.mono_ns / NS_PER_US, BATCH_SECONDS * US_PER_SEC);
+	pass(BATCH_SECONDS - 1);
+	store_idle(store, false);
+	CHECK_INT(told.n, 0);
+	CHECK(!store_wants_idle(store));
+	pass(1);
+	CHECK(store_wants_idle(store));
+	store_idle(store, false);
+	CHECK_INT(told.stored, 2);
+	CHECK(store_archive(store) != NULL);
+	/* a note comes behind what waits */
+	put(store, 3, false);
+	CHECK_INT(store_note(store, &miss), 0);
+	CHECK_INT(told.stored, 3);
+	CHECK_INT(miss.seq, 4);
+	/* a shot goes at once */
+	put(store, 5, false);
+	put(store, 6, true);
+	CHECK_INT(told.stored, 5);
+	/* as many as there may be, and the next day */
+	for (int i = 0; i < BATCH_FRAMES_MAX; i++)
+		put(store, 10 + i, false);
+	CHECK_INT(told.stored, 5);
+	put(store, 100, false);
+	CHECK_INT(told.stored, 5 + BATCH_FRAMES_MAX);
+	put(store, 24 * 60, false);
+	CHECK_INT(told.stored, 6 + BATCH_FRAMES_MAX);
+	/* the end, and another setting */
+	options.settings.batch = false;
+	store_set(store, &options.settings);
+	CHECK_INT(told.stored, 7 + BATCH_FRAMES_MAX);
+	options.settings.batch = true;
+	store_set(store, &options.settings);
+	put(store, 24 * 60 + 1, false);
+	store_free(TAKE_PTR(store));
+	CHECK_INT(told.stored, 8 + BATCH_FRAMES_MAX);
+	CHECK_INT(told.failed, 0);
+	CHECK_INT(findings(path), 0);
+	test_remove_folder(path);
+}
+
+TEST(room_is_made_between_frames)
+{
+	struct store_options options;
+	CLEANUP(store_freep) struct store *store = NULL;
+	char path[64];
+
+	kit_make_folder(path);
+	options = new_options(path, NULL);
+	options.settings.retention.max_bytes = 20 * KIT_JPEG_BYTES;
+	CHECK_INT(store_new(&options, &store), 0);
+	for (int minute = 0; minute < 100; minute++) {
+		put(store, minute, false);
+		if (minute % 9 == 0 || store_wants_idle(store))
+			store_idle(store, false);
+		CHECK(store_facts(store).stored.frames <= 20 + 9);
+	}
+	store_idle(store, true);
+	CHECK(store_facts(store).stored.frames >= 15);
+	CHECK(store_facts(store).removed.frames >= 80 - 9);
+	CHECK_INT(store_facts(store).removed.unfetched, 0);
+	store_free(TAKE_PTR(store));
+	CHECK_INT(findings(path), 0);
+	test_remove_folder(path);
+}
+
+/* Where there is no space to hold for the journal, frames are not given the last of it either. */
+TEST(ballast_before_frames)
+{
+	struct store_options options;
+	CLEANUP(store_freep) struct store *store = NULL;
+	char path[64], ballast[100];
+
+	kit_make_folder(path);
+	options = new_options(path, &kit_fs);
+	options.settings.retention.reserve = 0;
+	kit_fault_set(0, 0, 0);
+	CHECK_INT(store_new(&options, &store), 0);
+	put(store, 1, false);
+	snprintf(ballast, sizeof(ballast), "%s/archive/journal/ballast", path);
+	CHECK_INT(access(ballast, F_OK), 0);
+	CHECK_INT(archive_ballast_release(store_archive(store)), 0);
+	kit_fault_set(1, 1, ENOSPC); /* making it anew */
+	put(store, 2, false);
+	CHECK_INT(told.failed, 1);
+	CHECK_INT(told.error, -ENOSPC);
+	put(store, 3, false);
+	CHECK_INT(told.stored, 2);
+	CHECK_INT(access(ballast, F_OK), 0);
+	store_free(TAKE_PTR(store));
+	CHECK_INT(findings(path), 0);
+	test_remove_folder(path);
+}
+
+TEST(places)
+{
+	char memory[64], path[64], inner[100], deep[120], link[100];
+
+	snprintf(memory, sizeof(memory), "/dev/shm/capturepi-test-XXXXXX");
+	test_make_folder(path);
+	snprintf(inner, sizeof(inner), "%s/a", path);
+	snprintf(deep, sizeof(deep), "%s/a/b/c", path);
+	snprintf(link, sizeof(link), "%s/link", path);
+	CHECK_INT(store_check_place(deep, false, "/"), 0);
+	CHECK_INT(store_check_place(deep, true, path), -ENOMEDIUM);
+	CHECK_INT(store_check_place(path, true, path), -ENOMEDIUM);
+	kit_write(path, "a", "x", 1, 0);
+	CHECK_INT(store_check_place(deep, true, path), -ENOTDIR);
+	if (!mkdtemp(memory)) {
+		printf("skipped: no /dev/shm\n");
+	} else {
+		/* another file system than `root`, and a folder that is not there on one in memory */
+		CHECK_INT(store_check_place(memory, true, path), 0);
+		CHECK_INT(store_check_place(path, true, memory), 0);
+		snprintf(inner, sizeof(inner), "%s/captures", memory);
+		CHECK_INT(store_check_place(inner, true, path), -ENOMEDIUM);
+		CHECK_INT(store_check_place(inner, false, path), 0);
+		/* what is behind a link counts */
+		CHECK_INT(symlink(memory, link), 0);
+		CHECK_INT(store_check_place(link, true, path), 0);
+		test_remove_folder(memory);
+	}
+	test_remove_folder(path);
+}
+
+/* The archive was on a disk of its own: where that is gone, none is made in its place. */
+TEST(a_disk_that_is_unplugged)
+{
+	struct store_options options;
+	CLEANUP(store_freep) struct store *store = NULL;
+	struct archive_options open = { .mode = ARCHIVE_WRITE };
+	char path[64], memory[64], target[100], id[UUID_CHARS + 1];
+
+	snprintf(memory, sizeof(memory), "/dev/shm/capturepi-test-XXXXXX");
+	if (!mkdtemp(memory)) {
+		printf("skipped: no /dev/shm\n");
+		return;
+	}
+	/* a link stands for the mount: path/archive -> memory/archive */
+	test_make_folder(path);
+	options = new_options(path, NULL);
+	snprintf(target, sizeof(target), "%s/archive", memory);
+	CHECK_INT(archive_open(target, &open, &options.archive), 0);
+	memcpy(id, archive_id(options.archive), sizeof(id));
+	archive_free(options.archive);
+	CHECK_INT(symlink(target, options.settings.path), 0);
+	CHECK_INT(archive_open(options.settings.path, &open, &options.archive), 0);
+	CHECK_INT(store_new(&options, &store), 0);
+	put(store, 1, false);
+	CHECK_INT(told.stored, 1);
+	CHECK_INT(unlink(options.settings.path), 0);
+	for (int i = 2; i < 5; i++) {
+		put(store, i, false);
+		pass(20);
+	}
+	CHECK_INT(told.failed, 3);
+	CHECK_INT(told.error, -ENOMEDIUM);
+	CHECK_INT(access(options.settings.path, F_OK), -1);
+	CHECK_INT(symlink(target, options.settings.path), 0);
+	put(store, 5, false);
+	CHECK_INT(told.stored, 2);
+	CHECK_STR(store_facts(store).id, id);
+	store_free(TAKE_PTR(store));
+	test_remove_folder(path);
+	test_remove_folder(memory);
+}
+
+TEST(last_outcomes)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	struct record miss = kit_miss(KIT_SLOT), clock = record_new(RECORD_CLOCK), shot;
+	uint8_t jpeg[KIT_JPEG_BYTES];
+	char path[64];
+
+	kit_make_folder(path);
+	CHECK_INT(kit_open(path, NULL, &archive), 0);
+	CHECK(store_last_outcome(archive) == TIME_NONE);
+	CHECK_INT(kit_publish(archive, KIT_SLOT, 1, NULL), 0);
+	CHECK_INT(store_last_outcome(archive), KIT_SLOT);
+	shot = kit_frame(KIT_SLOT + KIT_MINUTE / 2);
+	shot.shot = true;
+	kit_jpeg(jpeg, 2);
+	CHECK_INT(archive_publish(archive, &shot, jpeg, sizeof(jpeg)), 0);
+	clock.before_us = clock.after_us = KIT_SLOT;
+	CHECK_INT(archive_note(archive, &clock), 0);
+	CHECK_INT(store_last_outcome(archive), KIT_SLOT);
+	miss.last_us = KIT_SLOT + 5 * KIT_MINUTE;
+	miss.count = 6;
+	CHECK_INT(archive_note(archive, &miss), 0);
+	CHECK_INT(store_last_outcome(archive), KIT_SLOT + 5 * KIT_MINUTE);
+	test_remove_folder(path);
+}
+
+TEST(error_texts)
+{
+	static const int errors[] = { ENOSPC, EDQUOT, EROFS, EIO, ENOMEDIUM, ENODEV, EWOULDBLOCK,
+		EBADMSG, ENOMEM };
+
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		CHECK(strlen(store_error_text(-errors[i])) > 8);
+		CHECK(!store_is_away(-errors[i]) || !store_is_full(-errors[i]));
+	}
+	CHECK(store_is_away(-EIO) && store_is_away(-ENOMEDIUM) && !store_is_away(-ENOMEM));
+	CHECK(!store_is_away(0) && !store_is_full(0) && store_is_full(-EDQUOT));
+}
