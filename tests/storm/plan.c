@@ -66,6 +66,9 @@ static struct event make_event(struct plan *plan, struct life *life, int64_t beg
 
 	if (plan->long_ones && plan_random(plan, 0, 4) == 0)
 		us = plan_random(plan, 2000, 15000) * MS;
+	/* two frames wait without harm */
+	if (rule->cause == MISS_BUSY)
+		us += 1300 * MS;
 	/* a stop that takes as long as a hanging one would end the process */
 	if (event.kind == SLOWSTOP && us > 1500 * MS)
 		us = 1500 * MS;
@@ -89,8 +92,8 @@ static int64_t pause_us(struct plan *plan, const struct event *event)
 	bool camera = kind_rules[event->kind].cause == MISS_CAMERA;
 
 	return plan_random(plan, 0, 1000) * MS +
-		(!camera || us == 0               ? 3000 * MS
-				: us <= 2000 * MS ? 4000 * MS
+		(!camera || us == 0               ? 2200 * MS
+				: us <= 2000 * MS ? 3400 * MS
 						  : 10500 * MS);
 }
 
