@@ -152,7 +152,10 @@ static int ask_ahead(struct sync *sync)
 	if (deadline_left_us(sync->options->deadline_ns) == 0)
 		return CLI_OK;
 	while (r == CLI_OK && sync->n_asks < SYNC_ASKS_MAX) {
-		if (!sync->listed_all && !sync->list_under_way && sync->n_items < ITEMS_LOW)
+		bool list = !sync->listed_all && !sync->list_under_way && sync->n_items < ITEMS_LOW;
+
+		/* a frame first, if none is under way: nobody waits for a list */
+		if (list && !(sync->under_way == 0 && may_ask_frame(sync)))
 			r = ask_list(sync);
 		else if (may_ask_frame(sync))
 			r = ask_frame(sync);

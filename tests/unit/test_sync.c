@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT */
+/* Whole syncs against scripted cameras: what is asked for, and what each failure leaves behind. */
+#include "pull/sync.h"
+
+#include "common/cli.h"
+#include "tests/unit/pull_kit.h"
+
+#define OTHER_ID "5f0c7a9e-0d3b-4c1a-9f55-2b8f6f0a7d11"
+#define CONNECTIONS_MAX 4
+
+/* The connections of one sync, in order; the code of vtables gives no room for a pointer to this. */
+static struct {
+	char folder[64];
+	struct camera_settings camera;
+	struct sync_options options;
+	struct sync_result result;
+	struct peer peers[CONNECTIONS_MAX];
+	char commands[CONNECTIONS_MAX][128];
+	int n_peers, n_used;
+} run;
+
+static int connect_peer(const struct camera_settings *camera, const char *command,
+	int64_t deadline_ns, struct stream **ret_stream, bool *ours, char *error, size_t size)
+{
+	(void)camera, (void)deadline_ns, (void)ours;
+	if (run.n_used == run.n_peers) {
+		snprintf(error, size, "nobody there");
+		return CLI_REFUSED; /* nothing to try again */
+	}
+	snprintf(run.commands[run.n_used], sizeof run.commands[0], "%s", command);
+	*ret_stream = peer_start(&run.peers[run.n_used++]);
+	return CLI_OK;
+}
+
+static void run_init(void)
+{
+	memset(&run, 0, sizeof run);
+	kit_make_folder(run.folder);
+	snprintf(run.camera.name, sizeof run.camera.name, "garden");
+	snprintf(run.camera.archive, sizeof run.camera.archive, "%s/archive", run.folder);
+	run.options = (struct sync_options){ .camera = &run.camera,
+		.since_us = TIME_NONE,
+		.deadline_ns = DEADLINE_NONE,
+		.connect = connect_peer };
+}
+
+static void run_end(void)
+{
+	test_remove_folder(run.folder);
+}
+
+/* The next connection: a camera whose last number is `last`. */
+static struct peer *camera(const char *id, uint64_t last)
+{
+	struct peer *peer = &run.peers[run.n_peers++];
+
+	peer_init(peer);
+	say_greeting(peer, id, last);
+	return peer;
+}
+
+static void say(struct peer *peer, const char *text)
+{
+	fputs(text, peer->out);
+}
+
+/* The lines of frames first..last, as a list has them. */
+static void say_list(struct peer *peer, uint64_t first, uint64_t last)
+{
+	uint8_t jpeg[KIT_JPEG_BYTES];
+
+	for (uint64_t seq = first; seq <= last; seq++) {
+		struct record frame = wire_frame(seq, jpeg);
+
+		say_record(peer, &frame);
+	}
+	say(peer, ".\n");
+}
+
+/* A frame's record, and its bytes from..to. */
+static void say_part(struct peer *peer, uint64_t seq, size_t from, size_t to)
+{
+	uint8_t jpeg[KIT_JPEG_BYTES];
+	struct record frame = wire_frame(seq, jpeg);
+
+	say_record(peer, &frame);
+	fwrite(jpeg + from, 1, to - from, peer->out);
+}
+
+static int sync_run(void)
+{
+	int code = sync_camera(&run.options, &run.result);
+
+	CHECK(code == CLI_OK || *run.result.error);
+	CHECK_INT(run.n_used, run.n_peers);
+	for (int i = 0; i < run.n_used; i++)
+		peer_end(&run.peers[i]);
+	run.n_peers = run.n_used = 0;
+	return code;
+}
+
+TEST(all_newest_first_then_nothing)
+{
+	struct peer *peer;
+
+	run_init();
+	peer = camera(KIT_ID, 3);
+	say_list(peer, 1, 3);
+	say_frame(peer, 3);
+	say_frame(peer, 2);
+	say_frame(peer, 1);
+	say(peer, ".\n");
+	CHECK_INT(sync_run(), CLI_OK);
+	CHECK_STR(run.commands[0], "capturepi serve");
+	CHECK_STR(peer->written, "list 1 3\nframe 3\nframe 2\nframe 1\nack 3\n");
+	CHECK_INT(run.result.frames, 3);
+	CHECK_INT(run.result.left, 0);
+	CHECK_INT(count_frames(run.camera.archive), 3);
+	peer = camera(KIT_ID, 3);
+	say(peer, ".\n");
+	CHECK_INT(sync_run(), CLI_OK);
+	CHECK_STR(run.commands[0], "capturepi serve list 4 32");
+	CHECK_STR(peer->written, "");
+	CHECK_INT(run.result.frames, 0);
+	/* two came since; the first question finds them */
+	peer = camera(KIT_ID, 5);
+	say_list(peer, 4, 5);
+	say_frame(peer, 5);
+	say_frame(peer, 4);
+	say(peer, ".\n");
+	CHECK_INT(sync_run(), CLI_OK);
+	CHECK_STR(peer->written, "frame 5\nframe 4\nack 5\n");
+	CHECK_INT(count_frames(run.camera.archive), 5);
+	run_end();
+}
+
+TEST(camera_without_a_line)
+{
+	run_init();
+	camera(KIT_ID, 0);
+	CHECK_INT(sync_run(), CLI_OK);
+	/* not even a folder is made for it */
+	CHECK_INT(access(run.camera.archive, F_OK), -1);
+	run_end();
+}
+
+TEST(goes_on_in_the_middle_of_a_frame)
+{
+	struct peer *peer;
+
+	run_init();
+	peer = camera(KIT_ID, 3);
+	say_list(peer, 1, 3);
+	say_frame(peer, 3);
+	say_part(peer, 2, 0, 1234);
+	peer->end = -ECONNRESET;
+	peer = camera(KIT_ID, 3);
+	say(peer, ".\n");
+	say_list(peer, 1, 2);
+	say_part(peer, 2, 1234, 2000);
+	/* the end of the stream, without any error: a camera that restarts */
+	peer = camera(KIT_ID, 4);
+	say_list(peer, 4, 4);
+	say_list(peer, 1, 2);
+	say_frame(peer, 4);
+	say_part(peer, 2, 2000, KIT_JPEG_BYTES);
+	say_frame(peer, 1);
+	say(peer, ".\n");
+	CHECK_INT(sync_run(), CLI_OK);
+	CHECK_STR(run.commands[1], "capturepi serve list 4 32");
+	CHECK_STR(run.peers[1].written, "list 1 2\nframe 2 1234\nframe 1\n");
+	CHECK_STR(run.peers[2].written, "list 1 2\nframe 4\nframe 2 2000\nframe 1\nack 4\n");
+	CHECK_INT(run.result.resumed, 1);
+	CHECK_INT(run.result.frames, 4);
+	CHECK_INT(run.result.bytes, 4 * KIT_JPEG_BYTES);
+	CHECK_INT(run.result.connections, 3);
+	CHECK_INT(count_frames(run.camera.archive), 4);
+	run_end();
+}
+
+static void say_damaged(struct peer *peer, uint64_t seq)
+{
+	uint8_t jpeg[KIT_JPEG_BYTES];
+	struct record frame = wire_frame(seq, jpeg);
+
+	jpeg[1000] ^= 1;
+	say_record(peer, &frame);
+	fwrite(jpeg, 1, sizeof jpeg, peer->out);
+}
+
+TEST(damaged_once)
+{
+	struct peer *peer;
+
+	run_init();
+	peer = camera(KIT_ID, 2);
+	say_list(peer, 1, 2);
+	say_damaged(peer, 2);
+	say_frame(peer, 1);
+	say_frame(peer, 2);
+	say(peer, ".\n");
+	CHECK_INT(sync_run(), CLI_OK);
+	CHECK_STR(peer->written, "list 1 2\nframe 2\nframe 1\nframe 2\nack 2\n");
+	CHECK_INT(count_frames(run.camera.archive), 2);
+	run_end();
+}
+
+TEST(damaged_always)
+{
+	struct peer *peer;
+
+	run_init();
+	peer = camera(KIT_ID, 2);
+	say_list(peer, 1, 2);
+	say_damaged(peer, 2);
+	say_frame(peer, 1);
+	say_damaged(peer, 2);
+	say(peer, ".\n"); /* of an ack that covers what is safe */
+	CHECK_INT(sync_run(), CLI_PROTOCOL);
+	CHECK_STR(peer->written, "list 1 2\nframe 2\nframe 1\nframe 2\nack 1\n");
+	CHECK(strstr(run.result.error, "frame 2"));
+	CHECK_INT(run.result.bad, 1);
+	CHECK_INT(run.result.left, 1);
+	CHECK_INT(count_frames(run.camera.archive), 1);
+	run_end();
+}
+
+TEST(what_the_camera_has_no_more)
+{
+	struct record prune = record_new(RECORD_PRUNE), miss = kit_miss(KIT_SLOT);
+	uint8_t jpeg[KIT_JPEG_BYTES];
+	struct record frame;
+	struct peer *peer;
+
+	run_init();
+	peer = camera(KIT_ID, 6);
+	prune.seq = 6;
+	prune.first_seq = 1;
+	prune.last_seq = 2;
+	prune.bytes = 1;
+	snprintf(prune.text, sizeof prune.text, "age");
+	for (uint64_t seq = 1; seq <= 4; seq++) {
+		frame = wire_frame(seq, jpeg);
+		say_record(peer, &frame);
+	}
+	miss.seq = 5;
+	say_record(peer, &miss);
+	say_record(peer, &prune);
+	say(peer, ".\n");
+	say_frame(peer, 4);
+	say(peer, "{\"error\":\"pruned\",\"text\":\"gone\"}\n");
+	say(peer, ".\n");
+	CHECK_INT(sync_run(), CLI_OK);
+	CHECK_STR(peer->written, "list 1 6\nframe 4\nframe 3\nack 6\n");
+	CHECK_INT(run.result.gone, 1);
+	CHECK_INT(run.result.lines, 2);
+	CHECK_INT(run.result.left, 0);
+	peer = camera(KIT_ID, 6);
+	say(peer, ".\n");
+	CHECK_INT(sync_run(), CLI_OK);
+	CHECK_STR(peer->written, "");
+	run_end();
+}
+
+TEST(a_look_stores_nothing)
+{
+	struct peer *peer;
+
+	run_init();
+	run.options.dry_run = true;
+	run.options.since_us = KIT_SLOT + 2 * KIT_MINUTE;
+	peer = camera(KIT_ID, 3);
+	say_list(peer, 1, 3);
+	CHECK_INT(sync_run(), CLI_OK);
+	CHECK_STR(peer->written, "list 1 3\n");
+	CHECK_INT(run.result.found, 2);
+	CHECK_INT(run.result.found_bytes, 2 * KIT_JPEG_BYTES);
+	CHECK_INT(access(run.camera.archive, F_OK), -1);
+	run_end();
+}
+
+TEST(only_since_then)
+{
+	struct peer *peer;
+
+	run_init();
+	run.options.since_us = KIT_SLOT + 40 * KIT_MINUTE;
+	peer = camera(KIT_ID, 41);
+	say_list(peer, 10, 41);
+	say_frame(peer, 41);
+	/* the second list is asked for ahead; then it is clear that all the rest is older */
+	say_list(peer, 1, 9);
+	say_frame(peer, 40);
+	CHECK_INT(sync_run(), CLI_OK);
+	CHECK_STR(peer->written, "list 10 32\nframe 41\nlist 1 9\nframe 40\n");
+	CHECK_INT(run.result.frames, 2);
+	CHECK_INT(run.result.left, 39);
+	run_end();
+}
+
+static void say_frame_as(struct peer *peer, uint64_t seq, int64_t bytes, int64_t slot_us)
+{
+	uint8_t jpeg[KIT_JPEG_BYTES];
+	struct record frame = wire_frame(seq, jpeg);
+
+	frame.bytes = bytes;
+	frame.slot_us = slot_us ? slot_us : frame.slot_us;
+	frame.exposed_us = frame.slot_us;
+	frame.late_us = 0;
+	say_record(peer, &frame);
+	fwrite(jpeg, 1, sizeof jpeg, peer->out);
+}
+
+/* Nothing of it may be stored, and nothing may hang. */
+TEST(cameras_that_lie)
+{
+	enum { OTHER, LONGER, MOVED, MISS, DOT, ENDLESS, LOWER, GARBAGE, FAILED, N_LIES };
+
+	for (int lie = 0; lie < N_LIES; lie++) {
+		struct record miss = kit_miss(KIT_SLOT);
+		struct peer *peer;
+
+		run_init();
+		peer = camera(KIT_ID, 2);
+		miss.seq = 2;
+		if (lie == ENDLESS) {
+			for (int i = 0; i < 10; i++)
+				say_record(peer, &miss);
+		} else if (lie == LOWER) {
+			say(peer,
+				"{\"seq\":0,\"slot\":\"2026-11-20T16:01:00Z\",\"miss\":\"camera\"}"
+				"\n");
+		} else if (lie == GARBAGE) {
+			say(peer, "hello\n");
+		} else if (lie == FAILED) {
+			say(peer, "{\"error\":\"failed\",\"text\":\"on fire\"}\n");
+		} else {
+			say_list(peer, 1, 2);
+		}
+		switch (lie) {
+		case OTHER:
+			say_frame(peer, 1);
+			break;
+		case LONGER:
+			say_frame_as(peer, 2, KIT_JPEG_BYTES + 1, 0);
+			break;
+		case MOVED:
+			say_frame_as(peer, 2, KIT_JPEG_BYTES, KIT_SLOT);
+			break;
+		case MISS:
+			say_record(peer, &miss);
+			break;
+		case DOT:
+			say(peer, ".\n");
+			break;
+		}
+		CHECK_INT(sync_run(), CLI_PROTOCOL);
+		CHECK(count_frames(run.camera.archive) == 0);
+		run_end();
+	}
+}
+
+TEST(another_archive)
+{
+	struct peer *peer;
+
+	run_init();
+	peer = camera(KIT_ID, 1);
+	say_list(peer, 1, 1);
+	say_frame(peer, 1);
+	say(peer, ".\n");
+	CHECK_INT(sync_run(), CLI_OK);
+	peer = camera(OTHER_ID, 1);
+	say(peer, ".\n");
+	CHECK_INT(sync_run(), CLI_PROTOCOL);
+	CHECK(strstr(run.result.error, "mv "));
+	CHECK_STR(peer->written, "");
+	run_end();
+}
+
+/* A frame whose file cannot be read over there ends each stream; the older ones still come. */
+TEST(a_frame_that_ends_every_stream)
+{
+	struct peer *peer;
+
+	run_init();
+	for (int i = 0; i < 2; i++) {
+		peer = camera(KIT_ID, 2);
+		say_list(peer, 1, 2);
+		say_part(peer, 2, 0, 0);
+	}
+	peer = camera(KIT_ID, 2);
+	say_list(peer, 1, 1);
+	say_frame(peer, 1);
+	say(peer, ".\n");
+	CHECK_INT(sync_run(), CLI_PROTOCOL);
+	CHECK(strstr(run.result.error, "frame 2"));
+	CHECK_INT(run.result.frames, 1);
+	run_end();
+}
