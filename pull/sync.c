@@ -26,6 +26,7 @@
 #define VAIN_MAX 3 /* connections in a row that brought nothing */
 #define BACK_OFF_US (2 * US_PER_SEC) /* after the first of them; then twice that */
 
+static int fail_va(struct sync *sync, int code, const char *fmt, va_list args) PRINTF(3, 0);
 static int fail_va(struct sync *sync, int code, const char *fmt, va_list args)
 {
 	vsnprintf(sync->result->error, sizeof sync->result->error, fmt, args);

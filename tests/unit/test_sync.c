@@ -161,15 +161,15 @@ TEST(goes_on_in_the_middle_of_a_frame)
 	/* the end of the stream, without any error: a camera that restarts */
 	peer = camera(KIT_ID, 4);
 	say_list(peer, 4, 4);
-	say_list(peer, 1, 2);
 	say_frame(peer, 4);
+	say_list(peer, 1, 2);
 	say_part(peer, 2, 2000, KIT_JPEG_BYTES);
 	say_frame(peer, 1);
 	say(peer, ".\n");
 	CHECK_INT(sync_run(), CLI_OK);
 	CHECK_STR(run.commands[1], "capturepi serve list 4 32");
 	CHECK_STR(run.peers[1].written, "list 1 2\nframe 2 1234\nframe 1\n");
-	CHECK_STR(run.peers[2].written, "list 1 2\nframe 4\nframe 2 2000\nframe 1\nack 4\n");
+	CHECK_STR(run.peers[2].written, "frame 4\nlist 1 2\nframe 2 2000\nframe 1\nack 4\n");
 	CHECK_INT(run.result.resumed, 1);
 	CHECK_INT(run.result.frames, 4);
 	CHECK_INT(run.result.bytes, 4 * KIT_JPEG_BYTES);
