@@ -37,7 +37,6 @@ struct redate {
 
 	struct place places[PLACES_MAX]; /* from the last one on */
 	int n_places;
-	bool begun; /* a frame of the last place's boot was met */
 
 	struct journal_cursor *cursor, *ahead;
 	struct redate_plan plan;
@@ -111,7 +110,6 @@ static int step_place(struct redate *redate)
 	if (r < 0)
 		return r;
 	redate->plan = redate_plan_new(redate->boot, redate->options.zero_us);
-	redate->begun = false;
 	redate->phase = WALK;
 	return 1;
 }
@@ -124,21 +122,20 @@ static int next_place(struct redate *redate)
 }
 
 /*
- * The boot of the frames before a place: 1, 0 there is none, -errno. Where there are only frames that
- * were dated anew, theirs: it may be that boot whose dating was cut short.
+ * The boot of the last frame before a place: 1, 0 there is none, -errno. A frame that was dated anew
+ * counts: it may be that boot whose dating was cut short; where it is not the boot just before, nothing
+ * is found of it there, and the look goes on from that place.
  */
 static int boot_before(struct redate *redate, uint64_t seq, char ret_boot[static UUID_CHARS + 1])
 {
 	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
 	uint64_t from = seq > SLICE_LINES ? seq - SLICE_LINES : 1;
 	struct record record;
-	bool plain = false;
 	int found = 0, r = journal_seek(archive_journal(redate->options.archive), from, &cursor);
 
 	while (r >= 0 && (r = next_record(cursor, seq, &record)) > 0) {
-		if (record.type != RECORD_FRAME || !*record.boot || (plain && record.was))
+		if (record.type != RECORD_FRAME || !*record.boot)
 			continue;
-		plain = !record.was;
 		memcpy(ret_boot, record.boot, sizeof record.boot);
 		found = 1;
 	}
@@ -242,15 +239,6 @@ static void judge(struct redate *redate)
 	}
 }
 
-/* Whether the place ends with this frame: a clock that was known, or another boot. */
-static bool place_ends(struct redate *redate, const struct record *frame)
-{
-	if (strcmp(frame->boot, redate->places[redate->n_places - 1].boot) != 0)
-		return redate->begun;
-	redate->begun = true;
-	return frame->synced;
-}
-
 /* Frames that were dated already, or deleted, are passed over in the same step as they are met. */
 static bool is_gone(struct redate *redate)
 {
@@ -261,10 +249,10 @@ static bool is_gone(struct redate *redate)
 
 static int step_walk(struct redate *redate)
 {
-	const uint64_t bound = redate->places[redate->n_places - 1].bound;
+	const struct place *place = &redate->places[redate->n_places - 1];
 
 	for (int i = 0; i < SLICE_LINES && redate->phase == WALK; i++) {
-		int r = next_record(redate->cursor, bound, &redate->frame);
+		int r = next_record(redate->cursor, place->bound, &redate->frame);
 
 		if (r < 0)
 			return r;
@@ -272,10 +260,10 @@ static int step_walk(struct redate *redate)
 			return next_place(redate);
 		if (!is_plain(&redate->frame))
 			continue;
-		if (!redate->options.all && place_ends(redate, &redate->frame))
-			return next_place(redate);
-		if (!redate->options.all && !redate->begun)
+		if (!redate->options.all && strcmp(redate->frame.boot, place->boot) != 0)
 			continue;
+		if (!redate->options.all && redate->frame.synced)
+			return next_place(redate);
 		judge(redate);
 		if (redate->phase == READ && is_gone(redate))
 			redate->phase = WALK;

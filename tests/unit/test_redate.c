@@ -188,6 +188,32 @@ TEST(boots_before)
 	}
 }
 
+/* Cut short while the boot before was at work on the one before that. */
+TEST(boots_before_each_other)
+{
+	struct redate_options options;
+	struct story s;
+
+	story_begin(&s, NULL);
+	for (int i = 0; i < 2; i++) {
+		s.wrong_us = WRONG;
+		story_frames(&s, 4);
+		story_set_clock(&s, 0, true);
+		story_frames(&s, 1);
+		if (i == 0)
+			story_reboot(&s, WRONG);
+	}
+	options = story_options(&s);
+	for (int steps = 1; last_line(&s) < 16; steps++)
+		CHECK(redate_run(&options, steps, NULL) >= 0);
+	story_check(&s, NULL);
+	story_reboot(&s, WRONG);
+	options = story_options(&s);
+	CHECK_INT(redate_run(&options, 0, NULL), 0);
+	CHECK_INT(story_check(&s, all_of_them), 8);
+	story_end(&s);
+}
+
 /* A clock that was known and is not any more, in the middle of a boot: only this place is looked at. */
 TEST(another_place)
 {
