@@ -254,7 +254,8 @@ int archive_finish_redate(struct archive *archive)
 	r = journal_find(archive->journal, announced.was, &old);
 	if (r == 0)
 		r = archive_open_frame(archive, &old, &fd);
-	if (r == 0)
+	/* a damaged one goes as well */
+	if (r == 0 || r == -EBADMSG || r == -ELOOP)
 		r = is_told(archive, announced.seq, old.seq);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;

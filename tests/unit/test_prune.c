@@ -155,10 +155,11 @@ TEST(latest_follows_what_was_taken_last)
 	test_remove_folder(path);
 }
 
-/* A crash before the prune line, and one between it and the file. */
+/* A crash before the prune line, and one between it and the file; the old file may be damaged too. */
 TEST(opening_finishes_what_was_begun)
 {
-	for (int told = 0; told < 2; told++) {
+	for (int i = 0; i < 4; i++) {
+		const int told = i % 2, damaged = i / 2;
 		CLEANUP(archive_freep) struct archive *archive = NULL;
 		struct archive_pruned pruned;
 		struct record frame, line;
@@ -176,6 +177,8 @@ TEST(opening_finishes_what_was_begun)
 		kit_jpeg(jpeg, 1);
 		if (told)
 			kit_write(path, KIT_FIRST, jpeg, sizeof(jpeg), 0);
+		if (damaged)
+			CHECK_INT(truncate(kit_path(path, KIT_FIRST), 99), 0);
 		CHECK_INT(kit_count(path, KIT_DAY, NULL), 3);
 		CHECK_INT(kit_open(path, NULL, &archive), 0);
 		CHECK_INT(kit_count(path, KIT_DAY, NULL), 2);
