@@ -13,6 +13,7 @@ static void check_frame(const struct record *record)
 	MUST(frame_name_format(&name, file) == 0);
 	MUST(record->bytes >= FRAME_BYTES_MIN && record->bytes <= FRAME_BYTES_MAX);
 	MUST(record->up_ns >= 0);
+	MUST(record->was < record->seq);
 	MUST(!isinf(record->facts.gain) && !isinf(record->facts.exposure_us));
 }
 
