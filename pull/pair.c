@@ -124,9 +124,7 @@ static int begin(struct pair *pair, const struct pull_settings *settings)
 	snprintf(pair->camera.user, sizeof pair->camera.user, "%s", destination.user);
 	pair->camera.port = destination.port;
 	r = reach_camera(&pair->camera, &pair->reach);
-	if (r == -EOPNOTSUPP)
-		cli_error(cli, "proxy_jump is not supported yet; remove it");
-	else if (r < 0)
+	if (r < 0)
 		cli_error(cli, "no folder for keys: %s", strerror(-r));
 	return r < 0 ? CLI_SETTINGS : CLI_OK;
 }

@@ -123,6 +123,9 @@ static int make_arguments(const struct install *install, struct arguments *ret)
 	add(ret, "-o", "ForwardAgent=no");
 	add(ret, "-o", "ClearAllForwardings=yes");
 	add(ret, "-o", install->may_ask ? "BatchMode=no" : "BatchMode=yes");
+	/* a person's own way to that host, with the keys and host keys of theirs */
+	if (install->reach->ssh.jump)
+		add(ret, "-J", install->reach->ssh.jump->jump);
 	add(ret, "-p", ret->port);
 	if (ssh->user)
 		add(ret, "-l", ssh->user);

@@ -26,13 +26,17 @@ int reach_camera(const struct camera_settings *camera, struct reach *ret)
 {
 	int r = pull_state_path("known_hosts", ret->known_hosts);
 
-	/* going there directly instead could be what the setting is meant to prevent */
-	if (*camera->proxy_jump)
-		return -EOPNOTSUPP;
+	if (r == 0)
+		r = pull_state_path("known_hosts_jump", ret->jump_known_hosts);
 	if (r == 0)
 		r = pull_key_path(camera, ret->key);
 	if (r < 0)
 		return r;
+	ret->jump = (struct jump_options){
+		.jump = camera->proxy_jump,
+		.known_hosts = ret->jump_known_hosts,
+		.key = ret->key,
+	};
 	ret->ssh = (struct ssh_options){
 		.host = camera->host,
 		.port = (int)camera->port,
@@ -40,6 +44,7 @@ int reach_camera(const struct camera_settings *camera, struct reach *ret)
 		.alias = reach_alias(camera->name, ret->alias),
 		.known_hosts = ret->known_hosts,
 		.key = ret->key,
+		.jump = *camera->proxy_jump ? &ret->jump : NULL,
 		.connect_timeout_us = CONNECT_US,
 		.login_timeout_us = LOGIN_US,
 		.deadline_ns = DEADLINE_NONE,

@@ -13,12 +13,13 @@ struct reach {
 	char alias[CAMERA_NAME_MAX];
 	char known_hosts[PATH_MAX];
 	char key[PATH_MAX];
+	struct jump_options jump;
+	char jump_known_hosts[PATH_MAX];
 };
 
 /*
  * Fills in all but the command, with the usual time-outs and no deadline. `ret` must not be moved
- * afterwards. -ENOENT, -ENAMETOOLONG from the folders; -EOPNOTSUPP where
- * proxy_jump is set, which cannot be done yet.
+ * afterwards. -ENOENT, -ENAMETOOLONG from the folders.
  */
 int reach_camera(const struct camera_settings *camera, struct reach *ret);
 

@@ -128,7 +128,7 @@ static const struct conf_item items[] = {
 		.offset = AT(limit_rate),
 		.def = "0",
 		.allowed = "a size such as 500K or 2M",
-		.help = "Bytes a second at most; 0: no limit (no effect yet)",
+		.help = "Bytes a second that sync asks for at most; 0: no limit",
 		.min = 0,
 		.max = INT64_MAX,
 	},
@@ -140,7 +140,7 @@ static const struct conf_item items[] = {
 		.offset = AT(proxy_jump),
 		.def = "",
 		.allowed = "[USER@]HOST[:PORT]",
-		.help = "SSH host to go through; empty: none (no effect yet)",
+		.help = "SSH host to go through; empty: none",
 		.size = SIZE_OF(proxy_jump),
 	},
 	{
@@ -266,13 +266,10 @@ int pull_settings_check(void *data, conf_complain *complain, void *complain_data
 			tell(complain, complain_data, "camera.%s.host: is not set", camera->name);
 			count++;
 		}
-		/* somebody who asks for one of these believes that it is done */
-		if (camera->limit_rate || *camera->proxy_jump || camera->keep_days) {
-			tell(complain, complain_data, "camera.%s.%s: has no effect yet",
-				camera->name,
-				camera->limit_rate            ? "limit_rate"
-					: *camera->proxy_jump ? "proxy_jump"
-							      : "keep_days");
+		/* somebody who asks for it believes that it is done */
+		if (camera->keep_days) {
+			tell(complain, complain_data, "camera.%s.keep_days: has no effect yet",
+				camera->name);
 			count++;
 		}
 		count += check_archive(settings, i, complain, complain_data);

@@ -36,6 +36,7 @@ struct ssh_stream {
 	ssh_session session;
 	ssh_channel channel;
 	int fd; /* the socket */
+	struct jump jump;
 	int session_fd; /* libssh's copy of it, see close_session_fd() */
 	bool setting_up; /* acknowledge at once, see ssh_wait() */
 	char head[32]; /* the first bytes from the peer, to tell what it is */
@@ -72,6 +73,7 @@ static void ssh_stream_free(struct stream *stream)
 	close_session_fd(s);
 	if (s->fd >= 0)
 		close(s->fd);
+	jump_close(&s->jump);
 	free(s);
 }
 
@@ -213,19 +215,28 @@ static int set_up_session(struct ssh_stream *s, const struct ssh_options *o)
 	return 0;
 }
 
-/* TCP, version lines, key exchange. */
-static int connect_session(
-	struct ssh_stream *s, const struct ssh_options *o, int64_t *ret_login_deadline_ns)
+/* A TCP connection, or what stands for one. */
+static int dial(struct ssh_stream *s, const struct ssh_options *o, int64_t deadline_ns)
 {
-	int64_t deadline_ns = deadline_min(deadline_in(o->connect_timeout_us), o->deadline_ns);
 	int r;
 
-	r = dial_tcp(o->host, o->port, deadline_ns, &s->fd, s->error, sizeof s->error);
-	if (r < 0)
-		return r;
-	deadline_ns = deadline_min(deadline_in(o->login_timeout_us), o->deadline_ns);
-	*ret_login_deadline_ns = deadline_ns;
-	r = set_up_session(s, o);
+	if (!o->jump)
+		return dial_tcp(o->host, o->port, deadline_ns, &s->fd, s->error, sizeof s->error);
+	r = jump_open(o->jump, o->host, o->port, &s->jump, &s->fd);
+	if (r == -ENOENT)
+		snprintf(s->error, sizeof s->error,
+			"there is no ssh here to go through %s with; install openssh-client",
+			o->jump->jump);
+	else if (r < 0)
+		snprintf(s->error, sizeof s->error, "through %s: %s", o->jump->jump, strerror(-r));
+	return r;
+}
+
+/* Version lines, key exchange. */
+static int shake_hands(struct ssh_stream *s, const struct ssh_options *o, int64_t deadline_ns)
+{
+	int r = set_up_session(s, o);
+
 	if (r < 0)
 		return r;
 	s->setting_up = true;
@@ -236,6 +247,23 @@ static int connect_session(
 			return r == -ETIMEDOUT ? no_answer(s, o, "does not speak SSH in time") : r;
 	}
 	return r == SSH_OK ? 0 : connect_failed(s, o);
+}
+
+static int connect_session(
+	struct ssh_stream *s, const struct ssh_options *o, int64_t *ret_login_deadline_ns)
+{
+	int64_t deadline_ns = deadline_min(deadline_in(o->connect_timeout_us), o->deadline_ns);
+	int r;
+
+	r = dial(s, o, deadline_ns);
+	if (r < 0)
+		return r;
+	deadline_ns = deadline_min(deadline_in(o->login_timeout_us), o->deadline_ns);
+	*ret_login_deadline_ns = deadline_ns;
+	r = shake_hands(s, o, deadline_ns);
+	if (r < 0 && o->jump)
+		r = jump_error(&s->jump, o->jump, r, s->error, sizeof s->error);
+	return r;
 }
 
 static int check_host_key(struct ssh_stream *s, const struct ssh_options *o)

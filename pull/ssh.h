@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "pull/jump.h"
 #include "pull/stream.h"
 
 struct ssh_options {
@@ -19,6 +20,7 @@ struct ssh_options {
 	const char *alias; /* the name in known_hosts: the camera's, in lower case */
 	const char *known_hosts; /* file */
 	const char *key; /* private key file, ours and mode 0600 */
+	const struct jump_options *jump; /* the host to go through; NULL: none */
 	const char *command; /* exec request: "capturepi serve latest 12" */
 	/*
 	 * The TCP connection; then everything up to the running command. Each is cut short by
