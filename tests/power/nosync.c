@@ -4,6 +4,7 @@
  * files), "folder" (fsync of folders), "line" (fdatasync), or several of them. A power-cut lab that finds
  * nothing wrong with it proves nothing.
  */
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
