@@ -11,21 +11,15 @@
 #include "capture/settings.h"
 #include "capture/shot.h"
 #include "capture/status.h"
+#include "capture/store.h"
 #include "common/archive.h"
 #include "common/cli.h"
 #include "common/log.h"
 #include "common/utc.h"
 
-/* CLI_OK, or the exit code after having told why. */
-static int open_archive(struct cli *cli, const struct capture_settings *settings,
-	enum archive_mode mode, struct archive **ret)
+/* Tells why the archive cannot be opened; returns the exit code. */
+static int tell_open_error(struct cli *cli, const char *path, int r)
 {
-	struct archive_options options = { .mode = mode, .camera = settings->archive.camera };
-	const char *path = settings->archive.path;
-	int r = archive_open(path, &options, ret);
-
-	if (r == 0)
-		return CLI_OK;
 	if (r == -EWOULDBLOCK) {
 		cli_error(cli,
 			"%s: another capturepi writes this archive; stop it first "
@@ -47,8 +41,40 @@ static int open_archive(struct cli *cli, const struct capture_settings *settings
 			path);
 		return CLI_PROTOCOL;
 	}
-	cli_error(cli, "%s: cannot open the archive: %s", path, strerror(-r));
+	cli_error(cli, "%s: cannot open the archive: %s", path, store_error_text(r));
 	return CLI_INTERNAL;
+}
+
+/* CLI_OK, or the exit code after having told why. */
+static int open_archive(struct cli *cli, const struct capture_settings *settings,
+	enum archive_mode mode, struct archive **ret)
+{
+	struct archive_options options = { .mode = mode };
+	struct store_settings store = store_settings(settings);
+	int r = mode == ARCHIVE_WRITE ? store_open_archive(&store, NULL, NULL, ret)
+				      : archive_open(settings->archive.path, &options, ret);
+
+	return r == 0 ? CLI_OK : tell_open_error(cli, settings->archive.path, r);
+}
+
+/*
+ * For the service: a disk that is away, full or read-only does not keep it from starting. `ret_error`
+ * says why there is no archive then.
+ */
+static int open_for_run(struct cli *cli, const struct capture_settings *settings,
+	struct archive **ret, int *ret_error)
+{
+	struct store_settings store = store_settings(settings);
+	int r = store_open_archive(&store, NULL, NULL, ret);
+
+	*ret_error = r;
+	if (r == 0)
+		return CLI_OK;
+	if (!store_is_away(r) && !store_is_full(r))
+		return tell_open_error(cli, settings->archive.path, r);
+	log_error("%s: cannot open the archive: %s; frames are missed until that passes",
+		settings->archive.path, store_error_text(r));
+	return CLI_OK;
 }
 
 /* Settings and archive at once, for the commands that only read. */
@@ -92,13 +118,14 @@ static void report_frame(void *data, const struct record *frame)
 	fflush(stdout);
 }
 
-/* The service over an open archive, for `run` and `shot`. */
+/* The service over an archive, which it takes over, for `run` and `shot`. */
 static int run_service(struct cli *cli, struct capture_settings *settings, struct archive *archive,
-	uint64_t frames, bool one_shot, struct record *ret_last)
+	int error, uint64_t frames, bool one_shot, struct record *ret_last)
 {
 	struct service_options options = {
 		.settings = settings,
 		.archive = archive,
+		.archive_error = error,
 		.clock = &clock_real,
 		.reload = reload,
 		.reload_data = cli,
@@ -108,7 +135,8 @@ static int run_service(struct cli *cli, struct capture_settings *settings, struc
 	};
 	int r;
 
-	log_repairs(archive_repairs(archive));
+	if (archive)
+		log_repairs(archive_repairs(archive));
 	r = service_run(&options, ret_last);
 	if (r == -ESHUTDOWN)
 		cli_error(cli,
@@ -124,21 +152,22 @@ static int run_service(struct cli *cli, struct capture_settings *settings, struc
 
 static int run(struct cli *cli)
 {
-	CLEANUP(archive_freep) struct archive *archive = NULL;
 	CLEANUP_FREE void *settings = NULL;
+	struct archive *archive = NULL;
 	struct record last;
 	int64_t frames;
-	int r = cli_number(cli, "frames", 1, INT64_MAX, 0, &frames);
+	int r = cli_number(cli, "frames", 1, INT64_MAX, 0, &frames), error = 0;
 
 	if (r == CLI_OK)
 		r = cli_settings(cli, CLI_LENIENT, &settings);
 	if (r == CLI_OK)
-		r = open_archive(cli, settings, ARCHIVE_WRITE, &archive);
-	return r == CLI_OK ? run_service(cli, settings, archive, (uint64_t)frames, false, &last)
-			   : r;
+		r = open_for_run(cli, settings, &archive, &error);
+	return r == CLI_OK
+		? run_service(cli, settings, archive, error, (uint64_t)frames, false, &last)
+		: r;
 }
 
-static int print_shot(struct cli *cli, const struct archive *archive, const struct record *frame)
+static int print_shot(struct cli *cli, const char *archive, const struct record *frame)
 {
 	struct frame_name name = record_name(frame);
 	char path[FRAME_PATH_MAX], line[LINE_MAX_BYTES + 1];
@@ -148,7 +177,7 @@ static int print_shot(struct cli *cli, const struct archive *archive, const stru
 						      : (fputs(line, stdout), CLI_OK);
 	if (frame_name_path(&name, path) < 0)
 		return CLI_INTERNAL;
-	printf("%s/%s\n", archive_path(archive), path);
+	printf("%s/%s\n", archive, path);
 	return CLI_OK;
 }
 
@@ -167,7 +196,7 @@ static int shot_by_service(struct cli *cli, const struct capture_settings *setti
 			(int)pid, strerror(-r));
 		return CLI_INTERNAL;
 	}
-	return print_shot(cli, archive, &frame);
+	return print_shot(cli, settings->archive.path, &frame);
 }
 
 static int shot(struct cli *cli)
@@ -186,17 +215,28 @@ static int shot(struct cli *cli)
 		return shot_by_service(cli, settings, pid);
 	r = open_archive(cli, settings, ARCHIVE_WRITE, &archive);
 	if (r == CLI_OK)
-		r = run_service(cli, settings, archive, 0, true, &last);
-	return r == CLI_OK ? print_shot(cli, archive, &last) : r;
+		r = run_service(cli, settings, TAKE_PTR(archive), 0, 0, true, &last);
+	return r == CLI_OK ? print_shot(cli, settings->archive.path, &last) : r;
 }
 
 static int status(struct cli *cli)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;
 	CLEANUP_FREE struct capture_settings *settings = NULL;
-	int r = open_for_reading(cli, &settings, &archive);
+	struct archive_options options = { .mode = ARCHIVE_READ };
+	bool json = cli_flag(cli, "json");
+	void *loaded = NULL;
+	int r = cli_settings(cli, CLI_LENIENT, &loaded), waiting;
 
-	return r == CLI_OK ? status_print(archive, cli_flag(cli, "json")) : r;
+	settings = loaded;
+	if (r != CLI_OK)
+		return r;
+	r = archive_open(settings->archive.path, &options, &archive);
+	if (r == 0)
+		return status_print(archive, json);
+	/* the disk is away, and a service waits for it */
+	waiting = status_print_waiting(settings->archive.path, json);
+	return waiting < 0 ? tell_open_error(cli, settings->archive.path, r) : waiting;
 }
 
 static void print_camera(void *data, const char *id, const char *model)

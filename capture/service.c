@@ -170,6 +170,8 @@ static void publish_status(struct service *s, int64_t now_us)
 		.synced = clock_synced(s->clock),
 		.steer = s->steering ? &s->steer : NULL,
 		.now_us = now_us,
+		.store = &s->store,
+		.archive = s->store_path,
 	};
 	char text[LINE_MAX_BYTES];
 
@@ -178,7 +180,7 @@ static void publish_status(struct service *s, int64_t now_us)
 	s->dirty = false;
 	s->published_us = service_mono_us(s);
 	if (stats_json(&view, text, sizeof text) > 0)
-		status_publish(s->options->archive, text);
+		status_publish(s->status_id, text);
 	sd_notifyf(0, "STATUS=%s", stats_line(&view, text, sizeof text));
 }
 
@@ -230,6 +232,7 @@ static void advance(struct service *s)
 	now_us = s->last_wall_us;
 	if (s->waiting_clock && !service_clock_awaited(s))
 		service_begin_slots(s);
+	service_watch_store(s);
 	service_redate(s);
 	service_expire_slots(s, now_us);
 	if (!stream_wanted(s, now_us))
@@ -344,6 +347,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	}
 	*s->settings = *new;
 	writer_set_quality(s->writer, (int)s->settings->camera.quality);
+	service_set_store(s);
 	standby_set(&s->standby, s->settings->camera.standby, s->settings->schedule.every_us,
 		s->settings->camera.warmup_us);
 	if (!s->waiting_clock && !s->options->one_shot)
@@ -403,16 +407,12 @@ static int begin_events(struct service *s)
 
 static int begin(struct service *s)
 {
-	struct writer_options writer = {
-		.archive = s->options->archive,
-		.quality = (int)s->settings->camera.quality,
-	};
 	int r = begin_events(s);
 
 	if (r >= 0)
 		r = clock_boot_id(s->boot);
 	if (r >= 0)
-		r = writer_new(&writer, &s->writer);
+		r = service_begin_store(s);
 	if (r >= 0)
 		r = sd_event_add_io(s->event, NULL, writer_fd(s->writer), EPOLLIN, on_writer, s);
 	if (r >= 0)
@@ -425,8 +425,13 @@ static void end(struct service *s)
 	if (s->writer)
 		service_flush_misses(s);
 	supervisor_free(s->supervisor); /* drains the writer's frames, then closes the camera */
+	if (s->writer) {
+		writer_stop(s->writer);
+		service_take_results(s); /* frames of the last batch */
+	}
 	writer_free(s->writer);
-	status_withdraw(s->options->archive);
+	archive_free(s->archive);
+	status_withdraw(s->status_id);
 	sd_event_source_disable_unref(s->camera_source);
 	sd_event_source_disable_unref(s->timer_source);
 	sd_event_source_disable_unref(s->wake_source);
@@ -442,6 +447,9 @@ int service_run(const struct service_options *options, struct record *ret_last)
 		.clock = options->clock,
 		.timer_fd = -1,
 		.tick_us = TIME_NONE,
+		.archive = options->archive,
+		.slots_from_us = TIME_NONE,
+		.last_outcome_us = TIME_NONE,
 	};
 	int64_t now_us = clock_wall_us(options->clock);
 	int r;

@@ -15,7 +15,8 @@
 
 struct service_options {
 	struct capture_settings *settings; /* changed in place by `reload` */
-	struct archive *archive; /* open for writing */
+	struct archive *archive; /* open for writing, taken over; NULL: it cannot be opened yet, */
+	int archive_error; /* by this */
 	const struct clock *clock;
 	/*
 	 * Reads the settings again into `ret`; 0, or -errno to keep the old ones (it has told why).

@@ -22,6 +22,14 @@ struct service {
 	struct control_arrays control_arrays;
 	char boot[UUID_CHARS + 1];
 
+	struct archive *archive; /* until the writer has it */
+	char store_path[PATH_MAX]; /* of the archive, for the life of the process */
+	struct store_facts store; /* at the last look */
+	char status_id[UUID_CHARS +
+		1]; /* under which the status was published, "" where not known */
+	int64_t unfetched_told_us; /* monotonic */
+	uint64_t unfetched_told;
+
 	sd_event *event;
 	sd_event_source *timer_source, *wake_source, *camera_source;
 	int timer_fd;
@@ -43,6 +51,7 @@ struct service {
 	uint64_t steered_start; /* the stream's start that `steer` knows of */
 
 	int64_t started_mono_us, last_outcome_us; /* last slot in the journal at the start */
+	int64_t slots_from_us; /* wall: from then on each slot has its outcome from us; TIME_NONE */
 	bool clock_known; /* at the last look */
 	bool waiting_clock; /* no slot begins before the time is known */
 	int64_t tick_us; /* the slot the timer is armed for */
@@ -88,6 +97,12 @@ void service_check_clock(struct service *s);
 
 /* Frames from before the clock was known get their time once it is (the writer does it). */
 void service_redate(struct service *s);
+
+/* The archive at the start: makes the writer, which has it from then on. */
+int service_begin_store(struct service *s);
+/* Looks how storing goes: tells people of a change, accounts for an archive that came late. */
+void service_watch_store(struct service *s);
+void service_set_store(struct service *s);
 
 /* How long a frame may take from its exposure to us. */
 int64_t service_latency_us(const struct service *s);

@@ -9,7 +9,6 @@
 #define FRAME_LATENCY_US (2 * US_PER_SEC) /* a frame's way through sensor, ISP and libcamera */
 #define RUN_US (10 * US_PER_SEC) /* misses wait so long to become one line */
 #define SHOT_US (30 * US_PER_SEC) /* a one-shot run gives up after it */
-#define LOOK_BACK_MAX 1000 /* lines without an outcome at the journal's end */
 #define STEP_MIN_US 1000 /* less is the noise of reading two clocks */
 
 void service_drop_candidate(struct service *s)
@@ -228,8 +227,9 @@ void service_take_results(struct service *s)
 		s->dirty = true;
 		s->trouble_us = 0;
 		if (result.error < 0) {
-			log_errno(result.error, "cannot store the frame of slot %lld",
-				(long long)(result.record.slot_us / US_PER_SEC));
+			log_debug("cannot store the frame of slot %lld: %s",
+				(long long)(result.record.slot_us / US_PER_SEC),
+				store_error_text(result.error));
 			if (!result.record.shot)
 				stats_miss(&s->stats, MISS_DISK, 1, clock_wall_us(s->clock));
 			continue;
@@ -257,27 +257,6 @@ static void note_range(
 	miss(s, first_us, s->slots.done_us, count, cause, text);
 }
 
-/* The last slot that the journal has an outcome of. */
-static int64_t last_outcome(struct journal *journal)
-{
-	struct record record;
-	uint64_t seq;
-
-	if (journal_last(journal, &seq) < 0)
-		return TIME_NONE;
-	for (int i = 0; i < LOOK_BACK_MAX && seq > 0; i++, seq--) {
-		if (journal_find(journal, seq, &record) < 0)
-			continue;
-		/* what was dated anew stands far behind its slot */
-		if (record.type == RECORD_FRAME && !record.shot && !record.was)
-			return record.slot_us;
-		if (record.type == RECORD_MISS)
-			return record.last_us;
-	}
-	return journal_newest_frame(journal, &record) == 0 && !record.shot ? record.slot_us
-									   : TIME_NONE;
-}
-
 void service_begin_slots(struct service *s)
 {
 	const struct schedule_settings *schedule = &s->settings->schedule;
@@ -286,6 +265,7 @@ void service_begin_slots(struct service *s)
 	int64_t last_us = s->last_outcome_us;
 
 	s->waiting_clock = false;
+	s->slots_from_us = start_us;
 	s->slots = slots_new(schedule, now_us);
 	if (last_us != TIME_NONE && last_us - now_us > slots_small_step_us(schedule))
 		last_us = TIME_NONE; /* the clock is far behind: a new account begins */
@@ -307,7 +287,6 @@ void service_begin(struct service *s)
 	s->started_mono_us = service_mono_us(s);
 	s->last_mono_ns = clock_mono_ns(s->clock);
 	s->last_wall_us = clock_wall_of_mono(s->clock, s->last_mono_ns);
-	s->last_outcome_us = last_outcome(archive_journal(s->options->archive));
 	s->slots = slots_new(&s->settings->schedule, s->last_wall_us);
 	s->slots.open_us = TIME_NONE;
 	s->waiting_clock = !s->options->one_shot;

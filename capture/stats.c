@@ -98,8 +98,11 @@ const char *stats_line(const struct stats_view *view, char *buf, size_t size)
 	char last[UTC_TEXT_MAX], next[UTC_TEXT_MAX];
 	int n = 0;
 
-	if (*view->camera->text)
-		n = snprintf(buf, size, "camera %s; ", view->camera->text);
+	if (view->store->error)
+		n = snprintf(
+			buf, size, "nothing stored: %s; ", store_error_text(view->store->error));
+	if (n < (int)size && *view->camera->text)
+		n += snprintf(buf + n, size - (size_t)n, "camera %s; ", view->camera->text);
 	if (n < (int)size && stats->last.seq)
 		n += snprintf(buf + n, size - (size_t)n, "last frame %s (%+.1f ms, %lld KB); ",
 			utc_format_local(stats->last.exposed_us, last),
@@ -207,6 +210,23 @@ static void add_steer(struct json_object *o, const struct steer *steer)
 	add_int(l, "orders", (int64_t)steer->orders);
 }
 
+static void add_store(struct json_object *o, const struct stats_view *view)
+{
+	const struct store_facts *facts = view->store;
+	struct json_object *s = add_object(o, "store"), *removed;
+
+	add_string(s, "archive", view->archive);
+	json_object_object_add(s, "open", json_object_new_boolean(facts->open));
+	add_string(s, "error", facts->error ? store_error_text(facts->error) : "");
+	add_int(s, "frames", facts->stored.frames);
+	add_int(s, "bytes", facts->stored.bytes);
+	json_object_object_add(s, "counted", json_object_new_boolean(facts->stored.counted));
+	removed = add_object(s, "removed");
+	add_int(removed, "frames", (int64_t)facts->removed.frames);
+	add_int(removed, "bytes", facts->removed.bytes);
+	add_int(removed, "unfetched", (int64_t)facts->removed.unfetched);
+}
+
 int stats_json(const struct stats_view *view, char *buf, size_t size)
 {
 	const struct stats *stats = view->stats;
@@ -232,6 +252,7 @@ int stats_json(const struct stats_view *view, char *buf, size_t size)
 	add_spread(o, "wake_us", stats->wake_buckets, stats->wake_max_us);
 	add_int(o, "encode_us", stats->encode_us);
 	add_int(o, "store_us", stats->store_us);
+	add_store(o, view);
 	add_camera(o, view);
 	add_steer(o, view->steer);
 	json_object_object_add(o, "synced", json_object_new_boolean(view->synced));

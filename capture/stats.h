@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "capture/steer.h"
+#include "capture/store.h"
 #include "capture/supervisor.h"
 #include "common/record.h"
 
@@ -37,6 +38,8 @@ struct stats_view {
 	bool synced;
 	const struct steer *steer; /* NULL: no phase lock */
 	int64_t now_us;
+	const struct store_facts *store;
+	const char *archive; /* its path */
 };
 
 void stats_frame(struct stats *stats, const struct record *frame, int64_t now_us);

@@ -51,13 +51,13 @@ static int open_runtime(bool create, int *ret_fd)
 	return 0;
 }
 
-static void file_name(const struct archive *archive, char ret[static 64])
+static void file_name(const char *id, char ret[static 64])
 {
-	snprintf(ret, 64, "status-%s.json", archive_id(archive));
+	snprintf(ret, 64, "status-%.36s.json", *id ? id : "waiting");
 }
 
 /* No fsync: the folder is in memory, and a rename is enough for readers. */
-int status_publish(const struct archive *archive, const char *json)
+int status_publish(const char *id, const char *json)
 {
 	CLEANUP_FD int folder = -1, fd = -1;
 	char name[64], temp[80];
@@ -65,7 +65,7 @@ int status_publish(const struct archive *archive, const char *json)
 
 	if (r < 0)
 		return r;
-	file_name(archive, name);
+	file_name(id, name);
 	snprintf(temp, sizeof temp, ".%s.part", name);
 	fd = openat(folder, temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -76,34 +76,71 @@ int status_publish(const struct archive *archive, const char *json)
 	return r;
 }
 
-void status_withdraw(const struct archive *archive)
+void status_withdraw(const char *id)
 {
 	CLEANUP_FD int folder = -1;
 	char name[64];
 
 	if (open_runtime(false, &folder) < 0)
 		return;
-	file_name(archive, name);
+	file_name(id, name);
 	unlinkat(folder, name, 0);
 }
 
-/* What a running service published; NULL when none runs: its file may be left from a crash. */
-static struct json_object *read_published(const struct archive *archive)
+static struct json_object *get(struct json_object *o, const char *key)
+{
+	return o ? json_object_object_get(o, key) : NULL;
+}
+
+static const char *get_string(struct json_object *o, const char *key)
+{
+	struct json_object *value = get(o, key);
+
+	return value ? json_object_get_string(value) : "-";
+}
+
+static int64_t get_int(struct json_object *o, const char *key)
+{
+	return json_object_get_int64(get(o, key));
+}
+
+static struct json_object *read_file(const char *id)
 {
 	CLEANUP_FD int folder = -1;
 	CLEANUP_FREE char *text = NULL;
 	struct json_object *o;
 	char name[64];
 	size_t bytes;
-	pid_t pid;
 
-	file_name(archive, name);
-	if (archive_writer_pid(archive_path(archive), &pid) < 0 ||
-		open_runtime(false, &folder) < 0 ||
+	file_name(id, name);
+	if (open_runtime(false, &folder) < 0 ||
 		fs_read_file(folder, name, LINE_MAX_BYTES, &text, &bytes) < 0)
 		return NULL;
 	o = json_tokener_parse(text);
 	if (o && json_object_is_type(o, json_type_object))
+		return o;
+	json_object_put(o);
+	return NULL;
+}
+
+/* Whether the file is of a process that runs: it may be left from a crash. */
+static bool is_alive(struct json_object *o)
+{
+	int64_t pid = get_int(o, "pid");
+
+	return pid > 0 && pid <= INT32_MAX && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+}
+
+/* What a running service published; NULL when none runs. */
+static struct json_object *read_published(const struct archive *archive)
+{
+	struct json_object *o = read_file(archive_id(archive));
+	pid_t pid;
+
+	/* it has no lock while it waits for the disk to be back */
+	if (o &&
+		(archive_writer_pid(archive_path(archive), &pid) == 0 ||
+			(!json_object_get_boolean(get(get(o, "store"), "open")) && is_alive(o))))
 		return o;
 	json_object_put(o);
 	return NULL;
@@ -156,23 +193,6 @@ int status_json(struct archive *archive, char *buf, size_t size)
 	return n >= (int)size ? -E2BIG : n;
 }
 
-static struct json_object *get(struct json_object *o, const char *key)
-{
-	return o ? json_object_object_get(o, key) : NULL;
-}
-
-static const char *get_string(struct json_object *o, const char *key)
-{
-	struct json_object *value = get(o, key);
-
-	return value ? json_object_get_string(value) : "-";
-}
-
-static int64_t get_int(struct json_object *o, const char *key)
-{
-	return json_object_get_int64(get(o, key));
-}
-
 static void print_time(const char *label, struct json_object *o, const char *key)
 {
 	const char *text = get_string(o, key);
@@ -201,6 +221,23 @@ static void print_counts(const char *label, struct json_object *o)
 	putchar('\n');
 }
 
+static void print_store(struct json_object *store)
+{
+	struct json_object *removed = get(store, "removed");
+	const char *error = get_string(store, "error");
+
+	printf("stored     %lld frames, %.1f MB%s%s%s\n", (long long)get_int(store, "frames"),
+		(double)get_int(store, "bytes") / 1e6,
+		json_object_get_boolean(get(store, "counted")) ? "" : " and more",
+		*error ? "; nothing can be stored: " : "", error);
+	if (get_int(removed, "frames"))
+		printf("removed    %lld frames, %.1f MB; %lld of them before every puller had "
+		       "them\n",
+			(long long)get_int(removed, "frames"),
+			(double)get_int(removed, "bytes") / 1e6,
+			(long long)get_int(removed, "unfetched"));
+}
+
 static void print_service(struct json_object *service)
 {
 	struct json_object *camera = get(service, "camera"), *late = get(service, "late_us");
@@ -216,6 +253,7 @@ static void print_service(struct json_object *service)
 	print_time("next slot", service, "next");
 	print_counts("today", get(service, "today"));
 	print_counts("in all", service);
+	print_store(get(service, "store"));
 	printf("lateness   p50 %.3f ms, p99 %.3f ms, max %.3f ms\n",
 		(double)get_int(late, "p50") / 1000, (double)get_int(late, "p99") / 1000,
 		(double)get_int(late, "max") / 1000);
@@ -253,4 +291,20 @@ int status_print(struct archive *archive, bool json)
 	}
 	json_object_put(o);
 	return running ? 0 : 1;
+}
+
+int status_print_waiting(const char *path, bool json)
+{
+	struct json_object *o = read_file("");
+	bool ours = o && is_alive(o) && strcmp(get_string(get(o, "store"), "archive"), path) == 0;
+
+	if (ours && json) {
+		puts(json_object_to_json_string_ext(
+			o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	} else if (ours) {
+		printf("archive    %s\nnewest     none can be read\n", path);
+		print_service(o);
+	}
+	json_object_put(o);
+	return ours ? 1 : -1;
 }

@@ -14,10 +14,10 @@
 #include "capture/settings.h"
 #include "common/archive.h"
 
-/* Replaces the file. -errno; the caller goes on without it. */
-int status_publish(const struct archive *archive, const char *json);
+/* Replaces the file. `id` is "" before the archive could be opened. -errno; go on without it. */
+int status_publish(const char *id, const char *json);
 /* Removes it at the end of the service. */
-void status_withdraw(const struct archive *archive);
+void status_withdraw(const char *id);
 
 /*
  * One JSON object: the archive's facts, and under "service" what the running service published, or
@@ -27,3 +27,9 @@ int status_json(struct archive *archive, char *buf, size_t size);
 
 /* `capturepi status`: the same for people. Returns the exit code. */
 int status_print(struct archive *archive, bool json);
+
+/*
+ * The same where the archive at `path` cannot be opened: what a service that waits for it published.
+ * -1: none does, and nothing was printed.
+ */
+int status_print_waiting(const char *path, bool json);

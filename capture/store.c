@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define RETRY_MAX_US (15 * US_PER_SEC)
-#define RETRY_MIN_US US_PER_SEC
+#define RETRY_US US_PER_SEC
+#define RETRY_MAX 15 /* times that */
 #define PRUNE_BUSY 8 /* frames without an idle moment, then room is made all the same */
 
 struct store {
@@ -50,17 +50,23 @@ static void drop_batch(struct store *s, int error)
 		s->options.outcome(s->options.data, &s->waiting[i], error);
 }
 
-/* The disk is away: what is open on it is closed, and opened again later. */
-static void close_archive(struct store *s, int error)
+/*
+ * The disk is away: what is open on it is closed, and opened again later. 0, or -EAGAIN where frames
+ * have failed by that.
+ */
+static int close_archive(struct store *s, int error)
 {
+	unsigned n = s->n_waiting;
+
 	s->error = error;
 	if (!s->archive)
-		return;
+		return 0;
 	pruner_free(TAKE_PTR(s->pruner));
 	archive_free(TAKE_PTR(s->archive));
 	drop_batch(s, error);
 	s->retry_us = 0; /* once at once */
 	s->next_us = 0;
+	return n > 0 ? -EAGAIN : 0;
 }
 
 static int adopt(struct store *s, struct archive *archive)
@@ -114,9 +120,9 @@ int store_ready(struct store *s)
 	r = open_archive(s);
 	if (r == 0)
 		return 0;
-	s->retry_us = s->retry_us * 2 < RETRY_MIN_US ? RETRY_MIN_US : s->retry_us * 2;
-	if (s->retry_us > RETRY_MAX_US)
-		s->retry_us = RETRY_MAX_US;
+	s->retry_us = s->retry_us ? s->retry_us * 2 : s->options.retry_us;
+	if (s->retry_us > RETRY_MAX * s->options.retry_us)
+		s->retry_us = RETRY_MAX * s->options.retry_us;
 	s->next_us = now_us(s) + s->retry_us;
 	s->error = r;
 	return r;
@@ -150,16 +156,18 @@ static int hold_ballast(struct store *s)
 	return store_is_full(r) ? r : 0;
 }
 
-static void commit(struct store *s)
+/* 0, or -EAGAIN where frames have failed; others may still wait. */
+static int commit(struct store *s)
 {
 	struct archive_batched done[BATCH_FRAMES_MAX];
 	unsigned n;
 	int error = 0;
 
 	if (s->n_waiting == 0)
-		return;
+		return 0;
 	n = archive_batch_commit(s->archive, done);
-	s->n_waiting = 0;
+	s->n_waiting -= n;
+	memmove(&s->waiting[0], &s->waiting[n], s->n_waiting * sizeof s->waiting[0]);
 	for (unsigned i = 0; i < n; i++) {
 		if (done[i].error < 0)
 			error = done[i].error;
@@ -168,6 +176,7 @@ static void commit(struct store *s)
 	s->error = error;
 	if (store_is_away(error))
 		close_archive(s, error);
+	return error < 0 ? -EAGAIN : 0;
 }
 
 static int add_to_batch(
@@ -176,8 +185,9 @@ static int add_to_batch(
 	int r = archive_batch_add(s->archive, record, jpeg, bytes);
 
 	if (r == -EBUSY) {
-		commit(s);
-		r = s->archive ? archive_batch_add(s->archive, record, jpeg, bytes) : s->error;
+		r = commit(s);
+		if (r == 0)
+			r = archive_batch_add(s->archive, record, jpeg, bytes);
 	}
 	if (r < 0)
 		return r;
@@ -198,8 +208,8 @@ static int write_frame(struct store *s, struct record *record, const void *jpeg,
 		r = add_to_batch(s, record, jpeg, bytes);
 		return r < 0 ? r : 1;
 	}
-	commit(s);
-	return s->archive ? archive_publish(s->archive, record, jpeg, bytes) : s->error;
+	r = commit(s);
+	return r < 0 ? r : archive_publish(s->archive, record, jpeg, bytes);
 }
 
 /*
@@ -229,13 +239,14 @@ static int write_again(
 							: write_frame(s, record, jpeg, bytes);
 	if (!store_is_away(error))
 		return error;
-	close_archive(s, error);
+	if (close_archive(s, error) < 0)
+		return -EAGAIN;
 	if (store_ready(s) < 0)
 		return error;
 	return was_restored(s, record, jpeg, bytes) ? 0 : write_frame(s, record, jpeg, bytes);
 }
 
-void store_frame(struct store *s, const struct record *frame, const void *jpeg, size_t bytes)
+int store_frame(struct store *s, const struct record *frame, const void *jpeg, size_t bytes)
 {
 	struct record record = *frame;
 	int r = store_ready(s);
@@ -244,24 +255,28 @@ void store_frame(struct store *s, const struct record *frame, const void *jpeg, 
 	s->frames_since_idle++;
 	if (r == 0) {
 		r = write_frame(s, &record, jpeg, bytes);
-		if (r < 0)
+		if (r < 0 && r != -EAGAIN)
 			r = write_again(s, &record, jpeg, bytes, r);
+		if (r == -EAGAIN)
+			return r;
 		if (store_is_away(r))
 			close_archive(s, r);
 		s->error = r < 0 ? r : 0;
 	}
 	if (r <= 0)
 		s->options.outcome(s->options.data, r < 0 ? frame : &record, r);
+	return 0;
 }
 
-int store_note(struct store *s, struct record *record)
+int store_note(struct store *s, struct record *record, bool early)
 {
 	int r = store_ready(s);
 
+	if (r == 0 && !early)
+		r = commit(s);
 	if (r < 0)
 		return r;
-	commit(s);
-	r = s->archive ? archive_note(s->archive, record) : s->error;
+	r = archive_note(s->archive, record);
 	/* even without the ballast: what a removed frame gives back is enough for a line */
 	if (store_is_full(r) && make_room(s, 1) == 0)
 		r = archive_note(s->archive, record);
@@ -339,7 +354,14 @@ int store_new(const struct store_options *options, struct store **ret)
 	s->settings = options->settings;
 	s->clock = options->clock;
 	s->root = options->root ? options->root : "/";
-	s->error = -ENODEV;
+	if (s->options.retry_us == 0)
+		s->options.retry_us = RETRY_US;
+	s->error = options->error ? options->error : -ENODEV;
+	if (archive && !*s->settings.path) {
+		snprintf(s->settings.path, sizeof s->settings.path, "%s", archive_path(archive));
+		snprintf(s->settings.camera, sizeof s->settings.camera, "%s",
+			archive_camera(archive));
+	}
 	if (archive) {
 		r = adopt(s, TAKE_PTR(archive));
 		if (r < 0)
@@ -353,7 +375,7 @@ void store_free(struct store *s)
 {
 	if (!s)
 		return;
-	if (s->archive)
+	while (s->archive && s->n_waiting > 0)
 		commit(s);
 	pruner_free(s->pruner);
 	archive_free(s->archive);

@@ -36,7 +36,8 @@ struct store;
 
 struct store_options {
 	struct store_settings settings;
-	struct archive *archive; /* open for writing, or NULL: it could not be opened yet */
+	struct archive *archive; /* open for writing, or NULL: it could not be opened yet, */
+	int error; /* by this */
 	const struct clock *clock;
 	/*
 	 * What became of a frame: 0 and the record as journalled, in the order of the journal; or -errno,
@@ -47,6 +48,7 @@ struct store_options {
 	void *data;
 	const struct fs_ops *fs; /* NULL: the system's */
 	const char *root; /* NULL: "/"; an archive on its file system is on no mounted disk */
+	int64_t retry_us; /* the first pause; 0: 1 s, tests are quicker */
 };
 
 /* What people and the main thread may want to know. */
@@ -85,12 +87,16 @@ void store_set(struct store *store, const struct store_settings *settings);
 
 /*
  * A frame; its outcome is told at once, or with the batch's. A shot is not kept waiting. `record` has
- * all but seq, bytes and sha256.
+ * all but seq, bytes and sha256. 0; -EAGAIN: frames of the batch before it have failed just now, store
+ * what is to be noted of them and call again.
  */
-void store_frame(struct store *store, const struct record *record, const void *jpeg, size_t bytes);
+int store_frame(struct store *store, const struct record *record, const void *jpeg, size_t bytes);
 
-/* A line that is no frame, behind what waits in the batch. -errno: not now. */
-int store_note(struct store *store, struct record *record);
+/*
+ * A line that is no frame, behind what waits in the batch; or before it with `early`: of a frame of
+ * the batch that failed. -EAGAIN as above; -errno: not now.
+ */
+int store_note(struct store *store, struct record *record, bool early);
 
 /*
  * Opens the archive if it is not open and it is time to try; 0 or why it is not open. The calls above

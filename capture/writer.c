@@ -1,145 +1,86 @@
 /* SPDX-License-Identifier: MIT */
-/* The storing thread: takes frames from a bounded queue, encodes, publishes, reports. */
+/* The storing thread: takes frames and notes from a queue, encodes, stores, reports. */
 #include "capture/writer.h"
 
 #include <errno.h>
 #include <math.h>
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 
 #include "capture/exif.h"
-#include "capture/jpeg.h"
+#include "capture/writer_private.h"
 
-#define NOTES_MAX 64
-#define RESULTS_MAX 64
-#define NOTE_RETRY_S 1
-#define REDATE_RETRY_US (60 * US_PER_SEC)
-#define REDATE_BUSY_US US_PER_SEC
-#define REDATE_QUIET_US (US_PER_SEC / 2) /* without a frame; else one piece of work behind each */
+#define RETRY_US US_PER_SEC
+#define IDLE_US (60 * US_PER_SEC) /* without frames: what has become too old still goes */
 
-struct job {
-	struct camera *camera;
-	struct frame frame;
-	struct record record;
-	unsigned notes_before; /* notes that were queued earlier: the journal keeps the order */
-};
-
-struct writer {
-	struct archive *archive;
-	struct jpeg_encoder *encoder;
-	int encoder_quality;
-	int fd;
-	pthread_t thread;
-	bool started;
-
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	/* under `lock` */
-	bool ending;
-	int quality;
-	struct job
-		jobs[WRITER_QUEUE + 1]; /* one of them is for the thread that has not woken yet */
-	unsigned n_jobs;
-	bool encoding; /* a job was taken off the queue and is not finished */
-	struct record notes[NOTES_MAX];
-	unsigned n_notes;
-	bool frame_since_note; /* a frame was submitted after the last note */
-	struct writer_result results[RESULTS_MAX];
-	unsigned n_results;
-
-	/* dating anew */
-	bool redate_wanted;
-	char boot[UUID_CHARS + 1];
-	int64_t zero_us;
-	uint64_t unsynced_from; /* the first frame stored since with a clock that was not known */
-	int64_t frame_us; /* when the last frame was submitted */
-	bool redate_paused; /* a piece was done since */
-	int64_t redate_at_us; /* not before: it failed */
-	struct redate *redate; /* the writer's thread alone */
-	struct writer_redated redated;
-	bool redated_told, redate_error_told;
-};
-
-static int64_t now_us(void)
+static struct record miss_of(const struct record *frame, int error)
 {
-	return clock_mono_ns(&clock_real) / NS_PER_US;
+	struct record miss = record_new(RECORD_MISS);
+
+	miss.slot_us = miss.last_us = frame->slot_us;
+	miss.cause = MISS_DISK;
+	snprintf(miss.text, sizeof miss.text, "%s", store_error_text(error));
+	return miss;
 }
 
-/* A single miss next to the last one of the same cause becomes a range with it. */
-static bool miss_merge(struct record *last, const struct record *miss, bool force)
-{
-	if (last->type != RECORD_MISS || miss->type != RECORD_MISS)
-		return false;
-	if (!force && (last->cause != miss->cause || miss->slot_us < last->last_us))
-		return false;
-	if (miss->slot_us < last->slot_us)
-		last->slot_us = miss->slot_us;
-	if (miss->last_us > last->last_us)
-		last->last_us = miss->last_us;
-	last->count += miss->count;
-	return true;
-}
-
-/*
- * Notes wait here while the disk does not take them. A full list loses no count: the oldest pair of
- * misses is merged whatever their causes; a clock line that finds no room is dropped.
- */
-static void notes_add(struct writer *w, const struct record *note)
-{
-	/* the first may be on its way to the disk; a frame after the last would be inside the range */
-	bool mergeable = w->n_notes > 1 && !w->frame_since_note;
-
-	w->frame_since_note = false;
-	if (mergeable && miss_merge(&w->notes[w->n_notes - 1], note, false))
-		return;
-	if (w->n_notes < NOTES_MAX)
-		w->notes[w->n_notes++] = *note;
-	else
-		miss_merge(&w->notes[NOTES_MAX - 1], note, true);
-}
-
-/*
- * The miss of a frame that could not be stored, where the journal would have had the frame: after the
- * notes that were queued before it, before all that came later.
- */
-static void notes_add_failed(struct writer *w, const struct job *job, const struct record *miss)
-{
-	unsigned at = job->notes_before;
-
-	if (w->n_notes == NOTES_MAX) {
-		notes_add(w, miss);
-		return;
-	}
-	memmove(&w->notes[at + 1], &w->notes[at], (w->n_notes - at) * sizeof w->notes[0]);
-	w->notes[at] = *miss;
-	w->n_notes++;
-	for (unsigned i = 0; i < w->n_jobs; i++)
-		w->jobs[i].notes_before++;
-}
-
-static void result_add(struct writer *w, const struct writer_result *result)
+static void add_result(struct writer *w, const struct record *record, int error)
 {
 	if (w->n_results < RESULTS_MAX)
-		w->results[w->n_results++] = *result;
+		w->results[w->n_results++] = (struct writer_result){
+			.record = *record,
+			.error = error,
+			.encode_us = w->encode_us,
+			.store_us = w->store_us,
+		};
 	eventfd_write(w->fd, 1);
 }
 
-static int encode(struct writer *w, int quality, const struct job *job, const uint8_t **ret_jpeg,
+/* ---- the thread ---- */
+
+/* Told by the store: of the frame in hand, or of one that waited in a batch. */
+static void on_outcome(void *data, const struct record *record, int error)
+{
+	struct writer *w = data;
+	struct record miss = miss_of(record, error);
+	bool in_hand;
+
+	pthread_mutex_lock(&w->lock);
+	in_hand = w->busy && w->items[w->at].camera &&
+		w->items[w->at].record.slot_us == record->slot_us;
+	if (error == 0 && !record->synced && !w->unsynced_from)
+		w->unsynced_from = record->seq;
+	if (error < 0 && in_hand) {
+		w->failed = true;
+		w->busy = false;
+		if (record->shot)
+			queue_remove(w, w->at);
+		else
+			queue_fail(w, w->at, &miss);
+	} else if (error < 0 && !record->shot) {
+		if (w->busy)
+			queue_note(w, w->at, &miss, true);
+		else
+			w->early += queue_note(w, w->early, &miss, true);
+	}
+	add_result(w, record, error);
+	pthread_mutex_unlock(&w->lock);
+}
+
+static int encode(struct writer *w, int quality, const struct item *item, const uint8_t **ret_jpeg,
 	size_t *ret_bytes)
 {
-	const struct camera_info *info = job->camera->ops->info(job->camera);
+	const struct camera_info *info = item->camera->ops->info(item->camera);
 	struct exif_facts facts = {
-		.exposed_us = job->record.exposed_us,
-		.exposure_us = job->frame.exposure_us,
-		.gain = job->frame.gain,
+		.exposed_us = item->record.exposed_us,
+		.exposure_us = item->frame.exposure_us,
+		.gain = item->frame.gain,
 		.make = "capturepi",
 		.model = info->model,
 		.software = "capturepi " CAPTUREPI_VERSION,
-		.width = job->frame.width,
-		.height = job->frame.height,
+		.width = item->frame.width,
+		.height = item->frame.height,
 	};
 	CLEANUP_FREE uint8_t *exif = NULL;
 	size_t exif_bytes = 0;
@@ -156,189 +97,268 @@ static int encode(struct writer *w, int quality, const struct job *job, const ui
 	r = exif_build(&facts, &exif, &exif_bytes);
 	if (r < 0)
 		return r;
-	return jpeg_encode(w->encoder, &job->frame, exif, exif_bytes, ret_jpeg, ret_bytes);
+	return jpeg_encode(w->encoder, &item->frame, exif, exif_bytes, ret_jpeg, ret_bytes);
 }
 
-static struct writer_result store(struct writer *w, int quality, struct job *job)
+/* A line that can never be written would hold up all that is behind it. */
+static bool is_hopeless(int error)
 {
-	struct writer_result result = { .record = job->record };
-	const uint8_t *jpeg = NULL;
-	size_t bytes = 0;
-	int64_t t0 = now_us(), t1;
-
-	result.error = encode(w, quality, job, &jpeg, &bytes);
-	t1 = now_us();
-	job->camera->ops->release(job->camera, &job->frame);
-	if (result.error == 0)
-		result.error = archive_publish(w->archive, &result.record, jpeg, bytes);
-	result.encode_us = t1 - t0;
-	result.store_us = now_us() - t1;
-	return result;
+	return error == -EINVAL || error == -ERANGE || error == -E2BIG;
 }
 
-static struct record miss_of(const struct writer_result *result)
+/* Stores the notes before the frame in hand: 0, or why they cannot be. */
+static int put_notes_before(struct writer *w)
 {
-	struct record miss = record_new(RECORD_MISS);
+	int r = 0;
 
-	miss.slot_us = miss.last_us = result->record.slot_us;
-	miss.cause = MISS_DISK;
-	snprintf(miss.text, sizeof miss.text, "%s", strerror(-result->error));
-	return miss;
-}
-
-static void finish(struct writer *w, const struct job *job, const struct writer_result *result)
-{
-	struct record miss = miss_of(result);
-
-	w->encoding = false;
-	w->redate_paused = false;
-	if (result->error == 0 && !result->record.synced && !w->unsynced_from)
-		w->unsynced_from = result->record.seq;
-	if (result->error < 0 && !result->record.shot)
-		notes_add_failed(w, job, &miss);
-	result_add(w, result);
-	pthread_cond_broadcast(&w->changed);
-}
-
-/* Writes the oldest note with the lock given up meanwhile. Returns whether it was taken. */
-static bool flush_note(struct writer *w)
-{
-	struct record note = w->notes[0];
-	int r;
-
-	pthread_mutex_unlock(&w->lock);
-	r = archive_note(w->archive, &note);
 	pthread_mutex_lock(&w->lock);
-	if (r < 0)
-		return false;
-	w->n_notes--;
-	memmove(&w->notes[0], &w->notes[1], w->n_notes * sizeof w->notes[0]);
-	for (unsigned i = 0; i < w->n_jobs; i++)
-		if (w->jobs[i].notes_before)
-			w->jobs[i].notes_before--;
-	return true;
-}
+	while (r == 0 && w->at > 0) {
+		struct record note = w->items[0].record;
+		bool early = w->items[0].early;
 
-/* Monotonic time of the next piece of dating, INT64_MAX: nothing to date. */
-static int64_t redate_due_us(const struct writer *w)
-{
-	int64_t due_us = w->redate_paused ? w->frame_us + REDATE_QUIET_US : 0;
-
-	if (!w->redate && !w->redate_wanted)
-		return INT64_MAX;
-	return due_us > w->redate_at_us ? due_us : w->redate_at_us;
-}
-
-/* Both of these give the lock up meanwhile. */
-static int begin_redate(struct writer *w)
-{
-	char boot[sizeof w->boot];
-	struct redate_options options = {
-		.archive = w->archive,
-		.boot = boot,
-		.zero_us = w->zero_us,
-		.from = w->unsynced_from,
-	};
-	int r;
-
-	memcpy(boot, w->boot, sizeof boot);
-	w->redate_wanted = false;
-	pthread_mutex_unlock(&w->lock);
-	r = redate_new(&options, &w->redate);
-	pthread_mutex_lock(&w->lock);
-	if (r < 0) {
-		w->redate_wanted = true;
-		return r;
+		pthread_mutex_unlock(&w->lock);
+		r = store_note(w->store, &note, early);
+		pthread_mutex_lock(&w->lock);
+		if (r == 0 || is_hopeless(r))
+			queue_remove(w, 0);
+		if (is_hopeless(r))
+			r = 0;
 	}
-	w->unsynced_from = 0;
-	w->redate_error_told = false;
-	return 1;
-}
-
-static int step_redate(struct writer *w)
-{
-	int r;
-
 	pthread_mutex_unlock(&w->lock);
-	r = redate_step(w->redate);
-	pthread_mutex_lock(&w->lock);
 	return r;
 }
 
-static void tell_redated(struct writer *w, int error)
+/* Frames of a batch before it may fail only now: their misses come first. */
+static void put_frame(struct writer *w, struct item *item, const uint8_t *jpeg, size_t bytes)
 {
-	w->redated.totals = redate_totals(w->redate);
-	w->redated.error = error;
-	w->redated_told = true;
-	eventfd_write(w->fd, 1);
+	while (store_frame(w->store, &item->record, jpeg, bytes) == -EAGAIN) {
+		int r = put_notes_before(w);
+
+		if (r < 0) {
+			on_outcome(w, &item->record, r);
+			return;
+		}
+	}
 }
 
-static void redate_piece(struct writer *w)
+/* Without the lock; the store tells what becomes of it. `error`: it is not even tried. */
+static void store_item(struct writer *w, int quality, struct item *item, int error)
 {
-	int r = w->redate ? step_redate(w) : begin_redate(w);
+	int64_t t0 = writer_now_us(), t1;
+	const uint8_t *jpeg = NULL;
+	size_t bytes = 0;
 
-	w->redate_paused = true;
-	if (r == -EBUSY) /* frames wait to be made durable together */
-		w->redate_at_us = now_us() + REDATE_BUSY_US;
-	if (r > 0 || r == -EBUSY)
+	if (error == 0)
+		error = encode(w, quality, item, &jpeg, &bytes);
+	t1 = writer_now_us();
+	item->camera->ops->release(item->camera, &item->frame);
+	w->encode_us = t1 - t0;
+	if (error < 0)
+		on_outcome(w, &item->record, error);
+	else
+		put_frame(w, item, jpeg, bytes);
+	w->store_us = writer_now_us() - t1;
+}
+
+/* What the store found is for the main thread to see. The first opening of a late archive stops here. */
+static void note_facts(struct writer *w)
+{
+	struct store_facts facts = store_facts(w->store);
+
+	if (w->late && facts.open) {
+		struct archive *archive = store_archive(w->store);
+
+		w->late = false;
+		w->opened.last_outcome_us = archive ? store_last_outcome(archive) : TIME_NONE;
+		w->opened_told = w->accounting = !w->ending;
+		eventfd_write(w->fd, 1);
+	}
+	w->facts = facts;
+}
+
+/* Puts the lock away for a call of the store. */
+static int make_ready(struct writer *w)
+{
+	int r;
+
+	pthread_mutex_unlock(&w->lock);
+	r = store_ready(w->store);
+	pthread_mutex_lock(&w->lock);
+	note_facts(w);
+	return r;
+}
+
+static void take_in_hand(struct writer *w, unsigned i)
+{
+	w->busy = true;
+	w->failed = false;
+	w->early = 0;
+	w->at = i;
+}
+
+static void do_frame(struct writer *w, unsigned i, int error)
+{
+	struct item item = w->items[i];
+	int quality = w->quality;
+
+	take_in_hand(w, i);
+	pthread_mutex_unlock(&w->lock);
+	store_item(w, quality, &item, error);
+	pthread_mutex_lock(&w->lock);
+	if (!w->failed)
+		queue_remove(w, w->at);
+	w->busy = false;
+	w->redate_paused = false;
+	note_facts(w);
+	pthread_cond_broadcast(&w->changed);
+}
+
+static int do_note(struct writer *w)
+{
+	struct record note = w->items[0].record;
+	bool early = w->items[0].early;
+	int r;
+
+	take_in_hand(w, 0);
+	pthread_mutex_unlock(&w->lock);
+	r = store_note(w->store, &note, early);
+	pthread_mutex_lock(&w->lock);
+	note_facts(w);
+	/* frames of a batch that failed may stand before it now */
+	if (r == 0 || is_hopeless(r))
+		queue_remove(w, w->at);
+	w->busy = false;
+	return is_hopeless(r) || r == -EAGAIN ? 0 : r;
+}
+
+/* While nothing can be stored frames do not wait for it: their buffers are few. */
+static void fail_frames(struct writer *w, int error)
+{
+	for (unsigned i = 0; i < w->n_items; i++) {
+		if (!w->items[i].camera)
+			continue;
+		do_frame(w, i, error);
+		i = 0;
+	}
+}
+
+/* The first item. */
+static void do_item(struct writer *w)
+{
+	int r = make_ready(w);
+
+	if (w->accounting)
 		return;
-	if (r < 0)
-		w->redate_at_us = now_us() + REDATE_RETRY_US;
-	if (w->redate && !(r < 0 && w->redate_error_told))
-		tell_redated(w, r);
-	w->redate_error_told = r < 0;
-	if (r == 0)
-		redate_free(TAKE_PTR(w->redate));
+	if (r == 0 && w->items[0].camera)
+		do_frame(w, 0, 0);
+	else if (r == 0)
+		r = do_note(w);
+	if (r < 0) {
+		fail_frames(w, r);
+		w->stuck_until_us = writer_now_us() + w->retry_us;
+	}
 }
 
-static void wait_for_work(struct writer *w, bool notes_stuck)
+static bool is_stuck(const struct writer *w)
 {
-	int64_t until_us = notes_stuck ? now_us() + NOTE_RETRY_S * US_PER_SEC : redate_due_us(w);
+	return w->stuck_until_us > writer_now_us();
+}
+
+/* Between frames, or when it cannot wait any longer for that. */
+static void do_idle(struct writer *w)
+{
+	bool idle = queue_frames(w) == 0;
+
+	pthread_mutex_unlock(&w->lock);
+	if (idle || store_wants_idle(w->store))
+		store_idle(w->store, false);
+	pthread_mutex_lock(&w->lock);
+	note_facts(w);
+}
+
+static void take_settings(struct writer *w)
+{
+	struct store_settings settings = w->settings;
+
+	if (!w->settings_changed)
+		return;
+	w->settings_changed = false;
+	pthread_mutex_unlock(&w->lock);
+	store_set(w->store, &settings);
+	pthread_mutex_lock(&w->lock);
+	note_facts(w);
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static void wait_for_work(struct writer *w)
+{
+	int64_t now_us = writer_now_us(), until_us = now_us + IDLE_US;
 	struct timespec until;
 
-	if (until_us == INT64_MAX) {
-		pthread_cond_wait(&w->changed, &w->lock);
-		return;
+	if (!w->accounting) {
+		until_us = least(until_us, store_due_us(w->store));
+		until_us = least(until_us, writer_redate_due_us(w));
+		if (w->n_items && w->stuck_until_us > now_us)
+			until_us = least(until_us, w->stuck_until_us);
+		if (!w->facts.open)
+			until_us = least(until_us, now_us + w->retry_us);
 	}
 	until.tv_sec = until_us / US_PER_SEC;
 	until.tv_nsec = until_us % US_PER_SEC * NS_PER_US;
 	pthread_cond_timedwait(&w->changed, &w->lock, &until);
 }
 
+/* One piece of work. False: there is none now. */
+static bool work(struct writer *w)
+{
+	bool frames = queue_frames(w) > 0;
+
+	if (w->accounting) {
+		if (w->draining && frames)
+			fail_frames(w, -ENODEV);
+		return false;
+	}
+	if (w->n_items && (frames || !is_stuck(w))) {
+		do_item(w);
+		do_idle(w);
+		return true;
+	}
+	if (!w->ending && !is_stuck(w) && writer_now_us() >= writer_redate_due_us(w)) {
+		writer_redate_piece(w);
+		note_facts(w);
+		return true;
+	}
+	return false;
+}
+
 static void *run(void *data)
 {
 	struct writer *w = data;
-	bool stuck = false;
 
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
-		if (w->n_jobs && (stuck || !w->n_notes || !w->jobs[0].notes_before)) {
-			struct job job = w->jobs[0];
-			struct writer_result result;
-			int quality = w->quality;
-
-			w->n_jobs--;
-			memmove(&w->jobs[0], &w->jobs[1], w->n_jobs * sizeof w->jobs[0]);
-			w->encoding = true;
-			pthread_mutex_unlock(&w->lock);
-			result = store(w, quality, &job);
-			pthread_mutex_lock(&w->lock);
-			finish(w, &job, &result);
-			stuck = false;
-		} else if (w->n_notes && !stuck) {
-			stuck = !flush_note(w);
-		} else if (w->ending) {
+		take_settings(w);
+		if (work(w))
+			continue;
+		/* notes that cannot be stored at the end are lost; the next start sees the gap */
+		if (w->ending && queue_frames(w) == 0)
 			break;
-		} else if (!stuck && now_us() >= redate_due_us(w)) {
-			redate_piece(w);
-		} else {
-			wait_for_work(w, stuck);
-			stuck = false;
-		}
+		wait_for_work(w);
+		if (!w->accounting && w->n_items == 0 && !w->facts.open)
+			make_ready(w);
+		if (!w->accounting)
+			do_idle(w);
 	}
 	pthread_mutex_unlock(&w->lock);
+	store_free(TAKE_PTR(w->store)); /* what waits in a batch is committed and told */
 	return NULL;
 }
+
+/* ---- for the main thread ---- */
 
 static int start(struct writer *w)
 {
@@ -353,16 +373,40 @@ static int start(struct writer *w)
 	return -r;
 }
 
+static int make_store(struct writer *w, const struct writer_options *options)
+{
+	struct store_options store = {
+		.settings = options->store,
+		.archive = options->archive,
+		.error = options->error,
+		.clock = &clock_real,
+		.outcome = on_outcome,
+		.data = w,
+		.fs = options->fs,
+		.root = options->root,
+		.retry_us = options->retry_us,
+	};
+	int r = store_new(&store, &w->store);
+
+	if (r < 0)
+		return r;
+	w->late = options->account && !options->archive;
+	w->facts = store_facts(w->store);
+	return 0;
+}
+
 int writer_new(const struct writer_options *options, struct writer **ret)
 {
+	CLEANUP(archive_freep) struct archive *archive = options->archive;
 	CLEANUP(writer_freep) struct writer *w = calloc(1, sizeof *w);
 	pthread_condattr_t attr;
 	int r;
 
 	if (!w)
 		return -ENOMEM;
-	w->archive = options->archive;
 	w->quality = options->quality;
+	w->settings = options->store;
+	w->retry_us = options->retry_us ? options->retry_us : RETRY_US;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -371,24 +415,36 @@ int writer_new(const struct writer_options *options, struct writer **ret)
 	w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (w->fd < 0)
 		return -errno;
-	r = start(w);
+	archive = NULL; /* the store's, also where it fails */
+	r = make_store(w, options);
+	if (r == 0)
+		r = start(w);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(w);
 	return 0;
 }
 
+void writer_stop(struct writer *w)
+{
+	if (!w->started)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->ending = true;
+	w->accounting = false; /* nobody will say */
+	w->stuck_until_us = 0;
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->thread, NULL);
+	w->started = false;
+}
+
 void writer_free(struct writer *w)
 {
 	if (!w)
 		return;
-	if (w->started) {
-		pthread_mutex_lock(&w->lock);
-		w->ending = true;
-		pthread_cond_broadcast(&w->changed);
-		pthread_mutex_unlock(&w->lock);
-		pthread_join(w->thread, NULL);
-	}
+	writer_stop(w);
+	store_free(w->store);
 	jpeg_encoder_free(w->encoder);
 	redate_free(w->redate);
 	closep(&w->fd);
@@ -404,16 +460,26 @@ void writer_set_quality(struct writer *w, int quality)
 	pthread_mutex_unlock(&w->lock);
 }
 
+void writer_set_store(struct writer *w, const struct store_settings *settings)
+{
+	pthread_mutex_lock(&w->lock);
+	w->settings = *settings;
+	w->settings_changed = true;
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+}
+
 int writer_submit(struct writer *w, struct camera *camera, const struct frame *frame,
 	const struct record *record)
 {
+	struct item item = { .record = *record, .camera = camera, .frame = *frame };
 	int r = -EBUSY;
 
 	pthread_mutex_lock(&w->lock);
-	if (w->n_jobs + w->encoding < WRITER_QUEUE + 1) {
-		w->jobs[w->n_jobs++] = (struct job){ camera, *frame, *record, w->n_notes };
-		w->frame_since_note = true;
-		w->frame_us = now_us();
+	/* one of them is in hand, or the thread has not woken yet */
+	if (queue_frames(w) < WRITER_QUEUE + 1) {
+		queue_insert(w, w->n_items, &item);
+		w->frame_us = writer_now_us();
 		pthread_cond_broadcast(&w->changed);
 		r = 0;
 	}
@@ -424,33 +490,44 @@ int writer_submit(struct writer *w, struct camera *camera, const struct frame *f
 void writer_note(struct writer *w, const struct record *record)
 {
 	pthread_mutex_lock(&w->lock);
-	notes_add(w, record);
+	queue_note(w, w->n_items, record, false);
 	pthread_cond_broadcast(&w->changed);
 	pthread_mutex_unlock(&w->lock);
 }
 
-void writer_redate(struct writer *w, const char *boot, int64_t zero_us)
-{
-	pthread_mutex_lock(&w->lock);
-	w->redate_wanted = true;
-	snprintf(w->boot, sizeof w->boot, "%s", boot);
-	w->zero_us = zero_us;
-	pthread_cond_broadcast(&w->changed);
-	pthread_mutex_unlock(&w->lock);
-}
-
-int writer_take_redated(struct writer *w, struct writer_redated *ret)
+int writer_take_opened(struct writer *w, struct writer_opened *ret)
 {
 	int r = -EAGAIN;
 
 	pthread_mutex_lock(&w->lock);
-	if (w->redated_told) {
-		*ret = w->redated;
+	if (w->opened_told) {
+		*ret = w->opened;
 		r = 0;
 	}
-	w->redated_told = false;
+	w->opened_told = false;
 	pthread_mutex_unlock(&w->lock);
 	return r;
+}
+
+void writer_account(struct writer *w, const struct record *first)
+{
+	pthread_mutex_lock(&w->lock);
+	if (first)
+		queue_note(w, 0, first, false);
+	w->accounting = false;
+	w->stuck_until_us = 0;
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+}
+
+struct store_facts writer_store_facts(struct writer *w)
+{
+	struct store_facts facts;
+
+	pthread_mutex_lock(&w->lock);
+	facts = w->facts;
+	pthread_mutex_unlock(&w->lock);
+	return facts;
 }
 
 int writer_fd(const struct writer *w)
@@ -479,7 +556,10 @@ int writer_take_result(struct writer *w, struct writer_result *ret)
 void writer_drain(struct writer *w)
 {
 	pthread_mutex_lock(&w->lock);
-	while (w->n_jobs || w->encoding)
+	w->draining = true;
+	pthread_cond_broadcast(&w->changed);
+	while (w->started && queue_frames(w) > 0)
 		pthread_cond_wait(&w->changed, &w->lock);
+	w->draining = false;
 	pthread_mutex_unlock(&w->lock);
 }

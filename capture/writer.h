@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The thread that turns frames into stored JPEGs, so that neither encoding nor a slow disk ever
- * delays the thread that keeps time. It is the only one that writes the archive.
+ * delays the thread that keeps time. It is the only one that writes the archive, through a store
+ * (store.h), so a disk that is full, failing or away costs frames and nothing else.
  *
  * The queue is bounded (WRITER_QUEUE): a frame that finds it full is refused with -EBUSY, and the
  * caller accounts for the slot with a `busy` miss. Notes (misses, clock steps) are never refused:
- * while the disk does not take them, neighbouring misses of one cause are merged into a range.
+ * while the disk does not take them, neighbouring misses of one cause are merged into a range, and
+ * frames become `disk` misses at once. The journal has all of it in the order it was queued.
  */
 #pragma once
 
@@ -14,6 +16,7 @@
 
 #include "capture/camera.h"
 #include "capture/redate.h"
+#include "capture/store.h"
 #include "common/archive.h"
 #include "common/record.h"
 #include "common/util.h"
@@ -21,8 +24,13 @@
 struct writer;
 
 struct writer_options {
-	struct archive
-		*archive; /* open for writing; stays the caller's, used by the writer alone */
+	struct store_settings store; /* path and camera may be "" where there is an archive */
+	struct archive *archive; /* open for writing, taken over; NULL: it cannot be opened yet, */
+	int error; /* by this */
+	bool account; /* where it comes later nothing is stored before writer_account() */
+	const struct fs_ops *fs; /* NULL: the system's, when it is opened again */
+	const char *root; /* as in struct store_options, */
+	int64_t retry_us; /* as there */
 	int quality; /* JPEG quality 1..100 */
 };
 
@@ -36,12 +44,16 @@ struct writer_result {
 /* Starts the thread, with all signals blocked in it. -ENOMEM, -EAGAIN. */
 int writer_new(const struct writer_options *options, struct writer **ret);
 
-/* Finishes the frames and notes in hand, then ends the thread. */
+/* Finishes the frames and notes in hand, then ends the thread; results can still be taken. */
+void writer_stop(struct writer *writer);
+/* That as well. */
 void writer_free(struct writer *writer);
 DEFINE_CLEANUP(struct writer, writer_free)
 
 /* For the frames submitted from now on. */
 void writer_set_quality(struct writer *writer, int quality);
+
+void writer_set_store(struct writer *writer, const struct store_settings *settings);
 
 /*
  * Queues a frame. On success the writer releases it as soon as it is encoded; on failure it stays
@@ -52,6 +64,18 @@ int writer_submit(struct writer *writer, struct camera *camera, const struct fra
 
 /* Queues a line that is no frame. */
 void writer_note(struct writer *writer, const struct record *record);
+
+/* The archive that was not there at the start is open now. */
+struct writer_opened {
+	int64_t last_outcome_us; /* as store_last_outcome() */
+};
+/* 0, once, or -EAGAIN. */
+int writer_take_opened(struct writer *writer, struct writer_opened *ret);
+/* Then it stores; first of all `first` where that is not NULL. */
+void writer_account(struct writer *writer, const struct record *first);
+
+/* How the store is. */
+struct store_facts writer_store_facts(struct writer *writer);
 
 /*
  * The clock is known now: frames of this boot that were stored before it was get their true time
@@ -67,7 +91,7 @@ struct writer_redated {
 /* 0, or -EAGAIN: there is nothing to tell. */
 int writer_take_redated(struct writer *writer, struct writer_redated *ret);
 
-/* Readable when writer_take_result() or writer_take_redated() has something. */
+/* Readable when one of the writer_take_...() functions has something. */
 int writer_fd(const struct writer *writer);
 /* 0, or -EAGAIN. */
 int writer_take_result(struct writer *writer, struct writer_result *ret);

@@ -158,8 +158,9 @@ struct archive_batched {
 
 /*
  * One fsync for each frame (whose data is on its way since it was added), one for their folder and
- * one for the journal. Returns the number of frames; each has its own outcome, in the order they
- * were added.
+ * one for the journal. Returns the number of frames that have an outcome now, in the order they were
+ * added: all of them, or those up to one that failed, so that the journal can tell of that before
+ * the others are committed by another call.
  */
 unsigned archive_batch_commit(
 	struct archive *archive, struct archive_batched ret[static BATCH_FRAMES_MAX]);

@@ -58,7 +58,8 @@ void archive_batch_drop(struct archive *archive)
 	if (!batch)
 		return;
 	for (unsigned i = 0; i < batch->n; i++) {
-		archive->fs->close(batch->entries[i].fd);
+		if (batch->entries[i].fd >= 0)
+			archive->fs->close(batch->entries[i].fd);
 		archive->fs->unlinkat(batch->folder_fd, batch->entries[i].temp.temp, 0);
 	}
 	batch_free(archive);
@@ -135,9 +136,11 @@ static void finish_files(struct archive *archive, struct archive_batch *batch)
 {
 	for (unsigned i = 0; i < batch->n; i++) {
 		struct entry *entry = &batch->entries[i];
-		int r = fs_finish(archive->fs, entry->fd);
+		int fd = TAKE_FD(entry->fd), r;
 
-		entry->fd = -1;
+		if (fd < 0)
+			continue; /* a commit before this one did it */
+		r = fs_finish(archive->fs, fd);
 		if (r < 0)
 			fail(archive, entry, r);
 	}
@@ -214,43 +217,63 @@ static int place(struct archive *archive, struct entry **named, unsigned n)
 	return r;
 }
 
-/* From entry `i` on as many as go into one segment of the journal. Returns where to go on. */
-static unsigned commit_some(struct archive *archive, struct archive_batch *batch, unsigned i)
+/*
+ * From entry `i` on as many as go into one segment of the journal, up to one that fails. Returns where
+ * to go on; `ret_ok` false: not now.
+ */
+static unsigned commit_some(
+	struct archive *archive, struct archive_batch *batch, unsigned i, bool *ret_ok)
 {
 	struct entry *named[BATCH_FRAMES_MAX];
 	uint64_t seq = archive->next_seq;
+	bool ok = true;
 	unsigned n = 0;
 
-	for (; i < batch->n; i++) {
-		if (n > 0 && seq % SEGMENT_LINES == 0)
-			break;
-		if (batch->entries[i].error < 0 || name_entry(archive, &batch->entries[i], seq) < 0)
-			continue;
-		named[n++] = &batch->entries[i];
-		seq++;
+	while (ok && i < batch->n && (n == 0 || seq % SEGMENT_LINES != 0)) {
+		struct entry *entry = &batch->entries[i];
+
+		if (entry->error == 0 && name_entry(archive, entry, seq) == 0) {
+			named[n++] = entry;
+			seq++;
+		}
+		ok = entry->error == 0;
+		i++;
 	}
-	if (n > 0)
-		place(archive, named, n);
+	if (n > 0 && place(archive, named, n) < 0)
+		ok = false;
+	*ret_ok = ok;
 	return i;
+}
+
+/* The first `n` entries are done with. */
+static void let_go(struct archive *archive, unsigned n)
+{
+	struct archive_batch *batch = archive->batch;
+
+	batch->n -= n;
+	memmove(&batch->entries[0], &batch->entries[n], batch->n * sizeof(batch->entries[0]));
+	if (batch->n == 0)
+		batch_free(archive);
 }
 
 unsigned archive_batch_commit(
 	struct archive *archive, struct archive_batched ret[static BATCH_FRAMES_MAX])
 {
 	struct archive_batch *batch = archive->batch;
-	unsigned n = archive_batch_count(archive);
+	bool ok = true;
+	unsigned n = 0;
 
-	if (n == 0)
+	if (!batch)
 		return 0;
 	finish_files(archive, batch);
-	for (unsigned i = 0; i < n;)
-		i = commit_some(archive, batch, i);
+	while (ok && n < batch->n)
+		n = commit_some(archive, batch, n, &ok);
 	archive_point_latest(archive);
 	for (unsigned i = 0; i < n; i++)
 		ret[i] = (struct archive_batched){
 			.record = batch->entries[i].record,
 			.error = batch->entries[i].error,
 		};
-	batch_free(archive);
+	let_go(archive, n);
 	return n;
 }

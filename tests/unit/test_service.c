@@ -92,7 +92,6 @@ static pid_t start(struct capture_settings *settings, bool one_shot)
 		options.archive = archive;
 		if (r == 0)
 			r = service_run(&options, &last);
-		archive_free(archive);
 		_exit(-r & 0x7f);
 	}
 	return pid;

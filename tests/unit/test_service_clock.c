@@ -139,7 +139,6 @@ static void rig_start(struct rig *rig)
 		r = archive_open(rig->folder, &open, &options.archive);
 		if (r == 0)
 			r = service_run(&options, &last);
-		archive_free(options.archive);
 		_exit(-r & 0x7f);
 	}
 	sigprocmask(SIG_SETMASK, &before, NULL);

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The storing thread: the journal keeps the order of outcomes, merged misses contain no frame. */
-#include "tests/test.h"
-
-#include <errno.h>
 #include <math.h>
 #include <poll.h>
 
 #include "capture/writer.h"
+#include "tests/unit/archive_kit.h"
 
 #define W 64
 #define H 48
@@ -55,38 +53,123 @@ static void note(struct writer *w, int64_t slot, enum miss_cause cause)
 	writer_note(w, &record);
 }
 
-/* Every third picture, and nothing else, finds no room. */
-static int full_renameat2(int olddir, const char *old, int newdir, const char *new, unsigned flags)
-{
-	static int calls;
+#define SLOTS 60 /* as many notes find room */
+#define SLOT_0 INT64_C(1800000000)
 
-	if (!flags || ++calls % 3)
-		return fs_real.renameat2(olddir, old, newdir, new, flags);
-	errno = ENOSPC;
-	return -1;
-}
-
-TEST(outcomes_keep_their_order)
+/* Adds up the journal: each slot from 0 on has one outcome, in order. Returns the next slot. */
+static int64_t add_up(const char *folder, int64_t *ret_frames, int64_t *ret_disk, int *ret_lines)
 {
-	struct fs_ops fs = fs_real;
-	struct archive_options open = { .mode = ARCHIVE_WRITE, .fs = &fs };
+	struct archive_options open = { .mode = ARCHIVE_READ };
 	CLEANUP(archive_freep) struct archive *archive = NULL;
 	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
-	struct writer_options options = { .quality = 80 };
-	struct writer *w = NULL;
-	uint64_t random = test_seed() | 1;
-	int64_t next = 0, stored = 0, full = 0;
-	char folder[64];
+	int64_t next = 0;
 	const char *line;
 	size_t len;
 	uint64_t seq;
 
-	test_make_folder(folder);
-	fs.renameat2 = full_renameat2;
-	CHECK_INT(archive_open(folder, &open, &archive), 0);
-	options.archive = archive;
+	*ret_frames = *ret_disk = *ret_lines = 0;
+	if (!CHECK(archive_open(folder, &open, &archive) == 0) ||
+		!CHECK(journal_seek(archive_journal(archive), 1, &cursor) == 0))
+		return -1;
+	while (journal_cursor_next(cursor, &line, &len, &seq) > 0) {
+		struct record r;
+
+		CHECK_INT(record_parse(line, len, &r), 0);
+		if (r.type != RECORD_FRAME && r.type != RECORD_MISS)
+			continue;
+		CHECK_INT(r.slot_us / US_PER_SEC - SLOT_0, next);
+		next += (int64_t)r.count;
+		if (r.type == RECORD_MISS)
+			CHECK_INT(r.last_us / US_PER_SEC - SLOT_0, next - 1);
+		*ret_frames += r.type == RECORD_FRAME;
+		if (r.type == RECORD_MISS && r.cause == MISS_DISK)
+			*ret_disk += (int64_t)r.count;
+		++*ret_lines;
+	}
+	return next;
+}
+
+/* A disk on which calls fail at random, the more the higher `per_mille`; what undoes never fails. */
+static struct {
+	uint64_t random;
+	unsigned per_mille;
+	int error;
+} fault;
+
+static bool works(void)
+{
+	unsigned per_mille = __atomic_load_n(&fault.per_mille, __ATOMIC_SEQ_CST);
+
+	if (per_mille == 0 || test_random(&fault.random) % 1000 >= per_mille)
+		return true;
+	errno = fault.error;
+	return false;
+}
+
+static ssize_t faulty_write(int fd, const void *data, size_t bytes)
+{
+	return works() ? fs_real.write(fd, data, bytes) : -1;
+}
+static int faulty_fsync(int fd)
+{
+	return works() ? fs_real.fsync(fd) : -1;
+}
+static int faulty_fdatasync(int fd)
+{
+	return works() ? fs_real.fdatasync(fd) : -1;
+}
+static int faulty_renameat2(
+	int olddir, const char *old, int newdir, const char *new, unsigned flags)
+{
+	return works() ? fs_real.renameat2(olddir, old, newdir, new, flags) : -1;
+}
+static int faulty_mkdirat(int dirfd, const char *path, mode_t mode)
+{
+	return works() ? fs_real.mkdirat(dirfd, path, mode) : -1;
+}
+
+static struct fs_ops faulty_fs(int error)
+{
+	struct fs_ops fs = fs_real;
+
+	fs.write = faulty_write;
+	fs.fsync = faulty_fsync;
+	fs.fdatasync = faulty_fdatasync;
+	fs.renameat2 = faulty_renameat2;
+	fs.mkdirat = faulty_mkdirat;
+	fault.random = fault.random ? fault.random : test_seed() | 1;
+	fault.per_mille = 0;
+	fault.error = error;
+	return fs;
+}
+
+static void set_faults(unsigned per_mille)
+{
+	__atomic_store_n(&fault.per_mille, per_mille, __ATOMIC_SEQ_CST);
+}
+
+/* Frames, misses and failures in turn. */
+static void run_order(int error, unsigned per_mille, bool batch)
+{
+	struct fs_ops fs = faulty_fs(error);
+	struct writer_options options = { .quality = 80, .fs = &fs, .retry_us = 1000 };
+	struct writer *w = NULL;
+	static uint64_t random;
+	int64_t stored = 0, frames, disk;
+	int failures = test_failures, lines;
+	char folder[64];
+
+	random = random ? random : test_seed() | 1;
+	kit_make_folder(folder);
+	released = 0;
+	options.root = folder;
+	options.store.batch = batch;
+	snprintf(options.store.path, sizeof(options.store.path), "%s", folder);
+	snprintf(options.store.camera, sizeof(options.store.camera), "c");
+	CHECK_INT(kit_open(folder, &fs, &options.archive), 0);
 	CHECK_INT(writer_new(&options, &w), 0);
-	for (int64_t slot = 0; slot < 400; slot++) {
+	set_faults(per_mille);
+	for (int64_t slot = 0; slot < SLOTS; slot++) {
 		int r = test_random(&random) % 3 ? submit(w, slot) : -EAGAIN;
 
 		stored += r == 0;
@@ -95,38 +178,142 @@ TEST(outcomes_keep_their_order)
 		if (test_random(&random) % 8 == 0)
 			writer_drain(w);
 	}
+	set_faults(0);
+	writer_drain(w);
+	usleep(40000); /* what could not be written is tried again */
 	writer_free(w);
 	CHECK_INT(released, stored);
-	CHECK(stored > 20);
-	CHECK_INT(journal_seek(archive_journal(archive), 1, &cursor), 0);
-	while (journal_cursor_next(cursor, &line, &len, &seq) > 0) {
-		struct record r;
+	CHECK(stored > 0);
+	CHECK_INT(add_up(folder, &frames, &disk, &lines), SLOTS);
+	CHECK_INT(frames + disk, stored);
+	CHECK(disk == 0 || per_mille > 0);
+	if (per_mille == 0)
+		CHECK_INT(kit_findings(folder), 0);
+	if (test_failures > failures)
+		fprintf(stderr, "  %s, %u of 1000%s\n", strerror(error), per_mille,
+			batch ? ", batch" : "");
+	test_remove_folder(folder);
+}
 
-		CHECK_INT(record_parse(line, len, &r), 0);
-		CHECK_INT(r.slot_us / US_PER_SEC - 1800000000, next);
-		next += (int64_t)r.count;
-		if (r.type == RECORD_MISS)
-			CHECK_INT(r.last_us / US_PER_SEC - 1800000000, next - 1);
-		full += r.type == RECORD_MISS && r.cause == MISS_DISK;
+TEST(outcomes_keep_their_order)
+{
+	static const int errors[] = { ENOSPC, EIO };
+
+	for (int batch = 0; batch < 2; batch++) {
+		run_order(0, 0, batch);
+		for (size_t e = 0; e < ARRAY_SIZE(errors); e++) {
+			for (unsigned per_mille = 10; per_mille < 1000; per_mille *= 3)
+				run_order(errors[e], per_mille, batch);
+		}
 	}
-	CHECK(full > 5);
-	CHECK_INT(next, 400);
+}
+
+/* The disk takes nothing for a while: one line says so, and nothing is encoded in vain for long. */
+TEST(an_outage_is_one_line)
+{
+	struct fs_ops fs = faulty_fs(EIO);
+	struct writer_options options = { .quality = 80, .fs = &fs, .retry_us = 1000 };
+	struct writer *w = NULL;
+	struct writer_result result;
+	int64_t frames, disk;
+	char folder[64];
+	int lines, failed = 0;
+
+	kit_make_folder(folder);
+	options.root = folder;
+	snprintf(options.store.path, sizeof(options.store.path), "%s", folder);
+	snprintf(options.store.camera, sizeof(options.store.camera), "c");
+	CHECK_INT(kit_open(folder, &fs, &options.archive), 0);
+	CHECK_INT(writer_new(&options, &w), 0);
+	for (int64_t slot = 0; slot < 100; slot++) {
+		if (slot == 10)
+			set_faults(1000);
+		if (slot == 90) {
+			set_faults(0);
+			usleep(40000); /* it is tried again in 15 ms */
+		}
+		CHECK_INT(submit(w, slot), 0);
+		writer_drain(w);
+		while (writer_take_result(w, &result) == 0)
+			failed += result.error == -EIO;
+	}
+	CHECK(writer_store_facts(w).open);
+	CHECK_INT(writer_store_facts(w).error, 0);
+	writer_free(w);
+	CHECK_INT(failed, 80);
+	CHECK_INT(add_up(folder, &frames, &disk, &lines), 100);
+	CHECK_INT(frames, 20);
+	CHECK_INT(disk, 80);
+	CHECK_INT(lines, 21);
+	CHECK_INT(kit_findings(folder), 0);
+	test_remove_folder(folder);
+}
+
+/* No archive at the start: when it comes, what was before the start is said first. */
+TEST(an_archive_that_comes_later)
+{
+	struct writer_options options = { .quality = 80, .account = true, .retry_us = 1000 };
+	struct record down = record_new(RECORD_MISS);
+	struct writer_opened opened;
+	struct writer *w = NULL;
+	int64_t frames, disk;
+	char folder[64], aside[80];
+	int lines;
+
+	kit_make_folder(folder);
+	snprintf(aside, sizeof(aside), "%.60s.aside", folder);
+	options.root = folder;
+	snprintf(options.store.path, sizeof(options.store.path), "%s", folder);
+	snprintf(options.store.camera, sizeof(options.store.camera), "c");
+	/* an archive with an outcome for slot 0; a file in its place */
+	CHECK_INT(kit_open(folder, NULL, &options.archive), 0);
+	CHECK_INT(writer_new(&options, &w), 0);
+	CHECK_INT(submit(w, 0), 0);
+	writer_free(w);
+	CHECK_INT(rename(folder, aside), 0);
+	kit_write("/", folder + 1, "x", 1, 0);
+	options.archive = NULL;
+	CHECK_INT(writer_new(&options, &w), 0);
+	for (int64_t slot = 3; slot < 6; slot++) {
+		CHECK_INT(submit(w, slot), 0);
+		writer_drain(w);
+	}
+	CHECK(!writer_store_facts(w).open);
+	CHECK_INT(writer_take_opened(w, &opened), -EAGAIN);
+	CHECK_INT(unlink(folder), 0);
+	CHECK_INT(rename(aside, folder), 0);
+	for (int i = 0; i < 1000 && !writer_store_facts(w).open; i++)
+		usleep(10000);
+	CHECK_INT(writer_take_opened(w, &opened), 0);
+	CHECK_INT(opened.last_outcome_us, SLOT_0 * US_PER_SEC);
+	/* nobody has said yet what was before, and a camera is closed meanwhile */
+	CHECK_INT(submit(w, 6), 0);
+	writer_drain(w);
+	down.cause = MISS_DOWN;
+	down.slot_us = (SLOT_0 + 1) * US_PER_SEC;
+	down.last_us = (SLOT_0 + 2) * US_PER_SEC;
+	down.count = 2;
+	writer_account(w, &down);
+	CHECK_INT(submit(w, 7), 0);
+	writer_free(w);
+	CHECK_INT(add_up(folder, &frames, &disk, &lines), 8);
+	CHECK_INT(frames, 2);
+	CHECK_INT(disk, 4);
+	CHECK_INT(lines, 4);
+	CHECK_INT(kit_findings(folder), 0);
 	test_remove_folder(folder);
 }
 
 TEST(results_are_told)
 {
-	struct archive_options open = { .mode = ARCHIVE_WRITE };
-	CLEANUP(archive_freep) struct archive *archive = NULL;
 	CLEANUP(writer_freep) struct writer *w = NULL;
 	struct writer_options options = { .quality = 80 };
 	struct writer_result result;
 	struct pollfd fd;
 	char folder[64];
 
-	test_make_folder(folder);
-	CHECK_INT(archive_open(folder, &open, &archive), 0);
-	options.archive = archive;
+	kit_make_folder(folder);
+	CHECK_INT(kit_open(folder, NULL, &options.archive), 0);
 	CHECK_INT(writer_new(&options, &w), 0);
 	fd = (struct pollfd){ .fd = writer_fd(w), .events = POLLIN };
 	CHECK_INT(poll(&fd, 1, 0), 0);

@@ -34,7 +34,6 @@ int main(int argc, char **argv)
 	r = archive_open(argv[1], &open, &options.archive);
 	if (r == 0)
 		r = service_run(&options, &last);
-	archive_free(options.archive);
 	if (r < 0)
 		fprintf(stderr, "soak: %s\n", strerror(-r));
 	return r < 0;

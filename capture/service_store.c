@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The service and its archive. Storing may stop and come back at any time; capture goes on, and people
+ * are told once when it stops and once when it works again.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "capture/service_private.h"
+#include "capture/status.h"
+#include "common/log.h"
+
+#define UNFETCHED_US                                                                               \
+	(3600 * US_PER_SEC) /* frames that a puller misses are told that often at most */
+
+static struct store_settings settings_of(const struct service *s)
+{
+	struct store_settings settings = store_settings(s->settings);
+
+	memcpy(settings.path, s->store_path, sizeof settings.path);
+	return settings;
+}
+
+int service_begin_store(struct service *s)
+{
+	struct writer_options options = {
+		.account = true,
+		.quality = (int)s->settings->camera.quality,
+	};
+
+	snprintf(s->store_path, sizeof s->store_path, "%s", s->settings->archive.path);
+	options.store = settings_of(s);
+	if (s->archive)
+		s->last_outcome_us = store_last_outcome(s->archive);
+	options.archive = TAKE_PTR(s->archive);
+	options.error = s->options->archive_error;
+	return writer_new(&options, &s->writer);
+}
+
+void service_set_store(struct service *s)
+{
+	struct store_settings settings = settings_of(s);
+
+	writer_set_store(s->writer, &settings);
+}
+
+/* The slots between the last outcome in an archive that came late and the start: nobody was there. */
+static bool find_down(struct service *s, int64_t last_us, struct record *ret)
+{
+	const struct schedule_settings *schedule = &s->settings->schedule;
+	int64_t first_us;
+
+	if (last_us == TIME_NONE || s->slots_from_us == TIME_NONE || last_us >= s->slots_from_us)
+		return false;
+	first_us = schedule_next(schedule, last_us + 1);
+	if (first_us == TIME_NONE || first_us >= s->slots_from_us)
+		return false;
+	*ret = record_new(RECORD_MISS);
+	ret->cause = MISS_DOWN;
+	ret->slot_us = first_us;
+	ret->last_us = schedule_previous(schedule, s->slots_from_us);
+	ret->count = schedule_count(schedule, first_us, s->slots_from_us);
+	return true;
+}
+
+static void account(struct service *s, const struct writer_opened *opened)
+{
+	struct record down;
+	bool has_down = find_down(s, opened->last_outcome_us, &down);
+
+	if (s->waiting_clock) /* the slots begin later, and it is told then */
+		s->last_outcome_us = opened->last_outcome_us;
+	if (has_down)
+		stats_miss(&s->stats, MISS_DOWN, down.count, clock_wall_us(s->clock));
+	writer_account(s->writer, has_down ? &down : NULL);
+}
+
+/* The status has the name of the archive, as far as it is known. */
+static void name_status(struct service *s)
+{
+	if (strcmp(s->status_id, s->store.id) == 0)
+		return;
+	status_withdraw(s->status_id);
+	memcpy(s->status_id, s->store.id, sizeof s->status_id);
+	s->dirty = true;
+	s->published_us = 0;
+}
+
+static void tell_error(struct service *s, int before)
+{
+	if (s->store.error == before)
+		return;
+	s->dirty = true;
+	if (s->store.error < 0)
+		log_error("%s: nothing can be stored: %s; frames are missed until that passes",
+			s->store_path, store_error_text(s->store.error));
+	else
+		log_notice("%s: storing works again", s->store_path);
+}
+
+/* Frames went that a puller does not have: it was away for too long, or the disk is too small. */
+static void tell_unfetched(struct service *s)
+{
+	uint64_t n = s->store.removed.unfetched - s->unfetched_told;
+	int64_t now_us = service_mono_us(s);
+
+	if (n == 0 || (s->unfetched_told_us && now_us - s->unfetched_told_us < UNFETCHED_US))
+		return;
+	log_warning("%llu frames were removed for %s that not every puller has",
+		(unsigned long long)n, retention_why_name(s->store.removed.why));
+	s->unfetched_told = s->store.removed.unfetched;
+	s->unfetched_told_us = now_us;
+}
+
+void service_watch_store(struct service *s)
+{
+	struct writer_opened opened;
+	int before = s->store.error;
+
+	if (writer_take_opened(s->writer, &opened) == 0)
+		account(s, &opened);
+	s->store = writer_store_facts(s->writer);
+	name_status(s);
+	tell_error(s, before);
+	tell_unfetched(s);
+}
