@@ -9,10 +9,11 @@
  * before. Makes FOLDER/N.img for N below COUNT, and FOLDER/N.reported: the lines of the frames that had
  * been reported stored when the power failed.
  *
- * A cut is a place in the log. What was written before the last flush in front of it is there. Of what was
- * written after that flush each write is there, or not, or torn: some of its pieces of BYTES (512) only.
- * Kept writes stay in the order of the log, for a disk may lose writes but does not bring back older
- * content of a sector; as any subset may be lost, this covers every order in which a cache is written back.
+ * A cut is a place in the log. What the log has before the last flush in front of it is there, also what was
+ * still on its way when that flush was asked for: QEMU does one after the other. Of what was written after
+ * that flush each write is there, or not, or torn: some of its pieces of BYTES (512) only. Kept writes stay
+ * in the order of the log, for a disk may lose writes but does not bring back older content of a sector; as
+ * any subset may be lost, this covers every order in which a cache is written back.
  *
  * Reports: power_report puts each into the last block of the disk, behind the file system, after the frame
  * was reported stored; so the log itself says which reports were before the cut, whatever the clocks say.
