@@ -301,9 +301,11 @@ static void wait_for_work(struct writer *w)
 
 	if (!w->accounting) {
 		until_us = least(until_us, store_due_us(w->store));
-		until_us = least(until_us, writer_redate_due_us(w));
 		if (w->n_items && w->stuck_until_us > now_us)
 			until_us = least(until_us, w->stuck_until_us);
+		/* while notes are stuck there is no dating, so no waiting for it either */
+		if (!is_stuck(w))
+			until_us = least(until_us, writer_redate_due_us(w));
 		if (!w->facts.open)
 			until_us = least(until_us, now_us + w->retry_us);
 	}
