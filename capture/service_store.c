@@ -75,13 +75,15 @@ static void account(struct service *s, const struct writer_opened *opened)
 	writer_account(s->writer, has_down ? &down : NULL);
 }
 
-/* The status has the name of the archive, as far as it is known. */
+/* The status has the name of the archive, while there is one. */
 static void name_status(struct service *s)
 {
-	if (strcmp(s->status_id, s->store.id) == 0)
+	const char *id = s->store.open ? s->store.id : "";
+
+	if (strcmp(s->status_id, id) == 0)
 		return;
 	status_withdraw(s->status_id);
-	memcpy(s->status_id, s->store.id, sizeof s->status_id);
+	snprintf(s->status_id, sizeof s->status_id, "%s", id);
 	s->dirty = true;
 	s->published_us = 0;
 }

@@ -127,7 +127,7 @@ static const struct conf_item items[] = {
 		.def = "5%",
 		.allowed = "a size such as 500M or 2G, or 0% to 90%",
 		.help = "Space and inodes of the file system that stay free; the oldest frames go "
-			"first (no effect yet)",
+			"first; 0: none go for space",
 		.min = -90,
 		.max = INT64_MAX,
 	},
@@ -139,7 +139,7 @@ static const struct conf_item items[] = {
 		.offset = AT(archive.keep_days),
 		.def = "0",
 		.allowed = "a number of days from 0 to 36500",
-		.help = "Frames older than that are removed; 0: no limit (no effect yet)",
+		.help = "Frames of days that ended longer ago are removed; 0: no limit",
 		.min = 0,
 		.max = 36500,
 	},
@@ -151,7 +151,7 @@ static const struct conf_item items[] = {
 		.offset = AT(archive.max_bytes),
 		.def = "0",
 		.allowed = "a size such as 500M or 2G",
-		.help = "The archive stays below that; 0: no limit (no effect yet)",
+		.help = "The archive's frames stay below that; 0: no limit",
 		.min = 0,
 		.max = INT64_MAX,
 	},
@@ -163,8 +163,7 @@ static const struct conf_item items[] = {
 		.offset = AT(archive.durability),
 		.def = "frame",
 		.allowed = "frame or batch",
-		.help = "What a power cut may cost: no stored frame, or those of the last seconds "
-			"(no effect yet)",
+		.help = "What a power cut may cost: no stored frame, or those of the last seconds",
 		.words = durability_words,
 	},
 	{
@@ -176,7 +175,7 @@ static const struct conf_item items[] = {
 		.def = "no",
 		.allowed = "yes or no",
 		.help = "Store only if the archive is on another file system than /: the stick or "
-			"disk is there (no effect yet)",
+			"disk is there",
 	},
 	{
 		.section = "schedule",
@@ -431,28 +430,11 @@ static int tell(conf_complain *complain, void *data, const char *message)
 	return 1;
 }
 
-/* Somebody who asks for one of these believes that it is done. */
-static int check_no_effect(
-	const struct capture_settings *settings, conf_complain *complain, void *data)
-{
-	int count = 0;
-
-	if (settings->archive.keep_days)
-		count += tell(complain, data, "archive.keep_days: has no effect yet");
-	if (settings->archive.max_bytes)
-		count += tell(complain, data, "archive.max_bytes: has no effect yet");
-	if (settings->archive.durability != DURABILITY_FRAME)
-		count += tell(complain, data, "archive.durability: has no effect yet; it is frame");
-	if (settings->archive.require_mount)
-		count += tell(complain, data, "archive.require_mount: has no effect yet");
-	return count;
-}
-
 int capture_settings_check(void *data, conf_complain *complain, void *complain_data)
 {
 	struct capture_settings *settings = data;
 	struct schedule_settings *schedule = &settings->schedule;
-	int count = check_no_effect(settings, complain, complain_data);
+	int count = 0;
 
 	if (!*settings->archive.path)
 		count += tell(complain, complain_data,

@@ -131,19 +131,27 @@ static bool is_alive(struct json_object *o)
 	return pid > 0 && pid <= INT32_MAX && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
 }
 
+/* What a service published that waits for the archive at `path` to be writable; NULL: none does. */
+static struct json_object *read_waiting(const char *path)
+{
+	struct json_object *o = read_file("");
+
+	if (o && is_alive(o) && strcmp(get_string(get(o, "store"), "archive"), path) == 0)
+		return o;
+	json_object_put(o);
+	return NULL;
+}
+
 /* What a running service published; NULL when none runs. */
 static struct json_object *read_published(const struct archive *archive)
 {
 	struct json_object *o = read_file(archive_id(archive));
 	pid_t pid;
 
-	/* it has no lock while it waits for the disk to be back */
-	if (o &&
-		(archive_writer_pid(archive_path(archive), &pid) == 0 ||
-			(!json_object_get_boolean(get(get(o, "store"), "open")) && is_alive(o))))
+	if (o && archive_writer_pid(archive_path(archive), &pid) == 0)
 		return o;
 	json_object_put(o);
-	return NULL;
+	return read_waiting(archive_path(archive));
 }
 
 static struct json_object *status_object(struct archive *archive)
@@ -295,16 +303,17 @@ int status_print(struct archive *archive, bool json)
 
 int status_print_waiting(const char *path, bool json)
 {
-	struct json_object *o = read_file("");
-	bool ours = o && is_alive(o) && strcmp(get_string(get(o, "store"), "archive"), path) == 0;
+	struct json_object *o = read_waiting(path);
 
-	if (ours && json) {
+	if (!o)
+		return -1;
+	if (json) {
 		puts(json_object_to_json_string_ext(
 			o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-	} else if (ours) {
+	} else {
 		printf("archive    %s\nnewest     none can be read\n", path);
 		print_service(o);
 	}
 	json_object_put(o);
-	return ours ? 1 : -1;
+	return 1;
 }

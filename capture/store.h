@@ -7,8 +7,8 @@
  * after making room where there was no space, on the archive opened anew where the disk failed. What
  * fails then too is told, and later calls try to open the archive again, after 1 s, 2 s, ... 15 s.
  *
- * Where the archive was on a file system of its own it is not made anew on that of /: then its disk is
- * not mounted. `require_mount` asks for that from the start. An archive whose folder was moved or
+ * Where the archive was on another file system than / it is not made anew on that of /: then its disk
+ * is not mounted. `require_mount` asks for that from the start. An archive whose folder was moved or
  * unmounted is let go, and its path opened again.
  */
 #pragma once

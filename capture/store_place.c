@@ -48,11 +48,27 @@ static int stat_nearest(const char *path, struct stat *ret_st, char ret_path[sta
 	return above;
 }
 
+/*
+ * Where disks are mounted below /run, what is there without them is in memory. Only a file system in
+ * memory that somebody mounted for it may get an archive's folder.
+ */
+static bool is_only_memory(const char *path, const struct stat *st)
+{
+	char parent[PATH_MAX + 4];
+	struct stat parent_st;
+	struct statfs fs;
+
+	if (statfs(path, &fs) < 0 || fs.f_type != TMPFS_TYPE)
+		return false;
+	snprintf(parent, sizeof parent, "%s/..", path);
+	return strcmp(path, "/run") == 0 || stat(parent, &parent_st) < 0 ||
+		parent_st.st_dev == st->st_dev;
+}
+
 int store_check_place(const char *path, bool require_mount, const char *root)
 {
 	char nearest[PATH_MAX];
 	struct stat st, root_st;
-	struct statfs fs;
 	int above;
 
 	if (!require_mount)
@@ -64,10 +80,7 @@ int store_check_place(const char *path, bool require_mount, const char *root)
 		return -errno;
 	if (st.st_dev == root_st.st_dev)
 		return -ENOMEDIUM;
-	/* where disks are mounted below /run the folder above is in memory */
-	if (above && statfs(nearest, &fs) == 0 && fs.f_type == TMPFS_TYPE)
-		return -ENOMEDIUM;
-	return 0;
+	return above && is_only_memory(nearest, &st) ? -ENOMEDIUM : 0;
 }
 
 int store_open_archive(const struct store_settings *settings, const struct fs_ops *fs,
