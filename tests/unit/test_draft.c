@@ -213,3 +213,40 @@ TEST(every_call_of_a_draft_fails)
 		CHECK(!met);
 	}
 }
+
+/* In a copy too an old picture with a new number is not the newest one. */
+TEST(dated_frames_arrive)
+{
+	static const struct {
+		uint64_t seq, was, newest;
+	} frames[] = {
+		{ 10, 0, 10 },
+		{ 30, 10, 30 },
+		{ 31, 3, 30 },
+		{ 20, 0, 20 },
+		{ 40, 20, 40 },
+	};
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	struct archive_options options = { .mode = ARCHIVE_WRITE, .copy = true };
+	char path[64];
+
+	kit_make_folder(path);
+	CHECK_INT(archive_open(path, &options, &archive), 0);
+	for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
+		struct archive_draft *draft = NULL;
+		uint8_t jpeg[KIT_JPEG_BYTES];
+		char number[20];
+		struct record frame = kit_sent(
+			frames[i].seq, KIT_SLOT + (int64_t)frames[i].seq * KIT_MINUTE, jpeg);
+
+		frame.was = frames[i].was;
+		CHECK_INT(archive_draft_new(archive, &frame, &draft), 0);
+		CHECK_INT(archive_draft_write(draft, jpeg, sizeof(jpeg)), 0);
+		CHECK_INT(archive_draft_commit(draft), 0);
+		archive_draft_free(draft);
+		CHECK_INT(kit_newest(path), frames[i].newest);
+		snprintf(number, sizeof(number), "-%08d.jpg", (int)frames[i].newest);
+		CHECK(strstr(kit_latest(path), number) != NULL);
+	}
+	test_remove_folder(path);
+}
