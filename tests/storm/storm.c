@@ -116,7 +116,6 @@ static int live(const char *folder)
 	r = archive_open(folder, &open, &options.archive);
 	if (r == 0)
 		r = service_run(&options, &last);
-	archive_free(options.archive);
 	free(options.settings);
 	return -r & 0x7f;
 }
