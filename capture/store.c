@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #define RETRY_US US_PER_SEC
 #define RETRY_MAX 15 /* times that */
@@ -197,14 +198,24 @@ static int add_to_batch(
 	return 0;
 }
 
-/* 1: it waits in the batch. */
-static int write_frame(struct store *s, struct record *record, const void *jpeg, size_t bytes)
+/* While the disk is full it is not written to in vain, which would wear it out. */
+static bool has_room(const struct store *s, size_t bytes)
 {
-	int r = hold_ballast(s);
+	struct statvfs st;
+
+	return !store_is_full(s->error) || fstatvfs(archive_root_fd(s->archive), &st) < 0 ||
+		st.f_bavail > bytes / (st.f_frsize ? st.f_frsize : 1);
+}
+
+/* 1: it waits in the batch. */
+static int write_frame(
+	struct store *s, struct record *record, const void *jpeg, size_t bytes, bool ahead)
+{
+	int r = has_room(s, bytes) ? hold_ballast(s) : -ENOSPC;
 
 	if (r < 0)
 		return r;
-	if (s->settings.batch && !record->shot) {
+	if (ahead || (s->settings.batch && !record->shot)) {
 		r = add_to_batch(s, record, jpeg, bytes);
 		return r < 0 ? r : 1;
 	}
@@ -231,22 +242,27 @@ static bool was_restored(struct store *s, struct record *record, const void *jpe
 }
 
 /* Once more, after doing what may help. */
-static int write_again(
-	struct store *s, struct record *record, const void *jpeg, size_t bytes, int error)
+static int write_again(struct store *s, struct record *record, const void *jpeg, size_t bytes,
+	bool ahead, int error)
 {
-	if (store_is_full(error))
-		return make_room(s, (int64_t)bytes) < 0 ? error
-							: write_frame(s, record, jpeg, bytes);
+	if (store_is_full(error)) {
+		if (make_room(s, (int64_t)bytes) < 0)
+			return error;
+		s->error = 0;
+		return write_frame(s, record, jpeg, bytes, ahead);
+	}
 	if (!store_is_away(error))
 		return error;
 	if (close_archive(s, error) < 0)
 		return -EAGAIN;
 	if (store_ready(s) < 0)
 		return error;
-	return was_restored(s, record, jpeg, bytes) ? 0 : write_frame(s, record, jpeg, bytes);
+	return was_restored(s, record, jpeg, bytes) ? 0
+						    : write_frame(s, record, jpeg, bytes, ahead);
 }
 
-int store_frame(struct store *s, const struct record *frame, const void *jpeg, size_t bytes)
+int store_frame(
+	struct store *s, const struct record *frame, const void *jpeg, size_t bytes, bool ahead)
 {
 	struct record record = *frame;
 	int r = store_ready(s);
@@ -254,9 +270,9 @@ int store_frame(struct store *s, const struct record *frame, const void *jpeg, s
 	s->last_bytes = (int64_t)bytes;
 	s->frames_since_idle++;
 	if (r == 0) {
-		r = write_frame(s, &record, jpeg, bytes);
+		r = write_frame(s, &record, jpeg, bytes, ahead);
 		if (r < 0 && r != -EAGAIN)
-			r = write_again(s, &record, jpeg, bytes, r);
+			r = write_again(s, &record, jpeg, bytes, ahead, r);
 		if (r == -EAGAIN)
 			return r;
 		if (store_is_away(r))
@@ -265,7 +281,12 @@ int store_frame(struct store *s, const struct record *frame, const void *jpeg, s
 	}
 	if (r <= 0)
 		s->options.outcome(s->options.data, r < 0 ? frame : &record, r);
-	return 0;
+	return ahead && r > 0;
+}
+
+int store_commit(struct store *s)
+{
+	return s->archive && !s->settings.batch ? commit(s) : 0;
 }
 
 int store_note(struct store *s, struct record *record, bool early)
@@ -280,7 +301,8 @@ int store_note(struct store *s, struct record *record, bool early)
 	/* even without the ballast: what a removed frame gives back is enough for a line */
 	if (store_is_full(r) && make_room(s, 1) == 0)
 		r = archive_note(s->archive, record);
-	s->error = r;
+	if (r < 0)
+		s->error = r;
 	if (store_is_away(r))
 		close_archive(s, r);
 	return r;

@@ -89,8 +89,14 @@ void store_set(struct store *store, const struct store_settings *settings);
  * A frame; its outcome is told at once, or with the batch's. A shot is not kept waiting. `record` has
  * all but seq, bytes and sha256. 0; -EAGAIN: frames of the batch before it have failed just now, store
  * what is to be noted of them and call again.
+ *
+ * With `ahead` of notes that stand before it: if it finds room it is kept in the batch whatever the
+ * settings say, and 1 is returned: note them `early`, then call store_commit().
  */
-int store_frame(struct store *store, const struct record *record, const void *jpeg, size_t bytes);
+int store_frame(struct store *store, const struct record *record, const void *jpeg, size_t bytes,
+	bool ahead);
+/* Commits the batch, where it is not to wait by the settings. 0 or -EAGAIN. */
+int store_commit(struct store *store);
 
 /*
  * A line that is no frame, behind what waits in the batch; or before it with `early`: of a frame of

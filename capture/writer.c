@@ -13,6 +13,7 @@
 #include "capture/writer_private.h"
 
 #define RETRY_US US_PER_SEC
+#define HOLD_US (60 * US_PER_SEC) /* misses of a full disk wait so long to become one line */
 #define IDLE_US (60 * US_PER_SEC) /* without frames: what has become too old still goes */
 
 static struct record miss_of(const struct record *frame, int error)
@@ -128,16 +129,35 @@ static int put_notes_before(struct writer *w)
 	return r;
 }
 
-/* Frames of a batch before it may fail only now: their misses come first. */
+/* The frame in hand is in the batch already: the notes that were queued before it come before it. */
+static void mark_early(struct writer *w)
+{
+	pthread_mutex_lock(&w->lock);
+	for (unsigned i = 0; i < w->at; i++)
+		w->items[i].early = true;
+	pthread_mutex_unlock(&w->lock);
+}
+
+/*
+ * Frames of a batch before it may fail only now: their misses come first. And notes that are held come
+ * before it as soon as it is known that there is room.
+ */
 static void put_frame(struct writer *w, struct item *item, const uint8_t *jpeg, size_t bytes)
 {
-	while (store_frame(w->store, &item->record, jpeg, bytes) == -EAGAIN) {
-		int r = put_notes_before(w);
+	bool ahead = w->at > 0;
+	int r;
 
+	while ((r = store_frame(w->store, &item->record, jpeg, bytes, ahead)) == -EAGAIN) {
+		r = put_notes_before(w);
 		if (r < 0) {
 			on_outcome(w, &item->record, r);
 			return;
 		}
+	}
+	if (r > 0) {
+		mark_early(w);
+		if (put_notes_before(w) == 0)
+			store_commit(w->store);
 	}
 }
 
@@ -228,6 +248,7 @@ static int do_note(struct writer *w)
 	if (r == 0 || is_hopeless(r))
 		queue_remove(w, w->at);
 	w->busy = false;
+	w->held_until_us = 0;
 	return is_hopeless(r) || r == -EAGAIN ? 0 : r;
 }
 
@@ -242,6 +263,35 @@ static void fail_frames(struct writer *w, int error)
 	}
 }
 
+/* Whether the first item is a miss of a full disk that waits for more of them. */
+static bool holds(struct writer *w)
+{
+	const struct record *first = &w->items[0].record;
+
+	if (w->ending || w->items[0].camera || w->items[0].early || first->type != RECORD_MISS ||
+		first->cause != MISS_DISK || !store_is_full(w->facts.error) ||
+		!store_archive(w->store)) {
+		w->held_until_us = 0;
+		return false;
+	}
+	if (w->held_until_us == 0)
+		w->held_until_us = writer_now_us() + HOLD_US;
+	return writer_now_us() < w->held_until_us;
+}
+
+/* The frame behind notes that are held, if there is one. */
+static void do_held(struct writer *w)
+{
+	unsigned i = 0;
+
+	while (i < w->n_items && !w->items[i].camera)
+		i++;
+	if (i < w->n_items)
+		do_frame(w, i, 0);
+	else
+		w->stuck_until_us = w->held_until_us;
+}
+
 /* The first item. */
 static void do_item(struct writer *w)
 {
@@ -249,7 +299,9 @@ static void do_item(struct writer *w)
 
 	if (w->accounting)
 		return;
-	if (r == 0 && w->items[0].camera)
+	if (r == 0 && holds(w))
+		do_held(w);
+	else if (r == 0 && w->items[0].camera)
 		do_frame(w, 0, 0);
 	else if (r == 0)
 		r = do_note(w);

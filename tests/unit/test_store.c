@@ -56,7 +56,7 @@ static void put(struct store *store, int minute, bool shot)
 
 	kit_jpeg(jpeg, (uint64_t)minute);
 	frame.shot = shot;
-	while (store_frame(store, &frame, jpeg, sizeof(jpeg)) == -EAGAIN)
+	while (store_frame(store, &frame, jpeg, sizeof(jpeg), false) == -EAGAIN)
 		told.again++;
 }
 

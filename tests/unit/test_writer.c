@@ -249,6 +249,49 @@ TEST(an_outage_is_one_line)
 	test_remove_folder(folder);
 }
 
+/* Pictures find no room, lines do. */
+static int full_openat(int dirfd, const char *path, int flags, mode_t mode)
+{
+	if (strstr(path, ".jpg.part") && (flags & O_CREAT) && !works())
+		return -1;
+	return fs_real.openat(dirfd, path, flags, mode);
+}
+
+TEST(a_full_disk_is_one_line)
+{
+	for (int batch = 0; batch < 2; batch++) {
+		struct fs_ops fs = faulty_fs(ENOSPC);
+		struct writer_options options = { .quality = 80, .fs = &fs, .retry_us = 1000 };
+		struct writer *w = NULL;
+		int64_t frames, disk;
+		char folder[64];
+		int lines;
+
+		fs = fs_real;
+		fs.openat = full_openat;
+		kit_make_folder(folder);
+		options.root = folder;
+		options.store.batch = batch;
+		snprintf(options.store.path, sizeof(options.store.path), "%s", folder);
+		CHECK_INT(kit_open(folder, &fs, &options.archive), 0);
+		CHECK_INT(writer_new(&options, &w), 0);
+		for (int64_t slot = 0; slot < 100; slot++) {
+			set_faults(slot >= 10 && slot < 90 ? 1000 : 0);
+			CHECK_INT(submit(w, slot), 0);
+			writer_drain(w);
+			usleep(1000 * (slot == 50)); /* a note is not written meanwhile */
+		}
+		CHECK_INT(writer_store_facts(w).error, 0);
+		writer_free(w);
+		CHECK_INT(add_up(folder, &frames, &disk, &lines), 100);
+		CHECK_INT(frames, 20);
+		CHECK_INT(disk, 80);
+		CHECK_INT(lines, batch ? 22 : 21);
+		CHECK_INT(kit_findings(folder), 0);
+		test_remove_folder(folder);
+	}
+}
+
 /* No archive at the start: when it comes, what was before the start is said first. */
 TEST(an_archive_that_comes_later)
 {
