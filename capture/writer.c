@@ -3,182 +3,18 @@
 #include "capture/writer.h"
 
 #include <errno.h>
-#include <math.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 
-#include "capture/exif.h"
 #include "capture/writer_private.h"
 
 #define RETRY_US US_PER_SEC
 #define HOLD_US (60 * US_PER_SEC) /* misses of a full disk wait so long to become one line */
 #define IDLE_US (60 * US_PER_SEC) /* without frames: what has become too old still goes */
 
-static struct record miss_of(const struct record *frame, int error)
-{
-	struct record miss = record_new(RECORD_MISS);
-
-	miss.slot_us = miss.last_us = frame->slot_us;
-	miss.cause = MISS_DISK;
-	snprintf(miss.text, sizeof miss.text, "%s", store_error_text(error));
-	return miss;
-}
-
-static void add_result(struct writer *w, const struct record *record, int error)
-{
-	if (w->n_results < RESULTS_MAX)
-		w->results[w->n_results++] = (struct writer_result){
-			.record = *record,
-			.error = error,
-			.encode_us = w->encode_us,
-			.store_us = w->store_us,
-		};
-	eventfd_write(w->fd, 1);
-}
-
 /* ---- the thread ---- */
-
-/* Told by the store: of the frame in hand, or of one that waited in a batch. */
-static void on_outcome(void *data, const struct record *record, int error)
-{
-	struct writer *w = data;
-	struct record miss = miss_of(record, error);
-	bool in_hand;
-
-	pthread_mutex_lock(&w->lock);
-	in_hand = w->busy && w->items[w->at].camera &&
-		w->items[w->at].record.slot_us == record->slot_us;
-	if (error == 0 && !record->synced && !w->unsynced_from)
-		w->unsynced_from = record->seq;
-	if (error < 0 && in_hand) {
-		w->failed = true;
-		w->busy = false;
-		if (record->shot)
-			queue_remove(w, w->at);
-		else
-			queue_fail(w, w->at, &miss);
-	} else if (error < 0 && !record->shot) {
-		if (w->busy)
-			queue_note(w, w->at, &miss, true);
-		else
-			w->early += queue_note(w, w->early, &miss, true);
-	}
-	add_result(w, record, error);
-	pthread_mutex_unlock(&w->lock);
-}
-
-static int encode(struct writer *w, int quality, const struct item *item, const uint8_t **ret_jpeg,
-	size_t *ret_bytes)
-{
-	const struct camera_info *info = item->camera->ops->info(item->camera);
-	struct exif_facts facts = {
-		.exposed_us = item->record.exposed_us,
-		.exposure_us = item->frame.exposure_us,
-		.gain = item->frame.gain,
-		.make = "capturepi",
-		.model = info->model,
-		.software = "capturepi " CAPTUREPI_VERSION,
-		.width = item->frame.width,
-		.height = item->frame.height,
-	};
-	CLEANUP_FREE uint8_t *exif = NULL;
-	size_t exif_bytes = 0;
-	int r;
-
-	if (!w->encoder || w->encoder_quality != quality) {
-		jpeg_encoder_free(w->encoder);
-		w->encoder = NULL;
-		r = jpeg_encoder_new(quality, &w->encoder);
-		if (r < 0)
-			return r;
-		w->encoder_quality = quality;
-	}
-	r = exif_build(&facts, &exif, &exif_bytes);
-	if (r < 0)
-		return r;
-	return jpeg_encode(w->encoder, &item->frame, exif, exif_bytes, ret_jpeg, ret_bytes);
-}
-
-/* A line that can never be written would hold up all that is behind it. */
-static bool is_hopeless(int error)
-{
-	return error == -EINVAL || error == -ERANGE || error == -E2BIG;
-}
-
-/* Stores the notes before the frame in hand: 0, or why they cannot be. */
-static int put_notes_before(struct writer *w)
-{
-	int r = 0;
-
-	pthread_mutex_lock(&w->lock);
-	while (r == 0 && w->at > 0) {
-		struct record note = w->items[0].record;
-		bool early = w->items[0].early;
-
-		pthread_mutex_unlock(&w->lock);
-		r = store_note(w->store, &note, early);
-		pthread_mutex_lock(&w->lock);
-		if (r == 0 || is_hopeless(r))
-			queue_remove(w, 0);
-		if (is_hopeless(r))
-			r = 0;
-	}
-	pthread_mutex_unlock(&w->lock);
-	return r;
-}
-
-/* The frame in hand is in the batch already: the notes that were queued before it come before it. */
-static void mark_early(struct writer *w)
-{
-	pthread_mutex_lock(&w->lock);
-	for (unsigned i = 0; i < w->at; i++)
-		w->items[i].early = true;
-	pthread_mutex_unlock(&w->lock);
-}
-
-/*
- * Frames of a batch before it may fail only now: their misses come first. And notes that are held come
- * before it as soon as it is known that there is room.
- */
-static void put_frame(struct writer *w, struct item *item, const uint8_t *jpeg, size_t bytes)
-{
-	bool ahead = w->at > 0;
-	int r;
-
-	while ((r = store_frame(w->store, &item->record, jpeg, bytes, ahead)) == -EAGAIN) {
-		r = put_notes_before(w);
-		if (r < 0) {
-			on_outcome(w, &item->record, r);
-			return;
-		}
-	}
-	if (r > 0) {
-		mark_early(w);
-		if (put_notes_before(w) == 0)
-			store_commit(w->store);
-	}
-}
-
-/* Without the lock; the store tells what becomes of it. `error`: it is not even tried. */
-static void store_item(struct writer *w, int quality, struct item *item, int error)
-{
-	int64_t t0 = writer_now_us(), t1;
-	const uint8_t *jpeg = NULL;
-	size_t bytes = 0;
-
-	if (error == 0)
-		error = encode(w, quality, item, &jpeg, &bytes);
-	t1 = writer_now_us();
-	item->camera->ops->release(item->camera, &item->frame);
-	w->encode_us = t1 - t0;
-	if (error < 0)
-		on_outcome(w, &item->record, error);
-	else
-		put_frame(w, item, jpeg, bytes);
-	w->store_us = writer_now_us() - t1;
-}
 
 /* What the store found is for the main thread to see. The first opening of a late archive stops here. */
 static void note_facts(struct writer *w)
@@ -223,7 +59,7 @@ static void do_frame(struct writer *w, unsigned i, int error)
 
 	take_in_hand(w, i);
 	pthread_mutex_unlock(&w->lock);
-	store_item(w, quality, &item, error);
+	writer_store_item(w, quality, &item, error);
 	pthread_mutex_lock(&w->lock);
 	if (!w->failed)
 		queue_remove(w, w->at);
@@ -245,11 +81,11 @@ static int do_note(struct writer *w)
 	pthread_mutex_lock(&w->lock);
 	note_facts(w);
 	/* frames of a batch that failed may stand before it now */
-	if (r == 0 || is_hopeless(r))
+	if (r == 0 || writer_is_hopeless(r))
 		queue_remove(w, w->at);
 	w->busy = false;
 	w->held_until_us = 0;
-	return is_hopeless(r) || r == -EAGAIN ? 0 : r;
+	return writer_is_hopeless(r) || r == -EAGAIN ? 0 : r;
 }
 
 /* While nothing can be stored frames do not wait for it: their buffers are few. */
@@ -434,7 +270,7 @@ static int make_store(struct writer *w, const struct writer_options *options)
 		.archive = options->archive,
 		.error = options->error,
 		.clock = &clock_real,
-		.outcome = on_outcome,
+		.outcome = writer_outcome,
 		.data = w,
 		.fs = options->fs,
 		.root = options->root,

@@ -80,6 +80,13 @@ void queue_remove(struct writer *w, unsigned i);
 void queue_fail(struct writer *w, unsigned i, const struct record *miss);
 unsigned queue_frames(const struct writer *w);
 
+/* The store's outcome(); without the lock. */
+void writer_outcome(void *data, const struct record *record, int error);
+/* Encodes and stores the frame in hand; without the lock. `error`: it is not even tried. */
+void writer_store_item(struct writer *w, int quality, struct item *item, int error);
+/* A line that can never be written would hold up all that is behind it. */
+bool writer_is_hopeless(int error);
+
 /* Monotonic time of the next piece of dating, INT64_MAX: nothing to date. Under the lock. */
 int64_t writer_redate_due_us(const struct writer *w);
 /* Does it; under the lock, which is given up meanwhile. */
