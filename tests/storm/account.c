@@ -182,8 +182,13 @@ static bool explained(const struct account *a, int64_t us, enum miss_cause cause
 
 		for (int i = 0; i < life->n; i++) {
 			window_of(a, &life->events[i], &from_us, &to_us);
-			if (kind_rules[life->events[i].kind].cause == cause &&
-				within(us, from_us, to_us))
+			if (!within(us, from_us, to_us))
+				continue;
+			if (kind_rules[life->events[i].kind].cause == cause)
+				return true;
+			/* missed for the camera; the life ended before that was written */
+			if (kind_rules[life->events[i].kind].cause == MISS_CAMERA &&
+				cause == MISS_DOWN && next_frame_us(a, us) > life->ended_us)
 				return true;
 		}
 		/* until a camera has started, and its last moments */
@@ -194,7 +199,6 @@ static bool explained(const struct account *a, int64_t us, enum miss_cause cause
 		if (cause == MISS_CAMERA && life->ending == ENDS_HANGING &&
 			within(us, life->ends_us - SLACK_US, life->ended_us + SLACK_US))
 			return true;
-		/* what was not written yet when it ended is not there for the next one */
 		if (cause == MISS_DOWN && l + 1 < a->n_lives &&
 			within(us, life->ends_us - 2 * SLACK_US,
 				a->lives[l + 1].started_us + 2 * SLACK_US))
@@ -268,11 +272,12 @@ static void judge_shown(struct account *a, const struct event *event)
 
 	window_of(a, event, &from_us, &to_us);
 	for (int64_t i = index_of(a, from_us); i < index_of(a, to_us); i++)
-		shown += a->outcome[i] == MISS + (int)rule->cause;
+		shown += a->outcome[i] == MISS + (int)rule->cause ||
+			(rule->cause == MISS_CAMERA && a->outcome[i] == MISS + MISS_DOWN);
 	/* two frames wait for a slow encoder or disk without harm */
 	if (rule->cause == MISS_BUSY)
 		least = us / EVERY_US - 4;
-	else if (event->kind == FULL || event->kind == FREEZE || us >= US_PER_SEC)
+	else if (event->kind == FREEZE || us >= US_PER_SEC)
 		least = 1;
 	a->events[event->kind]++;
 	a->shown[event->kind] += (uint64_t)shown;

@@ -107,6 +107,9 @@ struct life plan_life(struct plan *plan, int number, int64_t seconds)
 		t = life.events[life.n].end_us + pause_us(plan, &life.events[life.n]);
 		life.n++;
 	}
+	/* a camera that rests after several failures has no stream that could be stopped */
+	if (life.ending == ENDS_HANGING && life.n)
+		t += 4000 * MS;
 	life.ends_us = t;
 	if (life.ending == ENDS_HANGING) {
 		add_to_script(&life, "cancel", t, 0);
