@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
-# For tests/pull/run and tests/pull/sync, which source it: two machines in one folder, each with its own
-# HOME, a private sshd on loopback between them, checks that count.
+# For the tests of this folder, which source it: two machines in one folder, each with its own HOME, a
+# private sshd between them, checks that count. The sshd listens on loopback; a test that has a link
+# of its own (tests/link/kit.bash) says where each machine is: $host is the camera's address, at_camera
+# and at_puller are what a command there begins with.
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=$(cd "${1:?BUILD folder}" && pwd) || exit 1
@@ -9,6 +11,7 @@ pullpi=$build/pull/pullpi capturepi=$build/capture/capturepi
 T=$(mktemp -d /tmp/pullpi-test-XXXXXX) || exit 1
 cam=$T/cam pull=$T/pull
 passed=0 failed=0 sshd_pid='' listener_pid=''
+host=127.0.0.1 at_camera=() at_puller=()
 me=$(id -un)
 sshd=$(command -v sshd || echo /usr/sbin/sshd)
 
@@ -41,7 +44,7 @@ free_port() {
 start_sshd() { # HOSTKEY
 	cat >"$T/sshd_config" <<-END
 		Port $port
-		ListenAddress 127.0.0.1
+		ListenAddress $host
 		HostKey $1
 		PidFile none
 		AuthorizedKeysFile $cam/.ssh/authorized_keys
@@ -60,10 +63,10 @@ start_sshd() { # HOSTKEY
 		mv "$T/sshd_config.new" "$T/sshd_config"
 	fi
 	[ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
-	"$sshd" -D -e -f "$T/sshd_config" 2>>"$T/sshd.log" &
+	"${at_camera[@]}" "$sshd" -D -e -f "$T/sshd_config" 2>>"$T/sshd.log" &
 	sshd_pid=$!
 	for _ in $(seq 100); do
-		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && return
+		"${at_puller[@]}" bash -c "exec 3<>/dev/tcp/$host/$port" 2>/dev/null && return
 		sleep 0.05
 	done
 	echo "sshd does not start:" && tail -n 5 "$T/sshd.log"
@@ -97,7 +100,7 @@ shot() {
 code=0
 P() {
 	env -i PATH="$PATH" HOME="$pull" TZ=UTC ${ASAN_OPTIONS:+ASAN_OPTIONS="$ASAN_OPTIONS"} \
-		"$pullpi" "$@" >"$T/out" 2>"$T/err" </dev/null
+		"${at_puller[@]}" "$pullpi" "$@" >"$T/out" 2>"$T/err" </dev/null
 	code=$?
 }
 fetch() {
@@ -120,7 +123,7 @@ quiet() {
 }
 
 pair() {
-	P pair "$me@127.0.0.1:$port" --camera garden --identity "$T/admin" --yes \
+	P pair "$me@$host:$port" --camera garden --identity "$T/admin" --yes \
 		--serve "$capturepi -c $cam/capturepi.conf serve"
 }
 
