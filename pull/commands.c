@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/utc.h"
+#include "pull/all.h"
 #include "pull/contact.h"
 #include "pull/fetch.h"
 #include "pull/wait.h"
@@ -17,7 +18,8 @@
 
 const struct cli_option fetch_options[] = {
 	{ "latest", 0, NULL, "the newest frame, whatever else is missing" },
-	{ "all", 'a', NULL, "every camera of the settings, one after the other" },
+	{ "all", 'a', NULL, "every camera of the settings" },
+	{ "jobs", 'j', "N", "with --all: so many connected at once (4)" },
 	{ "timeout", 't', "DURATION", "give up after that long (5min)" },
 	{ "json", 0, NULL, "one JSON object a camera" },
 	{ .name = NULL },
@@ -187,17 +189,40 @@ void report_visit(const struct cli *cli, const char *camera, int code, bool ours
 	report(cli, camera, code, error, &before);
 }
 
-static int fetch_one(
-	const struct cli *cli, const struct camera_settings *camera, int64_t timeout_us)
+void report_seen(const char *camera, uint64_t first, uint64_t last, int64_t rate)
 {
+	int r = last > 0 ? contact_seen(camera, first, last, rate) : 0;
+
+	if (r < 0)
+		log_warning_errno(r, "%s: the state folder cannot be written", camera);
+}
+
+/* What is the same for every camera. */
+struct fetching {
+	const struct cli *cli;
+	int64_t timeout_us;
+};
+
+static void note_connected(void *data, bool yes)
+{
+	lane_connected(data, yes);
+}
+
+static int fetch_one(void *data, const struct camera_settings *camera, struct lane *lane)
+{
+	const struct fetching *fetching = data;
+	const struct cli *cli = fetching->cli;
 	const struct fetch_options options = { .camera = camera,
-		.deadline_ns = deadline_in(timeout_us) };
+		.deadline_ns = deadline_in(fetching->timeout_us),
+		.connected = note_connected,
+		.data = lane };
 	int64_t start_ns = clock_mono_ns(&clock_real), took_us;
 	struct fetch_result result;
 	int code = fetch_latest(&options, &result);
 
 	took_us = (clock_mono_ns(&clock_real) - start_ns) / NS_PER_US;
 	report_visit(cli, camera->name, code, result.ours, result.error);
+	report_seen(camera->name, result.camera_first, result.camera_last, result.rate);
 	if (cli_flag(cli, "json"))
 		print_program(camera->name, code, &result, took_us);
 	else if (code == CLI_OK)
@@ -205,39 +230,29 @@ static int fetch_one(
 	return code;
 }
 
-static int fetch_all(
-	const struct cli *cli, const struct pull_settings *settings, int64_t timeout_us)
-{
-	int worst = CLI_OK;
-
-	for (size_t i = 0; i < settings->n_cameras; i++) {
-		int code = fetch_one(cli, &settings->cameras[i], timeout_us);
-
-		if (code > worst)
-			worst = code;
-	}
-	return worst;
-}
-
 int command_fetch(struct cli *cli)
 {
 	CLEANUP_FREE void *settings = NULL;
 	const struct camera_settings *camera = NULL;
 	const char *name = cli->argc > 0 ? cli->argv[0] : NULL;
-	int64_t timeout_us;
+	struct fetching fetching = { .cli = cli };
+	struct all_options all = { .cli = cli, .work = fetch_one, .data = &fetching };
 	int r;
 
 	if (!cli_flag(cli, "latest"))
 		return cli_usage(cli, "say what to fetch: --latest");
 	if (cli_flag(cli, "all") && name)
 		return cli_usage(cli, "%s: --all is every camera, name none", name);
-	r = timeout_of(cli, &timeout_us);
+	r = timeout_of(cli, &fetching.timeout_us);
+	if (r == CLI_OK)
+		r = all_jobs(cli, &all.jobs);
 	if (r == CLI_OK)
 		r = cli_settings(cli, CLI_LENIENT, &settings);
 	if (r != CLI_OK)
 		return r;
-	if (cli_flag(cli, "all") && ((struct pull_settings *)settings)->n_cameras > 0)
-		return fetch_all(cli, settings, timeout_us);
+	all.settings = settings;
+	if (cli_flag(cli, "all") && all.settings->n_cameras > 0)
+		return all_cameras(&all);
 	r = choose_camera(cli, settings, name, &camera);
-	return r != CLI_OK ? r : fetch_one(cli, camera, timeout_us);
+	return r != CLI_OK ? r : fetch_one(&fetching, camera, NULL);
 }

@@ -28,5 +28,8 @@ int choose_camera(const struct cli *cli, const struct pull_settings *settings, c
 void report_visit(
 	const struct cli *cli, const char *camera, int code, bool ours, const char *error);
 
+/* Notes what the camera said of its journal, and the rate; `last` 0: it did not say anything. */
+void report_seen(const char *camera, uint64_t first, uint64_t last, int64_t rate);
+
 /* For cli_list() and cli_verify(). */
 int choose_archive(struct cli *cli, const void *settings, char ret[static PATH_MAX]);

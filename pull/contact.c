@@ -7,6 +7,7 @@
 #include <json-c/json.h>
 #include <libgen.h>
 #include <string.h>
+#include <sys/file.h>
 
 #include "common/clock.h"
 #include "common/fs.h"
@@ -34,6 +35,13 @@ static int64_t get_time(struct json_object *o, const char *key)
 	return us;
 }
 
+static int64_t get_number(struct json_object *o, const char *key)
+{
+	int64_t number = json_object_get_int64(json_object_object_get(o, key));
+
+	return number > 0 ? number : 0;
+}
+
 static void parse(const char *text, struct contact *ret)
 {
 	struct json_object *o = json_tokener_parse(text), *error;
@@ -43,6 +51,9 @@ static void parse(const char *text, struct contact *ret)
 		ret->last_ok_us = get_time(o, "last_ok");
 		ret->since_us = get_time(o, "since");
 		ret->code = json_object_get_int(json_object_object_get(o, "code"));
+		ret->first = (uint64_t)get_number(o, "camera_first");
+		ret->last = (uint64_t)get_number(o, "camera_last");
+		ret->rate = get_number(o, "rate");
 		error = json_object_object_get(o, "error");
 		if (json_object_is_type(error, json_type_string))
 			snprintf(
@@ -72,6 +83,12 @@ static void add_time(struct json_object *o, const char *key, int64_t us)
 		json_object_object_add(o, key, json_object_new_string(utc_format(us, text)));
 }
 
+static void add_number(struct json_object *o, const char *key, int64_t number)
+{
+	if (number > 0)
+		json_object_object_add(o, key, json_object_new_int64(number));
+}
+
 static const char *contact_text(struct json_object *o, const struct contact *contact)
 {
 	add_time(o, "last_try", contact->last_try_us);
@@ -80,6 +97,9 @@ static const char *contact_text(struct json_object *o, const struct contact *con
 	json_object_object_add(o, "code", json_object_new_int(contact->code));
 	if (contact->error[0])
 		json_object_object_add(o, "error", json_object_new_string(contact->error));
+	add_number(o, "camera_first", (int64_t)contact->first);
+	add_number(o, "camera_last", (int64_t)contact->last);
+	add_number(o, "rate", contact->rate);
 	return json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
 }
 
@@ -103,16 +123,34 @@ static int replace(const char *path, const char *text)
 	return r;
 }
 
+/*
+ * Whoever reads the file to write it anew has this lock: fetch, sync and follow of one camera may come
+ * at the same moment. No lock is no reason to forget a contact.
+ */
+static int lock_folder(const char *camera)
+{
+	char path[PATH_MAX];
+	const char *folder;
+	int fd, r = contact_name(camera, path);
+
+	if (r < 0)
+		return r;
+	folder = dirname(path);
+	r = fs_make_folders(folder, 0700);
+	if (r < 0)
+		return r;
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0)
+		flock(fd, LOCK_EX);
+	return fd < 0 ? -errno : fd;
+}
+
 static int save(const char *camera, const struct contact *contact)
 {
 	struct json_object *o = json_object_new_object();
-	char path[PATH_MAX], folder[PATH_MAX];
+	char path[PATH_MAX];
 	int r = o ? contact_name(camera, path) : -ENOMEM;
 
-	if (r == 0) {
-		snprintf(folder, sizeof folder, "%s", path);
-		r = fs_make_folders(dirname(folder), 0700);
-	}
 	if (r == 0)
 		r = replace(path, contact_text(o, contact));
 	json_object_put(o);
@@ -122,10 +160,13 @@ static int save(const char *camera, const struct contact *contact)
 int contact_note(
 	const char *camera, int64_t now_us, int code, const char *error, struct contact *ret_before)
 {
+	CLEANUP_FD int lock = lock_folder(camera);
 	struct contact contact;
 
 	contact_load(camera, &contact);
 	*ret_before = contact;
+	if (lock < 0)
+		return lock;
 	if (contact.last_try_us == TIME_NONE || contact.code != code)
 		contact.since_us = now_us;
 	contact.last_try_us = now_us;
@@ -133,5 +174,20 @@ int contact_note(
 		contact.last_ok_us = now_us;
 	contact.code = code;
 	snprintf(contact.error, sizeof contact.error, "%s", error);
+	return save(camera, &contact);
+}
+
+int contact_seen(const char *camera, uint64_t first, uint64_t last, int64_t rate)
+{
+	CLEANUP_FD int lock = lock_folder(camera);
+	struct contact contact;
+
+	if (lock < 0)
+		return lock;
+	contact_load(camera, &contact);
+	contact.first = first;
+	contact.last = last;
+	if (rate > 0)
+		contact.rate = rate;
 	return save(camera, &contact);
 }

@@ -16,6 +16,8 @@ struct contact {
 	int64_t since_us; /* the first try with the result of the last one */
 	int code; /* of the last try, an exit code */
 	char error[PULL_ERROR_MAX]; /* "" where code is 0 */
+	uint64_t first, last; /* of the camera's journal when it answered last; 0: not known */
+	int64_t rate; /* bytes a second of the last pull, 0: not known */
 };
 
 /* No file, or one that cannot be read, is a contact that never was. */
@@ -27,3 +29,9 @@ void contact_load(const char *camera, struct contact *ret);
  */
 int contact_note(const char *camera, int64_t now_us, int code, const char *error,
 	struct contact *ret_before);
+
+/*
+ * Notes what a camera that answered said of its journal, and how quick the link was; `rate` 0 leaves
+ * what is known. -errno.
+ */
+int contact_seen(const char *camera, uint64_t first, uint64_t last, int64_t rate);

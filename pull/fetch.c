@@ -14,8 +14,10 @@
 
 #include "common/archive.h"
 #include "common/cli.h"
+#include "common/clock.h"
 #include "pull/client.h"
 #include "pull/connect.h"
+#include "pull/pace.h"
 #include "pull/wait.h"
 
 #define IDLE_US (15 * US_PER_SEC)
@@ -130,7 +132,8 @@ static int open_writer(const struct fetch_options *options, const struct wire_gr
 
 /* Takes the frame that was announced, if it is what was asked for. */
 static int take_frame(const struct fetch_options *options, const struct fetch_held *held,
-	struct client *client, const struct record *frame, struct fetch_result *ret)
+	struct client *client, const struct record *frame, int64_t start_ns,
+	struct fetch_result *ret)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;
 	int r;
@@ -152,6 +155,7 @@ static int take_frame(const struct fetch_options *options, const struct fetch_he
 		ret->ours = code == CLI_INTERNAL || r == -EEXIST || r == -ELOOP;
 		return fail(ret, code, "%s: %s", ret->archive, client_error(client));
 	}
+	ret->rate = pace_rate(frame->bytes, clock_mono_ns(&clock_real) - start_ns);
 	note_newest(archive, ret);
 	ret->stored = true;
 	return CLI_OK;
@@ -169,12 +173,14 @@ int fetch_receive(const struct fetch_options *options, const struct fetch_held *
 	const struct client_options client_options = { .idle_us = IDLE_US,
 		.deadline_ns = options->deadline_ns };
 	CLEANUP(client_freep) struct client *client = NULL;
+	int64_t start_ns = clock_mono_ns(&clock_real);
 	struct wire_reply reply;
 	int r;
 
 	r = client_new(stream, &client_options, &client, ret->error, sizeof ret->error);
 	if (r < 0)
 		return connect_code_of_transfer(r);
+	ret->camera_first = client_greeting(client)->first;
 	ret->camera_last = client_greeting(client)->last;
 	r = check_identity(held, client_greeting(client), ret);
 	if (r != CLI_OK)
@@ -184,7 +190,7 @@ int fetch_receive(const struct fetch_options *options, const struct fetch_held *
 		return fail(ret, connect_code_of_transfer(r), "%s", client_error(client));
 	switch (reply.type) {
 	case WIRE_REPLY_RECORD:
-		return take_frame(options, held, client, &reply.record, ret);
+		return take_frame(options, held, client, &reply.record, start_ns, ret);
 	case WIRE_REPLY_END:
 		return CLI_OK;
 	default:
@@ -207,6 +213,8 @@ int fetch_latest(const struct fetch_options *options, struct fetch_result *ret)
 		ret->error, sizeof ret->error);
 	if (code != CLI_OK)
 		return code;
+	if (options->connected)
+		options->connected(options->data, true);
 	if (stream->ops->shutdown_write(stream) < 0)
 		return fail(ret, CLI_TEMPFAIL, "%s", stream->ops->error(stream));
 	return fetch_receive(options, &held, stream, ret);

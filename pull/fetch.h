@@ -21,6 +21,8 @@
 struct fetch_options {
 	const struct camera_settings *camera;
 	int64_t deadline_ns; /* CLOCK_MONOTONIC, the end of the whole visit */
+	void (*connected)(void *data, bool yes); /* there is a connection; NULL: not wanted */
+	void *data;
 };
 
 struct fetch_result {
@@ -29,7 +31,9 @@ struct fetch_result {
 	bool has_frame;
 	char path[PATH_MAX]; /* of that frame */
 	char archive[PATH_MAX];
-	uint64_t camera_last; /* the last sequence number of the camera's journal */
+	uint64_t camera_first,
+		camera_last; /* of its journal; 0: it did not answer, or has no line */
+	int64_t rate; /* bytes a second of the frame, 0: none came */
 	bool ours; /* what failed is on this side and says nothing about the camera */
 	char error[PULL_ERROR_MAX];
 };

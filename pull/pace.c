@@ -7,6 +7,11 @@
 #define SAMPLE_NS (250 * 1000 * 1000)
 #define CREDIT_START INT64_C(262144) /* before anything is measured */
 
+int64_t pace_rate(int64_t bytes, int64_t took_ns)
+{
+	return took_ns > 0 ? (int64_t)((double)bytes * NS_PER_SEC / (double)took_ns) : 0;
+}
+
 void pace_init(struct pace *pace, int64_t limit, int64_t now_ns)
 {
 	*pace = (struct pace){ .limit = limit, .start_ns = now_ns, .sample_ns = now_ns };
@@ -37,7 +42,7 @@ void pace_received(struct pace *pace, int64_t bytes, int64_t now_ns)
 	pace->sample_bytes += bytes;
 	if (took_ns < SAMPLE_NS)
 		return;
-	rate = (int64_t)((double)pace->sample_bytes * NS_PER_SEC / (double)took_ns);
+	rate = pace_rate(pace->sample_bytes, took_ns);
 	pace->rate = rate > pace->rate ? rate : pace->rate - (pace->rate - rate) / 10;
 	pace->sample_bytes = 0;
 	pace->sample_ns = now_ns;

@@ -19,6 +19,9 @@ struct pace {
 	int64_t sample_ns, sample_bytes; /* what the next rate is made of */
 };
 
+/* Bytes a second. */
+int64_t pace_rate(int64_t bytes, int64_t took_ns);
+
 void pace_init(struct pace *pace, int64_t limit, int64_t now_ns);
 /* A new connection: another link perhaps. The limit goes on. */
 void pace_restart(struct pace *pace, int64_t now_ns);

@@ -543,6 +543,7 @@ static int begin(struct sync *sync)
 			greeting->id, id, path, path, id);
 	sync->first = greeting->first > 0 ? greeting->first : 1;
 	sync->last = sync->result->camera_last = greeting->last;
+	sync->result->camera_first = sync->first;
 	ranges_clear(&sync->seen);
 	r = ranges_copy(&sync->held.settled, &sync->seen);
 	for (size_t i = 0; r == 0 && i < sync->skipped.n; i++)
@@ -559,6 +560,7 @@ int session_run(struct sync *sync, struct stream *stream)
 		.deadline_ns = sync->options->deadline_ns };
 	CLEANUP(client_freep) struct client *client = NULL;
 	struct sync_result *result = sync->result;
+	int64_t start_ns = clock_mono_ns(&clock_real), before = result->bytes;
 	int r;
 
 	r = client_new(stream, &options, &client, result->error, sizeof result->error);
@@ -574,5 +576,10 @@ int session_run(struct sync *sync, struct stream *stream)
 	if (r == CLI_OK)
 		r = acknowledge(sync);
 	sync->client = NULL;
+	if (sync->pace.rate > 0)
+		result->rate = sync->pace.rate;
+	else if (result->bytes > before)
+		result->rate =
+			pace_rate(result->bytes - before, clock_mono_ns(&clock_real) - start_ns);
 	return r;
 }

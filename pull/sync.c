@@ -208,8 +208,12 @@ static int visit(struct sync *sync)
 	if (code != CLI_OK)
 		return code;
 	result->connections++;
+	if (options->connected)
+		options->connected(options->data, true);
 	code = session_run(sync, stream);
 	sync_release(sync);
+	if (options->connected)
+		options->connected(options->data, false);
 	remember(sync);
 	return code;
 }

@@ -25,7 +25,9 @@ struct sync_result {
 	uint64_t found; /* dry run: frames that would be fetched, */
 	int64_t found_bytes; /* and their size */
 	unsigned connections;
-	uint64_t camera_last;
+	uint64_t camera_first,
+		camera_last; /* of its journal; 0: it did not answer, or has no line */
+	int64_t rate; /* bytes a second that came, 0: not known */
 	bool out_of_time; /* ended by the deadline */
 	bool ours; /* what failed is on this side and says nothing about the camera */
 	char archive[PATH_MAX];
@@ -40,7 +42,9 @@ struct sync_options {
 	bool dry_run; /* look, and fetch nothing */
 	/* Now and then, with what is done so far. NULL: not wanted. */
 	void (*progress)(void *data, const struct sync_result *result);
-	void *data;
+	/* Whether there is a connection now. NULL: not wanted. */
+	void (*connected)(void *data, bool yes);
+	void *data; /* for both */
 	/* Connects and runs the command, as connect_camera() does, which is taken where it is NULL. */
 	int (*connect)(const struct camera_settings *camera, const char *command,
 		int64_t deadline_ns, struct stream **ret_stream, bool *ours, char *error,

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/utc.h"
+#include "pull/all.h"
 #include "pull/commands.h"
 #include "pull/sync.h"
 #include "pull/wait.h"
@@ -15,7 +16,8 @@
 #define PLAIN_NS (30 * NS_PER_SEC) /* between two lines where there is no terminal */
 
 const struct cli_option sync_options[] = {
-	{ "all", 'a', NULL, "every camera of the settings, one after the other" },
+	{ "all", 'a', NULL, "every camera of the settings" },
+	{ "jobs", 'j', "N", "with --all: so many connected at once (4)" },
 	{ "since", 0, "TIME", "only frames from then on: 2026-11-20, ...T16:01:00Z, or 7d ago" },
 	{ "max-time", 't', "DURATION", "stop after that long; the rest comes next time" },
 	{ "limit-rate", 0, "SIZE", "bytes a second at most, instead of limit_rate" },
@@ -28,6 +30,7 @@ struct telling {
 	const char *camera;
 	int64_t start_ns, last_ns;
 	bool terminal, line; /* there is an unfinished line on it */
+	struct lane *lane; /* NULL: this camera alone */
 };
 
 static int since_of(const struct cli *cli, int64_t *ret_us)
@@ -198,27 +201,48 @@ static void print_program(
 	json_object_put(o);
 }
 
-static int sync_one(const struct cli *cli, const struct camera_settings *camera,
-	struct sync_options options, int64_t max_time_us)
+static void note_connected(void *data, bool yes)
 {
+	const struct telling *telling = data;
+
+	lane_connected(telling->lane, yes);
+}
+
+/* What is the same for every camera. */
+struct syncing {
+	const struct cli *cli;
+	struct sync_options options;
+	int64_t max_time_us; /* 0: none */
+};
+
+static int sync_one(void *data, const struct camera_settings *camera, struct lane *lane)
+{
+	const struct syncing *syncing = data;
+	const struct cli *cli = syncing->cli;
+	struct sync_options options = syncing->options;
 	int64_t start_ns = clock_mono_ns(&clock_real), took_us;
+	/* several on one terminal tell by whole lines */
 	struct telling telling = { .camera = camera->name,
 		.start_ns = start_ns,
 		.last_ns = start_ns,
-		.terminal = isatty(STDERR_FILENO) && !log_is_journal() };
+		.terminal = !lane && isatty(STDERR_FILENO) && !log_is_journal(),
+		.lane = lane };
 	struct sync_result result;
 	int code;
 
 	options.camera = camera;
-	options.deadline_ns = max_time_us ? deadline_in(max_time_us) : DEADLINE_NONE;
+	options.deadline_ns =
+		syncing->max_time_us ? deadline_in(syncing->max_time_us) : DEADLINE_NONE;
 	if (options.limit_rate < 0)
 		options.limit_rate = camera->limit_rate;
 	options.progress = tell_progress;
+	options.connected = note_connected;
 	options.data = &telling;
 	code = sync_camera(&options, &result);
 	end_line(&telling);
 	took_us = (clock_mono_ns(&clock_real) - start_ns) / NS_PER_US;
 	report_visit(cli, camera->name, code, result.ours, result.error);
+	report_seen(camera->name, result.camera_first, result.camera_last, result.rate);
 	if (cli_flag(cli, "json"))
 		print_program(camera->name, code, &result, took_us);
 	else if (code == CLI_OK && options.dry_run)
@@ -230,35 +254,29 @@ static int sync_one(const struct cli *cli, const struct camera_settings *camera,
 
 int command_sync(struct cli *cli)
 {
-	CLEANUP_FREE void *data = NULL;
-	struct sync_options options = { .dry_run = cli_flag(cli, "dry-run") };
-	const struct camera_settings *only = NULL;
-	const struct pull_settings *settings;
-	int64_t max_time_us = 0;
-	bool all = cli_flag(cli, "all");
-	int r, worst = CLI_OK;
+	CLEANUP_FREE void *settings = NULL;
+	struct syncing syncing = { .cli = cli, .options.dry_run = cli_flag(cli, "dry-run") };
+	struct all_options all = { .cli = cli, .work = sync_one, .data = &syncing };
+	const struct camera_settings *camera = NULL;
+	const char *name = cli->argc > 0 ? cli->argv[0] : NULL;
+	int r;
 
-	if (all && cli->argc > 0)
-		return cli_usage(cli, "%s: --all is every camera, name none", cli->argv[0]);
-	r = since_of(cli, &options.since_us);
+	if (cli_flag(cli, "all") && name)
+		return cli_usage(cli, "%s: --all is every camera, name none", name);
+	r = since_of(cli, &syncing.options.since_us);
 	if (r == CLI_OK)
-		r = max_time_of(cli, &max_time_us);
+		r = max_time_of(cli, &syncing.max_time_us);
 	if (r == CLI_OK)
-		r = limit_of(cli, &options.limit_rate);
+		r = limit_of(cli, &syncing.options.limit_rate);
 	if (r == CLI_OK)
-		r = cli_settings(cli, CLI_LENIENT, &data);
-	settings = data;
-	if (r == CLI_OK && (!all || settings->n_cameras == 0))
-		r = choose_camera(cli, settings, cli->argc > 0 ? cli->argv[0] : NULL, &only);
+		r = all_jobs(cli, &all.jobs);
+	if (r == CLI_OK)
+		r = cli_settings(cli, CLI_LENIENT, &settings);
 	if (r != CLI_OK)
 		return r;
-	for (size_t i = 0; i < settings->n_cameras; i++) {
-		int code = CLI_OK;
-
-		if (!only || only == &settings->cameras[i])
-			code = sync_one(cli, &settings->cameras[i], options, max_time_us);
-		if (code > worst)
-			worst = code;
-	}
-	return worst;
+	all.settings = settings;
+	if (cli_flag(cli, "all") && all.settings->n_cameras > 0)
+		return all_cameras(&all);
+	r = choose_camera(cli, settings, name, &camera);
+	return r != CLI_OK ? r : sync_one(&syncing, camera, NULL);
 }

@@ -197,6 +197,15 @@ TEST(contacts)
 	contact_load("garden", &now);
 	CHECK_INT(now.since_us, 4000000);
 	CHECK_STR(now.error, "");
+	CHECK_INT(now.last, 0);
+	CHECK_INT(contact_seen("garden", 3, 900, 125000), 0);
+	CHECK_INT(contact_seen("garden", 4, 901, 0), 0);
+	CHECK_INT(contact_note("garden", 5000000, 75, "away", &before), 0);
+	contact_load("garden", &now);
+	CHECK_INT(now.first, 4);
+	CHECK_INT(now.last, 901);
+	CHECK_INT(now.rate, 125000);
+	CHECK_INT(now.code, 75);
 	contact_load("gate", &now);
 	CHECK(now.last_try_us == TIME_NONE);
 	unsetenv("STATE_DIRECTORY");
