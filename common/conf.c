@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ini.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -63,13 +64,20 @@ static const char *shown(const char *text, char buf[static SHOWN_MAX])
 	return buf;
 }
 
+/* Whether one more is only counted: a file of nothing but mistakes is not worth looking for what was meant. */
+static bool is_tired(const struct teller *teller)
+{
+	return !teller->complain || teller->count >= CONF_COMPLAINTS_MAX;
+}
+
 static void PRINTF(2, 3) tell(struct teller *teller, const char *fmt, ...)
 {
 	char text[600], message[PREFIX_MAX + sizeof(text) + 32];
+	const bool tired = is_tired(teller);
 	va_list ap;
 
 	teller->count++;
-	if (!teller->complain || teller->count > CONF_COMPLAINTS_MAX)
+	if (tired)
 		return;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
@@ -116,30 +124,40 @@ static const char *find_section(const struct conf_table *table, const char *sect
 	return NULL;
 }
 
+static unsigned smaller(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
 /* Letters missing, added, changed or swapped, up to 2, of words of fewer than 32 (Damerau 1964). */
 bool conf_is_near(const char *typed, const char *word)
 {
-	size_t n = strlen(typed), m = strlen(word);
+	const size_t n = strlen(typed), m = strlen(word);
+	const unsigned limit = n < 5 ? 1 : 2;
 	unsigned char d[32][32];
+	unsigned nearest = 0;
 
-	if (n >= ARRAY_SIZE(d) || m >= ARRAY_SIZE(d) || n < 2)
+	if (n >= ARRAY_SIZE(d) || m >= ARRAY_SIZE(d) || n < 2 || n > m + limit || m > n + limit)
 		return false;
-	for (size_t i = 0; i <= n; i++) {
+	/* the nearest of a row is never nearer than that of the row above */
+	for (size_t i = 0; i <= n && nearest <= limit; i++) {
+		nearest = UINT_MAX;
 		for (size_t j = 0; j <= m; j++) {
-			unsigned best = i == 0 ? j : j == 0 ? i : 255;
+			unsigned best = i == 0 ? j : j == 0 ? i : UINT_MAX;
 
 			if (i > 0 && j > 0) {
 				best = d[i - 1][j - 1] + (typed[i - 1] != word[j - 1]);
-				best = d[i - 1][j] + 1u < best ? d[i - 1][j] + 1u : best;
-				best = d[i][j - 1] + 1u < best ? d[i][j - 1] + 1u : best;
+				best = smaller(best, d[i - 1][j] + 1u);
+				best = smaller(best, d[i][j - 1] + 1u);
 			}
 			if (i > 1 && j > 1 && typed[i - 1] == word[j - 2] &&
-				typed[i - 2] == word[j - 1] && d[i - 2][j - 2] + 1u < best)
-				best = d[i - 2][j - 2] + 1u;
+				typed[i - 2] == word[j - 1])
+				best = smaller(best, d[i - 2][j - 2] + 1u);
 			d[i][j] = (unsigned char)best;
+			nearest = smaller(nearest, best);
 		}
 	}
-	return d[n][m] <= (n < 5 ? 1 : 2);
+	return nearest <= limit && d[n][m] <= limit;
 }
 
 const char *conf_nearest_key(const struct conf_table *table, const char *section, const char *key)
@@ -160,7 +178,7 @@ static void tell_unknown_section(
 	char buf[SHOWN_MAX];
 
 	shown(section, buf);
-	for (size_t i = 0; i < table->n_items; i++) {
+	for (size_t i = 0; !is_tired(teller) && i < table->n_items; i++) {
 		if (conf_is_near(section, table->items[i].section)) {
 			tell(teller, "[%s]: unknown section; did you mean [%s]?", buf,
 				table->items[i].section);
@@ -173,7 +191,8 @@ static void tell_unknown_section(
 static void tell_unknown_key(struct teller *teller, const struct conf_table *table,
 	const struct section *section, const char *key)
 {
-	const char *near = conf_nearest_key(table, section->section, key);
+	const bool tired = is_tired(teller);
+	const char *near = tired ? NULL : conf_nearest_key(table, section->section, key);
 	char buf[SHOWN_MAX];
 
 	shown(key, buf);
@@ -181,7 +200,7 @@ static void tell_unknown_key(struct teller *teller, const struct conf_table *tab
 		tell(teller, "%s.%s: unknown key; did you mean `%s`?", section->section, buf, near);
 		return;
 	}
-	for (size_t i = 0; i < table->n_items; i++) {
+	for (size_t i = 0; !tired && i < table->n_items; i++) {
 		if (strcmp(table->items[i].key, key) == 0) {
 			tell(teller, "%s.%s: unknown key; `%s` belongs to section [%s]",
 				section->section, buf, key, table->items[i].section);
@@ -263,8 +282,8 @@ static char *trim(char *text)
 /* Where a comment starts: '#' or ';' at the start or after a blank. NULL: there is none. */
 static char *find_comment(char *text)
 {
-	for (char *p = text; *p; p++) {
-		if ((*p == '#' || *p == ';') && (p == text || p[-1] == ' ' || p[-1] == '\t'))
+	for (char *p = strpbrk(text, "#;"); p; p = strpbrk(p + 1, "#;")) {
+		if (p == text || p[-1] == ' ' || p[-1] == '\t')
 			return p;
 	}
 	return NULL;
@@ -312,8 +331,10 @@ static int next_line(struct loader *l, char line[static CONF_LINE_MAX + 1])
 	}
 	memcpy(line, start, length);
 	line[length] = '\0';
-	for (char *p = line; p < line + length; p++)
-		*p = *p == '\t' || (*p == '\r' && p == line + length - 1) ? ' ' : *p;
+	for (char *tab = strchr(line, '\t'); tab; tab = strchr(tab, '\t'))
+		*tab = ' ';
+	if (length > 0 && line[length - 1] == '\r')
+		line[length - 1] = ' ';
 	if (!text_is_plain(line, length)) {
 		tell(&l->teller, "not text in UTF-8; the line is passed over");
 		line[0] = '\0';
@@ -405,18 +426,27 @@ static int read_file(const char *path, char **ret_text, size_t *ret_length)
 int conf_load(const struct conf_table *table, void *settings, const char *path,
 	conf_complain *complain, void *data)
 {
-	struct loader loader = { .table = table, .settings = settings, .path = path };
 	CLEANUP_FREE char *text = NULL;
 	size_t length = 0;
 	int r;
 
 	r = read_file(path, &text, &length);
-	if (r < 0)
-		return r;
-	loader.teller.complain = complain;
-	loader.teller.data = data;
-	loader.rest = text;
-	loader.end = text + length;
+	return r < 0 ? r : conf_load_text(table, settings, path, text, length, complain, data);
+}
+
+int conf_load_text(const struct conf_table *table, void *settings, const char *name,
+	const char *text, size_t length, conf_complain *complain, void *data)
+{
+	struct loader loader = {
+		.table = table,
+		.settings = settings,
+		.teller = { .complain = complain, .data = data },
+		.path = name,
+		.rest = text,
+		.end = text + length,
+	};
+	int r;
+
 	if (&ini_max_line)
 		ini_max_line = CONF_LINE_MAX + 3;
 	r = ini_parse_stream(load_line, &loader, load_pair, &loader);

@@ -83,6 +83,12 @@ int conf_load(const struct conf_table *table, void *settings, const char *path,
 	conf_complain *complain, void *data);
 
 /*
+ * The same of a text in memory, which need not end in NUL; `name` is what complaints call it.
+ */
+int conf_load_text(const struct conf_table *table, void *settings, const char *name,
+	const char *text, size_t length, conf_complain *complain, void *data);
+
+/*
  * One "section.key=value" ("camera.garden.host=pi" for a named section). -EINVAL after `complain`.
  */
 int conf_override(const struct conf_table *table, void *settings, const char *text,

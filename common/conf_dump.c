@@ -58,31 +58,47 @@ static int visit_sections(
 	return r;
 }
 
-/* The printer's text in a buffer of the caller's; NULL where the row is left out. */
-static int item_text(const struct conf_item *item, const void *base, char **ret)
-{
-	CLEANUP_FREE char *text = NULL;
+/* Where printers write; used again for each item. */
+struct pad {
+	FILE *out;
+	char *text;
 	size_t length;
-	FILE *out = open_memstream(&text, &length);
+};
+
+static int pad_open(struct pad *pad)
+{
+	pad->out = open_memstream(&pad->text, &pad->length);
+	return pad->out ? 0 : -errno;
+}
+
+static void pad_close(struct pad *pad)
+{
+	fclosep(&pad->out);
+	free(pad->text);
+}
+
+/* The printer's text, valid until the next call; NULL where the row is left out. */
+static int item_text(struct pad *pad, const struct conf_item *item, const void *base, char **ret)
+{
 	int r;
 
-	if (!out)
-		return -errno;
-	r = item->print(item, (const char *)base + item->offset, out);
-	if (fclose(out) != 0 && r >= 0)
-		r = -ENOMEM;
+	rewind(pad->out);
+	r = item->print(item, (const char *)base + item->offset, pad->out);
 	if (r < 0)
 		return r;
-	*ret = r == 0 ? TAKE_PTR(text) : NULL;
+	fputc('\0', pad->out);
+	if (fflush(pad->out) != 0)
+		return -ENOMEM;
+	*ret = r == 0 ? pad->text : NULL;
 	return 0;
 }
 
-static int write_item(const struct conf_item *item, const void *base, FILE *out)
+static int write_item(struct pad *pad, const struct conf_item *item, const void *base, FILE *out)
 {
-	CLEANUP_FREE char *text = NULL;
+	char *text;
 	int r;
 
-	r = item_text(item, base, &text);
+	r = item_text(pad, item, base, &text);
 	if (r < 0)
 		return r;
 	fprintf(out, "# %s (%s)\n", item->help, item->allowed);
@@ -95,6 +111,7 @@ static int write_item(const struct conf_item *item, const void *base, FILE *out)
 
 struct writer {
 	FILE *out;
+	struct pad pad;
 	bool any;
 };
 
@@ -108,7 +125,8 @@ static int write_section(const struct view *view, void *data)
 	writer->any = true;
 	for (size_t i = 0; i < view->table->n_items && r >= 0; i++) {
 		if (strcmp(view->table->items[i].section, view->section) == 0)
-			r = write_item(&view->table->items[i], view->base, writer->out);
+			r = write_item(
+				&writer->pad, &view->table->items[i], view->base, writer->out);
 	}
 	return r;
 }
@@ -118,7 +136,11 @@ int conf_dump(const struct conf_table *table, void *settings, FILE *out)
 	struct writer writer = { .out = out };
 	int r;
 
+	r = pad_open(&writer.pad);
+	if (r < 0)
+		return r;
 	r = visit_sections(table, settings, write_section, &writer);
+	pad_close(&writer.pad);
 	if (r < 0)
 		return r;
 	return ferror(out) ? -EIO : 0;
@@ -158,12 +180,13 @@ static int json_add_lines(struct json_object *object, char *text)
 	return r;
 }
 
-static int json_add_item(struct json_object *object, const struct conf_item *item, const void *base)
+static int json_add_item(
+	struct json_object *object, struct pad *pad, const struct conf_item *item, const void *base)
 {
-	CLEANUP_FREE char *text = NULL;
+	char *text;
 	int r;
 
-	r = item_text(item, base, &text);
+	r = item_text(pad, item, base, &text);
 	if (r < 0 || !text)
 		return r;
 	if (strcmp(item->key, "*") == 0)
@@ -182,9 +205,15 @@ static struct json_object *json_child(struct json_object *parent, const char *ke
 	return json_add(parent, key, child) < 0 ? NULL : child;
 }
 
+struct json_writer {
+	struct json_object *root;
+	struct pad pad;
+};
+
 static int json_section(const struct view *view, void *data)
 {
-	struct json_object *object = json_child(data, view->section);
+	struct json_writer *writer = data;
+	struct json_object *object = json_child(writer->root, view->section);
 	int r = 0;
 
 	if (object && view->name)
@@ -193,7 +222,7 @@ static int json_section(const struct view *view, void *data)
 		return -ENOMEM;
 	for (size_t i = 0; i < view->table->n_items && r >= 0; i++) {
 		if (strcmp(view->table->items[i].section, view->section) == 0)
-			r = json_add_item(object, &view->table->items[i], view->base);
+			r = json_add_item(object, &writer->pad, &view->table->items[i], view->base);
 	}
 	return r;
 }
@@ -201,12 +230,17 @@ static int json_section(const struct view *view, void *data)
 int conf_dump_json(const struct conf_table *table, void *settings, FILE *out)
 {
 	struct json_object *root CLEANUP(json_free) = json_object_new_object();
+	struct json_writer writer = { .root = root };
 	const char *text;
 	int r;
 
 	if (!root)
 		return -ENOMEM;
-	r = visit_sections(table, settings, json_section, root);
+	r = pad_open(&writer.pad);
+	if (r < 0)
+		return r;
+	r = visit_sections(table, settings, json_section, &writer);
+	pad_close(&writer.pad);
 	if (r < 0)
 		return r;
 	text = json_object_to_json_string_ext(

@@ -52,8 +52,9 @@ size_t text_char_bytes(const char *text, size_t len)
 bool text_is_plain(const char *text, size_t len)
 {
 	for (size_t i = 0; i < len;) {
-		uint32_t c;
-		const size_t bytes = decode(text + i, len - i, &c);
+		uint32_t c = (unsigned char)text[i];
+		const bool ascii = c - 0x20 < 0x5f; /* as nearly everything is */
+		const size_t bytes = ascii ? 1 : decode(text + i, len - i, &c);
 
 		if (bytes == 0 || is_control(c))
 			return false;
