@@ -233,8 +233,8 @@ int archive_open(const char *path, const struct archive_options *options, struct
 	if (r == 0)
 		r = open_identity(archive, options);
 	if (r == 0)
-		r = journal_open(
-			archive->root_fd, archive->id, write, archive->fs, &archive->journal);
+		r = journal_open(archive->root_fd, "journal", archive->id, write, archive->fs,
+			&archive->journal);
 	if (r == 0 && write)
 		r = archive_recover(archive);
 	if (r < 0)
@@ -251,6 +251,7 @@ void archive_free(struct archive *archive)
 		archive_draft_free(archive->drafts);
 	archive_batch_drop(archive);
 	journal_free(archive->journal);
+	journal_free(archive->local);
 	closep(&archive->folder_fd);
 	while (archive->n_orphans > 0)
 		closep(&archive->orphans[--archive->n_orphans].folder_fd);
@@ -309,6 +310,17 @@ struct journal *archive_journal(const struct archive *archive)
 const struct archive_repairs *archive_repairs(const struct archive *archive)
 {
 	return &archive->repairs;
+}
+
+int archive_lock_copy(const struct archive *archive, int64_t wait_until_ns, int *ret_fd)
+{
+	CLEANUP_FD int fd = openat(archive->root_fd, ".sync",
+		O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0644);
+	int r = fd < 0 ? -errno : turnstile_flock(fd, wait_until_ns);
+
+	if (r == 0)
+		*ret_fd = TAKE_FD(fd);
+	return r;
 }
 
 int archive_writer_pid(const char *path, pid_t *ret_pid)

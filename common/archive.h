@@ -12,7 +12,8 @@
  *   journal/retention               what there is and where the oldest is, see pruner.h
  *   acks/                           what each puller has acknowledged (serve)
  *   .writer                         flock(2) of the one writer; its text is the writer's pid
- *   .settled, .sync                 what a puller has settled (pull/held.h); the lock of its sync
+ *   local/00000000.jsonl            a puller's own journal, see archive_local()
+ *   .settled, .sync                 what a puller has settled (pull/held.h); see archive_lock_copy()
  *   2026/11/20/.NAME.rest           what has come of a frame so far (archive_draft_resume())
  *   .gate                           where writers who wait for their turn do so (turnstile.h)
  *
@@ -105,6 +106,7 @@ int archive_publish(struct archive *archive, struct record *frame, const void *j
  * archive_finish_redate() before the next one is published.
  */
 #define PRUNE_REDATED "redated"
+#define PRUNE_DAMAGED "damaged" /* verify_repair() moved it aside */
 int archive_finish_redate(struct archive *archive);
 
 struct archive_pruned {
@@ -122,11 +124,27 @@ int archive_prune(struct archive *archive, uint64_t first, uint64_t last, const 
 	struct archive_pruned *ret);
 
 /*
- * The puller's side: takes the files of those frames away, and folders that are empty by that. The
- * journal stays as it is: because it knows the frames they are not fetched again.
+ * The puller's side: takes the files of those frames away, which are in order, and folders that are
+ * empty by that. The journal stays as it is: because it knows the frames they are not fetched again.
+ * A prune line in archive_local() tells why, durably and before that.
  */
 int archive_remove(struct archive *archive, const struct frame_name *names, size_t n,
-	struct archive_pruned *ret);
+	const char *why, struct archive_pruned *ret);
+
+/*
+ * The puller's side: a journal of what happened here and not at the camera, with numbers of its own
+ * from 1 on. -ENOENT nothing did (and the archive is not open for writing). It stays the archive's.
+ */
+int archive_local(struct archive *archive, struct journal **ret);
+/* Its last prune line that is no repair. -ENOENT. */
+int archive_last_removal(struct archive *archive, struct record *ret);
+
+/*
+ * The puller's side: one process at a time brings the backlog, removes old frames or repairs; each of
+ * them for as long as it takes, and whose turn it is to write is another matter. -ETIMEDOUT another
+ * does. Close `ret_fd` to leave. May be called of an archive that is open for reading.
+ */
+int archive_lock_copy(const struct archive *archive, int64_t wait_until_ns, int *ret_fd);
 
 /*
  * Holds BALLAST_BYTES of the disk, unless they are held already: they are given up when the journal

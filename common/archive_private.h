@@ -20,6 +20,7 @@ struct archive {
 	char id[UUID_CHARS + 1];
 	char camera[CAMERA_NAME_MAX];
 	struct journal *journal;
+	struct journal *local; /* of what happened here; NULL: not opened yet */
 	struct archive_repairs repairs;
 	uint64_t next_seq;
 

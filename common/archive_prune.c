@@ -165,31 +165,114 @@ int archive_prune(struct archive *archive, uint64_t first, uint64_t last, const 
 	return 0;
 }
 
-int archive_remove(struct archive *archive, const struct frame_name *names, size_t n,
-	struct archive_pruned *ret)
+/* Shows the files of those frames to `visit`, but for the newest frame. */
+static int walk_names(struct walk *walk, const struct frame_name *names, size_t n,
+	void (*visit)(struct walk *walk, const char *file))
 {
-	struct walk walk = { .archive = archive, .folder_fd = -1 };
+	const struct archive *archive = walk->archive;
 	char file[FRAME_NAME_MAX];
 	int r = 0;
 
-	if (archive->writer_fd < 0)
-		return -EROFS;
-	if (!archive->copy)
-		return -EINVAL;
+	walk->folder_fd = -1;
+	walk->folder[0] = '\0';
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		if (archive->has_newest && names[i].seq == archive->newest.seq)
 			continue;
-		r = enter_folder(&walk, &names[i]);
+		r = enter_folder(walk, &names[i]);
 		if (r == 0)
 			r = frame_name_format(&names[i], file);
-		if (r == 0 && walk.folder_fd >= 0) {
-			count_file(&walk, file);
-			remove_file(&walk, file);
+		if (r == 0 && walk->folder_fd >= 0)
+			visit(walk, file);
+	}
+	leave_folder(walk);
+	return r < 0 ? r : walk->error;
+}
+
+int archive_local(struct archive *archive, struct journal **ret)
+{
+	bool write = archive->writer_fd >= 0;
+	int r = 0;
+
+	if (!archive->local)
+		r = journal_open(archive->root_fd, "local", archive->id, write, archive->fs,
+			&archive->local);
+	if (r == 0)
+		*ret = archive->local;
+	return r;
+}
+
+int archive_last_removal(struct archive *archive, struct record *ret)
+{
+	struct journal *local;
+	struct record record;
+	uint64_t seq;
+	int r = archive_local(archive, &local);
+
+	if (r == 0)
+		r = journal_last(local, &seq);
+	for (; r == 0 && seq > 0; seq--) {
+		r = journal_find(local, seq, &record);
+		if (r == 0 && record.type == RECORD_PRUNE &&
+			strcmp(record.text, PRUNE_DAMAGED) != 0) {
+			*ret = record;
+			return 0;
 		}
 	}
-	leave_folder(&walk);
-	*ret = walk.pruned;
-	return r < 0 ? r : walk.error;
+	return r < 0 ? r : -ENOENT;
+}
+
+/* A line about frames first..last in the journal of what happened here. */
+static int note_here(struct archive *archive, uint64_t first, uint64_t last, const char *why,
+	const struct archive_pruned *pruned)
+{
+	struct record prune = record_new(RECORD_PRUNE);
+	char line[LINE_MAX_BYTES + 1];
+	struct journal *local;
+	int length, r = archive_local(archive, &local);
+
+	if (r == 0)
+		r = journal_last(local, &prune.seq);
+	if (r < 0)
+		return r;
+	prune.seq++;
+	prune.first_seq = first;
+	prune.last_seq = last;
+	prune.count = pruned->count;
+	prune.bytes = pruned->bytes;
+	snprintf(prune.text, sizeof(prune.text), "%s", why);
+	length = record_format(&prune, line);
+	return length < 0 ? length : journal_append(local, prune.seq, line, (size_t)length, true);
+}
+
+int archive_remove(struct archive *archive, const struct frame_name *names, size_t n,
+	const char *why, struct archive_pruned *ret)
+{
+	struct walk walk = { .archive = archive };
+	uint64_t first, last;
+	bool late;
+	int r;
+
+	if (archive->writer_fd < 0)
+		return -EROFS;
+	if (!archive->copy || n == 0)
+		return -EINVAL;
+	first = names[0].seq;
+	last = names[n - 1].seq;
+	r = walk_names(&walk, names, n, count_file);
+	if (r < 0 || walk.pruned.count == 0) {
+		*ret = walk.pruned;
+		return r;
+	}
+	r = note_here(archive, first, last, why, &walk.pruned);
+	/* Without a byte for the line the files go first: here pictures may be gone without a reason. */
+	late = r == -ENOSPC || r == -EDQUOT;
+	if (r == 0 || late)
+		r = walk_names(&walk, names, n, remove_file);
+	if (r == 0 && late)
+		r = note_here(archive, first, last, why, &walk.pruned);
+	if (r == 0)
+		*ret = walk.pruned;
+	return r;
 }
 
 int archive_announce(struct archive *archive, const char *line, size_t bytes)

@@ -382,8 +382,8 @@ static int check_last_segment(struct journal *journal)
 	return r == -ENODATA ? 0 : r;
 }
 
-int journal_open(
-	int rootfd, const char *id, bool writable, const struct fs_ops *fs, struct journal **ret)
+int journal_open(int rootfd, const char *folder, const char *id, bool writable,
+	const struct fs_ops *fs, struct journal **ret)
 {
 	CLEANUP(journal_freep) struct journal *journal = calloc(1, sizeof(*journal));
 	int r;
@@ -396,7 +396,7 @@ int journal_open(
 	if (strlen(id) != UUID_CHARS)
 		return -EINVAL;
 	memcpy(journal->id, id, sizeof(journal->id));
-	r = fs_open_folder(journal->fs, rootfd, "journal", writable, &journal->dirfd);
+	r = fs_open_folder(journal->fs, rootfd, folder, writable, &journal->dirfd);
 	if (r == 0)
 		r = check_last_segment(journal);
 	if (r < 0)

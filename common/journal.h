@@ -22,13 +22,13 @@
 struct journal;
 
 /*
- * Opens the folder `journal` below `rootfd` (made if `writable` and missing). A writable journal cuts
+ * Opens the folder `folder` below `rootfd` (made if `writable` and missing). A writable journal cuts
  * a torn last line off its last segment. `fs` may be NULL for the system's calls. The journal keeps
  * its own copy of what it needs of `rootfd`.
  * -ENOENT no journal; -EBADMSG the last segment belongs to another archive than `id`.
  */
-int journal_open(
-	int rootfd, const char *id, bool writable, const struct fs_ops *fs, struct journal **ret);
+int journal_open(int rootfd, const char *folder, const char *id, bool writable,
+	const struct fs_ops *fs, struct journal **ret);
 void journal_free(struct journal *journal);
 DEFINE_CLEANUP(struct journal, journal_free)
 

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 
 #include "common/archive_private.h"
@@ -31,11 +32,25 @@ int pruner_new(struct archive *archive, const struct retention_settings *setting
 	if (r < 0)
 		return r;
 	p->saved = p->state;
-	r = pruner_count(p, COUNT_LINES);
+	r = p->copy ? pruner_state_take(p) : 0;
+	if (r == 0)
+		r = pruner_count(p, p->copy ? UINT_MAX : COUNT_LINES);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(p);
 	return 0;
+}
+
+int pruner_refresh(struct pruner *p, struct archive *archive)
+{
+	int r;
+
+	journal_cursor_free(p->cursor);
+	p->cursor = NULL;
+	p->archive = archive;
+	p->counted = false;
+	r = pruner_count(p, UINT_MAX);
+	return r < 0 ? r : 0;
 }
 
 void pruner_free(struct pruner *p)
@@ -160,7 +175,8 @@ static void forget_missing(struct pruner *p, size_t n, const struct archive_prun
 		p->state.frames -= frames < p->state.frames ? frames : p->state.frames;
 }
 
-static int remove_from_copy(struct pruner *p, size_t n, struct archive_pruned *ret)
+static int remove_from_copy(
+	struct pruner *p, size_t n, enum retention_why why, struct archive_pruned *ret)
 {
 	struct frame_name names[PRUNE_PER_FRAME];
 	int r;
@@ -170,7 +186,7 @@ static int remove_from_copy(struct pruner *p, size_t n, struct archive_pruned *r
 
 		names[i] = record_name(&record);
 	}
-	r = archive_remove(p->archive, names, n, ret);
+	r = archive_remove(p->archive, names, n, retention_why_name(why), ret);
 	p->state.bytes -= ret->bytes < p->state.bytes ? ret->bytes : p->state.bytes;
 	p->state.frames -=
 		(int64_t)ret->count < p->state.frames ? (int64_t)ret->count : p->state.frames;
@@ -185,7 +201,7 @@ static int remove_frames(
 
 	*ret = (struct archive_pruned){ 0 };
 	if (p->copy) {
-		r = remove_from_copy(p, n, ret);
+		r = remove_from_copy(p, n, why, ret);
 	} else {
 		r = archive_prune(p->archive, p->window[0].seq, p->window[n - 1].seq,
 			retention_why_name(why), ret);
@@ -306,12 +322,9 @@ void pruner_stored(struct pruner *p, const struct record *frame)
 {
 	if (!p->copy)
 		return;
-	/* what is still to be counted comes by in its turn */
-	if (p->counted || frame->seq / SEGMENT_LINES < p->state.next / SEGMENT_LINES) {
-		p->state.bytes += frame->bytes;
-		p->state.frames++;
-	}
-	if (p->counted && frame->seq >= p->state.next)
+	p->state.bytes += frame->bytes;
+	p->state.frames++;
+	if (frame->seq >= p->state.next)
 		p->state.next = frame->seq + 1;
 	if (frame->seq < p->state.first) {
 		p->state.first = frame->seq;
@@ -330,6 +343,7 @@ struct pruner_totals pruner_totals(const struct pruner *p)
 		.bytes = p->state.bytes,
 		.frames = p->state.frames,
 		.first = p->state.first,
+		.gone = p->state.gone,
 	};
 }
 

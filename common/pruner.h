@@ -10,7 +10,10 @@
  * lines a call; until then nothing is removed but in an emergency.
  *
  * Camera: each removal is a prune line. A puller's copy: the files go and the lines stay, so that no
- * frame is fetched again; `gone` tells up to which number nothing is wanted any more.
+ * frame is fetched again; the prune line is in archive_local(), and `gone`, which that tells as well,
+ * is up to which number nothing is wanted any more. A copy's pruner is for who holds
+ * archive_lock_copy(). Old frames come late there, so the file is away while one works: after a crash
+ * all is counted anew.
  *
  * acks/CLIENT are the numbers that pullers have acknowledged. One that was silent for ACK_DAYS_MAX
  * days is not waited for.
@@ -26,7 +29,10 @@
 
 struct pruner;
 
-/* The archive and the clock stay the caller's. -ENOMEM, -EIO, ... */
+/*
+ * The archive and the clock stay the caller's. A copy's archive may be open for reading; its lines
+ * are all counted here. -ENOMEM, -EIO, ...
+ */
 int pruner_new(struct archive *archive, const struct retention_settings *settings,
 	const struct clock *clock, struct pruner **ret);
 /* Writes journal/retention if it is out of date. */
@@ -34,6 +40,8 @@ void pruner_free(struct pruner *pruner);
 DEFINE_CLEANUP(struct pruner, pruner_free)
 
 void pruner_set(struct pruner *pruner, const struct retention_settings *settings);
+/* The puller's side: the same archive was opened anew, or somebody else stored new frames in it. */
+int pruner_refresh(struct pruner *pruner, struct archive *archive);
 
 /* What was removed by one call. */
 struct pruner_removed {
@@ -62,6 +70,7 @@ struct pruner_totals {
 	bool counted; /* else the rest is less than there is */
 	int64_t bytes, frames; /* stored */
 	uint64_t first; /* no frame is older than this number */
+	uint64_t gone; /* retention has removed frames up to this one */
 };
 struct pruner_totals pruner_totals(const struct pruner *pruner);
 

@@ -42,6 +42,9 @@ int pruner_state_read(struct archive *archive, struct pruner_state *ret);
 /* Writes it if that is due, or at once with `now`. */
 int pruner_state_save(struct pruner *pruner, bool now);
 
+/* Takes the file away while a copy's pruner works. */
+int pruner_state_take(struct pruner *pruner);
+
 /* Counts what was appended since, `lines` at most. 1: to the end, 0: there is more. */
 int pruner_count(struct pruner *pruner, unsigned lines);
 

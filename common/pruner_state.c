@@ -53,6 +53,24 @@ static int parse_state(const char *text, size_t bytes, struct pruner_state *ret)
 	return 0;
 }
 
+/*
+ * What a copy's own journal tells. The files of its last line may be there still, after a crash, so
+ * they are looked for once more; what is before that is gone.
+ */
+static int add_removed(struct archive *archive, struct pruner_state *state)
+{
+	struct record last;
+	int r = archive_last_removal(archive, &last);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (last.last_seq > state->gone)
+		state->gone = last.last_seq;
+	if (state->next == 0)
+		state->first = last.first_seq;
+	return 0;
+}
+
 int pruner_state_read(struct archive *archive, struct pruner_state *ret)
 {
 	CLEANUP_FREE char *text = NULL;
@@ -72,8 +90,21 @@ int pruner_state_read(struct archive *archive, struct pruner_state *ret)
 	/* What is not there or none of ours is made anew; so is what tells of lines that are gone. */
 	if (r < 0 || parse_state(text, bytes, &state) < 0 || state.next > last + 1)
 		state = (struct pruner_state){ 0 };
-	*ret = state;
-	return 0;
+	r = archive->copy ? add_removed(archive, &state) : 0;
+	if (r == 0)
+		*ret = state;
+	return r;
+}
+
+int pruner_state_take(struct pruner *p)
+{
+	CLEANUP_FD int fd = -1;
+	int r = open_journal(p->archive, &fd);
+
+	if (r == 0 && p->archive->fs->unlinkat(fd, RETENTION_FILE, 0) == 0)
+		r = p->archive->fs->fsync(fd) < 0 ? -errno : 0;
+	p->saved = (struct pruner_state){ 0 };
+	return r;
 }
 
 static bool is_due(const struct pruner *p)
@@ -91,7 +122,7 @@ int pruner_state_save(struct pruner *p, bool now)
 	char text[STATE_MAX];
 	int n, r;
 
-	if (!now && !is_due(p))
+	if (!now && (p->copy || !is_due(p)))
 		return 0;
 	if (memcmp(&p->state, &p->saved, sizeof(p->state)) == 0)
 		return 0;
@@ -166,7 +197,7 @@ int pruner_count(struct pruner *p, unsigned lines)
 	size_t len;
 	int r = 0;
 
-	/* lines of a copy come in any order: pruner_stored() tells of them */
+	/* lines of a copy come in any order: pruner_stored() and pruner_refresh() tell of them */
 	if (p->copy && p->counted)
 		return 1;
 	if (!p->cursor)
@@ -177,7 +208,9 @@ int pruner_count(struct pruner *p, unsigned lines)
 			p->counted = true;
 		if (r <= 0)
 			return r < 0 ? r : 1;
-		count_line(p, line, len);
+		/* of a copy the lines of what was removed stay */
+		if (!p->copy || seq > p->state.gone)
+			count_line(p, line, len);
 		if (seq >= p->state.next)
 			p->state.next = seq + 1;
 	}

@@ -64,7 +64,7 @@ static void tick_stop(struct tick *tick)
 	sigaction(SIGALRM, &tick->old_action, NULL);
 }
 
-static int flock_until(int fd, int64_t deadline_ns)
+int turnstile_flock(int fd, int64_t deadline_ns)
 {
 	struct tick tick;
 	int r;
@@ -128,9 +128,9 @@ int turnstile_enter(int dirfd, const char *gate, const char *lock, const char *w
 	if (r == 0)
 		r = open_file(dirfd, lock, &lock_fd);
 	if (r == 0)
-		r = flock_until(gate_fd, deadline_ns);
+		r = turnstile_flock(gate_fd, deadline_ns);
 	if (r == 0)
-		r = flock_until(lock_fd, deadline_ns);
+		r = turnstile_flock(lock_fd, deadline_ns);
 	if (r < 0)
 		return r;
 	*ret_others = sign(lock_fd, who);

@@ -25,3 +25,6 @@
  */
 int turnstile_enter(int dirfd, const char *gate, const char *lock, const char *who,
 	int64_t deadline_ns, int *ret_fd, bool *ret_others);
+
+/* flock(2) with LOCK_EX and a deadline, as above. -ETIMEDOUT. */
+int turnstile_flock(int fd, int64_t deadline_ns);

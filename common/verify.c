@@ -181,12 +181,20 @@ static int add_pruned(struct verify *verify, const struct record *prune)
 static int collect_pruned(struct verify *verify)
 {
 	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
+	struct journal *journal = verify->journal;
 	struct record record;
 	const char *line;
 	uint64_t seq;
 	size_t len;
-	int r = journal_seek(verify->journal, verify->pruned_until, &cursor);
+	int r = 0;
 
+	/* a copy's own lines tell what went here; what the camera pruned may be here still */
+	if (verify->options->copy)
+		r = archive_local(verify->archive, &journal);
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0)
+		r = journal_seek(journal, verify->pruned_until, &cursor);
 	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0) {
 		if (memmem(line, len, "\"prune\"", 7) && record_parse(line, len, &record) == 0 &&
 			record.type == RECORD_PRUNE)

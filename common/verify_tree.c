@@ -145,7 +145,8 @@ static bool is_number(const char *name, size_t digits)
 static bool belongs_in_root(const char *name)
 {
 	return strcmp(name, "archive.json") == 0 || strcmp(name, "latest.jpg") == 0 ||
-		strcmp(name, "journal") == 0 || strcmp(name, "acks") == 0;
+		strcmp(name, "journal") == 0 || strcmp(name, "acks") == 0 ||
+		strcmp(name, "local") == 0 || strcmp(name, "damaged") == 0;
 }
 
 static int walk(

@@ -12,6 +12,7 @@
 #include "pull/all.h"
 #include "pull/contact.h"
 #include "pull/fetch.h"
+#include "pull/room.h"
 #include "pull/wait.h"
 
 #define TIMEOUT_DEFAULT_US (300 * US_PER_SEC)
@@ -189,6 +190,25 @@ void report_visit(const struct cli *cli, const char *camera, int code, bool ours
 	report(cli, camera, code, error, &before);
 }
 
+void tell_room(const char *camera, uint64_t removed, int error)
+{
+	if (removed > 0)
+		log_info("%s: %llu old frames were removed here", camera,
+			(unsigned long long)removed);
+	if (error < 0)
+		log_warning_errno(error, "%s: old frames cannot be removed", camera);
+}
+
+/* Behind all that somebody waits for. */
+static void tidy_up(const struct camera_settings *camera, const struct fetch_result *result)
+{
+	struct room room;
+
+	fflush(stdout);
+	room_tidy(camera, result->archive, result->frame.bytes, &clock_real, &room);
+	tell_room(camera->name, room.removed, room.error);
+}
+
 void report_seen(const char *camera, uint64_t first, uint64_t last, int64_t rate)
 {
 	int r = last > 0 ? contact_seen(camera, first, last, rate) : 0;
@@ -227,6 +247,8 @@ static int fetch_one(void *data, const struct camera_settings *camera, struct la
 		print_program(camera->name, code, &result, took_us);
 	else if (code == CLI_OK)
 		print_person(camera->name, &result, took_us);
+	if (result.stored)
+		tidy_up(camera, &result);
 	return code;
 }
 

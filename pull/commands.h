@@ -30,6 +30,8 @@ void report_visit(
 
 /* Notes what the camera said of its journal, and the rate; `last` 0: it did not say anything. */
 void report_seen(const char *camera, uint64_t first, uint64_t last, int64_t rate);
+/* Tells what retention did here. */
+void tell_room(const char *camera, uint64_t removed, int error);
 
 /* For cli_list() and cli_verify(). */
 int choose_archive(struct cli *cli, const void *settings, char ret[static PATH_MAX]);

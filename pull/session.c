@@ -39,38 +39,6 @@ static int archive_failed(struct sync *sync, int r)
 	return sync_fail_here(sync, CLI_INTERNAL, "%s: %s", sync->result->archive, strerror(-r));
 }
 
-/* ---- what is to be fetched */
-
-static struct item *item_at(struct sync *sync, size_t i)
-{
-	return &sync->items[(sync->items_start + i) % SYNC_ITEMS_MAX];
-}
-
-static void push_item(struct sync *sync, const struct item *item)
-{
-	assert(sync->n_items < SYNC_ITEMS_MAX);
-	*item_at(sync, sync->n_items++) = *item;
-}
-
-/* In front of all others: it came and was no good. */
-static void push_again(struct sync *sync, struct item item)
-{
-	assert(sync->n_items < SYNC_ITEMS_MAX);
-	item.again = true;
-	sync->items_start = (sync->items_start + SYNC_ITEMS_MAX - 1) % SYNC_ITEMS_MAX;
-	sync->n_items++;
-	*item_at(sync, 0) = item;
-}
-
-static struct item pop_item(struct sync *sync)
-{
-	struct item item = *item_at(sync, 0);
-
-	sync->items_start = (sync->items_start + 1) % SYNC_ITEMS_MAX;
-	sync->n_items--;
-	return item;
-}
-
 static int skip(struct sync *sync, uint64_t seq)
 {
 	int r = ranges_add(&sync->skipped, seq, seq);
@@ -121,7 +89,7 @@ static int ask_list(struct sync *sync)
 
 static int ask_frame(struct sync *sync)
 {
-	struct ask frame = { .kind = ASK_FRAME, .item = pop_item(sync) };
+	struct ask frame = { .kind = ASK_FRAME, .item = sync_pop_item(sync) };
 	struct wire_request request = { .verb = WIRE_FRAME, .seq = frame.item.seq };
 	struct record record = record_new(RECORD_FRAME);
 
@@ -209,9 +177,11 @@ static int settle_list(struct sync *sync, const struct ask *list)
 }
 
 /* The frames of the list that are wanted, newest first. Lists come sorted, copies perhaps not. */
-static void plan_frames(struct sync *sync, const struct ask *list)
+static int plan_frames(struct sync *sync, const struct ask *list)
 {
-	bool any = false, wanted = false;
+	bool any = false, wanted = false, young = false;
+	uint64_t old = 0;
+	int r;
 
 	for (size_t i = sync->n_lines; i-- > 0;) {
 		const struct record *line = &sync->lines[i];
@@ -220,6 +190,15 @@ static void plan_frames(struct sync *sync, const struct ask *list)
 		if (line->type != RECORD_FRAME)
 			continue;
 		any = true;
+		/* where the clock was not set its time says nothing about its age */
+		if (line->synced && line->slot_us < sync->keep_since_us) {
+			old = line->seq > old ? line->seq : old;
+			r = ranges_add(&sync->held.settled, line->seq, line->seq);
+			if (r < 0)
+				return r;
+			continue;
+		}
+		young = true;
 		if (line->slot_us < sync->options->since_us)
 			continue;
 		wanted = true;
@@ -230,12 +209,13 @@ static void plan_frames(struct sync *sync, const struct ask *list)
 			sync->result->found++;
 			sync->result->found_bytes += line->bytes;
 		} else {
-			push_item(sync, &item);
+			sync_push_item(sync, &item);
 		}
 	}
 	/* what is before it is older still */
 	if (any && !wanted && !list->first_look)
 		sync->listed_all = true;
+	return young || sync->options->dry_run ? 0 : sync_unwanted(sync, old);
 }
 
 static bool any_to_store(const struct sync *sync)
@@ -250,9 +230,11 @@ static bool any_to_store(const struct sync *sync)
 static int take_list(struct sync *sync, const struct ask *list)
 {
 	bool store = any_to_store(sync);
-	int code = CLI_OK;
+	int code = CLI_OK, r;
 
-	plan_frames(sync, list);
+	r = plan_frames(sync, list);
+	if (r < 0)
+		return archive_failed(sync, r);
 	sync->list_under_way = false;
 	sync->list_lines =
 		sync->list_lines < SYNC_LIST_LINES / 2 ? sync->list_lines * 2 : SYNC_LIST_LINES;
@@ -285,11 +267,13 @@ static int begin_frame(struct sync *sync, const struct ask *frame, const struct 
 {
 	int code = sync_take(sync), r = 0;
 
-	if (code == CLI_OK && !ranges_has(&sync->held.settled, record->seq))
+	if (code == CLI_OK)
+		r = sync_unwanted(sync, room_make(&sync->room, record->bytes));
+	if (code == CLI_OK && r == 0 && !ranges_has(&sync->held.settled, record->seq))
 		r = archive_draft_resume(sync->archive, record, frame->offset, ret);
 	sync_release(sync);
 	if (r == -ESTALE) {
-		push_again(sync, frame->item);
+		sync_push_again(sync, frame->item);
 		return code;
 	}
 	if (r == -EFBIG || r == -EINVAL)
@@ -306,8 +290,10 @@ static int finish_frame(struct sync *sync, const struct ask *frame, const struct
 	if (code != CLI_OK)
 		return code;
 	r = archive_draft_commit(draft);
-	if (r == 0)
+	if (r == 0) {
+		room_stored(&sync->room, record);
 		r = held_note(&sync->held, record);
+	}
 	sync_release(sync);
 	if (r == 0) {
 		result->frames++;
@@ -315,7 +301,7 @@ static int finish_frame(struct sync *sync, const struct ask *frame, const struct
 		return CLI_OK;
 	}
 	if (r == -EBADMSG && !frame->item.again) {
-		push_again(sync, frame->item);
+		sync_push_again(sync, frame->item);
 		return CLI_OK;
 	}
 	if (r != -EBADMSG && r != -EEXIST)
@@ -409,7 +395,7 @@ static int refused_frame(struct sync *sync, const struct ask *frame, const struc
 	case WIRE_ERROR_FAILED:
 	default:
 		if (frame->offset > 0 && !frame->item.again) {
-			push_again(sync, frame->item);
+			sync_push_again(sync, frame->item);
 			return CLI_OK;
 		}
 		sync_fail(sync, CLI_PROTOCOL, "frame %llu: capturepi there says: %s",

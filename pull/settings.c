@@ -151,7 +151,7 @@ static const struct conf_item items[] = {
 		.offset = AT(keep_days),
 		.def = "0",
 		.allowed = "a number of days from 0 to 36500",
-		.help = "Frames older than that are removed here; 0: no limit (no effect yet)",
+		.help = "Frames of days that ended longer ago are removed here; 0: no limit",
 		.min = 0,
 		.max = 36500,
 	},
@@ -163,7 +163,7 @@ static const struct conf_item items[] = {
 		.offset = AT(reserve),
 		.def = "5%",
 		.allowed = "a size such as 500M or 2G, or 0% to 90%",
-		.help = "Space of the file system that stays free here (no effect yet)",
+		.help = "Space and inodes of the file system that stay free here; 0: no frame goes",
 		.min = -90,
 		.max = INT64_MAX,
 	},
@@ -264,12 +264,6 @@ int pull_settings_check(void *data, conf_complain *complain, void *complain_data
 
 		if (!*camera->host) {
 			tell(complain, complain_data, "camera.%s.host: is not set", camera->name);
-			count++;
-		}
-		/* somebody who asks for it believes that it is done */
-		if (camera->keep_days) {
-			tell(complain, complain_data, "camera.%s.keep_days: has no effect yet",
-				camera->name);
 			count++;
 		}
 		count += check_archive(settings, i, complain, complain_data);

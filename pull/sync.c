@@ -9,10 +9,8 @@
 #include "pull/sync.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -22,6 +20,7 @@
 #include "pull/wait.h"
 
 #define TURN_US (300 * US_PER_SEC) /* a fetch may hold the archive for as long as its --timeout */
+#define OTHER_US (2 * US_PER_SEC) /* a fetch may be removing old frames */
 #define TELL_NS (NS_PER_SEC / 4)
 #define VAIN_MAX 3 /* connections in a row that brought nothing */
 #define BACK_OFF_US (2 * US_PER_SEC) /* after the first of them; then twice that */
@@ -70,21 +69,18 @@ void sync_tell(struct sync *sync)
 /* Two syncs of one archive would fetch everything twice. */
 static int lock_sync(struct sync *sync)
 {
-	int fd;
+	int r;
 
 	if (sync->lock_fd >= 0)
 		return CLI_OK;
-	fd = openat(archive_root_fd(sync->archive), ".sync",
-		O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0644);
-	if (fd < 0)
-		return sync_fail_here(sync, errno == ELOOP ? CLI_PROTOCOL : CLI_INTERNAL,
-			"%s/.sync: %s", sync->result->archive, strerror(errno));
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		close(fd);
-		return sync_fail_here(sync, CLI_TEMPFAIL, "another sync of %s is under way",
+	r = archive_lock_copy(sync->archive, deadline_in(OTHER_US), &sync->lock_fd);
+	if (r == -ETIMEDOUT)
+		return sync_fail_here(sync, CLI_TEMPFAIL,
+			"another sync of %s, or a repair, is under way",
 			sync->options->camera->name);
-	}
-	sync->lock_fd = fd;
+	if (r < 0)
+		return sync_fail_here(sync, r == -ELOOP ? CLI_PROTOCOL : CLI_INTERNAL,
+			"%s/.sync: %s", sync->result->archive, strerror(-r));
 	return CLI_OK;
 }
 
@@ -128,6 +124,7 @@ static int open_writer(struct sync *sync)
 
 	if (r < 0)
 		return open_failed(sync, r);
+	room_refresh(&sync->room, archive);
 	archive_free(sync->archive);
 	sync->archive = archive;
 	sync->writing = true;
@@ -154,6 +151,10 @@ int sync_take(struct sync *sync)
 		held_clear(&sync->held);
 		r = held_update(&sync->held, sync->archive);
 	}
+	if (r == 0 && others)
+		room_refresh(&sync->room, sync->archive);
+	if (r == 0)
+		room_open(&sync->room, sync->archive, sync->options->camera, sync->clock);
 	return r < 0 ? open_failed(sync, r) : CLI_OK;
 }
 
@@ -163,10 +164,33 @@ void sync_release(struct sync *sync)
 		archive_release(sync->archive);
 }
 
+int sync_unwanted(struct sync *sync, uint64_t seq)
+{
+	int r;
+
+	if (seq == 0 || ranges_prefix(&sync->held.settled, 1) >= seq)
+		return 0;
+	sync->held.changed = true;
+	r = ranges_add(&sync->held.settled, 1, seq);
+	return r < 0 ? r : ranges_add(&sync->seen, 1, seq);
+}
+
+static int open_room(struct sync *sync)
+{
+	uint64_t gone = 0;
+	int r = pruner_gone(sync->archive, &gone);
+
+	if (r == 0)
+		r = sync_unwanted(sync, gone);
+	if (r == 0 && !sync->options->dry_run)
+		room_open(&sync->room, sync->archive, sync->options->camera, sync->clock);
+	return r;
+}
+
 /* What is held before the first connection. */
 static int look(struct sync *sync)
 {
-	const struct archive_options read = { .mode = ARCHIVE_READ };
+	const struct archive_options read = { .mode = ARCHIVE_READ, .copy = true };
 	struct sync_result *result = sync->result;
 	int r = pull_archive_path(sync->options->camera, result->archive);
 
@@ -182,6 +206,8 @@ static int look(struct sync *sync)
 	if (r != CLI_OK)
 		return r;
 	r = held_load(sync->archive, &sync->held);
+	if (r == 0)
+		r = open_room(sync);
 	return r < 0 ? open_failed(sync, r) : CLI_OK;
 }
 
@@ -284,8 +310,10 @@ int sync_camera(const struct sync_options *options, struct sync_result *ret)
 		return CLI_INTERNAL;
 	}
 	sync->options = options;
+	sync->clock = options->clock ? options->clock : &clock_real;
 	sync->result = ret;
 	sync->lock_fd = -1;
+	sync->keep_since_us = room_since(options->camera, sync->clock);
 	pace_init(&sync->pace, options->limit_rate, clock_mono_ns(&clock_real));
 	code = look(sync);
 	if (code == CLI_OK)
@@ -294,6 +322,9 @@ int sync_camera(const struct sync_options *options, struct sync_result *ret)
 		ret->left = ranges_missing(&sync->held.settled, sync->first, sync->last);
 	if (code == CLI_OK && ret->bad > 0)
 		code = CLI_PROTOCOL; /* the sentence is there */
+	room_close(&sync->room);
+	ret->removed = sync->room.removed;
+	ret->room_error = sync->room.error;
 	held_clear(&sync->held);
 	ranges_clear(&sync->seen);
 	ranges_clear(&sync->skipped);

@@ -24,6 +24,8 @@ struct sync_result {
 	uint64_t left; /* sequence numbers that are not settled */
 	uint64_t found; /* dry run: frames that would be fetched, */
 	int64_t found_bytes; /* and their size */
+	uint64_t removed; /* old frames, to make room */
+	int room_error; /* why that did not work; 0: it did */
 	unsigned connections;
 	uint64_t camera_first,
 		camera_last; /* of its journal; 0: it did not answer, or has no line */
@@ -45,6 +47,7 @@ struct sync_options {
 	/* Whether there is a connection now. NULL: not wanted. */
 	void (*connected)(void *data, bool yes);
 	void *data; /* for both */
+	const struct clock *clock; /* what retention goes by; NULL: the system's */
 	/* Connects and runs the command, as connect_camera() does, which is taken where it is NULL. */
 	int (*connect)(const struct camera_settings *camera, const char *command,
 		int64_t deadline_ns, struct stream **ret_stream, bool *ours, char *error,

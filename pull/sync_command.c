@@ -180,6 +180,7 @@ static void print_program(
 		{ "lines", result->lines },
 		{ "gone", result->gone },
 		{ "bad", result->bad },
+		{ "removed", result->removed },
 		{ "left", result->left },
 		{ "found", result->found },
 		{ "found_bytes", (uint64_t)result->found_bytes },
@@ -243,6 +244,7 @@ static int sync_one(void *data, const struct camera_settings *camera, struct lan
 	took_us = (clock_mono_ns(&clock_real) - start_ns) / NS_PER_US;
 	report_visit(cli, camera->name, code, result.ours, result.error);
 	report_seen(camera->name, result.camera_first, result.camera_last, result.rate);
+	tell_room(camera->name, result.removed, result.room_error);
 	if (cli_flag(cli, "json"))
 		print_program(camera->name, code, &result, took_us);
 	else if (code == CLI_OK && options.dry_run)

@@ -7,6 +7,7 @@
 #include "pull/client.h"
 #include "pull/held.h"
 #include "pull/pace.h"
+#include "pull/room.h"
 #include "pull/sync.h"
 
 /* A frame that is to be fetched. */
@@ -31,9 +32,12 @@ struct ask {
 struct sync {
 	const struct sync_options *options;
 	struct sync_result *result;
+	const struct clock *clock; /* for retention */
 
 	struct archive *archive; /* NULL: there is none yet */
 	bool writing; /* `archive` is open for writing; it is our turn only in between */
+	struct room room;
+	int64_t keep_since_us; /* by keep_days: what is older is not wanted */
 	int lock_fd; /* the one sync of this archive */
 	struct held held;
 	struct ranges skipped; /* not to be asked for again in this run */
@@ -68,7 +72,15 @@ int sync_fail_here(struct sync *sync, int code, const char *fmt, ...) PRINTF(3, 
  */
 int sync_take(struct sync *sync);
 void sync_release(struct sync *sync);
+/* The frames up to `seq` are not wanted any more: retention removes what is so old. */
+int sync_unwanted(struct sync *sync, uint64_t seq);
 void sync_tell(struct sync *sync);
+
+/* The frames that are known and not asked for yet; there must be room. */
+void sync_push_item(struct sync *sync, const struct item *item);
+/* In front of all others: it came and was no good. */
+void sync_push_again(struct sync *sync, struct item item);
+struct item sync_pop_item(struct sync *sync);
 
 /* The command that begins a connection. */
 void session_command(struct sync *sync, char *buf, size_t size);

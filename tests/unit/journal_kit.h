@@ -16,7 +16,7 @@ __attribute__((unused)) static void setup(struct fixture *f)
 	kit_make_folder(f->path);
 	f->root_fd = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	f->journal = NULL;
-	CHECK_INT(journal_open(f->root_fd, KIT_ID, true, NULL, &f->journal), 0);
+	CHECK_INT(journal_open(f->root_fd, "journal", KIT_ID, true, NULL, &f->journal), 0);
 }
 
 __attribute__((unused)) static void teardown(struct fixture *f)

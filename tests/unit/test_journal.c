@@ -115,7 +115,7 @@ TEST(cuts_a_torn_tail_at_opening)
 		journal_freep(&f.journal);
 		f.journal = NULL;
 		kit_write(f.path, "journal/00000000.jsonl", tails[i], strlen(tails[i]), O_APPEND);
-		CHECK_INT(journal_open(f.root_fd, KIT_ID, true, NULL, &f.journal), 0);
+		CHECK_INT(journal_open(f.root_fd, "journal", KIT_ID, true, NULL, &f.journal), 0);
 		CHECK(journal_was_cut(f.journal));
 		CHECK_INT(last_of(f.journal), 2);
 	}
@@ -134,7 +134,7 @@ TEST(cuts_a_torn_tail_of_nuls)
 	journal_freep(&f.journal);
 	f.journal = NULL;
 	kit_write(f.path, "journal/00000000.jsonl", nuls, sizeof(nuls), O_APPEND);
-	CHECK_INT(journal_open(f.root_fd, KIT_ID, true, NULL, &f.journal), 0);
+	CHECK_INT(journal_open(f.root_fd, "journal", KIT_ID, true, NULL, &f.journal), 0);
 	CHECK_INT(append_frame(f.journal, 2), 0);
 	CHECK_STR(read_seqs(f.journal, 0, 10), "1 2");
 	teardown(&f);
@@ -165,8 +165,10 @@ TEST(segments_of_strangers)
 		setup(&f);
 		kit_write(f.path, "journal/00000000.jsonl", cases[i].header,
 			strlen(cases[i].header), 0);
-		CHECK_INT(journal_open(f.root_fd, KIT_ID, false, NULL, &reader), cases[i].read);
-		CHECK_INT(journal_open(f.root_fd, KIT_ID, true, NULL, &writer), cases[i].write);
+		CHECK_INT(journal_open(f.root_fd, "journal", KIT_ID, false, NULL, &reader),
+			cases[i].read);
+		CHECK_INT(journal_open(f.root_fd, "journal", KIT_ID, true, NULL, &writer),
+			cases[i].write);
 		if (writer) {
 			CHECK_INT(append_frame(writer, 1), 0);
 			CHECK_INT(last_of(reader), 1);
@@ -205,8 +207,8 @@ TEST(planted_symlinks)
 	snprintf(path, sizeof(path), "%s/journal/00000000.jsonl", f.path);
 	CHECK_INT(symlink(target, path), 0);
 	CHECK_INT(append_frame(f.journal, 1), -ELOOP);
-	CHECK_INT(journal_open(f.root_fd, KIT_ID, true, NULL, &other), -ELOOP);
-	CHECK_INT(journal_open(f.root_fd, KIT_ID, false, NULL, &other), -ELOOP);
+	CHECK_INT(journal_open(f.root_fd, "journal", KIT_ID, true, NULL, &other), -ELOOP);
+	CHECK_INT(journal_open(f.root_fd, "journal", KIT_ID, false, NULL, &other), -ELOOP);
 	CHECK_INT(unlink(path), 0);
 	/* in the place of the temp: removed, not followed */
 	snprintf(path, sizeof(path), "%s/journal/.00000000.jsonl.part", f.path);
@@ -232,7 +234,7 @@ TEST(journal_folder_as_symlink)
 	snprintf(link, sizeof(link), "%s/journal", path);
 	CHECK_INT(symlink(elsewhere, link), 0);
 	root_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	CHECK_INT(journal_open(root_fd, KIT_ID, true, NULL, &journal), -ELOOP);
+	CHECK_INT(journal_open(root_fd, "journal", KIT_ID, true, NULL, &journal), -ELOOP);
 	CHECK_INT(kit_count(elsewhere, "", NULL), 0);
 	close(root_fd);
 	test_remove_folder(path);
@@ -259,7 +261,9 @@ TEST(failed_append_leaves_nothing)
 			journal_freep(&f.journal);
 			f.journal = NULL;
 			kit_fault_set(0, 0, 0);
-			CHECK_INT(journal_open(f.root_fd, KIT_ID, true, &kit_fs, &f.journal), 0);
+			CHECK_INT(journal_open(
+					  f.root_fd, "journal", KIT_ID, true, &kit_fs, &f.journal),
+				0);
 			CHECK_INT(append_miss(f.journal, 1), 0);
 			miss.seq = seq;
 			n = record_format(&miss, line);
@@ -292,7 +296,7 @@ TEST(failed_cut_is_made_good)
 	journal_freep(&f.journal);
 	f.journal = NULL;
 	kit_fault_set(0, 0, 0);
-	CHECK_INT(journal_open(f.root_fd, KIT_ID, true, &kit_fs, &f.journal), 0);
+	CHECK_INT(journal_open(f.root_fd, "journal", KIT_ID, true, &kit_fs, &f.journal), 0);
 	CHECK_INT(append_miss(f.journal, 1), 0);
 	miss.seq = 2;
 	n = record_format(&miss, line);

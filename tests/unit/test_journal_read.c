@@ -196,7 +196,7 @@ TEST(reader_follows_the_writer)
 	size_t len;
 
 	setup(&f);
-	CHECK_INT(journal_open(f.root_fd, KIT_ID, false, NULL, &reader), 0);
+	CHECK_INT(journal_open(f.root_fd, "journal", KIT_ID, false, NULL, &reader), 0);
 	CHECK_INT(journal_seek(reader, 1, &cursor), 0);
 	CHECK_INT(journal_cursor_next(cursor, &line, &len, &seq), 0);
 	CHECK_INT(append_miss(f.journal, 1), 0);

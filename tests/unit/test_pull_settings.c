@@ -66,8 +66,8 @@ TEST(cameras_and_defaults)
 	CHECK_INT(roof->limit_rate, 512000);
 	CHECK_STR(roof->proxy_jump, "me@gate:22");
 	CHECK_INT(roof->reserve, 1 << 30);
-	CHECK_INT(pull_settings_check(s, collect, NULL), 1);
-	CHECK_STR(complaints, "camera.garden.keep_days: has no effect yet\n");
+	CHECK_INT(pull_settings_check(s, collect, NULL), 0);
+	CHECK_STR(complaints, "");
 }
 
 static const struct {

@@ -134,6 +134,39 @@ TEST(all_newest_first_then_nothing)
 	run_end();
 }
 
+/* What retention has removed here, and all that is older, is neither listed nor fetched nor waited for. */
+TEST(what_was_removed_here_is_not_wanted)
+{
+	static const char retention[] =
+		"{\"format\":1,\"next\":10,\"first\":5,\"gone\":4,\"bytes\":9000,\"frames\":3}\n";
+	struct peer *peer;
+	char file[100];
+
+	run_init();
+	peer = camera(KIT_ID, 9);
+	say_list(peer, 1, 9);
+	for (uint64_t seq = 9; seq > 6; seq--)
+		say_frame(peer, seq);
+	peer->end = -ECONNRESET;
+	run.n_peers = 1;
+	camera(OTHER_ID, 9); /* ends the run */
+	CHECK_INT(sync_run(), CLI_PROTOCOL);
+	CHECK_INT(run.result.frames, 3);
+	snprintf(file, sizeof file, "%.80s", run.camera.archive);
+	kit_write(file, "journal/retention", retention, sizeof retention - 1, O_TRUNC);
+	peer = camera(KIT_ID, 9);
+	say(peer, ".\n");
+	say_list(peer, 5, 6);
+	say_frame(peer, 6);
+	say_frame(peer, 5);
+	say(peer, ".\n");
+	CHECK_INT(sync_run(), CLI_OK);
+	CHECK_STR(peer->written, "list 5 2\nframe 6\nframe 5\nack 9\n");
+	CHECK_INT(run.result.frames, 2);
+	CHECK_INT(run.result.left, 0);
+	run_end();
+}
+
 TEST(camera_without_a_line)
 {
 	run_init();
@@ -396,5 +429,30 @@ TEST(a_frame_that_ends_every_stream)
 	CHECK_INT(sync_run(), CLI_PROTOCOL);
 	CHECK(strstr(run.result.error, "frame 2"));
 	CHECK_INT(run.result.frames, 1);
+	run_end();
+}
+
+/* Frames that retention would remove at once are not fetched, and do not hold the acknowledgement up. */
+TEST(what_is_too_old_is_not_fetched)
+{
+	struct clock_fake fake = clock_fake(KIT_SLOT + 2 * 24 * 60 * KIT_MINUTE);
+	struct peer *peer;
+	int64_t start = KIT_SLOT + 8 * 60 * KIT_MINUTE - 2 * KIT_MINUTE;
+
+	run_init();
+	run.options.clock = &fake.clock;
+	run.camera.keep_days = 1;
+	/* frames are a minute apart: 478 is the last one of its day */
+	CHECK_INT(start, KIT_SLOT + 478 * KIT_MINUTE);
+	peer = camera(KIT_ID, 480);
+	say_list(peer, 449, 480);
+	say_frame(peer, 480);
+	say_list(peer, 385, 448);
+	say_frame(peer, 479);
+	say(peer, ".\n");
+	CHECK_INT(sync_run(), CLI_OK);
+	CHECK_STR(peer->written, "list 449 32\nframe 480\nlist 385 64\nframe 479\nack 480\n");
+	CHECK_INT(run.result.frames, 2);
+	CHECK_INT(run.result.left, 0);
 	run_end();
 }
