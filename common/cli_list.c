@@ -178,9 +178,7 @@ static int list_entry(struct list *list, const struct entry *entry)
 	if (r < 0)
 		return list_printf(
 			list, "%" PRIu64 "  a line that cannot be read; see verify", entry->seq);
-	/* in a copy, what the camera pruned is a gap too */
-	if (list->gaps && record.type != RECORD_MISS &&
-		!(record.type == RECORD_PRUNE && list->cli->program->copies))
+	if (list->gaps && record.type != RECORD_MISS)
 		return 0;
 	return list_printf(list, "%s",
 		list->json ? entry->line : record_describe(&record, text, sizeof(text)));

@@ -105,6 +105,8 @@ static inline uint64_t record_order(const struct record *frame)
 }
 
 const char *miss_cause_name(enum miss_cause cause);
+/* The same in words: "the camera gave no picture" */
+const char *miss_cause_text(enum miss_cause cause);
 
 /* One line for people: local time, file or cause, size, lateness. Returns `buf`. */
 const char *record_describe(const struct record *record, char *buf, size_t size);

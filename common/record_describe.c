@@ -64,7 +64,7 @@ static void describe_frame(const struct record *frame, char *buf, size_t size)
 		frame->recovered ? "  recovered" : "", was);
 }
 
-static void describe_miss(const struct record *miss, char *buf, size_t size)
+const char *miss_cause_text(enum miss_cause cause)
 {
 	static const char *const words[MISS_CAUSES] = {
 		[MISS_CAMERA] = "the camera gave no picture",
@@ -73,7 +73,13 @@ static void describe_miss(const struct record *miss, char *buf, size_t size)
 		[MISS_CLOCK] = "the clock was set past it",
 		[MISS_DOWN] = "the service was not running",
 	};
-	const char *why = (unsigned)miss->cause < MISS_CAUSES ? words[miss->cause] : "unknown";
+
+	return (unsigned)cause < MISS_CAUSES ? words[cause] : "unknown";
+}
+
+static void describe_miss(const struct record *miss, char *buf, size_t size)
+{
+	const char *why = miss_cause_text(miss->cause);
 	char first[UTC_TEXT_MAX], last[UTC_TEXT_MAX], text[TEXT_MAX];
 
 	text_clean(miss->text, strnlen(miss->text, sizeof(miss->text)), text, sizeof(text));

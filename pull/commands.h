@@ -10,6 +10,7 @@
 int command_fetch(struct cli *cli); /* fetch.c's work, told to people and programs */
 int command_pair(struct cli *cli); /* pair.c */
 int command_sync(struct cli *cli); /* sync_command.c */
+int command_list(struct cli *cli); /* gaps_command.c */
 int command_status(struct cli *cli); /* status.c */
 
 extern const struct cli_option fetch_options[], pair_options[], sync_options[];

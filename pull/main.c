@@ -42,7 +42,7 @@ static const struct cli_command commands[] = {
 		.name = "list",
 		.operands = "[CAMERA]",
 		.help = "what is held, newest last",
-		.run = cli_list,
+		.run = command_list,
 		.options = cli_list_options,
 		.max_operands = 1,
 	},

@@ -92,6 +92,18 @@ bool ranges_has(const struct ranges *ranges, uint64_t seq)
 	return i < ranges->n && ranges->list[i].first <= seq;
 }
 
+bool ranges_run(const struct ranges *ranges, uint64_t seq, uint64_t *ret_last)
+{
+	size_t i = find(ranges, seq);
+	bool in = i < ranges->n && ranges->list[i].first <= seq;
+
+	if (in)
+		*ret_last = ranges->list[i].last;
+	else
+		*ret_last = i < ranges->n ? ranges->list[i].first - 1 : UINT64_MAX;
+	return in;
+}
+
 uint64_t ranges_last(const struct ranges *ranges)
 {
 	return ranges->n ? ranges->list[ranges->n - 1].last : 0;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* `pullpi status`: what is here of each camera, how old it is, and when the camera last answered. */
+/*
+ * `pullpi status`: what is here of each camera and how old it is, what is missing, and when the camera
+ * last answered. All of it from files: no camera is asked.
+ */
 #include <errno.h>
 #include <json-c/json.h>
 #include <string.h>
@@ -9,6 +12,9 @@
 #include "common/utc.h"
 #include "pull/commands.h"
 #include "pull/contact.h"
+#include "pull/gaps.h"
+
+#define GAPS_US (24 * 3600 * US_PER_SEC) /* older ones are for `list --gaps` */
 
 struct camera_status {
 	const struct camera_settings *camera;
@@ -21,7 +27,37 @@ struct camera_status {
 	int64_t age_us; /* of the newest, by its slot */
 	bool stale;
 	struct contact contact;
+	bool has_gaps; /* these two are known */
+	uint64_t behind; /* numbers of the camera's journal that are not settled here */
+	uint64_t gaps[GAP_CAUSES]; /* of the last 24 h, by cause */
 };
+
+static int add_gap(void *data, const struct gap *gap)
+{
+	struct camera_status *s = data;
+
+	s->gaps[gap->cause] += gap->count;
+	return 0;
+}
+
+static void look_for_gaps(struct camera_status *s, struct archive *archive)
+{
+	struct held held = { 0 };
+	struct gaps_options options = { .held = &held,
+		.since_us = clock_wall_us(&clock_real) - GAPS_US,
+		.gap = add_gap,
+		.data = s };
+	int r = held_load(archive, &held);
+
+	if (r == 0)
+		r = gaps_bounds(archive, &s->contact, &options);
+	if (r == 0)
+		r = gaps_walk(archive, &options);
+	if (r == 0)
+		s->behind = ranges_missing(&held.settled, options.first, options.last);
+	s->has_gaps = r == 0;
+	held_clear(&held);
+}
 
 static int look_into(struct camera_status *s)
 {
@@ -39,6 +75,7 @@ static int look_into(struct camera_status *s)
 	journal_first(archive_journal(archive), &s->first);
 	journal_last(archive_journal(archive), &s->last);
 	s->has_newest = archive_newest(archive, &s->newest) == 0;
+	look_for_gaps(s, archive);
 	frame = record_name(&s->newest);
 	if (s->has_newest && frame_name_path(&frame, name) == 0 &&
 		snprintf(s->path, sizeof s->path, "%s/%s", s->archive, name) >= (int)sizeof s->path)
@@ -49,11 +86,54 @@ static int look_into(struct camera_status *s)
 static void look(const struct camera_settings *camera, struct camera_status *ret)
 {
 	*ret = (struct camera_status){ .camera = camera };
-	ret->error = look_into(ret);
 	contact_load(camera->name, &ret->contact);
+	ret->error = look_into(ret);
 	if (ret->has_newest)
 		ret->age_us = clock_wall_us(&clock_real) - ret->newest.slot_us;
 	ret->stale = !ret->has_newest || ret->age_us > camera->stale_after_us;
+}
+
+static const char *contact_word(int code)
+{
+	switch (code) {
+	case CLI_OK:
+		return "good";
+	case CLI_TEMPFAIL:
+		return "not reached";
+	case CLI_REFUSED:
+		return "refused";
+	default:
+		return "failing";
+	}
+}
+
+/* "3 camera, 120 down" */
+static const char *describe_gaps(const struct camera_status *s, char *buf, size_t size)
+{
+	size_t n = 0;
+
+	snprintf(buf, size, "none");
+	for (unsigned i = 0; i < GAP_CAUSES && n < size; i++) {
+		if (s->gaps[i] > 0)
+			n += (size_t)snprintf(buf + n, size - n, "%s%llu %s", n ? ", " : "",
+				(unsigned long long)s->gaps[i], gap_cause_name(i));
+	}
+	return buf;
+}
+
+static void print_gaps(const struct camera_status *s)
+{
+	char text[256], time[UTC_TEXT_MAX];
+
+	if (s->behind > 0 && s->contact.last == 0)
+		printf("behind     %llu numbers in between are not here\n",
+			(unsigned long long)s->behind);
+	else if (s->behind > 0)
+		printf("behind     %llu lines of the camera's journal are not here; it was at "
+		       "%llu on %s\n",
+			(unsigned long long)s->behind, (unsigned long long)s->contact.last,
+			utc_format_local(s->contact.last_ok_us, time));
+	printf("gaps       in 24 h: %s\n", describe_gaps(s, text, sizeof text));
 }
 
 static void print_contact(const struct contact *contact)
@@ -64,7 +144,7 @@ static void print_contact(const struct contact *contact)
 		printf("contact    never\n");
 		return;
 	}
-	printf("contact    %s, last try %s", contact->code == CLI_OK ? "good" : "failing",
+	printf("contact    %s, last try %s", contact_word(contact->code),
 		utc_format_local(contact->last_try_us, time));
 	printf(", last success %s\n",
 		contact->last_ok_us == TIME_NONE ? "never"
@@ -92,7 +172,11 @@ static void print_person(const struct camera_status *s)
 		printf("newest     %s, %s%s%s\n", s->path,
 			s->age_us >= 0 ? duration_format(s->age_us, age) : "in the future",
 			s->age_us >= 0 ? " ago" : "", s->stale ? ", stale" : "");
+	if (s->has_gaps)
+		print_gaps(s);
 	print_contact(&s->contact);
+	if (s->contact.rate > 0)
+		printf("link       %.1f KB/s in the last pull\n", (double)s->contact.rate / 1024);
 }
 
 static void add_string(struct json_object *o, const char *key, const char *value)
@@ -115,11 +199,30 @@ static struct json_object *contact_object(const struct contact *contact)
 	add_time(o, "last_try", contact->last_try_us);
 	add_time(o, "last_ok", contact->last_ok_us);
 	add_time(o, "since", contact->since_us);
-	if (contact->last_try_us != TIME_NONE)
+	if (contact->last_try_us != TIME_NONE) {
+		json_object_object_add(
+			o, "reachable", json_object_new_boolean(contact->code != CLI_TEMPFAIL));
 		json_object_object_add(o, "code", json_object_new_int(contact->code));
+	}
 	if (contact->error[0])
 		add_string(o, "error", contact->error);
+	if (contact->last > 0)
+		json_object_object_add(
+			o, "camera_last", json_object_new_int64((int64_t)contact->last));
+	if (contact->rate > 0)
+		json_object_object_add(o, "rate", json_object_new_int64(contact->rate));
 	return o;
+}
+
+static void add_gaps(struct json_object *o, const struct camera_status *s)
+{
+	struct json_object *gaps = json_object_new_object();
+
+	for (unsigned i = 0; i < GAP_CAUSES; i++)
+		json_object_object_add(
+			gaps, gap_cause_name(i), json_object_new_int64((int64_t)s->gaps[i]));
+	json_object_object_add(o, "behind", json_object_new_int64((int64_t)s->behind));
+	json_object_object_add(o, "gaps_24h", gaps);
 }
 
 static struct json_object *status_object(const struct camera_status *s)
@@ -141,6 +244,8 @@ static struct json_object *status_object(const struct camera_status *s)
 		json_object_object_add(
 			o, "newest_age_s", json_object_new_int64(s->age_us / US_PER_SEC));
 	}
+	if (s->has_gaps)
+		add_gaps(o, s);
 	json_object_object_add(o, "contact", contact_object(&s->contact));
 	return o;
 }
