@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define PACE_CREDIT_MIN INT64_C(65536)
+#define PACE_CREDIT_MIN INT64_C(16384)
 #define PACE_CREDIT_MAX INT64_C(4194304)
 
 struct pace {
