@@ -21,6 +21,9 @@
 #define OPTION_HELP 1
 #define OPTION_VERSION 2
 
+#define SETTINGS_OPTIONS 2
+
+/* The first SETTINGS_OPTIONS are of programs with settings. */
 static const struct cli_option general_options[] = {
 	{ NULL, 'c', "FILE", "read settings from FILE" },
 	{ NULL, 'o', "SECTION.KEY=VALUE", "set one setting; may be repeated" },
@@ -29,6 +32,11 @@ static const struct cli_option general_options[] = {
 	{ "version", 'V', NULL, "show the version" },
 	{ .help = NULL },
 };
+
+static const struct cli_option *general_options_of(const struct cli_program *program)
+{
+	return general_options + (program->table ? 0 : SETTINGS_OPTIONS);
+}
 
 /* What getopt_long gets, made from the tables. */
 struct grammar {
@@ -129,7 +137,7 @@ static void print_command_help(const struct cli_program *program, const struct c
 	printf("Usage: %s %s [OPTION]...%s%s\n\n%s\n\n", program->name, command->name,
 		operands ? " " : "", operands ? command->operands : "", command->help);
 	print_options(command->options);
-	print_options(general_options);
+	print_options(general_options_of(program));
 }
 
 static void print_help(const struct cli_program *program)
@@ -139,9 +147,11 @@ static void print_help(const struct cli_program *program)
 	for (const struct cli_command *c = program->commands; c->name; c++)
 		printf("  %-12s %s\n", c->name, c->help);
 	printf("\n");
-	print_options(general_options);
-	printf("\nSee also `%s COMMAND --help`, %s(1), %s.conf(5).\n", program->name, program->name,
-		program->name);
+	print_options(general_options_of(program));
+	printf("\nSee also `%s COMMAND --help`, %s(1)", program->name, program->name);
+	if (program->table)
+		printf(", %s.conf(5)", program->name);
+	printf(".\n");
 }
 
 static void add_long(struct grammar *g, size_t at, const struct cli_option *option, int value)
@@ -151,12 +161,14 @@ static void add_long(struct grammar *g, size_t at, const struct cli_option *opti
 }
 
 /* `options`: those of the command, NULL before it is known; there the first operand ends the options. */
-static void make_grammar(struct grammar *g, const struct cli_option *options, bool stop)
+static void make_grammar(
+	struct grammar *g, const struct cli_option *options, bool settings, bool stop)
 {
 	char *p = g->letters;
 
 	*g = (struct grammar){ 0 };
-	p = stpcpy(p, stop ? "+:c:o:vhV" : ":c:o:vhV");
+	p = stpcpy(p, stop ? "+:" : ":");
+	p = stpcpy(p, settings ? "c:o:vhV" : "vhV");
 	add_long(g, 0, &(struct cli_option){ .name = "help" }, 'h');
 	add_long(g, 1, &(struct cli_option){ .name = "version" }, 'V');
 	for (int i = 0; options && options[i].name; i++) {
@@ -229,7 +241,8 @@ static int take_options(struct cli *cli, int argc, char **argv)
 	struct grammar grammar;
 	int answer, r;
 
-	make_grammar(&grammar, cli->command ? cli->command->options : NULL, !cli->command);
+	make_grammar(&grammar, cli->command ? cli->command->options : NULL, cli->program->table,
+		!cli->command);
 	opterr = 0;
 	optind = 0; /* glibc: start anew */
 	while ((answer = getopt_long(argc, argv, grammar.letters, grammar.longs, NULL)) != -1) {

@@ -5,7 +5,8 @@
  *
  *   PROGRAM [-c FILE] [-o SECTION.KEY=VALUE]... [-v] COMMAND [OPTION]... [OPERAND]...
  *
- * The general options may also stand behind the command. Help goes to stdout and ends in 0. An error is
+ * The general options may also stand behind the command; a program without a table of settings has no -c
+ * and -o. Help goes to stdout and ends in 0. An error is
  * one line on stderr that names the thing and the next step, and never a usage dump.
  *
  * This is the edge of the program: these functions tell the person what is wrong and return an exit
@@ -56,7 +57,7 @@ struct cli_program {
 	const char *name; /* "capturepi" */
 	const char *summary; /* one line */
 	const struct cli_command *commands; /* ends with a NULL name */
-	const struct conf_table *table;
+	const struct conf_table *table; /* NULL: it has no settings */
 	size_t settings_size;
 	/* Checks of more than one value; returns the number of complaints. May be NULL. */
 	int (*check)(void *settings, conf_complain *complain, void *data);

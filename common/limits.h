@@ -64,3 +64,11 @@
 #define SYNC_ITEMS_MAX 1024 /* frames that are known and not asked for yet; two lists and some */
 #define SYNC_ASKS_MAX 128 /* requests without an answer */
 #define PULL_ERROR_MAX 640 /* a sentence for the person, NUL included */
+
+/* Units of the user's manager, and deploying. */
+#define UNIT_NAME_MAX 256 /* systemd's own limit, NUL included */
+#define UNIT_WORD_MAX 32 /* a state or result, NUL included */
+#define UNIT_PATH_MAX 512 /* a unit's file or program; a longer one is cut */
+#define UNIT_DROPINS_MAX 16
+#define UNIT_NEEDS_MAX 16
+#define UNITS_MAX 64 /* handled by one command of deploypi */

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+/* The properties of a unit, from the manager's answer into a struct: one table says which and where. */
+#include "common/unitstate.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "common/text.h"
+#include "common/userbus.h"
+#include "common/util.h"
+
+/* Reads one value, of a type that the table's row names, into the struct. -errno of sd-bus. */
+typedef int reader(sd_bus_message *m, struct unit_state *state, void *dest, size_t size);
+
+static int read_text(sd_bus_message *m, struct unit_state *state, void *dest, size_t size)
+{
+	const char *text;
+	int r = sd_bus_message_read_basic(m, 's', &text);
+
+	(void)state;
+	if (r >= 0)
+		text_clean(text, strlen(text), dest, size);
+	return r;
+}
+
+/* D-Bus has its booleans in an int. */
+static int read_bool(sd_bus_message *m, struct unit_state *state, void *dest, size_t size)
+{
+	int value, r = sd_bus_message_read_basic(m, 'b', &value);
+
+	(void)state, (void)size;
+	if (r >= 0)
+		*(bool *)dest = value;
+	return r;
+}
+
+static int read_number(sd_bus_message *m, struct unit_state *state, void *dest, size_t size)
+{
+	char type;
+	int r = sd_bus_message_peek_type(m, &type, NULL);
+
+	(void)state, (void)size;
+	return r < 0 ? r : sd_bus_message_read_basic(m, type, dest);
+}
+
+/* (uo): the job's number and its path */
+static int read_job(sd_bus_message *m, struct unit_state *state, void *dest, size_t size)
+{
+	const char *path;
+
+	(void)state, (void)size;
+	return sd_bus_message_read(m, "(uo)", dest, &path);
+}
+
+/* (ss): the error's name and its text */
+static int read_error(sd_bus_message *m, struct unit_state *state, void *dest, size_t size)
+{
+	const char *name, *text;
+	int r = sd_bus_message_read(m, "(ss)", &name, &text);
+
+	(void)state;
+	if (r >= 0)
+		text_clean(text, strlen(text), dest, size);
+	return r;
+}
+
+static int read_dropins(sd_bus_message *m, struct unit_state *state, void *dest, size_t size)
+{
+	const char *path;
+	int r = sd_bus_message_enter_container(m, 'a', "s");
+
+	(void)dest, (void)size;
+	state->n_dropins = 0;
+	while (r >= 0 && (r = sd_bus_message_read_basic(m, 's', &path)) > 0) {
+		if (state->n_dropins < UNIT_DROPINS_MAX)
+			text_clean(path, strlen(path), state->dropins[state->n_dropins++],
+				UNIT_PATH_MAX);
+	}
+	return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+/* Three properties add to one list. */
+static int read_needs(sd_bus_message *m, struct unit_state *state, void *dest, size_t size)
+{
+	const char *name;
+	int r = sd_bus_message_enter_container(m, 'a', "s");
+
+	(void)dest, (void)size;
+	while (r >= 0 && (r = sd_bus_message_read_basic(m, 's', &name)) > 0) {
+		if (state->n_needs < UNIT_NEEDS_MAX && unit_name_ok(name))
+			strcpy(state->needs[state->n_needs++], name);
+	}
+	return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+/*
+ * a(sbbsi): name, with '|', with '!', parameter, what came of it: below 0 is false. Takes the first
+ * false one as it stands in the unit's file.
+ */
+static int read_conditions(sd_bus_message *m, struct unit_state *state, void *dest, size_t size)
+{
+	const char *name, *parameter;
+	int trigger, negate, result, r = sd_bus_message_enter_container(m, 'a', "(sbbsi)");
+	char raw[TEXT_MAX * 2];
+	bool found = false;
+
+	(void)state;
+	while (r >= 0 &&
+		(r = sd_bus_message_read(
+			 m, "(sbbsi)", &name, &trigger, &negate, &parameter, &result)) > 0) {
+		if (result >= 0 || found)
+			continue;
+		found = true;
+		snprintf(raw, sizeof raw, "%s=%s%s%s", name, trigger ? "|" : "", negate ? "!" : "",
+			parameter);
+		text_clean(raw, strlen(raw), dest, size);
+	}
+	return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+/* a(sasbttttuii): the program of the first command; the rest is its arguments and how it went. */
+static int read_program(sd_bus_message *m, struct unit_state *state, void *dest, size_t size)
+{
+	const char *path;
+	int r = sd_bus_message_enter_container(m, 'a', "(sasbttttuii)");
+
+	(void)state;
+	if (r < 0)
+		return r;
+	r = sd_bus_message_enter_container(m, 'r', "sasbttttuii");
+	if (r > 0) {
+		r = sd_bus_message_read_basic(m, 's', &path);
+		if (r < 0)
+			return r;
+		text_clean(path, strlen(path), dest, size);
+		r = sd_bus_message_skip(m, "asbttttuii");
+		if (r >= 0)
+			r = sd_bus_message_exit_container(m);
+	}
+	while (r >= 0 && (r = sd_bus_message_at_end(m, false)) == 0)
+		r = sd_bus_message_skip(m, "(sasbttttuii)");
+	return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+static const struct property {
+	const char *name, *type;
+	reader *read;
+	size_t offset, size;
+} properties[] = {
+#define FIELD(name, type, read, field)                                                             \
+	{                                                                                          \
+		name, type, read, offsetof(struct unit_state, field),                              \
+			sizeof(((struct unit_state *)NULL)->field)                                 \
+	}
+	FIELD("LoadState", "s", read_text, load),
+	FIELD("LoadError", "(ss)", read_error, load_error),
+	FIELD("ActiveState", "s", read_text, active),
+	FIELD("SubState", "s", read_text, sub),
+	FIELD("UnitFileState", "s", read_text, file_state),
+	FIELD("FragmentPath", "s", read_text, fragment),
+	FIELD("DropInPaths", "as", read_dropins, dropins),
+	FIELD("Requires", "as", read_needs, needs),
+	FIELD("Requisite", "as", read_needs, needs),
+	FIELD("BindsTo", "as", read_needs, needs),
+	FIELD("ConditionResult", "b", read_bool, condition_ok),
+	FIELD("AssertResult", "b", read_bool, assert_ok),
+	FIELD("Conditions", "a(sbbsi)", read_conditions, condition),
+	FIELD("Asserts", "a(sbbsi)", read_conditions, assertion),
+	FIELD("Job", "(uo)", read_job, job),
+	FIELD("ActiveEnterTimestamp", "t", read_number, active_since_us),
+	FIELD("Result", "s", read_text, result),
+	FIELD("Type", "s", read_text, type),
+	FIELD("RemainAfterExit", "b", read_bool, remains),
+	FIELD("ExecStart", "a(sasbttttuii)", read_program, program),
+	FIELD("StatusText", "s", read_text, status_text),
+	FIELD("NRestarts", "u", read_number, restarts),
+	FIELD("MainPID", "u", read_number, pid),
+	FIELD("ExecMainStartTimestamp", "t", read_number, started_us),
+	FIELD("ExecMainCode", "i", read_number, exit_code),
+	FIELD("ExecMainStatus", "i", read_number, exit_status),
+	FIELD("TimeoutStartUSec", "t", read_number, start_limit_us),
+	FIELD("TimeoutStopUSec", "t", read_number, stop_limit_us),
+	FIELD("Unit", "s", read_text, triggers),
+	FIELD("NextElapseUSecRealtime", "t", read_number, next_us),
+	FIELD("LastTriggerUSec", "t", read_number, last_us),
+#undef FIELD
+};
+
+/* One value that stands in a variant; what is not wanted, or of another type, is passed over. */
+static int read_property(sd_bus_message *m, const char *name, struct unit_state *state)
+{
+	const char *type;
+	int r = sd_bus_message_peek_type(m, NULL, &type);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(properties); i++) {
+		const struct property *p = &properties[i];
+
+		if (strcmp(p->name, name) != 0 || strcmp(p->type, type) != 0)
+			continue;
+		r = sd_bus_message_enter_container(m, 'v', type);
+		if (r >= 0)
+			r = p->read(m, state, (char *)state + p->offset, p->size);
+		return r < 0 ? r : sd_bus_message_exit_container(m);
+	}
+	return sd_bus_message_skip(m, "v");
+}
+
+static int read_all(sd_bus_message *m, struct unit_state *state)
+{
+	const char *name;
+	int r = sd_bus_message_enter_container(m, 'a', "{sv}");
+
+	while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+		r = sd_bus_message_read_basic(m, 's', &name);
+		if (r >= 0)
+			r = read_property(m, name, state);
+		if (r >= 0)
+			r = sd_bus_message_exit_container(m);
+	}
+	return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+int unit_state_parse(sd_bus_message *reply, const char *name, struct unit_state *ret)
+{
+	struct unit_state state = { .condition_ok = true, .assert_ok = true };
+
+	if (!sd_bus_message_has_signature(reply, "a{sv}") || read_all(reply, &state) < 0 ||
+		!*state.active || !*state.load)
+		return -EBADMSG;
+	snprintf(state.name, sizeof state.name, "%s", name);
+	*ret = state;
+	return 0;
+}
+
+/* systemd.unit(5): the characters, and a type that user managers have */
+bool unit_name_ok(const char *name)
+{
+	static const char *const types[] = { ".service", ".timer", ".path", ".target", ".socket",
+		".slice", ".scope", ".mount", ".device", ".automount", ".swap" };
+	const char *type = strrchr(name, '.');
+	size_t length = strlen(name);
+
+	if (!type || type == name || *name == '@' || length >= UNIT_NAME_MAX ||
+		strspn(name,
+			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+			":-_.\\@") != length)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (strcmp(type, types[i]) == 0)
+			return true;
+	return false;
+}
+
+int unit_path(const char *name, char **ret)
+{
+	if (!unit_name_ok(name))
+		return -EINVAL;
+	return sd_bus_path_encode(USERBUS_PATH "/unit", name, ret) < 0 ? -ENOMEM : 0;
+}
+
+int unit_state_read(sd_bus *bus, const char *name, uint64_t timeout_us, sd_bus_error *error,
+	struct unit_state *ret)
+{
+	CLEANUP(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+	CLEANUP(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	CLEANUP_FREE char *path = NULL;
+	int r = unit_path(name, &path);
+
+	if (r < 0)
+		return r;
+	r = sd_bus_message_new_method_call(
+		bus, &call, USERBUS_SYSTEMD, path, "org.freedesktop.DBus.Properties", "GetAll");
+	if (r >= 0)
+		r = sd_bus_message_append(call, "s", "");
+	if (r >= 0)
+		r = sd_bus_call(bus, call, timeout_us, error, &reply);
+	return r < 0 ? r : unit_state_parse(reply, name, ret);
+}

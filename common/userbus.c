@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* How the user's manager and logind are reached. */
+#include "common/userbus.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "common/util.h"
+
+#define LINGER_TIMEOUT_US (30 * UINT64_C(1000000))
+
+/* A folder that this user alone can write to; else whoever made it could be the manager. */
+static int check_folder(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return errno == ENOTDIR ? -ENOENT : -errno;
+	return S_ISDIR(st.st_mode) && st.st_uid == getuid() && !(st.st_mode & 022) ? 0 : -EPERM;
+}
+
+int userbus_runtime(char ret[static PATH_MAX])
+{
+	const char *xdg = getenv("XDG_RUNTIME_DIR");
+	char path[PATH_MAX];
+	int r;
+
+	/* `sudo -u` and `su` may leave that of another user there */
+	if (xdg && *xdg == '/' && strlen(xdg) < PATH_MAX && check_folder(xdg) == 0) {
+		strcpy(ret, xdg);
+		return 0;
+	}
+	snprintf(path, sizeof path, "/run/user/%u", (unsigned)getuid());
+	r = check_folder(path);
+	if (r == 0)
+		strcpy(ret, path);
+	return r;
+}
+
+int userbus_open_fd(int fd, sd_bus **ret)
+{
+	CLEANUP(sd_bus_unrefp) sd_bus *bus = NULL;
+	CLEANUP_FD int own = fd;
+	int r = sd_bus_new(&bus);
+
+	if (r < 0)
+		return r;
+	r = sd_bus_set_fd(bus, own, own);
+	if (r < 0)
+		return r;
+	own = -1; /* the bus closes it */
+	r = sd_bus_start(bus);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(bus);
+	return 0;
+}
+
+int userbus_open(sd_bus **ret)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	CLEANUP_FD int fd = -1;
+	char path[PATH_MAX];
+	int r = userbus_runtime(path);
+
+	if (r < 0)
+		return r;
+	if (snprintf(address.sun_path, sizeof address.sun_path, "%.*s/systemd/private",
+		    (int)sizeof address.sun_path, path) >= (int)sizeof address.sun_path)
+		return -ENAMETOOLONG;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
+		return -errno;
+	return userbus_open_fd(TAKE_FD(fd), ret);
+}
+
+int linger_get(const char *user, bool *ret)
+{
+	char path[PATH_MAX];
+
+	if (!*user || strchr(user, '/') || *user == '.')
+		return -EINVAL;
+	if (snprintf(path, sizeof path, "/var/lib/systemd/linger/%s", user) >= (int)sizeof path)
+		return -ENAMETOOLONG;
+	if (access(path, F_OK) < 0 && errno != ENOENT)
+		return -errno;
+	*ret = access(path, F_OK) == 0;
+	return 0;
+}
+
+static int open_system(sd_bus **ret, sd_bus_error *error)
+{
+	int r = sd_bus_open_system(ret);
+
+	if (r >= 0)
+		return 0;
+	sd_bus_error_setf(error, "capturepi.NoSystemBus",
+		"the system bus cannot be reached (%s); is the package dbus installed and running?",
+		strerror(-r));
+	return -ENOENT;
+}
+
+int linger_set(sd_bus *system, uid_t uid, bool on, sd_bus_error *error)
+{
+	CLEANUP(sd_bus_flush_close_unrefp) sd_bus *own = NULL;
+	CLEANUP(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+	int r;
+
+	if (!system) {
+		r = open_system(&own, error);
+		if (r < 0)
+			return r;
+		system = own;
+	}
+	r = sd_bus_message_new_method_call(system, &call, "org.freedesktop.login1",
+		"/org/freedesktop/login1", "org.freedesktop.login1.Manager", "SetUserLinger");
+	if (r >= 0)
+		r = sd_bus_message_append(call, "ubb", (uint32_t)uid, on, false);
+	if (r >= 0)
+		r = sd_bus_call(system, call, LINGER_TIMEOUT_US, error, NULL);
+	if (r >= 0)
+		return 0;
+	if (sd_bus_error_has_names(
+		    error, SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
+		return -ENOENT;
+	if (sd_bus_error_has_names(error, SD_BUS_ERROR_ACCESS_DENIED,
+		    SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED))
+		return -EACCES;
+	return r;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The systemd manager of the user who runs this program, over its private socket: no login session, no
+ * dbus-daemon and no environment are needed, as in a command of ssh, cron or `sudo -u`. And lingering,
+ * which keeps that manager alive when nobody is logged in. In a library of its own, since it needs
+ * libsystemd.
+ */
+#pragma once
+
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/types.h>
+#include <systemd/sd-bus.h>
+
+#define USERBUS_SYSTEMD "org.freedesktop.systemd1"
+#define USERBUS_MANAGER "org.freedesktop.systemd1.Manager"
+#define USERBUS_PATH "/org/freedesktop/systemd1"
+
+/*
+ * The runtime folder of this user: $XDG_RUNTIME_DIR where that is a folder of ours, else /run/user/UID.
+ * -ENOENT there is none, since no manager of the user runs; -EPERM it belongs to somebody else or
+ * others may write to it.
+ */
+int userbus_runtime(char ret[static PATH_MAX]);
+
+/*
+ * A connection to the user's manager; for sd_bus_flush_close_unref(). -ENOENT no manager runs;
+ * -ECONNREFUSED, -ECONNRESET one starts or ends just now; -EPERM as above; other -errno. Errors of the
+ * log-in to the bus only show in the first call.
+ */
+int userbus_open(sd_bus **ret);
+/* The same over a connected socket, which is taken over, also on failure. */
+int userbus_open_fd(int fd, sd_bus **ret);
+
+/* Whether `user` lingers. From logind's folder, which everybody can read; -errno. */
+int linger_get(const char *user, bool *ret);
+
+/*
+ * Asks logind to let `uid` linger, without asking anybody for a password. The answer comes before the
+ * user's manager is up. `system` NULL: the system bus is opened. `error` says what was answered, in
+ * words for people where the bus itself is missing; the result is then negative: -EACCES not allowed
+ * (polkit says no or does not run), -ENOENT no system bus or no logind, other -errno. The uid must be
+ * explicit: without a session, logind takes none to be "whoever owns the session".
+ */
+int linger_set(sd_bus *system, uid_t uid, bool on, sd_bus_error *error);
