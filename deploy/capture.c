@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * deploypi capture: from settings to a picture in the archive. A first start that fails is undone, so that
+ * nothing is left that fails again at every boot; a service that was enabled before stays enabled,
+ * because it may well run again by itself.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "common/archive.h"
+#include "common/clock.h"
+#include "deploy/commands.h"
+#include "deploy/first_frame.h"
+#include "deploy/setup.h"
+
+#define SERVICE "capturepi.service"
+
+const struct cli_option capture_options[] = {
+	SETUP_OPTIONS,
+	{ "wait", 0, "DURATION", "for the first frame; 3min, 0: not at all" },
+	{ 0 },
+};
+
+static int wait_option(struct cli *cli, int64_t *ret_us)
+{
+	const struct conf_item item = { .min = 0, .max = 24 * 3600 * US_PER_SEC };
+	const char *text = cli_value(cli, "wait");
+
+	*ret_us = FIRST_FRAME_WAIT_US;
+	if (text && conf_parse_duration(&item, "wait", text, ret_us) < 0)
+		return cli_usage(cli, "--wait %s: not a duration up to 24h", text);
+	return CLI_OK;
+}
+
+/* The service reads its settings again, but for the archive's place: that needs a new start. */
+static bool archive_moved(const struct first_frame *frame, const struct unit_state *u)
+{
+	pid_t writer;
+	int r = archive_writer_pid(frame->archive, &writer);
+
+	return r < 0 || (uint32_t)writer != u->pid;
+}
+
+static int start(struct deploy *deploy, const struct first_frame *frame, struct unit_task *task)
+{
+	char settings[PATH_MAX];
+	int r = units_read(deploy, "start", SERVICE, &task->before);
+
+	if (r != CLI_OK)
+		return r;
+	strcpy(task->unit, SERVICE);
+	if (setup_settings_path("capturepi", settings) < 0)
+		*settings = '\0';
+	task->work = setup_work_for(&task->before, settings, &task->reason);
+	if (task->work == UNIT_WORK_RELOAD && archive_moved(frame, &task->before))
+		task->work = UNIT_WORK_RESTART;
+	if (task->work == UNIT_WORK_NONE) {
+		report_ok(&deploy->report, "start", SERVICE,
+			"runs already, with all that is installed and set");
+		task->after = task->before;
+		return CLI_OK;
+	}
+	return units_work(deploy, "start", task, 1);
+}
+
+/* Back to how it was: not enabled, and no attempts every few seconds. */
+static void undo(struct deploy *deploy)
+{
+	const char *const units[] = { SERVICE };
+	struct unit_task task = { .unit = SERVICE, .work = UNIT_WORK_STOP, .quiet = true };
+	bool changed = false;
+
+	if (units_work(deploy, "undo", &task, 1) == CLI_OK &&
+		units_disable(deploy, units, 1, &changed) == CLI_OK)
+		report_ok(&deploy->report, "undo", SERVICE,
+			"stopped and disabled again, as it was before; lingering stays on");
+}
+
+static int deploy_capture(struct deploy *deploy, struct json_object *dump, int64_t wait_us)
+{
+	const char *const units[] = { SERVICE };
+	int64_t begun_ns = clock_mono_ns(&clock_real);
+	struct unit_task task = { 0 };
+	struct first_frame frame;
+	bool enabled_now = false;
+	int r;
+
+	first_frame_note(dump, &frame);
+	r = setup_folders(deploy, "capturepi");
+	if (r == CLI_OK)
+		r = setup_manager(deploy);
+	if (r != CLI_OK)
+		return r;
+	if (strcmp(setup_setting(dump, "camera", "source"), "test") != 0)
+		setup_warn_of_groups(deploy);
+	r = units_enable(deploy, units, 1, &enabled_now);
+	if (r == CLI_OK)
+		r = start(deploy, &frame, &task);
+	if (r == CLI_INTERNAL && enabled_now)
+		undo(deploy);
+	if (r != CLI_OK || wait_us == 0)
+		return r;
+	return first_frame_wait(
+		deploy, &frame, &task.after, task.work != UNIT_WORK_NONE, wait_us, begun_ns);
+}
+
+int command_capture(struct cli *cli)
+{
+	struct json_object *dump = NULL;
+	struct deploy deploy;
+	int64_t wait_us;
+	int r = wait_option(cli, &wait_us);
+
+	if (r == CLI_OK)
+		r = setup_begin(cli, &deploy);
+	if (r != CLI_OK)
+		return r;
+	r = setup_check_settings(&deploy, "capturepi");
+	if (r == CLI_OK)
+		r = setup_dump(&deploy, "capturepi", &dump);
+	if (r == CLI_OK)
+		r = deploy_capture(&deploy, dump, wait_us);
+	json_object_put(dump);
+	setup_end(&deploy);
+	return r;
+}

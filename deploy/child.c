@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* Child processes whose output is read through pipes, with a deadline. */
+#include "deploy/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "common/clock.h"
+#include "common/util.h"
+
+extern char **environ;
+
+struct stream {
+	int fd; /* -1: at its end */
+	char *text;
+	size_t used;
+};
+
+/* Installed, they are neighbours: then nobody's $PATH decides which one is asked. */
+static void find_program(const char *name, char ret[static PATH_MAX])
+{
+	char own[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", own, sizeof own - 1);
+
+	if (n > 0) {
+		own[n] = '\0';
+		if (snprintf(ret, PATH_MAX, "%s/%s", dirname(own), name) < PATH_MAX &&
+			access(ret, X_OK) == 0)
+			return;
+	}
+	snprintf(ret, PATH_MAX, "%s", name);
+}
+
+/* Reads what is there; false at the end. -EFBIG. */
+static int take(struct stream *stream)
+{
+	ssize_t n = read(stream->fd, stream->text + stream->used, CHILD_OUTPUT_MAX - stream->used);
+
+	if (n < 0)
+		return errno == EINTR || errno == EAGAIN ? 1 : -errno;
+	stream->used += (size_t)n;
+	stream->text[stream->used] = '\0';
+	if (n > 0)
+		return stream->used == CHILD_OUTPUT_MAX ? -EFBIG : 1;
+	close(stream->fd);
+	stream->fd = -1;
+	return 0;
+}
+
+static int take_all(struct stream streams[static 2], int64_t deadline_ns)
+{
+	while (streams[0].fd >= 0 || streams[1].fd >= 0) {
+		struct pollfd fds[2] = { { streams[0].fd, POLLIN, 0 },
+			{ streams[1].fd, POLLIN, 0 } };
+		int64_t left_ns = deadline_ns - clock_mono_ns(&clock_real);
+		int r;
+
+		if (left_ns <= 0)
+			return -ETIMEDOUT;
+		if (poll(fds, 2, (int)(left_ns / 1000000) + 1) < 0 && errno != EINTR)
+			return -errno;
+		for (int i = 0; i < 2; i++) {
+			r = fds[i].revents ? take(&streams[i]) : 0;
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
+}
+
+/* Signals that we block for our own loop are not the child's business. */
+static int start(const char *const argv[], int out, int err, pid_t *ret)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	char program[PATH_MAX];
+	sigset_t none;
+	int r;
+
+	find_program(argv[0], program);
+	sigemptyset(&none);
+	if (posix_spawn_file_actions_init(&actions) != 0)
+		return -ENOMEM;
+	if (posix_spawnattr_init(&attributes) != 0) {
+		posix_spawn_file_actions_destroy(&actions);
+		return -ENOMEM;
+	}
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+	r = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	if (r == 0)
+		r = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+	if (r == 0)
+		r = posix_spawn_file_actions_adddup2(&actions, err, STDERR_FILENO);
+	if (r == 0)
+		r = posix_spawnp(ret, program, &actions, &attributes, (char *const *)argv, environ);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return -r;
+}
+
+static int wait_for(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int child_run(const char *const argv[], int64_t timeout_us, struct child_result *ret)
+{
+	int64_t deadline_ns = clock_mono_ns(&clock_real) + timeout_us * 1000;
+	CLEANUP_FREE char *out_text = malloc(CHILD_OUTPUT_MAX + 1);
+	CLEANUP_FREE char *err_text = malloc(CHILD_OUTPUT_MAX + 1);
+	struct stream streams[2] = { { -1, out_text, 0 }, { -1, err_text, 0 } };
+	int out[2] = { -1, -1 }, err[2] = { -1, -1 }, r, code = 0;
+	pid_t pid;
+
+	if (!out_text || !err_text)
+		return -ENOMEM;
+	*out_text = *err_text = '\0';
+	r = pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0 ? -errno : 0;
+	if (r == 0)
+		r = start(argv, out[1], err[1], &pid);
+	closep(&out[1]);
+	closep(&err[1]);
+	streams[0].fd = out[0];
+	streams[1].fd = err[0];
+	if (r == 0) {
+		r = take_all(streams, deadline_ns);
+		if (r < 0)
+			kill(pid, SIGKILL);
+		code = wait_for(pid);
+	}
+	closep(&streams[0].fd);
+	closep(&streams[1].fd);
+	if (r < 0 || code < 0)
+		return r < 0 ? r : code;
+	*ret = (struct child_result){ code, TAKE_PTR(out_text), TAKE_PTR(err_text) };
+	return 0;
+}
+
+void child_result_clear(struct child_result *result)
+{
+	free(result->out);
+	free(result->err);
+	*result = (struct child_result){ 0 };
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* The commands of deploypi: each takes the parsed line, tells its steps and returns an exit code. */
+#pragma once
+
+#include "common/cli.h"
+
+extern const struct cli_option capture_options[];
+extern const struct cli_option pull_options[];
+extern const struct cli_option restart_options[];
+extern const struct cli_option remove_options[];
+
+int command_capture(struct cli *cli);
+int command_pull(struct cli *cli);
+int command_restart(struct cli *cli);
+int command_status(struct cli *cli);
+int command_remove(struct cli *cli);

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* Steps as lines for people and as objects for scripts. */
+#include "deploy/report.h"
+
+#include <json-c/json.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "common/text.h"
+
+static void print_object(const struct step *step, const char *text)
+{
+	static const char *const results[] = {
+		[STEP_OK] = "ok",
+		[STEP_WARN] = "warn",
+		[STEP_FAILED] = "failed",
+	};
+	struct json_object *o = json_object_new_object(), *lines;
+
+	json_object_object_add(o, "step", json_object_new_string(step->name));
+	json_object_object_add(o, "result", json_object_new_string(results[step->result]));
+	if (step->unit)
+		json_object_object_add(o, "unit", json_object_new_string(step->unit));
+	json_object_object_add(o, "text", json_object_new_string(text));
+	if (step->next)
+		json_object_object_add(o, "next", json_object_new_string(step->next));
+	if (step->log) {
+		lines = json_object_new_array();
+		for (unsigned i = 0; i < step->log->n_lines; i++)
+			json_object_array_add(lines, json_object_new_string(step->log->lines[i]));
+		json_object_object_add(o, "log", lines);
+	}
+	puts(json_object_to_json_string_ext(
+		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+}
+
+static void print_lines(const struct cli *cli, const struct step *step, const char *text)
+{
+	FILE *out = step->result == STEP_OK ? stdout : stderr;
+
+	if (step->result == STEP_OK)
+		fprintf(out, "%-9s ", step->name);
+	else
+		fprintf(out, "%s: %s%s: ", cli->program->name,
+			step->result == STEP_WARN ? "warning: " : "", step->name);
+	fprintf(out, "%s%s%s\n", step->unit ? step->unit : "", step->unit ? ": " : "", text);
+	if (step->log && step->log->n_lines) {
+		fprintf(out, "  its last log lines:\n");
+		for (unsigned i = 0; i < step->log->n_lines; i++)
+			fprintf(out, "    %s\n", step->log->lines[i]);
+	} else if (step->log && *step->log->why_empty) {
+		fprintf(out, "  no log lines: %s\n", step->log->why_empty);
+	}
+	if (step->next)
+		fprintf(out, "  next: %s\n", step->next);
+}
+
+static void PRINTF(3, 0)
+	tell(const struct report *report, const struct step *step, const char *fmt, va_list values)
+{
+	char raw[REPORT_TEXT_MAX], text[REPORT_TEXT_MAX];
+
+	vsnprintf(raw, sizeof raw, fmt, values);
+	text_clean(raw, strlen(raw), text, sizeof text);
+	fflush(stdout); /* in order, where both go to one terminal */
+	if (report->json)
+		print_object(step, text);
+	else
+		print_lines(report->cli, step, text);
+	fflush(stdout); /* as they finish */
+}
+
+void report_step(const struct report *report, const struct step *step, const char *fmt, ...)
+{
+	va_list values;
+
+	va_start(values, fmt);
+	tell(report, step, fmt, values);
+	va_end(values);
+}
+
+void report_ok(
+	const struct report *report, const char *name, const char *unit, const char *fmt, ...)
+{
+	const struct step step = { .name = name, .unit = unit, .result = STEP_OK };
+	va_list values;
+
+	va_start(values, fmt);
+	tell(report, &step, fmt, values);
+	va_end(values);
+}
+
+int report_failed(const struct report *report, int code, const char *name, const char *unit,
+	const char *next, const char *fmt, ...)
+{
+	const struct step step = {
+		.name = name,
+		.unit = unit,
+		.result = STEP_FAILED,
+		.next = next,
+	};
+	va_list values;
+
+	va_start(values, fmt);
+	tell(report, &step, fmt, values);
+	va_end(values);
+	return code;
+}
