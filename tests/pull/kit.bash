@@ -8,7 +8,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=$(cd "${1:?BUILD folder}" && pwd) || exit 1
 part=${2:-}
 pullpi=$build/pull/pullpi capturepi=$build/capture/capturepi
-T=$(mktemp -d /tmp/pullpi-test-XXXXXX) || exit 1
+T=$(mktemp -d "${TMPDIR:-/tmp}/pullpi-test-XXXXXX") || exit 1
 cam=$T/cam pull=$T/pull
 passed=0 failed=0 sshd_pid='' listener_pid=''
 host=127.0.0.1 at_camera=() at_puller=()
