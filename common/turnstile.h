@@ -4,7 +4,9 @@
  *
  * Two flock(2) files, taken in this order and never in another: the gate, then the lock; the gate is
  * let go once the lock is held. Whoever comes back for the next turn finds the gate held by the one
- * who waits, so he who waits is next, where a plain lock would go to the quickest. The kernel lets go
+ * who waits, so he who waits is next, where a plain lock would go to the quickest. Between two, nobody
+ * begins more than one turn while the other waits; among more, nobody begins more than one more than
+ * the others together (tests/unit/test_turnstile_order.c tries all that can happen). The kernel lets go
  * of both at any end of a process, so nothing can stay locked. The files are never removed.
  *
  * Close the descriptor to leave. A child that is not exec'ed would keep the lock.

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The turnstile: its rules as a model in which everything that can happen is tried, kills included,
- * and then the real thing with processes that are killed.
- */
+/* The turnstile with real processes, which are killed. Its order is test_turnstile_order.c's. */
 #include "common/turnstile.h"
 
 #include <fcntl.h>
@@ -11,235 +8,14 @@
 #include <stdatomic.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "common/clock.h"
 #include "common/util.h"
 #include "tests/test.h"
 
-/* ---- the model */
-
-#define N 3 /* processes; the first is the one that waits for a short moment, as fetch does */
-#define STATES (1 << 21)
-
-enum step { OUT, WAITS, HAS_FIRST, HAS_BOTH, HAS_LOCK };
-
-/* Which rules hold: the real ones, and two that are wrong in a way that must be found. */
-struct rules {
-	bool no_gate; /* one lock for all */
-	bool reversed; /* the last process takes the lock first */
-};
-
-struct state {
-	uint8_t step[N];
-	uint8_t queue[N], n_queue; /* at the gate, in order of arrival */
-	uint8_t passed[N]; /* how often each began a turn while the first process waited */
-};
-
-struct model {
-	struct rules rules;
-	uint8_t *seen;
-	uint32_t *todo;
-	size_t n_todo;
-	int together,
-		stuck; /* states in which two have the lock; in which those who wait wait for ever */
-	int most_passed;
-};
-
-static uint32_t pack(const struct state *s)
-{
-	uint32_t n = s->n_queue;
-
-	for (int i = 0; i < N; i++)
-		n = n << 3 | s->step[i];
-	for (int i = 0; i < N; i++)
-		n = n << 2 | (i < s->n_queue ? s->queue[i] : 0);
-	for (int i = 1; i < N; i++)
-		n = n << 2 | s->passed[i];
-	return n;
-}
-
-static struct state unpack(uint32_t n)
-{
-	struct state s = { 0 };
-
-	for (int i = N - 1; i > 0; i--, n >>= 2)
-		s.passed[i] = n & 3;
-	for (int i = N - 1; i >= 0; i--, n >>= 2)
-		s.queue[i] = n & 3;
-	for (int i = N - 1; i >= 0; i--, n >>= 3)
-		s.step[i] = n & 7;
-	s.n_queue = (uint8_t)n;
-	return s;
-}
-
-static void visit(struct model *m, const struct state *s)
-{
-	uint32_t n = pack(s);
-
-	if (m->seen[n / 8] >> n % 8 & 1)
-		return;
-	m->seen[n / 8] |= (uint8_t)(1 << n % 8);
-	m->todo[m->n_todo++] = n;
-}
-
-static bool is_reversed(const struct model *m, int i)
-{
-	return m->rules.reversed && i == N - 1;
-}
-
-static bool holds_gate(const struct model *m, const struct state *s, int i)
-{
-	return !m->rules.no_gate &&
-		(s->step[i] == HAS_BOTH || (s->step[i] == HAS_FIRST && !is_reversed(m, i)));
-}
-
-static bool holds_lock(const struct model *m, const struct state *s, int i)
-{
-	return s->step[i] >= HAS_BOTH || (s->step[i] == HAS_FIRST && is_reversed(m, i));
-}
-
-static bool is_free(const struct model *m, const struct state *s, bool gate)
-{
-	for (int i = 0; i < N; i++) {
-		if (gate ? holds_gate(m, s, i) : holds_lock(m, s, i))
-			return false;
-	}
-	return true;
-}
-
-static void unqueue(struct state *s, int i)
-{
-	uint8_t n = 0;
-
-	for (uint8_t k = 0; k < s->n_queue; k++) {
-		if (s->queue[k] != i)
-			s->queue[n++] = s->queue[k];
-	}
-	s->n_queue = n;
-	for (; n < N; n++)
-		s->queue[n] = 0;
-}
-
-/* Leaves, at the end of a turn, of its patience, or of its life. */
-static void leave(struct state *s, int i)
-{
-	unqueue(s, i);
-	s->step[i] = OUT;
-	if (i == 0)
-		memset(s->passed, 0, sizeof s->passed);
-}
-
-static bool first_waits(const struct state *s)
-{
-	return s->step[0] == WAITS || s->step[0] == HAS_FIRST;
-}
-
-/* What process `i` can do by itself next; false: it has to wait. */
-static bool go_on(const struct model *m, struct state *s, int i)
-{
-	bool gate_first = !is_reversed(m, i);
-
-	switch (s->step[i]) {
-	case OUT:
-		s->step[i] = WAITS;
-		s->queue[s->n_queue++] = (uint8_t)i;
-		return true;
-	case WAITS:
-		if (!is_free(m, s, gate_first) ||
-			(!m->rules.no_gate && gate_first && s->queue[0] != i))
-			return false;
-		unqueue(s, i);
-		s->step[i] = HAS_FIRST;
-		return true;
-	case HAS_FIRST:
-		if (!is_free(m, s, !gate_first))
-			return false;
-		s->step[i] = HAS_BOTH;
-		if (i == 0)
-			memset(s->passed, 0, sizeof s->passed);
-		else if (first_waits(s) && s->passed[i] < 3)
-			s->passed[i]++;
-		return true;
-	case HAS_BOTH:
-		s->step[i] = HAS_LOCK;
-		return true;
-	default:
-		leave(s, i);
-		return true;
-	}
-}
-
-static void judge(struct model *m, const struct state *s)
-{
-	int inside = 0, waiting = 0, moving = 0;
-
-	for (int i = 0; i < N; i++) {
-		struct state next = *s;
-
-		inside += s->step[i] >= HAS_BOTH;
-		waiting += s->step[i] == WAITS || s->step[i] == HAS_FIRST;
-		moving += s->step[i] != OUT && go_on(m, &next, i);
-		if (s->passed[i] > m->most_passed)
-			m->most_passed = s->passed[i];
-	}
-	m->together += inside > 1;
-	m->stuck += waiting > 0 && moving == 0;
-}
-
-static void explore(struct model *m)
-{
-	m->seen = calloc(1, STATES / 8);
-	m->todo = malloc(STATES * sizeof *m->todo);
-	visit(m, &(struct state){ 0 });
-	while (m->n_todo > 0) {
-		struct state s = unpack(m->todo[--m->n_todo]);
-
-		judge(m, &s);
-		for (int i = 0; i < N; i++) {
-			struct state next = s;
-
-			if (go_on(m, &next, i))
-				visit(m, &next);
-			next = s;
-			leave(&next, i); /* killed, or out of patience, at any point */
-			visit(m, &next);
-		}
-	}
-	free(m->seen);
-	free(m->todo);
-}
-
-TEST(every_interleaving)
-{
-	struct model m = { 0 };
-
-	explore(&m);
-	CHECK_INT(m.together, 0);
-	CHECK_INT(m.stuck, 0);
-	/* nobody begins more than one turn while another waits */
-	CHECK_INT(m.most_passed, 1);
-}
-
-TEST(the_model_finds_what_is_wrong)
-{
-	struct model plain = { .rules.no_gate = true }, reversed = { .rules.reversed = true };
-
-	explore(&plain);
-	CHECK_INT(plain.together, 0);
-	CHECK(plain.most_passed > 1);
-	explore(&reversed);
-	CHECK(reversed.stuck > 0);
-}
-
-/* ---- the real one */
-
-struct shared {
-	atomic_int inside; /* process number + 1, 0: nobody */
-	atomic_int killed[8]; /* by process number: it is about to die */
-	atomic_int turns, together;
-	atomic_int order[4], n_order;
-};
+#define N 3 /* processes at once */
 
 static int enter(int dirfd, const char *who, int64_t deadline_ns, bool *ret_others)
 {
@@ -254,6 +30,13 @@ static int open_folder(char folder[static 64])
 	test_make_folder(folder);
 	return open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
+
+struct shared {
+	atomic_int inside; /* process number + 1, 0: nobody */
+	atomic_int killed[8]; /* by process number: it is about to die */
+	atomic_int turns, together;
+	atomic_int order[4], n_order;
+};
 
 static struct shared *share(void)
 {
