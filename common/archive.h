@@ -10,6 +10,7 @@
  *   journal/redate                  the line of the frame that was dated anew last, for recovery
  *   journal/ballast                 space held for the journal's sake, see archive_ballast_make()
  *   journal/retention               what there is and where the oldest is, see pruner.h
+ *   damaged/TIME/...                what a repair moved aside, see repair.h
  *   acks/                           what each puller has acknowledged (serve)
  *   .writer                         flock(2) of the one writer; its text is the writer's pid
  *   local/00000000.jsonl            a puller's own journal, see archive_local()
@@ -106,7 +107,9 @@ int archive_publish(struct archive *archive, struct record *frame, const void *j
  * archive_finish_redate() before the next one is published.
  */
 #define PRUNE_REDATED "redated"
-#define PRUNE_DAMAGED "damaged" /* verify_repair() moved it aside */
+/* What repair.h writes: the file was moved aside; it was not there, and nobody knows why. */
+#define PRUNE_DAMAGED "damaged"
+#define PRUNE_LOST "lost"
 int archive_finish_redate(struct archive *archive);
 
 struct archive_pruned {

@@ -104,6 +104,11 @@ int jpeg_check_file(int fd, int64_t *ret_bytes);
 int archive_announce(struct archive *archive, const char *line, size_t bytes);
 /* That line. -ENOENT. */
 int archive_announced(struct archive *archive, struct record *ret);
+/* The record of a published file, from the file alone. -EBADMSG: it is not one of ours. */
+int archive_describe_file(int folder_fd, const struct frame_name *name, struct record *ret);
+/* A prune line about frames first..last in archive_local(). */
+int archive_note_here(struct archive *archive, uint64_t first, uint64_t last, const char *why,
+	const struct archive_pruned *pruned);
 /* At opening: carries out what a crash left of a prune. */
 int archive_finish_pruning(struct archive *archive);
 

@@ -221,8 +221,7 @@ int archive_last_removal(struct archive *archive, struct record *ret)
 	return r < 0 ? r : -ENOENT;
 }
 
-/* A line about frames first..last in the journal of what happened here. */
-static int note_here(struct archive *archive, uint64_t first, uint64_t last, const char *why,
+int archive_note_here(struct archive *archive, uint64_t first, uint64_t last, const char *why,
 	const struct archive_pruned *pruned)
 {
 	struct record prune = record_new(RECORD_PRUNE);
@@ -263,13 +262,13 @@ int archive_remove(struct archive *archive, const struct frame_name *names, size
 		*ret = walk.pruned;
 		return r;
 	}
-	r = note_here(archive, first, last, why, &walk.pruned);
+	r = archive_note_here(archive, first, last, why, &walk.pruned);
 	/* Without a byte for the line the files go first: here pictures may be gone without a reason. */
 	late = r == -ENOSPC || r == -EDQUOT;
 	if (r == 0 || late)
 		r = walk_names(&walk, names, n, remove_file);
 	if (r == 0 && late)
-		r = note_here(archive, first, last, why, &walk.pruned);
+		r = archive_note_here(archive, first, last, why, &walk.pruned);
 	if (r == 0)
 		*ret = walk.pruned;
 	return r;
@@ -357,6 +356,9 @@ static int finish_prune(struct archive *archive)
 		r = journal_find(archive->journal, seq, &last);
 	if (r < 0 || last.type != RECORD_PRUNE || last.last_seq - last.first_seq >= PRUNE_LINES_MAX)
 		return r;
+	/* a repair has moved them before it told so; whoever puts a good copy back keeps it */
+	if (strcmp(last.text, PRUNE_DAMAGED) == 0 || strcmp(last.text, PRUNE_LOST) == 0)
+		return 0;
 	return remove_files(archive, last.first_seq, last.last_seq, &left);
 }
 

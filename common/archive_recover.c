@@ -189,8 +189,7 @@ static int by_seq(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The record of a published file, from the file alone. -EBADMSG: it is not one of ours. */
-static int describe_file(int folder_fd, const struct frame_name *name, struct record *ret)
+int archive_describe_file(int folder_fd, const struct frame_name *name, struct record *ret)
 {
 	struct record record = record_new(RECORD_FRAME);
 	char file[FRAME_NAME_MAX];
@@ -263,7 +262,7 @@ static int restore_line(struct scan *scan, const struct found *found)
 	char line[LINE_MAX_BYTES + 1];
 	struct record record;
 
-	r = describe_file(fd, &found->name, &record);
+	r = archive_describe_file(fd, &found->name, &record);
 	if (r < 0)
 		return r == -EBADMSG ? 0 : r;
 	r = use_announced(archive, &record);

@@ -113,14 +113,19 @@ void cli_error(const struct cli *cli, const char *fmt, ...) PRINTF(2, 3);
 int cli_usage(const struct cli *cli, const char *fmt, ...) PRINTF(2, 3);
 
 struct archive;
+struct archive_options;
 /* The archive that program->archive() names, for reading. CLI_OK or an exit code. */
 int cli_open_archive(struct cli *cli, struct archive **ret);
+/* The same with other options. Another writer is CLI_TEMPFAIL. */
+int cli_open_archive_for(
+	struct cli *cli, const struct archive_options *options, struct archive **ret);
 
 /* Ready commands with their options. */
 int cli_check(struct cli *cli); /* strict; prints the file's name if all is well */
 int cli_dump(struct cli *cli); /* [--json] */
 int cli_list(struct cli *cli); /* [--json] [-n COUNT] [--from SEQ] [--gaps] */
-int cli_verify(struct cli *cli); /* [--json] [--quick]; CLI_INTERNAL for findings */
+int cli_verify(struct cli
+		*cli); /* [--json] [--quick] [--from SEQ] [--repair]; CLI_INTERNAL for findings */
 extern const struct cli_option cli_json_option[]; /* for commands with --json only: dump, status */
 extern const struct cli_option cli_list_options[];
 extern const struct cli_option cli_verify_options[];

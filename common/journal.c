@@ -16,11 +16,10 @@
 #include <json-c/json.h>
 #include <string.h>
 
-#define HEADER_MAX 256
 #define SEGMENT_DIGITS 8
 #define SEGMENT_NONE UINT64_MAX
 
-static void segment_name(uint64_t number, const char *suffix, char ret[static SEGMENT_NAME_MAX])
+void segment_name(uint64_t number, const char *suffix, char ret[static SEGMENT_NAME_MAX])
 {
 	snprintf(ret, SEGMENT_NAME_MAX, "%08" PRIu64 "%s", number, suffix);
 }
@@ -108,7 +107,7 @@ static int check_header(const struct journal *journal, uint64_t number, const ch
 /* Checks the header line and returns its length with the newline. */
 static int read_header(const struct journal *journal, uint64_t number, int fd)
 {
-	char line[HEADER_MAX + 1], *end;
+	char line[SEGMENT_HEADER_MAX + 1], *end;
 	struct stat st;
 	ssize_t n;
 	int r;
@@ -117,12 +116,12 @@ static int read_header(const struct journal *journal, uint64_t number, int fd)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EBADMSG;
-	n = fs_read_at(fd, line, HEADER_MAX, 0);
+	n = fs_read_at(fd, line, SEGMENT_HEADER_MAX, 0);
 	if (n < 0)
 		return (int)n;
 	end = memchr(line, '\n', (size_t)n);
 	if (!end)
-		return n < HEADER_MAX ? -ENODATA : -EBADMSG;
+		return n < SEGMENT_HEADER_MAX ? -ENODATA : -EBADMSG;
 	*end = '\0';
 	r = check_header(journal, number, line);
 	return r < 0 ? r : (int)(end + 1 - line);
@@ -195,11 +194,17 @@ static int cut_torn_line(struct journal *journal, int fd, off_t *ret_size)
 	return 0;
 }
 
+int segment_header(
+	const struct journal *journal, uint64_t number, char ret[static SEGMENT_HEADER_MAX])
+{
+	return snprintf(ret, SEGMENT_HEADER_MAX,
+		"{\"format\":1,\"id\":\"%s\",\"segment\":%" PRIu64 "}\n", journal->id, number);
+}
+
 static int write_header(const struct journal *journal, uint64_t number)
 {
-	char name[SEGMENT_NAME_MAX], line[HEADER_MAX];
-	int n = snprintf(line, sizeof(line),
-		"{\"format\":1,\"id\":\"%s\",\"segment\":%" PRIu64 "}\n", journal->id, number);
+	char name[SEGMENT_NAME_MAX], line[SEGMENT_HEADER_MAX];
+	int n = segment_header(journal, number, line);
 
 	segment_name(number, ".jsonl", name);
 	return fs_replace(journal->fs, journal->dirfd, name, line, (size_t)n, 0644);

@@ -5,6 +5,7 @@
 #include "common/journal.h"
 
 #define SEGMENT_NAME_MAX 32 /* "00000000.unsorted" and room */
+#define SEGMENT_HEADER_MAX 256
 #define JOURNAL_BLOCK (64 * 1024) /* read at once; must exceed LINE_MAX_BYTES */
 
 struct journal {
@@ -47,6 +48,23 @@ static inline void segment_close(struct segment *segment)
  * -ENOENT; -ENODATA it has no whole header yet; -EBADMSG it is another archive's, or not a segment.
  */
 int segment_open(const struct journal *journal, uint64_t number, struct segment *ret);
+
+/* "00000012.jsonl"; and a segment's first line, its length returned. */
+void segment_name(uint64_t number, const char *suffix, char ret[static SEGMENT_NAME_MAX]);
+int segment_header(
+	const struct journal *journal, uint64_t number, char ret[static SEGMENT_HEADER_MAX]);
+
+/*
+ * Repair: writes a segment anew, in order, once through all its numbers, and replaces it by rename. The
+ * old file stays as the same name in `aside_fd`. `line` gets each number with the line that there is,
+ * NULL for none, and returns 0: that stays as it is; or the length of the one it wrote into `ret`, with
+ * its newline; -ENODATA: there shall be none; other -errno to give up. The journal must not be used for
+ * writing afterwards, for it may have the old file open: close and open it.
+ */
+typedef int journal_line(void *data, uint64_t seq, const char *line, size_t len,
+	char ret[static LINE_MAX_BYTES + 1]);
+int segment_rebuild(
+	struct journal *journal, uint64_t number, journal_line *line, void *data, int aside_fd);
 
 /* The nearest segment that exists: the lowest >= number, or the highest <= number. -ENOENT. */
 int segment_at_or_after(const struct journal *journal, uint64_t number, uint64_t *ret);

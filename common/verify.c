@@ -90,17 +90,6 @@ int verify_report(struct verify *verify, struct verify_finding finding)
 	return 0;
 }
 
-static int report_frame(
-	struct verify *verify, enum verify_kind kind, const struct record *frame, int error)
-{
-	struct verify_finding finding = { .kind = kind, .seq = frame->seq, .error = error };
-	struct frame_name name = record_name(frame);
-
-	if (frame_name_path(&name, finding.path) < 0)
-		finding.path[0] = '\0';
-	return verify_report(verify, finding);
-}
-
 static int report_segment(
 	struct verify *verify, enum verify_kind kind, uint64_t number, uint64_t seq, uint64_t count)
 {
@@ -216,57 +205,84 @@ static int look_up_pruned(struct verify *verify, uint64_t seq)
 	return r < 0 ? r : is_pruned(verify, seq);
 }
 
-/* The content of a file of the right size. */
-static int check_content(struct verify *verify, const struct record *frame, int fd)
+/* The content of a file of the right size: 1 it is right, 0 `ret` says what is wrong. */
+static int look_inside(int fd, const struct record *frame, struct verify_finding *ret)
 {
 	uint8_t sha256[SHA256_BYTES];
 	int64_t bytes;
 	int r = jpeg_check_file(fd, &bytes);
 
-	if (r < 0)
-		return report_frame(
-			verify, r == -EBADMSG ? VERIFY_MARKERS : VERIFY_UNREADABLE, frame, r);
-	r = digest_fd(fd, sha256, &bytes);
+	if (r == -EBADMSG) {
+		ret->kind = VERIFY_MARKERS;
+		return 0;
+	}
+	if (r == 0)
+		r = digest_fd(fd, sha256, &bytes);
 	/* A walk through the archive is no reason to push everything else out of memory. */
 	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-	if (r < 0)
-		return report_frame(verify, VERIFY_UNREADABLE, frame, r);
-	if (memcmp(sha256, frame->sha256, SHA256_BYTES) != 0)
-		return report_frame(verify, VERIFY_HASH, frame, 0);
-	verify->totals.checked++;
-	verify->totals.bytes += bytes;
+	if (r < 0) {
+		ret->kind = VERIFY_UNREADABLE;
+		ret->error = r;
+		return 0;
+	}
+	ret->kind = VERIFY_HASH;
+	return memcmp(sha256, frame->sha256, SHA256_BYTES) == 0;
+}
+
+int verify_frame(struct archive *archive, const struct record *frame, bool content,
+	struct verify_finding *ret)
+{
+	struct verify_finding finding = { .seq = frame->seq, .count = 1 };
+	struct frame_name name = record_name(frame);
+	CLEANUP_FD int fd = -1;
+	int r = archive_open_frame(archive, frame, &fd);
+
+	if (frame_name_path(&name, finding.path) < 0)
+		finding.path[0] = '\0';
+	switch (r) {
+	case 0:
+		r = content ? look_inside(fd, frame, &finding) : 1;
+		break;
+	case -ENOENT:
+		finding.kind = VERIFY_MISSING;
+		break;
+	case -EBADMSG:
+	case -ELOOP:
+	case -ENOTDIR:
+		finding.kind = VERIFY_SIZE;
+		break;
+	default:
+		finding.kind = VERIFY_UNREADABLE;
+		finding.error = r;
+		break;
+	}
+	if (r == 1)
+		return 1;
+	*ret = finding;
 	return 0;
 }
 
 static int check_frame(struct verify *verify, const struct record *frame)
 {
-	CLEANUP_FD int fd = -1;
-	int r = archive_open_frame(verify->archive, frame, &fd);
+	const struct verify_options *options = verify->options;
+	bool content = !options->skip_content && frame->seq >= options->from;
+	struct verify_finding finding;
+	int r;
 
 	verify->totals.frames++;
-	switch (r) {
-	case 0:
-		return verify->options->skip_content ? 0 : check_content(verify, frame, fd);
-	case -ENOENT:
-		r = look_up_pruned(verify, frame->seq);
-		if (r < 0)
-			return r;
-		if (r > 0) {
-			verify->totals.pruned++;
-			return 0;
-		}
-		if (verify->options->copy) {
-			verify->totals.deleted++;
-			return 0;
-		}
-		return report_frame(verify, VERIFY_MISSING, frame, 0);
-	case -EBADMSG:
-	case -ELOOP:
-	case -ENOTDIR:
-		return report_frame(verify, VERIFY_SIZE, frame, 0);
-	default:
-		return report_frame(verify, VERIFY_UNREADABLE, frame, r);
+	if (verify_frame(verify->archive, frame, content, &finding)) {
+		verify->totals.checked += content;
+		verify->totals.bytes += content ? frame->bytes : 0;
+		return 0;
 	}
+	if (finding.kind != VERIFY_MISSING)
+		return verify_report(verify, finding);
+	r = look_up_pruned(verify, frame->seq);
+	if (r < 0)
+		return r;
+	verify->totals.pruned += r > 0;
+	verify->totals.deleted += r == 0 && options->copy;
+	return r > 0 || options->copy ? 0 : verify_report(verify, finding);
 }
 
 /* One line into the table of its segment; in the first walk the line and its file are checked. */
@@ -294,6 +310,9 @@ static int see_line(struct verify *verify, struct table *table, uint64_t seq, co
 		r = check_frame(verify, &record);
 	if (seq > verify->last)
 		verify->last = seq;
+	/* in a segment out of order what comes next may be older */
+	if (r == 0)
+		verify->totals.next = table->sorted ? seq + 1 : table->number * SEGMENT_LINES;
 	if (r == 0 && verify->options->progress &&
 		!verify->options->progress(
 			verify->options->data, seq, verify->last, &verify->totals))

@@ -43,6 +43,7 @@ struct verify_totals {
 	uint64_t
 		deleted; /* copy: frame lines whose file is gone; a person may delete pictures there */
 	uint64_t pending; /* files that a live writer is about to journal */
+	uint64_t next; /* where it ends early: `from` to go on with */
 	uint64_t found[VERIFY_KINDS];
 	uint64_t findings; /* their sum; 0: the archive is clean */
 };
@@ -50,6 +51,7 @@ struct verify_totals {
 struct verify_options {
 	bool copy; /* a puller's copy: gaps and deleted files are no findings */
 	bool skip_content; /* looks at names and sizes, reads no file */
+	uint64_t from; /* of frames with lower numbers as well: they were checked before */
 	/* Each returns whether to go on. `finding` and `totals` are good for the call only. NULL: none. */
 	bool (*finding)(void *data, const struct verify_finding *finding);
 	/* After each frame line; `seq` of `last` gives the fraction. */
@@ -61,6 +63,10 @@ struct verify_options {
 /* 0: went through it all, whatever was found. -ECANCELED: a callback said so. -ENOMEM, -EIO, ... */
 int verify_archive(
 	struct archive *archive, const struct verify_options *options, struct verify_totals *ret);
+
+/* The same for one frame: 1 it is right (with `content`, to the last byte), 0 `ret` says what is wrong. */
+int verify_frame(struct archive *archive, const struct record *frame, bool content,
+	struct verify_finding *ret);
 
 /* "missing", "size", ... as scripts see it. */
 const char *verify_kind_name(enum verify_kind kind);

@@ -215,5 +215,43 @@ TEST(verify)
 	CHECK_INT(run("verify --json"), 1);
 	CHECK(strstr(out, "{\"finding\":\"hash\",\"seq\":1,") == out);
 	CHECK(strstr(out, "\"findings\":1}\n"));
+	CHECK_INT(run("verify --from 2"), 0);
+	test_remove_folder(folder);
+}
+
+/* A repair that is refused while somebody writes, and one that is not. */
+TEST(repair)
+{
+	static const uint8_t jpeg[] = { 0xff, 0xd8, 'x', 'y', 0xff, 0xd9 };
+	char path[256], name[FRAME_PATH_MAX], want[256];
+	struct archive *archive = new_archive();
+	struct record frame = new_frame(0);
+	struct frame_name parts;
+
+	if (!archive)
+		return;
+	CHECK_INT(archive_publish(archive, &frame, jpeg, sizeof(jpeg)), 0);
+	parts = record_name(&frame);
+	CHECK(frame_name_path(&parts, name) >= 0);
+	snprintf(path, sizeof(path), "%s/archive/%s", folder, name);
+	CHECK_INT(truncate(path, 3), 0);
+	CHECK_INT(run("verify --repair"), CLI_TEMPFAIL);
+	snprintf(want, sizeof(want), "prog: %s/archive: process %d is writing it; stop it first",
+		folder, (int)getpid());
+	CHECK(strncmp(err, want, strlen(want)) == 0);
+	CHECK_STR(out, "");
+	CHECK_INT(access(path, F_OK), 0);
+	archive_free(archive);
+	CHECK_INT(run("verify --repair"), 0);
+	CHECK(strstr(out, "findings: 1\nrepaired: 1 files moved to damaged/"));
+	CHECK(strstr(out, "left: 0\n"));
+	CHECK(access(path, F_OK) < 0);
+	CHECK_INT(run("verify"), 0);
+	CHECK_INT(run("verify --repair --json"), 0);
+	CHECK(strstr(out, "\"findings\":0,\"moved\":0,"));
+	test_remove_folder(folder);
+	make_home();
+	CHECK_INT(run("verify --repair"), CLI_INTERNAL);
+	CHECK(strstr(err, "no archive there yet"));
 	test_remove_folder(folder);
 }

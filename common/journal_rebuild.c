@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* Writing a journal segment anew: its whole lines in order, each number once. */
+#include "common/journal_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+/* Where each number's line begins in the old file, 0: there is none. */
+struct lines {
+	int fd;
+	uint32_t at[SEGMENT_LINES];
+	bool frame[SEGMENT_LINES];
+};
+
+struct output {
+	const struct fs_ops *fs;
+	int fd;
+	size_t n;
+	char data[JOURNAL_BLOCK];
+};
+
+static void lines_free(struct lines *lines)
+{
+	if (lines && lines->fd >= 0)
+		close(lines->fd);
+	free(lines);
+}
+DEFINE_CLEANUP(struct lines, lines_free)
+
+/* Of two lines of one number that of a frame stays: its file may be there. */
+static int find_lines(struct journal *journal, uint64_t number, struct lines *lines)
+{
+	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
+	struct segment segment = { .fd = -1 };
+	const char *line;
+	uint64_t seq;
+	size_t len;
+	int r = segment_open(journal, number, &segment);
+
+	if (r == -ENOENT || r == -ENODATA || r == -EBADMSG || r == -ELOOP)
+		return 0; /* no lines of ours */
+	if (r < 0)
+		return r;
+	lines->fd = TAKE_FD(segment.fd);
+	r = journal_seek_in_segment(journal, number * SEGMENT_LINES, &cursor);
+	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0) {
+		bool frame = memmem(line, len, "\"file\":", 7) != NULL;
+		int64_t at = journal_cursor_offset(cursor) - (int64_t)len - 1;
+
+		if (at > UINT32_MAX)
+			return -EFBIG;
+		if (lines->at[seq % SEGMENT_LINES] && (!frame || lines->frame[seq % SEGMENT_LINES]))
+			continue;
+		lines->at[seq % SEGMENT_LINES] = (uint32_t)at;
+		lines->frame[seq % SEGMENT_LINES] = frame;
+	}
+	return r;
+}
+
+static int flush(struct output *out)
+{
+	int r = fs_write_all(out->fs, out->fd, out->data, out->n);
+
+	out->n = 0;
+	return r;
+}
+
+static int put(struct output *out, const char *line, size_t bytes)
+{
+	int r = out->n + bytes > sizeof(out->data) ? flush(out) : 0;
+
+	if (r < 0)
+		return r;
+	memcpy(out->data + out->n, line, bytes);
+	out->n += bytes;
+	return 0;
+}
+
+static int put_number(
+	struct output *out, const struct lines *lines, uint64_t seq, journal_line *line, void *data)
+{
+	char have[LINE_MAX_BYTES], other[LINE_MAX_BYTES + 1];
+	uint32_t at = lines->at[seq % SEGMENT_LINES];
+	ssize_t n = at ? fs_read_at(lines->fd, have, sizeof(have), at) : 0;
+	const char *newline;
+	size_t len = 0;
+	int r;
+
+	if (n < 0)
+		return (int)n;
+	newline = memchr(have, '\n', (size_t)n);
+	if (newline)
+		len = (size_t)(newline - have);
+	r = line(data, seq, len ? have : NULL, len, other);
+	if (r == -ENODATA)
+		return 0;
+	if (r < 0)
+		return r;
+	if (r > 0)
+		return put(out, other, (size_t)r);
+	return len ? put(out, have, len + 1) : 0;
+}
+
+static int write_segment(struct journal *journal, uint64_t number, const struct lines *lines,
+	struct output *out, journal_line *line, void *data)
+{
+	char header[SEGMENT_HEADER_MAX];
+	int r = put(out, header, (size_t)segment_header(journal, number, header));
+
+	for (uint64_t i = number ? 0 : 1; r == 0 && i < SEGMENT_LINES; i++)
+		r = put_number(out, lines, number * SEGMENT_LINES + i, line, data);
+	return r < 0 ? r : flush(out);
+}
+
+/* The old one is kept under a second name first, so at no moment is it gone. */
+static int replace(struct journal *journal, uint64_t number, const char *temp, int aside_fd)
+{
+	const struct fs_ops *fs = journal->fs;
+	char name[SEGMENT_NAME_MAX];
+
+	segment_name(number, ".jsonl", name);
+	if (linkat(journal->dirfd, name, aside_fd, name, 0) < 0 && errno != ENOENT &&
+		errno != EEXIST)
+		return -errno;
+	if (fs->fsync(aside_fd) < 0 ||
+		fs->renameat2(journal->dirfd, temp, journal->dirfd, name, 0) < 0)
+		return -errno;
+	segment_name(number, ".unsorted", name);
+	if (fs->unlinkat(journal->dirfd, name, 0) < 0 && errno != ENOENT)
+		return -errno;
+	return fs->fsync(journal->dirfd) < 0 ? -errno : 0;
+}
+
+int segment_rebuild(
+	struct journal *journal, uint64_t number, journal_line *line, void *data, int aside_fd)
+{
+	CLEANUP(lines_freep) struct lines *lines = calloc(1, sizeof(*lines));
+	CLEANUP_FREE struct output *out = malloc(sizeof(*out));
+	char temp[SEGMENT_NAME_MAX];
+	int r;
+
+	if (!lines || !out)
+		return -ENOMEM;
+	lines->fd = -1;
+	r = find_lines(journal, number, lines);
+	if (r < 0)
+		return r;
+	snprintf(temp, sizeof(temp), ".%08llu.jsonl.part", (unsigned long long)number);
+	out->fs = journal->fs;
+	out->n = 0;
+	out->fd = fs_open_new(journal->fs, journal->dirfd, temp, 0644);
+	if (out->fd < 0)
+		return out->fd;
+	r = write_segment(journal, number, lines, out, line, data);
+	if (r < 0)
+		journal->fs->close(out->fd);
+	else
+		r = fs_finish(journal->fs, out->fd);
+	if (r == 0)
+		r = replace(journal, number, temp, aside_fd);
+	if (r < 0)
+		journal->fs->unlinkat(journal->dirfd, temp, 0);
+	return r;
+}
