@@ -139,7 +139,7 @@ int archive_remove(struct archive *archive, const struct frame_name *names, size
  * from 1 on. -ENOENT nothing did (and the archive is not open for writing). It stays the archive's.
  */
 int archive_local(struct archive *archive, struct journal **ret);
-/* Its last prune line that is no repair. -ENOENT. */
+/* Its last prune line that is no repair and no frame that was dated anew. -ENOENT. */
 int archive_last_removal(struct archive *archive, struct record *ret);
 
 /*

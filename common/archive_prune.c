@@ -213,7 +213,8 @@ int archive_last_removal(struct archive *archive, struct record *ret)
 	for (; r == 0 && seq > 0; seq--) {
 		r = journal_find(local, seq, &record);
 		if (r == 0 && record.type == RECORD_PRUNE &&
-			strcmp(record.text, PRUNE_DAMAGED) != 0) {
+			strcmp(record.text, PRUNE_DAMAGED) != 0 &&
+			strcmp(record.text, PRUNE_REDATED) != 0) {
 			*ret = record;
 			return 0;
 		}

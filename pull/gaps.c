@@ -169,11 +169,20 @@ static int end_miss(struct walk *walk)
 	return gap.count > 0 ? show(walk, &gap) : 0;
 }
 
-/* The cause of what has no line, for as many numbers from `seq` on as have the same. */
+/*
+ * The cause of what has no line, for as many numbers from `seq` on as have the same. False: it is no
+ * gap, for it is here under another number, or would not be kept here.
+ */
 static bool classify(const struct walk *walk, uint64_t seq, struct gap *gap)
 {
 	bool redated = false, same;
 	uint64_t last;
+
+	if (seq <= walk->options->held->unwanted) {
+		if (gap->last_seq > walk->options->held->unwanted)
+			gap->last_seq = walk->options->held->unwanted;
+		return false;
+	}
 
 	gap->cause = ranges_run(&walk->options->held->settled, seq, &last) ? GAP_GONE : GAP_PENDING;
 	gap->last_seq = last < gap->last_seq ? last : gap->last_seq;

@@ -2,8 +2,8 @@
 /*
  * What is missing in a camera's copy here, and why: slots that the camera missed, with the cause that
  * it wrote down; frames that it pruned, or lost, before they were fetched; and what has not been
- * fetched yet. What was deleted here is no gap, nor is a frame that was dated anew (its picture is
- * here under another number).
+ * fetched yet. What was deleted here is no gap, nor is what is too old to be kept here, nor a frame that
+ * was dated anew (its picture is here under another number).
  */
 #pragma once
 

@@ -12,11 +12,13 @@
 #define HELD_FILE_MAX (8 * 1024 * 1024)
 #define HELD_RANGES_MAX 200000 /* with more the file would be slower than the journal */
 #define HELD_SEGMENTS_MAX 100000
+#define HELD_REDATED_MAX 50000 /* more of a time stay as they are */
 
 void held_clear(struct held *held)
 {
 	ranges_clear(&held->settled);
 	free(held->segments);
+	free(held->redated);
 	*held = (struct held){ 0 };
 }
 
@@ -65,6 +67,10 @@ static int parse_line(struct held *held, const char *line)
 		held->acked = a;
 		return 0;
 	}
+	if (strncmp(line, "unwanted ", 9) == 0 && sscanf(line + 9, "%" SCNu64, &a) == 1) {
+		held->unwanted = a;
+		return 0;
+	}
 	if (strncmp(line, "segment ", 8) == 0 && two_numbers(line + 8, &a, &b) && b <= INT64_MAX) {
 		r = add_segment(held, a, &segment);
 		if (r == 0)
@@ -109,7 +115,7 @@ int held_save(struct held *held, struct archive *archive)
 	FILE *f;
 	int r = 0;
 
-	if (!held->changed)
+	if (!held->changed || held->n_redated > 0)
 		return 0;
 	if (held->settled.n > HELD_RANGES_MAX) {
 		unlinkat(archive_root_fd(archive), HELD_FILE, 0);
@@ -118,7 +124,8 @@ int held_save(struct held *held, struct archive *archive)
 	f = open_memstream(&text, &bytes);
 	if (!f)
 		return -ENOMEM;
-	fprintf(f, "settled 1 %s\nacked %" PRIu64 "\n", archive_id(archive), held->acked);
+	fprintf(f, "settled 1 %s\nacked %" PRIu64 "\nunwanted %" PRIu64 "\n", archive_id(archive),
+		held->acked, held->unwanted);
 	for (size_t i = 0; i < held->n_segments; i++)
 		fprintf(f, "segment %" PRIu64 " %" PRId64 "\n", held->segments[i].number,
 			held->segments[i].offset);
@@ -136,10 +143,39 @@ int held_save(struct held *held, struct archive *archive)
 
 /* ---- the journal */
 
+static int note_redated(struct held *held, const struct record *frame)
+{
+	if (held->n_redated == HELD_REDATED_MAX)
+		return 0;
+	if (held->n_redated == held->redated_room) {
+		size_t room = held->redated_room ? held->redated_room * 2 : 64;
+		struct held_redated *grown = reallocarray(held->redated, room, sizeof *grown);
+
+		if (!grown)
+			return -ENOMEM;
+		held->redated = grown;
+		held->redated_room = room;
+	}
+	held->redated[held->n_redated++] = (struct held_redated){ .seq = frame->seq,
+		.was = frame->was,
+		.slot_us = frame->slot_us,
+		.bytes = frame->bytes,
+		.was_slot_us = TIME_NONE };
+	return 0;
+}
+
+void held_forget_redated(struct held *held, size_t n)
+{
+	held->n_redated -= n;
+	memmove(held->redated, held->redated + n, held->n_redated * sizeof *held->redated);
+}
+
 int held_note(struct held *held, const struct record *record)
 {
 	int r = ranges_add(&held->settled, record->seq, record->seq);
 
+	if (r == 0 && record->type == RECORD_FRAME && record->was > 0)
+		r = note_redated(held, record);
 	/* only what is older than the line that tells of it */
 	if (r == 0 && record->type == RECORD_PRUNE && record->first_seq > 0 &&
 		record->last_seq < record->seq)
@@ -148,11 +184,13 @@ int held_note(struct held *held, const struct record *record)
 	return r;
 }
 
-static int note_prune(struct held *held, const char *line, size_t len)
+/* The two kinds of lines that tell of others. */
+static int note_line(struct held *held, const char *line, size_t len)
 {
 	struct record record;
 
-	if (!memmem(line, len, "\"prune\":", 8) || record_parse(line, len, &record) < 0)
+	if ((!memmem(line, len, "\"prune\":", 8) && !memmem(line, len, "\"was\":", 6)) ||
+		record_parse(line, len, &record) < 0)
 		return 0;
 	return held_note(held, &record);
 }
@@ -192,7 +230,7 @@ static int update_segment(struct held *held, struct archive *archive, uint64_t n
 		if (!bits)
 			return -ENOMEM;
 		bits[seq % SEGMENT_LINES / 8] |= (uint8_t)(1 << seq % 8);
-		r = note_prune(held, line, len);
+		r = note_line(held, line, len);
 	}
 	if (r < 0)
 		return r;

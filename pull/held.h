@@ -10,6 +10,7 @@
  *
  *   settled 1 0b5c6a3e-7f60-4c1d-9a55-1f1f6f3b9f10
  *   acked LAST
+ *   unwanted LAST
  *   segment NUMBER OFFSET
  *   range FIRST LAST
  *   end
@@ -22,12 +23,23 @@
 struct held {
 	struct ranges settled;
 	uint64_t acked; /* what the camera was told to be safe here */
+	uint64_t unwanted; /* up to there nothing is missed here: retention would remove it */
+	/*
+	 * Frames that took another's place (redated.h), of the lines that were read and noted. While there
+	 * are any the file is not written, so that they are met again after a crash.
+	 */
+	struct held_redated {
+		uint64_t seq, was;
+		int64_t slot_us, bytes;
+		int64_t was_slot_us; /* TIME_NONE: not known yet */
+	} * redated;
+	size_t n_redated;
 	/* private: how far each segment was read */
 	struct held_segment {
 		uint64_t number;
 		int64_t offset;
 	} * segments;
-	size_t n_segments;
+	size_t n_segments, redated_room;
 	bool changed; /* since the file was written */
 };
 
@@ -39,4 +51,6 @@ int held_update(struct held *held, struct archive *archive);
 int held_note(struct held *held, const struct record *record);
 /* Writes the file if anything changed; by the archive's writer. */
 int held_save(struct held *held, struct archive *archive);
+/* The first `n` of `redated` are done with. */
+void held_forget_redated(struct held *held, size_t n);
 void held_clear(struct held *held);

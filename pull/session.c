@@ -14,6 +14,7 @@
 #include "common/cli.h"
 #include "common/clock.h"
 #include "pull/connect.h"
+#include "pull/redated.h"
 #include "pull/wait.h"
 
 #define IDLE_US (15 * US_PER_SEC)
@@ -559,6 +560,8 @@ int session_run(struct sync *sync, struct stream *stream)
 	r = begin(sync);
 	if (r == CLI_OK)
 		r = work(sync);
+	if (r == CLI_OK)
+		r = redated_drop(sync);
 	if (r == CLI_OK)
 		r = acknowledge(sync);
 	sync->client = NULL;

@@ -171,6 +171,7 @@ int sync_unwanted(struct sync *sync, uint64_t seq)
 	if (seq == 0 || ranges_prefix(&sync->held.settled, 1) >= seq)
 		return 0;
 	sync->held.changed = true;
+	sync->held.unwanted = seq;
 	r = ranges_add(&sync->held.settled, 1, seq);
 	return r < 0 ? r : ranges_add(&sync->seen, 1, seq);
 }

@@ -19,6 +19,7 @@ struct sync_result {
 	uint64_t frames, resumed; /* stored; of them gone on with */
 	int64_t bytes; /* that came for frames */
 	uint64_t lines; /* stored that are no frames */
+	uint64_t redated; /* taken away here, for they are here under their true time */
 	uint64_t gone; /* the camera has the line but no file any more */
 	uint64_t bad; /* damaged, unreadable there, or their name is taken here */
 	uint64_t left; /* sequence numbers that are not settled */

@@ -151,6 +151,9 @@ static void print_person(const char *camera, const struct sync_result *result, i
 	if (result->gone > 0)
 		n += (size_t)snprintf(more + n, sizeof more - n,
 			", %" PRIu64 " are not on the camera any more", result->gone);
+	if (result->redated > 0)
+		n += (size_t)snprintf(more + n, sizeof more - n,
+			", %" PRIu64 " now under their true time", result->redated);
 	if (result->out_of_time)
 		snprintf(more + n, sizeof more - n, "; time is over, %" PRIu64 " to go",
 			result->left);
@@ -179,6 +182,7 @@ static void print_program(
 		{ "resumed", result->resumed },
 		{ "lines", result->lines },
 		{ "gone", result->gone },
+		{ "redated", result->redated },
 		{ "bad", result->bad },
 		{ "removed", result->removed },
 		{ "left", result->left },

@@ -3,7 +3,9 @@
  * A camera's archive for the tests of pulling, made without a camera and without waiting for a disk.
  *
  *   camera FOLDER add COUNT BYTES   so many frames of that size; behind each tenth a miss
+ *   camera FOLDER undated COUNT BYTES   the same as add, with a clock that is not set
  *   camera FOLDER prune FIRST LAST  takes these numbers away
+ *   camera FOLDER redate SEQ        dates that frame a day later, under a new number
  *   camera FOLDER frames            "SEQ SHA256" of each frame whose file is there and is right
  */
 #include <errno.h>
@@ -21,7 +23,7 @@ static int no_sync(int fd)
 	return 0;
 }
 
-static int add(struct archive *archive, uint64_t count, size_t bytes)
+static int add(struct archive *archive, uint64_t count, size_t bytes, bool synced)
 {
 	uint8_t *jpeg = malloc(bytes);
 	uint64_t last = 0, state;
@@ -40,7 +42,7 @@ static int add(struct archive *archive, uint64_t count, size_t bytes)
 		jpeg[bytes - 1] = 0xd9;
 		frame.slot_us = frame.exposed_us = BASE_US + (int64_t)(last + i) * 10 * US_PER_SEC;
 		frame.late_us = 0;
-		frame.synced = true;
+		frame.synced = synced;
 		r = archive_publish(archive, &frame, jpeg, bytes);
 		miss.slot_us = miss.last_us = frame.slot_us + 5 * US_PER_SEC;
 		miss.cause = MISS_BUSY;
@@ -56,6 +58,29 @@ static int prune(struct archive *archive, uint64_t first, uint64_t last)
 	struct archive_pruned pruned;
 
 	return archive_prune(archive, first, last, "age", &pruned);
+}
+
+static int redate(struct archive *archive, uint64_t seq)
+{
+	struct archive_pruned pruned;
+	struct record old, new;
+	CLEANUP_FREE char *jpeg = NULL;
+	CLEANUP_FD int fd = -1;
+	int r = archive_find(archive, seq, &old);
+
+	if (r == 0)
+		r = archive_open_frame(archive, &old, &fd);
+	if (r < 0)
+		return r;
+	jpeg = malloc((size_t)old.bytes);
+	if (!jpeg || fs_read_at(fd, jpeg, (size_t)old.bytes, 0) != old.bytes)
+		return -EIO;
+	new = old;
+	new.slot_us = new.exposed_us = old.slot_us + INT64_C(86400) * US_PER_SEC;
+	new.synced = true;
+	new.was = seq;
+	r = archive_publish(archive, &new, jpeg, (size_t)old.bytes);
+	return r < 0 ? r : archive_prune(archive, seq, seq, PRUNE_REDATED, &pruned);
 }
 
 static int frames(struct archive *archive)
@@ -100,7 +125,11 @@ int main(int argc, char **argv)
 		options.mode = ARCHIVE_READ;
 	r = archive_open(argv[1], &options, &archive);
 	if (r == 0 && strcmp(argv[2], "add") == 0 && b >= 4)
-		r = add(archive, a, b);
+		r = add(archive, a, b, true);
+	else if (r == 0 && strcmp(argv[2], "undated") == 0 && b >= 4)
+		r = add(archive, a, b, false);
+	else if (r == 0 && strcmp(argv[2], "redate") == 0)
+		r = redate(archive, a);
 	else if (r == 0 && strcmp(argv[2], "prune") == 0)
 		r = prune(archive, a, b);
 	else if (r == 0 && strcmp(argv[2], "frames") == 0)

@@ -313,9 +313,9 @@ TEST(credit_follows_the_link)
 	static const struct {
 		int64_t rate, rtt_us, least, most;
 	} cases[] = {
-		{ 100000000, 200, PACE_CREDIT_MIN, PACE_CREDIT_MIN },
+		{ 100000000, 50, PACE_CREDIT_MIN, PACE_CREDIT_MIN },
 		{ 2500000, 100000, 450000, 550000 }, /* 20 Mbit/s, 100 ms */
-		{ 250000, 100000, PACE_CREDIT_MIN, PACE_CREDIT_MIN },
+		{ 50000, 100000, PACE_CREDIT_MIN, PACE_CREDIT_MIN },
 		{ 100000000, 500000, PACE_CREDIT_MAX, PACE_CREDIT_MAX },
 	};
 

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* Old selves of frames that were dated anew: found in one pass of the journal, removed turn by turn. */
+#include "pull/redated.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/cli.h"
+
+#define PIECE_BYTES 16384
+
+/* Where the picture begins: behind the start marker and the EXIF block. */
+static int64_t picture_start(const uint8_t head[static 6])
+{
+	if (head[0] != 0xff || head[1] != 0xd8)
+		return 0;
+	return head[2] == 0xff && head[3] == 0xe1 ? 4 + (head[4] << 8 | head[5]) : 2;
+}
+
+bool redated_same(int fd_a, int fd_b, int64_t bytes)
+{
+	uint8_t a[PIECE_BYTES], b[PIECE_BYTES];
+	int64_t at;
+
+	if (bytes < 6 || fs_read_at(fd_a, a, 6, 0) != 6 || fs_read_at(fd_b, b, 6, 0) != 6)
+		return false;
+	at = picture_start(a);
+	if (at == 0 || at >= bytes || picture_start(b) != at)
+		return false;
+	while (at < bytes) {
+		size_t want = bytes - at < PIECE_BYTES ? (size_t)(bytes - at) : PIECE_BYTES;
+
+		if (fs_read_at(fd_a, a, want, at) != (ssize_t)want ||
+			fs_read_at(fd_b, b, want, at) != (ssize_t)want || memcmp(a, b, want) != 0)
+			return false;
+		at += (int64_t)want;
+	}
+	return true;
+}
+
+static int open_file(struct archive *archive, uint64_t seq, int64_t slot_us, int64_t bytes)
+{
+	struct record frame = record_new(RECORD_FRAME);
+	int fd, r;
+
+	frame.seq = seq;
+	frame.slot_us = slot_us;
+	frame.bytes = bytes;
+	r = archive_open_frame(archive, &frame, &fd);
+	return r < 0 ? r : fd;
+}
+
+static bool both_are_here(struct archive *archive, const struct held_redated *pair)
+{
+	CLEANUP_FD int new = open_file(archive, pair->seq, pair->slot_us, pair->bytes);
+	CLEANUP_FD int old =
+		new < 0 ? -1 : open_file(archive, pair->was, pair->was_slot_us, pair->bytes);
+
+	return new >= 0 && old >= 0 && redated_same(new, old, pair->bytes);
+}
+
+static int failed(struct sync *sync, int r)
+{
+	return sync_fail_here(sync, CLI_INTERNAL, "%s: %s", sync->result->archive, strerror(-r));
+}
+
+/* In a turn of its own, so that a fetch need not wait for all of them. */
+static int drop(struct sync *sync, const struct held_redated *pair)
+{
+	const struct frame_name name = { .slot_us = pair->was_slot_us, .seq = pair->was };
+	struct archive_pruned pruned = { 0 };
+	int code = sync_take(sync), r = 0;
+
+	if (code == CLI_OK && both_are_here(sync->archive, pair))
+		r = archive_remove(sync->archive, &name, 1, PRUNE_REDATED, &pruned);
+	sync_release(sync);
+	sync->result->redated += pruned.count;
+	return r < 0 ? failed(sync, r) : code;
+}
+
+static int compare_pairs(const void *left, const void *right)
+{
+	const struct held_redated *a = left, *b = right;
+
+	return (a->was > b->was) - (a->was < b->was);
+}
+
+static void note_old(struct held_redated *pair, const char *line, size_t len)
+{
+	struct record old;
+
+	if (record_parse(line, len, &old) < 0 || old.type != RECORD_FRAME || old.synced ||
+		old.bytes != pair->bytes)
+		return;
+	pair->was_slot_us = old.slot_us;
+}
+
+/* When the old selves were thought to have been taken: their names have it. */
+static int find_old(struct sync *sync)
+{
+	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
+	struct held *held = &sync->held;
+	struct held_redated key = { 0 }, *pair;
+	const char *line;
+	size_t len;
+	int r;
+
+	qsort(held->redated, held->n_redated, sizeof *held->redated, compare_pairs);
+	r = journal_seek(archive_journal(sync->archive), held->redated[0].was, &cursor);
+	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &key.was)) > 0) {
+		pair = bsearch(&key, held->redated, held->n_redated, sizeof key, compare_pairs);
+		if (pair)
+			note_old(pair, line, len);
+	}
+	return r;
+}
+
+int redated_drop(struct sync *sync)
+{
+	struct held *held = &sync->held;
+	int code = CLI_OK, r;
+
+	if (sync->options->dry_run)
+		return CLI_OK;
+	while (code == CLI_OK && held->n_redated > 0) {
+		size_t n;
+
+		code = sync_take(sync); /* others may have added some */
+		n = held->n_redated;
+		r = code == CLI_OK ? find_old(sync) : 0;
+		sync_release(sync);
+		for (size_t i = 0; r >= 0 && code == CLI_OK && i < n; i++) {
+			struct held_redated pair = held->redated[i];
+
+			if (pair.was_slot_us != TIME_NONE)
+				code = drop(sync, &pair);
+		}
+		if (r < 0)
+			return failed(sync, r);
+		if (code == CLI_OK)
+			held_forget_redated(held, n);
+	}
+	return code;
+}
