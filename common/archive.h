@@ -204,6 +204,13 @@ int archive_draft_write(struct archive_draft *draft, const void *data, size_t by
 /* -EBADMSG size, hash or markers are wrong; on any failure the temp is gone. */
 int archive_draft_commit(struct archive_draft *draft);
 /*
+ * Several at once, with one fsync of their folder and one of the journal: the drafts of one archive,
+ * each of which archive_draft_finish() has found right, -EBADMSG where it is not (its temp is gone),
+ * and sent on its way to the disk. `ret_errors` gets for each what archive_draft_commit() returns.
+ */
+int archive_draft_finish(struct archive_draft *draft);
+void archive_drafts_commit(struct archive_draft **drafts, unsigned n, int *ret_errors);
+/*
  * A draft that outlives its process: what came of it stays in a hidden file of its own, and
  * archive_draft_keep() lets go of it without removing that. `offset` bytes of it are there and are
  * gone on with, 0: it begins anew. One process at a time may do so. -ESTALE: they are not there.

@@ -22,6 +22,7 @@ struct archive_draft {
 	int64_t bytes;
 	uint8_t ends[4]; /* the first two and the last two bytes so far */
 	bool rest; /* its temp outlives the process */
+	bool finished; /* archive_draft_finish() found it right */
 };
 
 static struct archive_draft *find_draft(struct archive *archive, uint64_t seq)
@@ -312,7 +313,7 @@ static int commit(struct archive_draft *draft)
 	char line[LINE_MAX_BYTES + 1];
 	int length, held, r, fd;
 
-	r = check_content(draft);
+	r = draft->finished ? 0 : check_content(draft);
 	held = r < 0 ? r : journal_has(archive, &draft->record);
 	length = held < 0 ? held : record_format(&draft->record, line);
 	if (length < 0) {
@@ -340,6 +341,122 @@ static int commit(struct archive_draft *draft)
 int archive_draft_commit(struct archive_draft *draft)
 {
 	return draft->fd < 0 ? -EBADF : commit(draft);
+}
+
+int archive_draft_finish(struct archive_draft *draft)
+{
+	int r = draft->fd < 0 ? -EBADF : check_content(draft);
+
+	if (r < 0) {
+		discard(draft);
+		return r;
+	}
+	draft->finished = true;
+	/* only a hint: the fsync is what counts */
+	(void)sync_file_range(draft->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	return 0;
+}
+
+/* Durable and with its name: 1. 0: it needed no line or got its own. */
+static int name_draft(struct archive_draft *draft)
+{
+	struct archive *archive = draft->archive;
+	int r = draft->fd < 0 || !draft->finished ? -EBADF : journal_has(archive, &draft->record);
+	char line[LINE_MAX_BYTES + 1];
+
+	if (r < 0)
+		discard(draft);
+	if (r != 0)
+		return r < 0 ? r : commit(draft);
+	r = fs_finish(archive->fs, TAKE_FD(draft->fd));
+	if (r == 0)
+		r = fs_rename_noreplace(
+			archive->fs, draft->temp.folder_fd, draft->temp.temp, draft->temp.name);
+	if (r == 0)
+		return 1;
+	temp_remove(archive, &draft->temp);
+	if (r == -EEXIST)
+		r = record_format(&draft->record, line);
+	return r < 0 ? r : adopt(draft, line, (size_t)r);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const struct archive_draft *const *x = a, *const *y = b;
+
+	return (*x)->record.seq < (*y)->record.seq ? -1 : (*x)->record.seq > (*y)->record.seq;
+}
+
+/* The lines of drafts that are named, in order of their numbers. */
+static int append_drafts(struct archive *archive, struct archive_draft **drafts, unsigned n)
+{
+	CLEANUP_FREE char *lines = malloc((size_t)n * LINE_MAX_BYTES + 1);
+	size_t used = 0;
+
+	if (!lines)
+		return -ENOMEM;
+	qsort(drafts, n, sizeof *drafts, by_number);
+	for (unsigned i = 0; i < n; i++) {
+		char line[LINE_MAX_BYTES + 1];
+		int length = record_format(&drafts[i]->record, line);
+
+		if (length < 0)
+			return length;
+		memcpy(lines + used, line, (size_t)length);
+		used += (size_t)length;
+	}
+	return archive_append_lines(
+		archive, drafts[0]->record.seq, drafts[n - 1]->record.seq, lines, used);
+}
+
+/* Drafts of one folder and one segment. */
+static void commit_some(struct archive_draft **drafts, unsigned n, int *ret_errors)
+{
+	struct archive *archive = drafts[0]->archive;
+	struct archive_draft *named[BATCH_FRAMES_MAX];
+	int folder_fd = drafts[0]->temp.folder_fd;
+	int r = archive_record_folder(archive, drafts[0]->folder);
+	unsigned n_named = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		ret_errors[i] = r < 0 ? r : name_draft(drafts[i]);
+		if (ret_errors[i] == 1)
+			named[n_named++] = drafts[i];
+	}
+	if (n_named == 0)
+		return;
+	r = archive->fs->fsync(folder_fd) < 0 ? -errno : 0;
+	if (r == 0)
+		r = append_drafts(archive, named, n_named);
+	for (unsigned i = 0; i < n_named; i++) {
+		if (r == 0)
+			archive_note_newest(archive, &named[i]->record);
+		else
+			archive_unname(archive, &named[i]->temp);
+	}
+	if (r == 0)
+		archive_point_latest(archive);
+	else
+		archive->fs->fsync(folder_fd);
+	for (unsigned i = 0; i < n; i++)
+		ret_errors[i] = ret_errors[i] == 1 ? r : ret_errors[i];
+}
+
+void archive_drafts_commit(struct archive_draft **drafts, unsigned n, int *ret_errors)
+{
+	unsigned i = 0;
+
+	while (i < n) {
+		uint64_t segment = drafts[i]->record.seq / SEGMENT_LINES;
+		unsigned some = 1;
+
+		while (i + some < n && some < BATCH_FRAMES_MAX &&
+			drafts[i + some]->record.seq / SEGMENT_LINES == segment &&
+			strcmp(drafts[i + some]->folder, drafts[i]->folder) == 0)
+			some++;
+		commit_some(drafts + i, some, ret_errors + i);
+		i += some;
+	}
 }
 
 void archive_draft_free(struct archive_draft *draft)

@@ -19,7 +19,7 @@
 #define PRUNE_PER_FRAME 32 /* files that go for one that comes, at most */
 #define INODES_RESERVED 1024 /* that stay free where the reserve is a number of bytes */
 #define BALLAST_BYTES (1024 * 1024) /* that make room for the journal on a full disk */
-#define BATCH_FRAMES_MAX 50 /* frames that are made durable together */
+#define BATCH_FRAMES_MAX 50 /* frames that are made durable together, on both sides */
 #define BATCH_SECONDS 10 /* the oldest of them waits so long at most */
 #define ACK_DAYS_MAX 30 /* a puller that was silent for longer is not waited for */
 #define CLIENTS_MAX 64 /* pullers whose acknowledgements are looked at */
@@ -63,6 +63,7 @@
 #define SYNC_FIRST_LINES 32 /* asked for before the camera's last number is known */
 #define SYNC_ITEMS_MAX 1024 /* frames that are known and not asked for yet; two lists and some */
 #define SYNC_ASKS_MAX 128 /* requests without an answer */
+#define SYNC_BATCH_BYTES (16 * 1024 * 1024) /* of frames that have come and are not stored yet */
 #define PULL_ERROR_MAX 640 /* a sentence for the person, NUL included */
 
 /* Units of the user's manager, and deploying. */

@@ -53,9 +53,8 @@ static int64_t next_deadline(const struct client *client)
  * More bytes into the buffer, behind what is there: their number, 0 at the end of the stream. Never
  * called with more than a line's worth in the buffer, so moving it to the front is cheap.
  */
-static ssize_t fill(struct client *client)
+static ssize_t fill_until(struct client *client, int64_t deadline_ns)
 {
-	int64_t deadline_ns = next_deadline(client);
 	ssize_t n;
 
 	assert(client->end - client->start <= LINE_MAX_BYTES);
@@ -70,6 +69,11 @@ static ssize_t fill(struct client *client)
 		client->end += (size_t)n;
 	client->ended = n == 0;
 	return n;
+}
+
+static ssize_t fill(struct client *client)
+{
+	return fill_until(client, next_deadline(client));
 }
 
 /* Some of a foreign line, fit to be shown. */
@@ -229,6 +233,17 @@ int client_reply(struct client *client, struct wire_reply *ret)
 		return 0;
 	}
 	return fail(client, -EPROTO, "more than %d comments instead of an answer", COMMENTS_MAX);
+}
+
+int client_wait(struct client *client, int64_t deadline_ns)
+{
+	ssize_t n = client->end > client->start
+		? 1
+		: fill_until(client, deadline_min(deadline_ns, next_deadline(client)));
+
+	if (n == -ETIMEDOUT)
+		return 0;
+	return n < 0 ? (int)n : 1;
 }
 
 ssize_t client_bytes(struct client *client, size_t most, const char **ret_data)

@@ -46,6 +46,12 @@ int client_end_requests(struct client *client);
 int client_reply(struct client *client, struct wire_reply *ret);
 
 /*
+ * Whether an answer, or the end of the stream, can be read now: 1; 0 nothing came until `deadline_ns`;
+ * or what the stream returns.
+ */
+int client_wait(struct client *client, int64_t deadline_ns);
+
+/*
  * Some of the bytes that follow a frame's record, `most` at most: their number, 1 or more. They stay
  * valid until the next call. -EPROTO the stream ended, -ETIMEDOUT, and what the stream returns.
  */

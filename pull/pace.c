@@ -5,6 +5,8 @@
 #include "common/clock.h"
 
 #define SAMPLE_NS (250 * 1000 * 1000)
+#define QUEUE_US                                                                                   \
+	50e3 /* nobody minds waiting for so long, and neither end idles between two frames */
 #define CREDIT_START INT64_C(262144) /* before anything is measured */
 
 int64_t pace_rate(int64_t bytes, int64_t took_ns)
@@ -55,7 +57,8 @@ void pace_requested(struct pace *pace, int64_t bytes)
 
 int64_t pace_credit(const struct pace *pace)
 {
-	double credit = 2.0 * (double)pace->rate * (double)pace->rtt_us / US_PER_SEC;
+	double us = 2.0 * (double)pace->rtt_us;
+	double credit = (double)pace->rate * (us > QUEUE_US ? us : QUEUE_US) / US_PER_SEC;
 
 	if (pace->rate == 0 || pace->rtt_us == 0)
 		return CREDIT_START;

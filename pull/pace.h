@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How much may be asked for ahead: about twice what is under way on a full link (research: twice the
- * bandwidth-delay product), so that the link never idles and a newer frame is never queued behind
- * more than that. And the limit that a person set. Times are CLOCK_MONOTONIC nanoseconds.
+ * bandwidth-delay product), on a short link what comes in 50 ms, so that the link never idles and a
+ * newer frame is never queued behind more than that. And the limit that a person set. Times are
+ * CLOCK_MONOTONIC nanoseconds.
  */
 #pragma once
 

@@ -35,17 +35,17 @@ static int session_failed(struct sync *sync, int r)
 	return sync_fail(sync, code, "%s", client_error(sync->client));
 }
 
-static int archive_failed(struct sync *sync, int r)
+int sync_archive_failed(struct sync *sync, int r)
 {
 	return sync_fail_here(sync, CLI_INTERNAL, "%s: %s", sync->result->archive, strerror(-r));
 }
 
-static int skip(struct sync *sync, uint64_t seq)
+int sync_skip(struct sync *sync, uint64_t seq)
 {
 	int r = ranges_add(&sync->skipped, seq, seq);
 
 	sync->result->bad++;
-	return r < 0 ? archive_failed(sync, r) : CLI_OK;
+	return r < 0 ? sync_archive_failed(sync, r) : CLI_OK;
 }
 
 /* ---- requests */
@@ -80,7 +80,7 @@ static int ask_list(struct sync *sync)
 							     : gap.last - sync->list_lines + 1;
 	r = ranges_add(&sync->seen, list.first, list.last);
 	if (r < 0)
-		return archive_failed(sync, r);
+		return sync_archive_failed(sync, r);
 	sync->list_under_way = true;
 	sync->n_lines = 0;
 	request.seq = list.first;
@@ -174,7 +174,7 @@ static int settle_list(struct sync *sync, const struct ask *list)
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = held_note(&sync->held, &sync->lines[i]);
 	sync->result->lines += n;
-	return r < 0 ? archive_failed(sync, r) : CLI_OK;
+	return r < 0 ? sync_archive_failed(sync, r) : CLI_OK;
 }
 
 /* The frames of the list that are wanted, newest first. Lists come sorted, copies perhaps not. */
@@ -235,7 +235,7 @@ static int take_list(struct sync *sync, const struct ask *list)
 
 	r = plan_frames(sync, list);
 	if (r < 0)
-		return archive_failed(sync, r);
+		return sync_archive_failed(sync, r);
 	sync->list_under_way = false;
 	sync->list_lines =
 		sync->list_lines < SYNC_LIST_LINES / 2 ? sync->list_lines * 2 : SYNC_LIST_LINES;
@@ -279,38 +279,27 @@ static int begin_frame(struct sync *sync, const struct ask *frame, const struct 
 	}
 	if (r == -EFBIG || r == -EINVAL)
 		return sync_fail(sync, CLI_PROTOCOL, "a frame of an impossible size");
-	return r < 0 ? archive_failed(sync, r) : code;
+	return r < 0 ? sync_archive_failed(sync, r) : code;
 }
 
+/* The draft is the batch's from here on. */
 static int finish_frame(struct sync *sync, const struct ask *frame, const struct record *record,
 	struct archive_draft *draft)
 {
-	struct sync_result *result = sync->result;
-	int code = sync_take(sync), r;
+	int r = batch_add(sync, frame, record, draft);
 
-	if (code != CLI_OK)
-		return code;
-	r = archive_draft_commit(draft);
-	if (r == 0) {
-		room_stored(&sync->room, record);
-		r = held_note(&sync->held, record);
-	}
-	sync_release(sync);
-	if (r == 0) {
-		result->frames++;
-		result->resumed += frame->offset > 0;
+	if (r == 0)
 		return CLI_OK;
-	}
-	if (r == -EBADMSG && !frame->item.again) {
+	archive_draft_free(draft);
+	if (r != -EBADMSG)
+		return sync_archive_failed(sync, r);
+	if (!frame->item.again) {
 		sync_push_again(sync, frame->item);
 		return CLI_OK;
 	}
-	if (r != -EBADMSG && r != -EEXIST)
-		return archive_failed(sync, r);
-	sync_fail(sync, CLI_PROTOCOL, "frame %llu: %s", (unsigned long long)record->seq,
-		r == -EEXIST ? "another file of that name is here already"
-			     : "it arrives damaged (size, sha256 or end marker)");
-	return skip(sync, record->seq);
+	sync_fail(sync, CLI_PROTOCOL, "frame %llu: it arrives damaged (size, sha256 or end marker)",
+		(unsigned long long)record->seq);
+	return sync_skip(sync, record->seq);
 }
 
 /*
@@ -325,7 +314,7 @@ static int stuck(struct sync *sync, uint64_t seq, int code)
 	}
 	sync_fail(sync, CLI_PROTOCOL, "frame %llu cannot be read over there",
 		(unsigned long long)seq);
-	return skip(sync, seq) == CLI_OK ? CLI_TEMPFAIL : CLI_INTERNAL;
+	return sync_skip(sync, seq) == CLI_OK ? CLI_TEMPFAIL : CLI_INTERNAL;
 }
 
 static int receive(
@@ -334,9 +323,14 @@ static int receive(
 	const int64_t all = left;
 
 	while (left > 0) {
+		int r = batch_due(sync);
 		const char *data;
-		ssize_t n = client_bytes(sync->client, (size_t)left, &data);
-		int r = n > 0 && draft ? archive_draft_write(draft, data, (size_t)n) : 0;
+		ssize_t n;
+
+		if (r != CLI_OK)
+			return r;
+		n = client_bytes(sync->client, (size_t)left, &data);
+		r = n > 0 && draft ? archive_draft_write(draft, data, (size_t)n) : 0;
 
 		if (n < 0) {
 			r = session_failed(sync, (int)n);
@@ -345,7 +339,7 @@ static int receive(
 				: r;
 		}
 		if (r < 0)
-			return archive_failed(sync, r);
+			return sync_archive_failed(sync, r);
 		left -= n;
 		sync->under_way -= n;
 		sync->result->bytes += n;
@@ -368,9 +362,9 @@ static int take_frame(struct sync *sync, const struct ask *frame, const struct r
 	if (code == CLI_OK)
 		code = receive(sync, frame, draft, record->bytes - frame->offset);
 	if (code == CLI_OK && draft)
-		code = finish_frame(sync, frame, record, draft);
+		return finish_frame(sync, frame, record, draft);
 	if (draft)
-		archive_draft_keep(draft); /* after a commit there is nothing left to keep */
+		archive_draft_keep(draft);
 	return code;
 }
 
@@ -388,7 +382,7 @@ static int refused_frame(struct sync *sync, const struct ask *frame, const struc
 	case WIRE_ERROR_PRUNED:
 		sync->result->gone++;
 		r = held_note(&sync->held, &record);
-		return r < 0 ? archive_failed(sync, r) : CLI_OK;
+		return r < 0 ? sync_archive_failed(sync, r) : CLI_OK;
 	case WIRE_ERROR_BUSY:
 		return sync_fail(sync, CLI_TEMPFAIL, "capturepi there says: %s", reply->text);
 	case WIRE_ERROR_UNKNOWN:
@@ -401,7 +395,7 @@ static int refused_frame(struct sync *sync, const struct ask *frame, const struc
 		}
 		sync_fail(sync, CLI_PROTOCOL, "frame %llu: capturepi there says: %s",
 			(unsigned long long)frame->item.seq, reply->text);
-		return skip(sync, frame->item.seq);
+		return sync_skip(sync, frame->item.seq);
 	}
 }
 
@@ -468,6 +462,8 @@ static int work(struct sync *sync)
 
 	for (;;) {
 		r = ask_ahead(sync);
+		if (r == CLI_OK)
+			r = batch_due(sync);
 		if (r == CLI_OK && sync->n_asks > 0)
 			r = take_answer(sync);
 		else if (r == CLI_OK && sync->n_items > 0 &&
@@ -538,7 +534,7 @@ static int begin(struct sync *sync)
 			&sync->seen, sync->skipped.list[i].first, sync->skipped.list[i].last);
 	for (size_t i = 0; r == 0 && i < sync->n_asks; i++)
 		r = ranges_add(&sync->seen, sync->asks[i].first, sync->asks[i].last);
-	return r < 0 ? archive_failed(sync, r) : CLI_OK;
+	return r < 0 ? sync_archive_failed(sync, r) : CLI_OK;
 }
 
 int session_run(struct sync *sync, struct stream *stream)
@@ -548,7 +544,7 @@ int session_run(struct sync *sync, struct stream *stream)
 	CLEANUP(client_freep) struct client *client = NULL;
 	struct sync_result *result = sync->result;
 	int64_t start_ns = clock_mono_ns(&clock_real), before = result->bytes;
-	int r;
+	int r, stored;
 
 	r = client_new(stream, &options, &client, result->error, sizeof result->error);
 	if (r < 0)
@@ -560,6 +556,9 @@ int session_run(struct sync *sync, struct stream *stream)
 	r = begin(sync);
 	if (r == CLI_OK)
 		r = work(sync);
+	stored = batch_commit(sync);
+	if (r == CLI_OK)
+		r = stored;
 	if (r == CLI_OK)
 		r = redated_drop(sync);
 	if (r == CLI_OK)

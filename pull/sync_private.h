@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of sync share: sync.c (archive, connections), session.c (one connection). */
+/*
+ * What the parts of sync share: sync.c (archive, connections), session.c (one connection), batch.c
+ * (frames that are stored together).
+ */
 #pragma once
 
 #include "common/archive.h"
@@ -29,6 +32,13 @@ struct ask {
 	int64_t alone_ns; /* sent then, with nothing else under way; 0: not alone */
 };
 
+/* A frame that has come and is not stored yet. */
+struct ready {
+	struct record record;
+	struct archive_draft *draft;
+	bool resumed;
+};
+
 struct sync {
 	const struct sync_options *options;
 	struct sync_result *result;
@@ -56,6 +66,9 @@ struct sync {
 	size_t items_start, n_items;
 	struct record lines[SYNC_LIST_LINES]; /* of the list that is being read */
 	size_t n_lines;
+	struct ready ready[BATCH_FRAMES_MAX];
+	unsigned n_ready;
+	int64_t ready_bytes, ready_ns; /* of them; when they are to be stored */
 	int64_t under_way; /* bytes of frames that were asked for and have not come */
 	struct pace pace;
 	int64_t told_ns; /* of progress */
@@ -65,6 +78,10 @@ struct sync {
 int sync_fail(struct sync *sync, int code, const char *fmt, ...) PRINTF(3, 4);
 /* The same for what is on this side. */
 int sync_fail_here(struct sync *sync, int code, const char *fmt, ...) PRINTF(3, 4);
+/* The archive failed with `r`. */
+int sync_archive_failed(struct sync *sync, int r);
+/* Not to be asked for again in this run, and the run ends as a failure. */
+int sync_skip(struct sync *sync, uint64_t seq);
 
 /*
  * Our turn at the archive, which is made if there is none; what others wrote in the meantime is in
@@ -86,3 +103,10 @@ struct item sync_pop_item(struct sync *sync);
 void session_command(struct sync *sync, char *buf, size_t size);
 /* All of one connection, from the greeting on. CLI_OK or an exit code. */
 int session_run(struct sync *sync, struct stream *stream);
+
+/* Takes the draft over, unless it is not what was announced: -EBADMSG. There is room after batch_due(). */
+int batch_add(struct sync *sync, const struct ask *frame, const struct record *record,
+	struct archive_draft *draft);
+/* Stores what was added if it is time to, or if nothing more comes for now. CLI_OK or an exit code. */
+int batch_due(struct sync *sync);
+int batch_commit(struct sync *sync);

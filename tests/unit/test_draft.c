@@ -214,6 +214,129 @@ TEST(every_call_of_a_draft_fails)
 	}
 }
 
+/* All bytes of a frame that is not committed yet. */
+static struct archive_draft *filled(
+	struct archive *archive, const struct record *frame, const uint8_t *jpeg, int *ret)
+{
+	struct archive_draft *draft = NULL;
+
+	*ret = archive_draft_new(archive, frame, &draft);
+	if (*ret == 0)
+		*ret = archive_draft_write(draft, jpeg, KIT_JPEG_BYTES);
+	if (*ret == 0)
+		*ret = archive_draft_finish(draft);
+	return draft;
+}
+
+/* Of two days and two segments, newest first; one is held already, one has another's name. */
+TEST(drafts_together)
+{
+	static const uint64_t order[] = { 100002, 100001, 100000, 99999, 12, 7, 9, 8, 10 };
+	static const uint64_t held = 9, taken = 10;
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	struct archive_draft *drafts[ARRAY_SIZE(order)];
+	int errors[ARRAY_SIZE(order)], r, hidden = 9;
+	uint8_t jpeg[KIT_JPEG_BYTES];
+	struct record frame, found;
+	char path[64];
+
+	kit_make_folder(path);
+	CHECK_INT(open_copy(path, NULL, &archive), 0);
+	frame = kit_sent(held, KIT_SLOT + (int64_t)held * KIT_MINUTE, jpeg);
+	CHECK_INT(bring(archive, &frame, jpeg, sizeof(jpeg), 999), 0);
+	kit_write(path, KIT_DAY "/20261120T161100Z-00000010.jpg", "mine", 4, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
+		int64_t minute = order[i] < 12 ? (int64_t)order[i] : 24 * 60;
+
+		frame = kit_sent(order[i], KIT_SLOT + minute * KIT_MINUTE, jpeg);
+		drafts[i] = filled(archive, &frame, jpeg, &r);
+		CHECK_INT(r, 0);
+	}
+	CHECK_INT(kit_newest(path), 9);
+	archive_drafts_commit(drafts, ARRAY_SIZE(order), errors);
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
+		CHECK_INT(errors[i], order[i] == taken ? -EEXIST : 0);
+		CHECK_INT(archive_find(archive, order[i], &found), order[i] == taken ? -ENOENT : 0);
+		archive_draft_free(drafts[i]);
+	}
+	CHECK_INT(kit_newest(path), 100002);
+	CHECK(strstr(kit_latest(path), "-00100002.jpg") != NULL);
+	CHECK_STR(kit_read(path, KIT_DAY "/20261120T161100Z-00000010.jpg"), "mine");
+	CHECK_INT(kit_count(path, KIT_DAY, &hidden), 4);
+	CHECK_INT(hidden, 0);
+	test_remove_folder(path);
+}
+
+TEST(drafts_that_are_wrong_never_get_together)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	struct archive_draft *draft;
+	uint8_t jpeg[KIT_JPEG_BYTES];
+	struct record frame;
+	int r, error = 9;
+	char path[64];
+
+	kit_make_folder(path);
+	CHECK_INT(open_copy(path, NULL, &archive), 0);
+	frame = kit_sent(1, KIT_SLOT, jpeg);
+	jpeg[1500] ^= 1;
+	draft = filled(archive, &frame, jpeg, &r);
+	CHECK_INT(r, -EBADMSG);
+	archive_drafts_commit(&draft, 1, &error);
+	CHECK_INT(error, -EBADF);
+	archive_draft_free(draft);
+	/* nor one that nobody has looked at */
+	CHECK_INT(archive_draft_new(archive, &frame, &draft), 0);
+	archive_drafts_commit(&draft, 1, &error);
+	CHECK_INT(error, -EBADF);
+	archive_draft_free(draft);
+	CHECK_INT(kit_newest(path), -ENOENT);
+	CHECK_INT(kit_findings(path), 0);
+	test_remove_folder(path);
+}
+
+TEST(every_call_of_drafts_together_fails)
+{
+	bool met = true;
+
+	for (int at = 1; met && at < 200; at++) {
+		CLEANUP(archive_freep) struct archive *archive = NULL;
+		struct archive_draft *drafts[3];
+		uint8_t jpegs[3][KIT_JPEG_BYTES];
+		struct record frames[3], found;
+		int errors[3], r, hidden = 0, stored = 0;
+		char path[64];
+
+		kit_make_folder(path);
+		CHECK_INT(open_copy(path, &kit_fs, &archive), 0);
+		for (int i = 0; i < 3; i++) {
+			frames[i] = kit_sent(
+				(uint64_t)(3 - i), KIT_SLOT + (3 - i) * KIT_MINUTE, jpegs[i]);
+			drafts[i] = filled(archive, &frames[i], jpegs[i], &r);
+			CHECK_INT(r, 0);
+		}
+		kit_fault_set(at, 1, EIO);
+		archive_drafts_commit(drafts, 3, errors);
+		met = kit_fault.calls >= at;
+		kit_fault_set(0, 0, 0);
+		for (int i = 0; i < 3; i++) {
+			archive_draft_free(drafts[i]);
+			CHECK(errors[i] == 0 || errors[i] == -EIO);
+			stored += errors[i] == 0;
+			CHECK_INT(archive_find(archive, frames[i].seq, &found),
+				errors[i] == 0 ? 0 : -ENOENT);
+		}
+		CHECK_INT(kit_count(path, KIT_DAY, &hidden), stored);
+		CHECK_INT(hidden, 0);
+		for (int i = 0; i < 3; i++)
+			CHECK_INT(bring(archive, &frames[i], jpegs[i], sizeof(jpegs[i]), 999), 0);
+		CHECK_INT(kit_newest(path), 3);
+		CHECK_INT(kit_findings(path), 0);
+		test_remove_folder(path);
+	}
+	CHECK(!met);
+}
+
 /* In a copy too an old picture with a new number is not the newest one. */
 TEST(dated_frames_arrive)
 {

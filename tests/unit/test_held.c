@@ -313,9 +313,10 @@ TEST(credit_follows_the_link)
 	static const struct {
 		int64_t rate, rtt_us, least, most;
 	} cases[] = {
-		{ 100000000, 50, PACE_CREDIT_MIN, PACE_CREDIT_MIN },
+		{ 10000000, 200, 450000, 550000 }, /* what comes in 50 ms */
+		{ 100000, 200, PACE_CREDIT_MIN, PACE_CREDIT_MIN },
 		{ 2500000, 100000, 450000, 550000 }, /* 20 Mbit/s, 100 ms */
-		{ 50000, 100000, PACE_CREDIT_MIN, PACE_CREDIT_MIN },
+		{ 250000, 100000, 45000, 55000 }, /* 2 Mbit/s */
 		{ 100000000, 500000, PACE_CREDIT_MAX, PACE_CREDIT_MAX },
 	};
 
