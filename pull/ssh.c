@@ -25,8 +25,9 @@
 #include "pull/keys.h"
 #include "pull/wait.h"
 
-/* AES-GCM is not among them: libssh before 0.11.5 never checked its tag (CVE-2026-59847). */
+/* ChaCha20 first: a Pi 4 has no AES instructions. */
 #define CIPHERS "chacha20-poly1305@openssh.com,aes256-ctr,aes128-ctr"
+#define CIPHERS_GCM CIPHERS ",aes256-gcm@openssh.com,aes128-gcm@openssh.com"
 #define HOST_KEYS                                                                                  \
 	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"                 \
 	"rsa-sha2-512,rsa-sha2-256"
@@ -164,6 +165,9 @@ static int connect_failed(struct ssh_stream *s, const struct ssh_options *o)
 		return no_ssh_server(s, o);
 	snprintf(s->error, sizeof s->error, "SSH with %s port %d failed: %s", o->host, o->port,
 		ssh_get_error(s->session));
+	/* no cipher, key exchange, ... that both have: sshd hangs up then, and will each time */
+	if (strstr(s->error, "no match for method"))
+		return -EPROTO;
 	return peer_is_gone(s) ? -ECONNRESET : -EPROTO;
 }
 
@@ -174,6 +178,16 @@ static int no_answer(struct ssh_stream *s, const struct ssh_options *o, const ch
 	snprintf(s->error, sizeof s->error, "%s port %d accepts connections but %s", o->host,
 		o->port, what);
 	return -ETIMEDOUT;
+}
+
+/*
+ * For servers that have nothing else there is AES-GCM, unless the libssh that runs is older than 0.11.5:
+ * it never checked the tag (CVE-2026-59847). Debian's 0.10.6-0+deb12u3 does, but cannot be told from
+ * its predecessors.
+ */
+static const char *ciphers(void)
+{
+	return ssh_version(SSH_VERSION_INT(0, 11, 5)) ? CIPHERS_GCM : CIPHERS;
 }
 
 static int set_up_session(struct ssh_stream *s, const struct ssh_options *o)
@@ -192,8 +206,8 @@ static int set_up_session(struct ssh_stream *s, const struct ssh_options *o)
 		{ SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null" },
 		{ SSH_OPTIONS_STRICTHOSTKEYCHECK, &on },
 		{ SSH_OPTIONS_NODELAY, &on },
-		{ SSH_OPTIONS_CIPHERS_C_S, CIPHERS },
-		{ SSH_OPTIONS_CIPHERS_S_C, CIPHERS },
+		{ SSH_OPTIONS_CIPHERS_C_S, ciphers() },
+		{ SSH_OPTIONS_CIPHERS_S_C, ciphers() },
 		{ SSH_OPTIONS_COMPRESSION, "no" },
 		{ SSH_OPTIONS_HOSTKEYS, HOST_KEYS },
 		{ SSH_OPTIONS_FD, &s->session_fd },

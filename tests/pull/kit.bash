@@ -41,7 +41,7 @@ free_port() {
 		'print IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 1)->sockport'
 }
 
-start_sshd() { # HOSTKEY
+start_sshd() { # HOSTKEY [LINE]
 	cat >"$T/sshd_config" <<-END
 		Port $port
 		ListenAddress $host
@@ -56,6 +56,7 @@ start_sshd() { # HOSTKEY
 		MaxStartups 100
 		SetEnv HOME=$cam
 		LogLevel VERBOSE
+		${2:-}
 	END
 	# where sshd has penalties (9.8 on), the tests' bad logins must not lock the good ones out
 	if (cat "$T/sshd_config"; echo 'PerSourcePenalties no') >"$T/sshd_config.new" &&
