@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "capture/camera.h"
+#include "capture/doctor.h"
 #include "capture/redate_command.h"
 #include "capture/schedule.h"
 #include "capture/serve.h"
@@ -425,6 +426,8 @@ static const struct cli_command commands[] = {
 		redate_command_options, 0, 0 },
 	{ "check", "", "check the settings strictly", cli_check, NULL, 0, 0 },
 	{ "dump", "", "all settings with their help", cli_dump, cli_json_option, 0, 0 },
+	{ "doctor", "", "check this machine; exit 1 if something needs mending", doctor_command,
+		cli_json_option, 0, 0 },
 	{ "verify", "", "check every stored frame", cli_verify, cli_verify_options, 0, 0 },
 	{ "serve", "[REQUEST WORD...]", "answer a puller on stdin and stdout", serve_command,
 		serve_options_table, 0, 8 },

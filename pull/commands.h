@@ -7,13 +7,14 @@
 #include "common/cli.h"
 #include "pull/settings.h"
 
+int command_doctor(struct cli *cli); /* doctor.c */
 int command_fetch(struct cli *cli); /* fetch.c's work, told to people and programs */
 int command_pair(struct cli *cli); /* pair.c */
 int command_sync(struct cli *cli); /* sync_command.c */
 int command_list(struct cli *cli); /* gaps_command.c */
 int command_status(struct cli *cli); /* status.c */
 
-extern const struct cli_option fetch_options[], pair_options[], sync_options[];
+extern const struct cli_option doctor_options[], fetch_options[], pair_options[], sync_options[];
 
 /*
  * The camera that is meant: the one named, or the only one where `name` is NULL. CLI_OK, or an exit

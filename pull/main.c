@@ -39,6 +39,14 @@ static const struct cli_command commands[] = {
 		.max_operands = 1,
 	},
 	{
+		.name = "doctor",
+		.operands = "[CAMERA]",
+		.help = "check this machine; exit 1 if something needs mending",
+		.run = command_doctor,
+		.options = doctor_options,
+		.max_operands = 1,
+	},
+	{
 		.name = "list",
 		.operands = "[CAMERA]",
 		.help = "what is held, newest last",

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/* `capturepi doctor`: one check after the other, and what the archive and the service know. */
+#include "capture/doctor.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <string.h>
+
+#include "capture/camera.h"
+#include "capture/status.h"
+#include "capture/store.h"
+#include "common/clock.h"
+
+#define DAY_US (INT64_C(24) * 3600 * US_PER_SEC)
+#define STATUS_BYTES (2 * LINE_MAX_BYTES)
+#define FRAME_GUESS_BYTES 2e6 /* of a first frame, before there is one */
+
+/* Everything that more than one check needs. */
+struct patient {
+	struct cli *cli;
+	const struct capture_settings *settings;
+	struct doctor doctor;
+	struct doctor_user user;
+	sd_bus *bus;
+	struct archive *archive; /* NULL: cannot be opened, by `archive_error` */
+	int archive_error;
+	struct json_object *status; /* of the archive and the service; NULL */
+};
+
+static void tell(struct patient *p, const char *check, struct doctor_finding finding)
+{
+	doctor_tell(&p->doctor, check, NULL, finding);
+}
+
+static struct json_object *get(struct json_object *o, const char *key)
+{
+	return json_object_is_type(o, json_type_object) ? json_object_object_get(o, key) : NULL;
+}
+
+static const char *get_text(struct json_object *o, const char *key)
+{
+	const char *text = json_object_get_string(get(o, key));
+
+	return text ? text : "";
+}
+
+/* What the running service says of itself; NULL: none runs. */
+static struct json_object *service_of(const struct patient *p)
+{
+	return get(p->status, "service");
+}
+
+static void read_archive(struct patient *p)
+{
+	struct archive_options options = { .mode = ARCHIVE_READ };
+	char text[STATUS_BYTES];
+
+	p->archive_error = archive_open(p->settings->archive.path, &options, &p->archive);
+	if (p->archive_error == 0 && status_json(p->archive, text, sizeof text) > 0)
+		p->status = json_tokener_parse(text);
+}
+
+/* The lines of a unit that is there to be used; one that is optional only where it is enabled. */
+static void check_service(struct patient *p, const char *check, const char *name, bool optional)
+{
+	struct unit_state unit = { 0 };
+	int r = doctor_unit_read(p->bus, name, &unit);
+
+	if (optional && (r < 0 || strncmp(unit.file_state, "enabled", strlen("enabled")) != 0))
+		return;
+	tell(p, check, doctor_service(r, name, &unit));
+}
+
+struct wanted {
+	const char *source;
+	bool found;
+};
+
+static void see_camera(void *data, const char *id, const char *model)
+{
+	struct wanted *wanted = data;
+
+	if (strcmp(wanted->source, "auto") == 0 || strcmp(wanted->source, id) == 0 ||
+		strcmp(wanted->source, model) == 0)
+		wanted->found = true;
+}
+
+/* A camera that another program has can still be listed, but a service that runs knows better. */
+static void check_camera(struct patient *p)
+{
+	struct doctor_camera camera = { .source = p->settings->camera.source };
+	struct json_object *its = get(service_of(p), "camera");
+	struct wanted wanted = { .source = camera.source };
+	const struct camera_ops *ops = camera_ops_of("auto");
+	struct camera_options options = { 0 };
+
+	if (its) {
+		camera.running = true;
+		snprintf(camera.state, sizeof camera.state, "%s", get_text(its, "state"));
+		snprintf(camera.model, sizeof camera.model, "%s", get_text(its, "model"));
+		snprintf(camera.error, sizeof camera.error, "%s", get_text(its, "error"));
+	} else if (!ops) {
+		camera.listed = -ENOSYS;
+	} else {
+		camera.listed = ops->list(&options, see_camera, &wanted);
+		camera.found = wanted.found;
+	}
+	tell(p, "camera", doctor_camera(&camera));
+}
+
+static void check_newest(struct patient *p)
+{
+	struct doctor_newest newest = { .error = p->archive_error,
+		.synced = clock_synced(&clock_real) };
+	int64_t now = clock_wall_us(&clock_real);
+	struct record frame;
+
+	newest.has_frame = p->archive && archive_newest(p->archive, &frame) == 0;
+	if (newest.has_frame) {
+		newest.age_us = now - frame.exposed_us;
+		/* the one of this moment may be on its way */
+		newest.in_future = frame.slot_us > now + US_PER_SEC;
+		if (!newest.in_future && frame.slot_us < now)
+			newest.due = schedule_count(
+				&p->settings->schedule, frame.slot_us + 1, now - 2 * US_PER_SEC);
+	}
+	tell(p, "newest", doctor_newest(&newest));
+}
+
+static void check_disk(struct patient *p)
+{
+	const struct capture_settings *s = p->settings;
+	struct json_object *store = get(service_of(p), "store");
+	int64_t now = clock_wall_us(&clock_real);
+	struct doctor_use use = {
+		.frames_per_day = (double)schedule_count(&s->schedule, now, now + 7 * DAY_US) / 7,
+		.frame_bytes = FRAME_GUESS_BYTES,
+		.makes_room = s->archive.reserve != 0,
+		.held_frames = (double)json_object_get_int64(get(store, "frames")),
+	};
+	struct doctor_disk disk;
+	struct record frame;
+
+	doctor_disk_read(s->archive.path, &disk);
+	if (p->archive && archive_newest(p->archive, &frame) == 0)
+		use.frame_bytes = (double)frame.bytes;
+	tell(p, "disk", doctor_real_disk(&disk));
+	tell(p, "mount",
+		doctor_mount(s->archive.require_mount,
+			store_check_place(s->archive.path, s->archive.require_mount, "/"),
+			s->archive.path));
+	tell(p, "space", doctor_space(&disk, &use));
+}
+
+static void check_keys(struct patient *p)
+{
+	CLEANUP_FREE char *text = NULL;
+	char home[CONF_VALUE_MAX], path[PATH_MAX];
+	const char *end;
+	unsigned ours = 0;
+
+	if (conf_home(home) == 0) {
+		snprintf(path, sizeof path, "%s/.ssh/authorized_keys", home);
+		(void)doctor_read_file(path, &text);
+	}
+	for (const char *line = text; line && *line; line = *end ? end + 1 : end) {
+		struct doctor_key key;
+
+		end = strchrnul(line, '\n');
+		if (doctor_key_read(line, (size_t)(end - line), &key) < 0 || !key.ours)
+			continue;
+		ours++;
+		tell(p, "key", doctor_key(&key, doctor_command_check(key.command)));
+	}
+	if (ours == 0)
+		tell(p, "key",
+			doctor_fix(doctor_find(DOCTOR_INFO, "no puller is paired"),
+				"on the other machine run `pullpi pair %s@THIS-MACHINE`",
+				p->user.name));
+}
+
+static void check_machine(struct patient *p)
+{
+	struct doctor_groups groups;
+	struct doctor_network network;
+	bool known, has_memory;
+
+	doctor_groups_read(&p->user, p->settings->camera.source, &groups);
+	tell(p, "groups", doctor_groups(&groups));
+	check_camera(p);
+	tell(p, "clock", doctor_clock(clock_synced(&clock_real)));
+	doctor_memory_read(&known, &has_memory);
+	tell(p, "memory", doctor_memory(known, has_memory));
+	check_disk(p);
+	check_newest(p);
+	check_keys(p);
+	doctor_network_read(&network);
+	tell(p, "network", doctor_network(&network));
+}
+
+/* The settings, told of strictly; those that work leniently goes on with. */
+static int check_settings(struct patient *p, void **ret)
+{
+	int r = cli_settings(p->cli, CLI_STRICT, ret);
+
+	if (r == CLI_OK) {
+		tell(p, "settings", doctor_find(DOCTOR_OK, "are right"));
+		return r;
+	}
+	tell(p, "settings",
+		doctor_fix(doctor_find(DOCTOR_FAIL, "have mistakes"), "see `capturepi check`"));
+	return cli_settings(p->cli, CLI_LENIENT, ret);
+}
+
+int doctor_command(struct cli *cli)
+{
+	struct patient p = { .cli = cli, .doctor = { .json = cli_flag(cli, "json") } };
+	CLEANUP_FREE void *settings = NULL;
+	int r = check_settings(&p, &settings);
+
+	if (r != CLI_OK)
+		return r;
+	p.settings = settings;
+	doctor_user_read(&p.user, &p.bus);
+	read_archive(&p);
+	tell(&p, "linger", doctor_linger(&p.user));
+	tell(&p, "manager", doctor_manager(&p.user));
+	if (p.bus) {
+		check_service(&p, "service", "capturepi.service", false);
+		check_service(&p, "tunnel", "capturepi-tunnel.service", true);
+	}
+	check_machine(&p);
+	sd_bus_flush_close_unref(p.bus);
+	json_object_put(p.status);
+	archive_free(p.archive);
+	return doctor_end(&p.doctor);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* Facts of a camera's machine, as they stand in /proc, /sys and the user database. */
+#include <errno.h>
+#include <grp.h>
+#include <string.h>
+
+#include "capture/doctor.h"
+
+#define GROUPS_MAX 256
+#define CALL_US (UINT64_C(5) * 1000000)
+
+/* "Groups:\t4 24 44" of /proc/PID/status; -errno where it cannot be read. */
+static int process_has_group(pid_t pid, gid_t group)
+{
+	CLEANUP_FREE char *text = NULL;
+	char path[64], *line, *rest;
+
+	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+	if (doctor_read_file(path, &text) < 0)
+		return -ENOENT;
+	line = strstr(text, "\nGroups:");
+	if (!line)
+		return -ENOENT;
+	line += strlen("\nGroups:");
+	line[strcspn(line, "\n")] = '\0';
+	for (char *word = strtok_r(line, " \t", &rest); word; word = strtok_r(NULL, " \t", &rest))
+		if (strtoul(word, NULL, 10) == group)
+			return 1;
+	return 0;
+}
+
+static bool user_has_group(const char *user, gid_t own, gid_t group)
+{
+	gid_t groups[GROUPS_MAX];
+	int n = GROUPS_MAX;
+
+	if (getgrouplist(user, own, groups, &n) < 0)
+		n = GROUPS_MAX;
+	for (int i = 0; i < n; i++)
+		if (groups[i] == group)
+			return true;
+	return false;
+}
+
+void doctor_groups_read(
+	const struct doctor_user *user, const char *source, struct doctor_groups *ret)
+{
+	const struct group *video = getgrnam("video");
+	int r;
+
+	*ret = (struct doctor_groups){
+		.user = user->name,
+		.uid = (unsigned)user->uid,
+		.needed = user->uid != 0 && strcmp(source, "test") != 0,
+		.exists = video != NULL,
+	};
+	if (!video)
+		return;
+	ret->in_database = user_has_group(user->name, getgid(), video->gr_gid);
+	if (user->manager_pid <= 0)
+		return;
+	r = process_has_group(user->manager_pid, video->gr_gid);
+	ret->manager_known = r >= 0;
+	ret->in_manager = r > 0;
+}
+
+void doctor_memory_read(bool *ret_known, bool *ret_has_memory)
+{
+	CLEANUP_FREE char *text = NULL;
+
+	*ret_known = doctor_read_file("/sys/fs/cgroup/cgroup.controllers", &text) == 0;
+	*ret_has_memory = *ret_known && strstr(text, "memory");
+}
+
+static int socket_no_delay(void)
+{
+	CLEANUP(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+	int value = 0;
+
+	if (sd_bus_open_system(&bus) < 0)
+		return -1;
+	sd_bus_set_method_call_timeout(bus, CALL_US);
+	if (sd_bus_get_property_trivial(bus, USERBUS_SYSTEMD, USERBUS_PATH "/unit/ssh_2esocket",
+		    "org.freedesktop.systemd1.Socket", "NoDelay", NULL, 'b', &value) < 0)
+		return -1;
+	return value;
+}
+
+void doctor_network_read(struct doctor_network *ret)
+{
+	CLEANUP_FREE char *idle = NULL, *congestion = NULL;
+
+	*ret = (struct doctor_network){ .no_delay = -1, .slow_start_after_idle = -1 };
+	if (doctor_read_file("/proc/sys/net/ipv4/tcp_slow_start_after_idle", &idle) == 0)
+		ret->slow_start_after_idle = idle[0] == '1';
+	if (doctor_read_file("/proc/sys/net/ipv4/tcp_congestion_control", &congestion) == 0)
+		snprintf(ret->congestion, sizeof ret->congestion, "%.*s",
+			(int)strcspn(congestion, "\n"), congestion);
+	ret->no_delay = socket_no_delay();
+}
+
+int doctor_command_check(const char *command)
+{
+	char program[PATH_MAX];
+
+	snprintf(program, sizeof program, "%.*s", (int)strcspn(command, " "), command);
+	if (program[0] != '/')
+		return 0;
+	return access(program, X_OK) < 0 ? -errno : 0;
+}

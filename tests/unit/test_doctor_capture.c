@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/* Facts about a camera's machine, judged; lines of authorized_keys, read. */
+#include "capture/doctor.h"
+#include "tests/unit/doctor_kit.h"
+
+TEST(groups)
+{
+	static const struct {
+		const char *name;
+		struct doctor_groups groups;
+		enum doctor_verdict want;
+		const char *text, *fix;
+	} cases[] = {
+		{ "test camera", { "pi", 1000, false, true, false, true, false }, DOCTOR_OK,
+			"not needed", "" },
+		{ "well", { "pi", 1000, true, true, true, true, true }, DOCTOR_OK, "so is their",
+			"" },
+		{ "no manager to ask", { "pi", 1000, true, true, true, false, false }, DOCTOR_OK,
+			"in the group", "" },
+		{ "not in it", { "pi", 1000, true, true, false, true, false }, DOCTOR_FAIL,
+			"not in the group", "usermod -aG video pi" },
+		{ "the manager is older", { "pi", 1000, true, true, true, true, false },
+			DOCTOR_FAIL, "started before", "restart user@1000" },
+		{ "no such group", { "pi", 1000, true, false, false, false, false }, DOCTOR_WARN,
+			"no group", "/dev/video" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct doctor_finding got = doctor_groups(&cases[i].groups);
+
+		check_finding(cases[i].name, &got, cases[i].want, cases[i].text, cases[i].fix);
+	}
+}
+
+TEST(camera)
+{
+	static const struct {
+		const char *name;
+		struct doctor_camera camera;
+		enum doctor_verdict want;
+		const char *text, *fix;
+	} cases[] = {
+		{ "runs",
+			{ .source = "auto",
+				.running = true,
+				.state = "streaming",
+				.model = "imx219" },
+			DOCTOR_OK, "imx219 is streaming", "" },
+		{ "runs badly",
+			{ .source = "auto",
+				.running = true,
+				.state = "closed",
+				.model = "imx219",
+				.error = "no such camera" },
+			DOCTOR_FAIL, "no such camera", "cable" },
+		{ "one found", { .source = "auto", .listed = 1, .found = true }, DOCTOR_OK,
+			"1 found", "" },
+		{ "none", { .source = "auto", .listed = 0 }, DOCTOR_FAIL, "no camera", "cable" },
+		{ "another one", { .source = "imx477", .listed = 2 }, DOCTOR_FAIL,
+			"none of the 2 found", "capturepi cameras" },
+		{ "an error", { .source = "auto", .listed = -EACCES }, DOCTOR_FAIL, "denied", "" },
+		{ "no libcamera", { .source = "auto", .listed = -ENOSYS }, DOCTOR_FAIL,
+			"without libcamera", "libcamera-dev" },
+		{ "drawn", { .source = "test" }, DOCTOR_WARN, "drawn", "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct doctor_finding got = doctor_camera(&cases[i].camera);
+
+		check_finding(cases[i].name, &got, cases[i].want, cases[i].text, cases[i].fix);
+	}
+}
+
+TEST(newest)
+{
+	static const struct {
+		const char *name;
+		struct doctor_newest newest;
+		enum doctor_verdict want;
+		const char *text, *fix;
+	} cases[] = {
+		{ "fresh", { .has_frame = true, .age_us = 30000000, .synced = true }, DOCTOR_OK,
+			"30 s old", "" },
+		{ "one on its way", { .has_frame = true, .age_us = 61000000, .due = 1 }, DOCTOR_OK,
+			"as the schedule", "" },
+		{ "two missing", { .has_frame = true, .age_us = 125000000, .due = 2 }, DOCTOR_FAIL,
+			"2 slots", "--gaps" },
+		{ "none yet", { .error = -ENOENT }, DOCTOR_WARN, "no frame yet", "shot" },
+		{ "an empty archive", { .error = 0 }, DOCTOR_WARN, "no frame yet", "shot" },
+		{ "not readable", { .error = -EIO }, DOCTOR_FAIL, "disk fails", "" },
+		{ "of the future", { .has_frame = true, .in_future = true, .synced = true },
+			DOCTOR_FAIL, "future", "clock" },
+		{ "of the future, who knows", { .has_frame = true, .in_future = true }, DOCTOR_WARN,
+			"future", "clock" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct doctor_finding got = doctor_newest(&cases[i].newest);
+
+		check_finding(cases[i].name, &got, cases[i].want, cases[i].text, cases[i].fix);
+	}
+}
+
+TEST(machine)
+{
+	struct doctor_finding got = doctor_clock(true);
+
+	check_finding("clock", &got, DOCTOR_OK, "", "");
+	got = doctor_clock(false);
+	check_finding("no clock", &got, DOCTOR_WARN, "not sync", "timedatectl");
+	got = doctor_memory(true, true);
+	check_finding("memory", &got, DOCTOR_OK, "on", "");
+	got = doctor_memory(true, false);
+	check_finding("no memory", &got, DOCTOR_WARN, "off", "cgroup_enable=memory");
+	got = doctor_memory(false, false);
+	check_finding("old cgroups", &got, DOCTOR_INFO, "version 2", "");
+	got = doctor_mount(false, -ENOMEDIUM, "/data");
+	check_finding("not asked for", &got, DOCTOR_OK, "off", "");
+	got = doctor_mount(true, -ENOMEDIUM, "/data");
+	check_finding("not mounted", &got, DOCTOR_FAIL, "/data is not mounted", "fstab");
+	got = doctor_mount(true, 0, "/data");
+	check_finding("mounted", &got, DOCTOR_OK, "mounted", "");
+}
+
+TEST(network)
+{
+	struct doctor_finding got = doctor_network(&(struct doctor_network){ 1, 0, "bbr" });
+
+	check_finding("tuned", &got, DOCTOR_INFO,
+		"NoDelay of ssh.socket on, slow start after idle off, BBR on", "");
+	got = doctor_network(&(struct doctor_network){ 0, 1, "cubic" });
+	check_finding("as it comes", &got, DOCTOR_INFO,
+		"NoDelay of ssh.socket off, slow start after idle on, BBR off", "--tune-network");
+	got = doctor_network(&(struct doctor_network){ -1, -1, "" });
+	check_finding("not known", &got, DOCTOR_INFO, "BBR not known", "--tune-network");
+}
+
+#define KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI"
+
+TEST(key_line)
+{
+	static const struct {
+		const char *line;
+		int want;
+		bool ours, restricted;
+		const char *command, *comment;
+	} cases[] = {
+		{ "", -ENOENT, 0, 0, 0, 0 },
+		{ "  # " KEY, -ENOENT, 0, 0, 0, 0 },
+		{ "restrict", -EINVAL, 0, 0, 0, 0 },
+		{ "ssh-ed25519", -EINVAL, 0, 0, 0, 0 },
+		{ "garbage and more of it", -EINVAL, 0, 0, 0, 0 },
+		{ KEY, 0, false, false, "", "ssh-ed25519" },
+		{ KEY " me@home", 0, false, false, "", "me@home" },
+		{ KEY " pullpi@box\r", 0, true, false, "", "pullpi@box" },
+		{ "restrict,command=\"capturepi serve\" " KEY " garden", 0, true, true,
+			"capturepi serve", "garden" },
+		{ "command=\"capturepi serve --client a\",restrict " KEY, 0, true, true,
+			"capturepi serve --client a", "ssh-ed25519" },
+		{ "\tcommand=\"/usr/bin/capturepi serve\",no-pty " KEY " x", 0, true, false,
+			"/usr/bin/capturepi serve", "x" },
+		{ "RESTRICT,COMMAND=\"capturepi serve\" " KEY " x", 0, true, true,
+			"capturepi serve", "x" },
+		/* what is in quotes is no option, and no end */
+		{ "command=\"echo \\\"a b\\\", restrict capturepi\" " KEY " x", 0, true, false,
+			"echo \"a b\", restrict capturepi", "x" },
+		{ "restrict,pty,command=\"capturepi serve\" " KEY " x", 0, true, false,
+			"capturepi serve", "x" },
+		{ "from=\"10.0.0.0/8,192.168.0.1\",restrict,command=\"capturepi serve\" " KEY " x",
+			0, true, true, "capturepi serve", "x" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct doctor_key key = { .comment = "untouched" };
+		int r = doctor_key_read(cases[i].line, strlen(cases[i].line), &key);
+
+		if (!CHECK(r == cases[i].want))
+			fprintf(stderr, "%s: %d\n", cases[i].line, r);
+		if (r < 0) {
+			CHECK_STR(key.comment, "untouched");
+			continue;
+		}
+		if (!CHECK(key.ours == cases[i].ours && key.restricted == cases[i].restricted))
+			fprintf(stderr, "%s\n", cases[i].line);
+		CHECK_STR(key.command, cases[i].command);
+		CHECK_STR(key.comment, cases[i].comment);
+	}
+}
+
+TEST(key)
+{
+	static const struct {
+		const char *name;
+		struct doctor_key key;
+		int program_error;
+		enum doctor_verdict want;
+		const char *text, *fix;
+	} cases[] = {
+		{ "as paired", { true, true, "/usr/bin/capturepi serve", "a" }, 0, DOCTOR_OK,
+			"nothing else", "" },
+		{ "not restricted", { true, false, "capturepi serve", "a" }, 0, DOCTOR_WARN,
+			"forward", "restrict," },
+		{ "no command", { true, true, "", "pullpi" }, 0, DOCTOR_WARN, "may do anything",
+			"command=" },
+		{ "another command", { true, true, "capturepi status", "a" }, 0, DOCTOR_WARN,
+			"capturepi status", "serve" },
+		{ "program gone", { true, true, "/opt/capturepi serve", "a" }, -ENOENT, DOCTOR_FAIL,
+			"not there", "pair again" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct doctor_finding got = doctor_key(&cases[i].key, cases[i].program_error);
+
+		check_finding(cases[i].name, &got, cases[i].want, cases[i].text, cases[i].fix);
+	}
+	CHECK_INT(doctor_command_check("/bin/sh -c x"), 0);
+	CHECK_INT(doctor_command_check("/nothing/here serve"), -ENOENT);
+	CHECK_INT(doctor_command_check("capturepi serve"), 0);
+}
