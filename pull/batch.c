@@ -50,6 +50,24 @@ static int stored(struct sync *sync, const struct ready *ready, int r)
 	return sync_skip(sync, ready->record.seq);
 }
 
+/* What a fetch has brought in the meantime, which took away what was here of it, is left out. */
+static unsigned leave_out_settled(struct sync *sync, unsigned n)
+{
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct ready ready = sync->ready[i];
+
+		if (!ranges_has(&sync->held.settled, ready.record.seq)) {
+			sync->ready[left++] = ready;
+			continue;
+		}
+		archive_rest_remove(sync->archive, &ready.record);
+		archive_draft_keep(ready.draft);
+	}
+	return left;
+}
+
 int batch_commit(struct sync *sync)
 {
 	struct archive_draft *drafts[BATCH_FRAMES_MAX];
@@ -58,10 +76,12 @@ int batch_commit(struct sync *sync)
 
 	if (n == 0)
 		return CLI_OK;
-	for (unsigned i = 0; i < n; i++)
-		drafts[i] = sync->ready[i].draft;
 	sync->n_ready = 0;
 	code = sync_take(sync);
+	if (code == CLI_OK)
+		n = leave_out_settled(sync, n);
+	for (unsigned i = 0; i < n; i++)
+		drafts[i] = sync->ready[i].draft;
 	if (code == CLI_OK)
 		archive_drafts_commit(drafts, n, errors);
 	for (unsigned i = 0, ok = code == CLI_OK; i < n; i++) {

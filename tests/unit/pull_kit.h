@@ -13,6 +13,8 @@ struct peer {
 	size_t len, pos;
 	FILE *out;
 	size_t piece; /* bytes a read at most */
+	void (*between)(void); /* called once, before the first read from `between_at` on */
+	size_t between_at;
 	int end; /* what reads return behind the last byte: 0 or -errno */
 	const char *complaint; /* stream error() */
 	char written[512]; /* what the client said */
@@ -26,6 +28,12 @@ static ssize_t peer_read(struct stream *stream, void *data, size_t bytes, int64_
 	size_t n = peer->len - peer->pos;
 
 	(void)deadline_ns;
+	if (peer->between && peer->pos >= peer->between_at) {
+		void (*between)(void) = peer->between;
+
+		peer->between = NULL;
+		between();
+	}
 	if (n == 0)
 		return peer->end;
 	n = n < bytes ? n : bytes;

@@ -116,6 +116,52 @@ TEST(goes_on_in_the_middle_of_a_frame)
 	run_end();
 }
 
+/* As a fetch does, which needs no more than its turn at the archive. */
+static void store_newest(void)
+{
+	const struct archive_options options = { .mode = ARCHIVE_WRITE,
+		.camera = "garden",
+		.id = KIT_ID,
+		.copy = true,
+		.wait_until_ns = deadline_in(5 * US_PER_SEC),
+		.who = "fetch" };
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	CLEANUP(archive_draft_freep) struct archive_draft *draft = NULL;
+	uint8_t jpeg[KIT_JPEG_BYTES];
+	struct record frame = wire_frame(2, jpeg);
+
+	CHECK_INT(archive_open(run.camera.archive, &options, &archive), 0);
+	CHECK_INT(archive_draft_new(archive, &frame, &draft), 0);
+	CHECK_INT(archive_draft_write(draft, jpeg, sizeof jpeg), 0);
+	CHECK_INT(archive_draft_commit(draft), 0);
+}
+
+/* Both are at the same frame, and the fetch is quicker. */
+TEST(a_fetch_brings_it_in_the_meantime)
+{
+	struct peer *peer;
+	uint8_t jpeg[KIT_JPEG_BYTES];
+	struct record frame = wire_frame(2, jpeg);
+
+	run_init();
+	peer = camera(KIT_ID, 2);
+	say_list(peer, 1, 2);
+	say_record(peer, &frame);
+	fwrite(jpeg, 1, 1500, peer->out);
+	fflush(peer->out);
+	peer->between_at = peer->len;
+	peer->between = store_newest;
+	fwrite(jpeg + 1500, 1, KIT_JPEG_BYTES - 1500, peer->out);
+	say_frame(peer, 1);
+	say(peer, ".\n");
+	peer->piece = 100;
+	CHECK_INT(sync_run(), CLI_OK);
+	CHECK_INT(run.result.frames, 1);
+	CHECK_INT(run.result.left, 0);
+	CHECK_INT(count_frames(run.camera.archive), 2);
+	run_end();
+}
+
 static void say_damaged(struct peer *peer, uint64_t seq)
 {
 	uint8_t jpeg[KIT_JPEG_BYTES];
