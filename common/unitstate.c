@@ -165,10 +165,12 @@ static const struct property {
 	FIELD("BindsTo", "as", read_needs, needs),
 	FIELD("ConditionResult", "b", read_bool, condition_ok),
 	FIELD("AssertResult", "b", read_bool, assert_ok),
+	FIELD("ConditionTimestamp", "t", read_number, condition_us),
 	FIELD("Conditions", "a(sbbsi)", read_conditions, condition),
 	FIELD("Asserts", "a(sbbsi)", read_conditions, assertion),
 	FIELD("Job", "(uo)", read_job, job),
 	FIELD("ActiveEnterTimestamp", "t", read_number, active_since_us),
+	FIELD("StateChangeTimestamp", "t", read_number, changed_us),
 	FIELD("Result", "s", read_text, result),
 	FIELD("Type", "s", read_text, type),
 	FIELD("RemainAfterExit", "b", read_bool, remains),
@@ -230,6 +232,8 @@ int unit_state_parse(sd_bus_message *reply, const char *name, struct unit_state 
 	if (!sd_bus_message_has_signature(reply, "a{sv}") || read_all(reply, &state) < 0 ||
 		!*state.active || !*state.load)
 		return -EBADMSG;
+	if (state.condition_us == 0)
+		state.condition_ok = state.assert_ok = true;
 	snprintf(state.name, sizeof state.name, "%s", name);
 	*ret = state;
 	return 0;

@@ -29,11 +29,14 @@ struct unit_state {
 	unsigned n_dropins;
 	char needs[UNIT_NEEDS_MAX][UNIT_NAME_MAX]; /* Requires=, Requisite=, BindsTo= */
 	unsigned n_needs;
-	bool condition_ok, assert_ok; /* of the last start */
+	/* Of the last start; true also where the unit is only just loaded and that is not known. */
+	bool condition_ok, assert_ok;
+	uint64_t condition_us; /* when they were looked at, wall time; 0: not known */
 	char condition[TEXT_MAX]; /* "ConditionPathExists=/data" that was false; "" */
 	char assertion[TEXT_MAX];
 	uint32_t job; /* the one it has now; 0: none */
 	uint64_t active_since_us; /* wall time; 0: never */
+	uint64_t changed_us; /* its state, wall time: also by a reload; 0: never */
 
 	/* of services and timers; "" and 0 for others */
 	char result[UNIT_WORD_MAX]; /* "success", "exit-code", ... */

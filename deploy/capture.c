@@ -63,19 +63,6 @@ static int start(struct deploy *deploy, const struct first_frame *frame, struct 
 	return units_work(deploy, "start", task, 1);
 }
 
-/* Back to how it was: not enabled, and no attempts every few seconds. */
-static void undo(struct deploy *deploy)
-{
-	const char *const units[] = { SERVICE };
-	struct unit_task task = { .unit = SERVICE, .work = UNIT_WORK_STOP, .quiet = true };
-	bool changed = false;
-
-	if (units_work(deploy, "undo", &task, 1) == CLI_OK &&
-		units_disable(deploy, units, 1, &changed) == CLI_OK)
-		report_ok(&deploy->report, "undo", SERVICE,
-			"stopped and disabled again, as it was before; lingering stays on");
-}
-
 static int deploy_capture(struct deploy *deploy, struct json_object *dump, int64_t wait_us)
 {
 	const char *const units[] = { SERVICE };
@@ -97,7 +84,7 @@ static int deploy_capture(struct deploy *deploy, struct json_object *dump, int64
 	if (r == CLI_OK)
 		r = start(deploy, &frame, &task);
 	if (r == CLI_INTERNAL && enabled_now)
-		undo(deploy);
+		units_undo(deploy, SERVICE);
 	if (r != CLI_OK || wait_us == 0)
 		return r;
 	return first_frame_wait(
@@ -112,7 +99,7 @@ int command_capture(struct cli *cli)
 	int r = wait_option(cli, &wait_us);
 
 	if (r == CLI_OK)
-		r = setup_begin(cli, &deploy);
+		r = setup_begin(cli, true, &deploy);
 	if (r != CLI_OK)
 		return r;
 	r = setup_check_settings(&deploy, "capturepi");

@@ -60,7 +60,7 @@ enum unit_work setup_work_for(
 		*ret_reason = "its unit was changed";
 		return UNIT_WORK_RESTART;
 	}
-	if (settings && newer(settings, since_us)) {
+	if (settings && newer(settings, u->changed_us ? u->changed_us : since_us)) {
 		*ret_reason = "its settings were changed";
 		return UNIT_WORK_RELOAD;
 	}

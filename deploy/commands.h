@@ -7,6 +7,7 @@
 extern const struct cli_option capture_options[];
 extern const struct cli_option pull_options[];
 extern const struct cli_option restart_options[];
+extern const struct cli_option status_options[];
 extern const struct cli_option remove_options[];
 
 int command_capture(struct cli *cli);

@@ -115,7 +115,7 @@ static void tell_frame(struct deploy *deploy, const struct first_frame *frame,
 			frame->archive, path, utc_format_local(name->slot_us, time));
 	else
 		report_ok(&deploy->report, "frame", NULL,
-			"%s/%s is stored, %lld.%01lld s after the start", frame->archive, path,
+			"%s/%s is stored, %lld.%lld s after this began", frame->archive, path,
 			(long long)(took_ns / NS_PER_SEC),
 			(long long)(took_ns % NS_PER_SEC / (NS_PER_SEC / 10)));
 }

@@ -9,6 +9,33 @@ static const struct cli_command commands[] = {
 		.run = command_capture,
 		.options = capture_options,
 	},
+	{
+		.name = "pull",
+		.help = "pull from the paired cameras on this machine, for good",
+		.run = command_pull,
+		.options = pull_options,
+	},
+	{
+		.name = "restart",
+		.operands = "UNIT...",
+		.help = "restart units and wait for the real end of it",
+		.run = command_restart,
+		.options = restart_options,
+		.min_operands = 1,
+		.max_operands = UNITS_MAX,
+	},
+	{
+		.name = "status",
+		.help = "our units; exit 1 if one is not well",
+		.run = command_status,
+		.options = status_options,
+	},
+	{
+		.name = "remove",
+		.help = "stop and disable our units; pictures and settings stay",
+		.run = command_remove,
+		.options = remove_options,
+	},
 	{ .name = NULL },
 };
 

@@ -196,6 +196,11 @@ static void judge_inactive(const struct unit_state *u, struct outcome *o)
 		advise(o, "see to that condition");
 	} else if (!is(u->result, "success") && *u->result) {
 		say_result(u, OUTCOME_FAILED, o);
+	} else if (runs_to_its_end(u) && u->exit_status != 0) {
+		say(o, OUTCOME_OK, "ran to its end, with status %d, which is no failure of it",
+			u->exit_status);
+	} else if (runs_to_its_end(u) && u->condition_us == 0) {
+		say(o, OUTCOME_OK, "its job is done, and the manager has unloaded it already");
 	} else if (runs_to_its_end(u)) {
 		say(o, OUTCOME_OK, "ran to its end");
 	} else {

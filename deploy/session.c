@@ -87,6 +87,8 @@ int session_turn(struct session *s, int64_t deadline_ns)
 	int64_t left_ns = deadline_ns - clock_mono_ns(&clock_real);
 	int r;
 
+	if (s->signal) /* for good: whoever is called next need not wait for anything */
+		return -EINTR;
 	/* even with no time left, what is already there is taken */
 	r = sd_event_run(s->event, left_ns > 0 ? (uint64_t)(left_ns + 999) / 1000 : 0);
 	if (s->signal)

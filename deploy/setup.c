@@ -52,13 +52,13 @@ static int parse_timeout(struct cli *cli, int64_t *ret_us)
 	return CLI_OK;
 }
 
-int setup_begin(struct cli *cli, struct deploy *ret)
+int setup_begin(struct cli *cli, bool jobs, struct deploy *ret)
 {
 	struct deploy deploy = {
 		.report = { .cli = cli, .json = cli_flag(cli, "json") },
 		.settle_us = SETTLE_US,
 	};
-	int r = parse_timeout(cli, &deploy.timeout_us);
+	int r = jobs ? parse_timeout(cli, &deploy.timeout_us) : CLI_OK;
 
 	if (r == CLI_OK)
 		r = refuse_root(cli, &deploy.report);

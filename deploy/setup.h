@@ -19,8 +19,11 @@
 		"root", 0, NULL, "really for root's own services"                                  \
 	}
 
-/* Refuses root, unless it was told that root is meant. The session is not connected yet. */
-int setup_begin(struct cli *cli, struct deploy *ret);
+/*
+ * Refuses root, unless it was told that root is meant. The session is not connected yet. `jobs`: the command
+ * has all of SETUP_OPTIONS.
+ */
+int setup_begin(struct cli *cli, bool jobs, struct deploy *ret);
 void setup_end(struct deploy *deploy);
 
 /* The user's name; "UID" as a number where the user database does not know it. */

@@ -31,6 +31,7 @@ enum unit_work {
 struct unit_task {
 	char unit[UNIT_NAME_MAX];
 	enum unit_work work;
+	const char *deed; /* what was done; NULL: by `work` */
 	const char *reason; /* why; NULL: because it was asked for */
 	bool quiet; /* nothing is told of a success */
 	struct unit_state before, after; /* after: at the end, valid where state_known */
@@ -56,6 +57,12 @@ int units_reload_manager(struct deploy *deploy);
  * CLI_TEMPFAIL one is still on its way; else the exit code of what went wrong.
  */
 int units_work(struct deploy *deploy, const char *step, struct unit_task *tasks, size_t n);
+
+/*
+ * After a first start that failed: stopped, so that it is not tried again every few seconds, and disabled, as
+ * it was before.
+ */
+void units_undo(struct deploy *deploy, const char *unit);
 
 /* Exit code and words for an error of the session itself. */
 int units_tell_error(struct deploy *deploy, const char *step, const char *unit, int error,

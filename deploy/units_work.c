@@ -118,9 +118,11 @@ static bool find_failed_need(
 	return false;
 }
 
-static const char *deed(enum unit_work work)
+static const char *deed(const struct unit_task *task)
 {
-	switch (work) {
+	if (task->deed)
+		return task->deed;
+	switch (task->work) {
 	case UNIT_WORK_START:
 		return "started";
 	case UNIT_WORK_RESTART:
@@ -142,9 +144,9 @@ static int tell_task(struct deploy *deploy, const char *step, const struct unit_
 
 	if (o->kind == OUTCOME_OK) {
 		if (!task->quiet)
-			report_ok(&deploy->report, step, task->unit, "%s%s%s%s%s", deed(task->work),
+			report_ok(&deploy->report, step, task->unit, "%s%s%s%s%s", deed(task),
 				task->reason ? ", since " : "", task->reason ? task->reason : "",
-				*deed(task->work) ? ": " : "", o->text);
+				*deed(task) ? ": " : "", o->text);
 		return CLI_OK;
 	}
 	line.result = STEP_FAILED;
@@ -155,8 +157,10 @@ static int tell_task(struct deploy *deploy, const char *step, const struct unit_
 	}
 	snprintf(next, sizeof next, "%s%s`%s`", o->next,
 		*o->next ? "; then again: " : "mend that, then again: ", deploy->again);
-	unitlog_read(log_unit, since_us, &log);
-	line.log = &log;
+	if (task->state_known) { /* else it was refused, and did nothing */
+		unitlog_read(log_unit, since_us, &log);
+		line.log = &log;
+	}
 	report_step(&deploy->report, &line, "%s", o->text);
 	return CLI_INTERNAL;
 }
@@ -244,4 +248,16 @@ int units_work(struct deploy *deploy, const char *step, struct unit_task *tasks,
 	r = finish(deploy, step, tasks, n, since_us);
 	session_jobs_clear(deploy->session);
 	return r;
+}
+
+void units_undo(struct deploy *deploy, const char *unit)
+{
+	struct unit_task task = { .work = UNIT_WORK_STOP, .quiet = true };
+	bool changed = false;
+
+	snprintf(task.unit, sizeof task.unit, "%s", unit);
+	if (units_work(deploy, "undo", &task, 1) == CLI_OK &&
+		units_disable(deploy, &unit, 1, &changed) == CLI_OK)
+		report_ok(&deploy->report, "undo", unit,
+			"stopped and disabled again, as it was before; lingering stays on");
 }
