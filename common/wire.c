@@ -86,6 +86,9 @@ _Static_assert(SEQ_MAX == UINT64_C(999999999999) && FRAME_BYTES_MAX == 67108864 
 		LIST_COUNT_MAX == 1000000 && WAIT_SECONDS_MAX == 3600,
 	"a sentence tells another limit");
 
+/* What a person can say who typed something else. */
+#define TRY "try latest, frame, list, wait, ack, status, help or quit"
+
 static uint64_t *field(struct wire_request *request, const struct argument *argument)
 {
 	return (uint64_t *)(void *)((char *)request + argument->offset);
@@ -155,7 +158,7 @@ static const char *read_request(char *line, struct wire_request *ret)
 	const char *word = next_word(&line), *wrong;
 
 	if (!word)
-		return "The line is empty; try help.";
+		return "The line is empty; " TRY ".";
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		struct wire_request request = new_request((enum wire_verb)i);
 
@@ -166,7 +169,7 @@ static const char *read_request(char *line, struct wire_request *ret)
 			*ret = request;
 		return wrong;
 	}
-	return "No such request; try help.";
+	return "No such request; " TRY ".";
 }
 
 int wire_request_parse(
@@ -181,7 +184,7 @@ int wire_request_parse(
 		wrong = "The line is too long.";
 	for (size_t i = 0; !wrong && i < len; i++) {
 		if ((line[i] < ' ' && line[i] != '\t') || line[i] > '~')
-			wrong = "A request is plain ASCII; try help.";
+			wrong = "A request is plain ASCII; " TRY ".";
 		text[i] = line[i];
 	}
 	if (!wrong) {
