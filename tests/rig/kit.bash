@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: MIT
+# For tests/rig/run and tests/rig/shell, which source it with `suite` set: two machines with real systemd as
+# process 1, from Debian roots, and a NAT router between them.
+#
+#   capturepi 10.77.1.2 ---- 10.77.1.1 nat 10.77.2.1 ---- 10.77.2.2 pullpi
+#                                port 2222 leads to capturepi's sshd
+#
+# Each machine is an overlay on a cached root, booted by systemd-nspawn in a network namespace of its own; its
+# /home is a folder of this machine's disk. The user of both is `pi`. Everything is called rigPID-something
+# and gone at the end.
+set -u
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+src=$(cd "$here/../.." && pwd)
+work=${CAPTUREPI_WORK:-$src/build/tests}/rig
+passed=0 failed=0
+declare -A nspawn=() # machine -> pid of its systemd-nspawn
+if [ -n "${RIG_ATTACH-}" ]; then # the machines of another process
+	. "$RIG_ATTACH/state"
+else
+	id=rig$$
+	T=$(mktemp -d "${TMPDIR:-/var/tmp}/capturepi-rig-XXXXXX") || exit 1
+fi
+
+say() {
+	printf '== %4d s  %s\n' "$SECONDS" "$*"
+}
+die() {
+	echo "tests/rig: $*" >&2
+	exit 1
+}
+check() { # NAME COMMAND...; what the command prints is shown if it fails
+	local name=$1
+	shift
+	if "$@" >"$T/out" 2>&1; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "FAILED $name"
+		tail -n 12 "$T/out" | sed 's/^/    | /'
+	fi
+}
+wait_for() { # SECONDS COMMAND...: a deadline against hangs, not a measure
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.1
+	done
+}
+
+# ---- the network
+
+in_net() { # MACHINE COMMAND...
+	local machine=$1
+	shift
+	ip netns exec "$id-$machine" "$@"
+}
+
+network_up() {
+	local machine n=0
+	for machine in capturepi nat pullpi; do
+		ip netns add "$id-$machine" && ip -n "$id-$machine" link set lo up || return
+	done
+	for machine in capturepi pullpi; do
+		n=$((n + 1))
+		ip -n "$id-nat" link add "net$n" type veth peer name net0 netns "$id-$machine" &&
+			ip -n "$id-nat" address add "10.77.$n.1/24" dev "net$n" &&
+			ip -n "$id-nat" link set "net$n" up &&
+			ip -n "$id-$machine" address add "10.77.$n.2/24" dev net0 &&
+			ip -n "$id-$machine" link set net0 up &&
+			ip -n "$id-$machine" route add default via "10.77.$n.1" || return
+	done
+	in_net nat sysctl -qw net.ipv4.ip_forward=1 net.netfilter.nf_conntrack_tcp_loose=0
+	# as a home router: what it does not know it drops without a word
+	in_net nat nft -f - <<-END
+		table ip nat {
+			chain prerouting {
+				type nat hook prerouting priority dstnat;
+				iifname "net2" tcp dport 2222 dnat to 10.77.1.2:22
+			}
+			chain postrouting {
+				type nat hook postrouting priority srcnat;
+				oifname "net2" masquerade
+			}
+		}
+		table ip filter {
+			chain forward {
+				type filter hook forward priority filter;
+				ct state invalid drop
+			}
+			chain input {
+				type filter hook input priority filter;
+				ct state invalid drop
+				tcp dport 2222 drop
+			}
+		}
+	END
+}
+network_down() {
+	local machine
+	for machine in capturepi nat pullpi; do
+		! [ -e "/run/netns/$id-$machine" ] || ip netns del "$id-$machine"
+	done
+}
+link() { # up|down: CapturePi's
+	ip -n "$id-nat" link set net1 "$1"
+}
+nat_forgets() {
+	in_net nat conntrack -F
+}
+
+# ---- the machines
+
+# What a machine has before the packages come: systemd, sshd, polkit and the libraries, as there is no mirror in
+# there; no compiler.
+machine_packages() {
+	echo systemd-sysv dbus-user-session libpam-systemd polkitd openssh-server openssh-client iproute2 \
+		procps netbase libinih1 libjson-c5 libjpeg62-turbo libexif12 libssh-4
+	case $suite in
+	bookworm) echo libcamera0.0.3 ;;
+	trixie) echo libcamera0.4 ;;
+	esac
+}
+
+machine_make() { # MACHINE: its disk; takes 2 s
+	local machine=$1 disk=$T/$1
+	mkdir -p "$disk"/{upper,work,root,home}
+	mount -t overlay -o "lowerdir=$machine_root,upperdir=$disk/upper,workdir=$disk/work" overlay \
+		"$disk/root" 2>/dev/null || cp -a --reflink=auto "$machine_root/." "$disk/root" || return
+	echo "$machine" >"$disk/root/etc/hostname"
+	tr -d - </proc/sys/kernel/random/uuid >"$disk/root/etc/machine-id"
+	printf '127.0.0.1 localhost\n10.77.1.2 capturepi\n10.77.2.2 pullpi\n10.77.2.1 garden.example\n' \
+		>"$disk/root/etc/hosts"
+	rm -f "$disk"/root/etc/ssh/ssh_host_*
+	mount --bind "$disk/home" "$disk/root/home" &&
+		chroot "$disk/root" ssh-keygen -A >/dev/null &&
+		chroot "$disk/root" useradd --create-home --shell /bin/bash --groups video pi || return
+	umount "$disk/root/home"
+	mkdir -m 700 "$disk/home/pi/.ssh"
+	cp "$T/login_key.pub" "$disk/home/pi/.ssh/authorized_keys"
+	chown -R 1000:1000 "$disk/home/pi/.ssh"
+}
+
+# A control group of its own for each boot, with what controllers this machine lends.
+cgroup_of() { # MACHINE
+	local top
+	top=$(findmnt -n -t cgroup2 -o TARGET | head -n 1)
+	[ -n "$top" ] || die "no cgroup2 is mounted here"
+	for controller in cpu memory pids; do
+		echo "+$controller" >"$top/cgroup.subtree_control"
+	done 2>/dev/null
+	mkdir -p "$top/$id-$1"
+	echo "$top/$id-$1"
+}
+
+machine_boot() { # MACHINE
+	local machine=$1 cgroup
+	cgroup=$(cgroup_of "$machine") || return
+	(
+		echo "$BASHPID" >"$cgroup/cgroup.procs" || exit
+		export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_NSPAWN_LOCK=0
+		exec systemd-nspawn --quiet --boot --keep-unit --register=no --console=pipe --resolv-conf=off \
+			--timezone=off --network-namespace-path="/run/netns/$id-$machine" \
+			--machine="$machine" --directory="$T/$machine/root" --bind="$T/$machine/home:/home"
+	) </dev/null >>"$T/$machine.console" 2>&1 &
+	nspawn[$machine]=$!
+	declare -p id T suite nspawn >"$T/state"
+	wait_for 60 up "$machine"
+}
+leader() { # MACHINE: its process 1
+	pgrep -P "${nspawn[$1]}"
+}
+up() { # MACHINE
+	on "$1" systemctl is-system-running 2>/dev/null | grep -qE '^(running|degraded)$'
+}
+on() { # MACHINE COMMAND...: as root, beside all logins
+	local machine=$1 pid
+	shift
+	pid=$(leader "$machine") || { echo "$machine is off"; return 1; }
+	nsenter --target "$pid" --mount --uts --ipc --net --pid -- env -i HOME=/root LANG=C.UTF-8 \
+		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+}
+as() { # MACHINE COMMAND...: as pi, without a login, which would start its manager
+	local machine=$1
+	shift
+	on "$machine" setpriv --reuid pi --regid pi --init-groups env HOME=/home/pi USER=pi LOGNAME=pi \
+		XDG_RUNTIME_DIR=/run/user/1000 "$@"
+}
+login() { # MACHINE COMMAND: what a person types over ssh
+	local machine=$1 address=10.77.1.2
+	shift
+	[ "$machine" = capturepi ] || address=10.77.2.2
+	in_net "$machine" ssh -F none -i "$T/login_key" -o StrictHostKeyChecking=no -o LogLevel=ERROR \
+		-o UserKnownHostsFile=/dev/null -o BatchMode=yes -o ConnectTimeout=10 "pi@$address" "$@" </dev/null
+}
+machine_cut() { # MACHINE: the power goes
+	kill -KILL "${nspawn[$1]}" 2>/dev/null
+	wait "${nspawn[$1]}" 2>/dev/null
+	unset "nspawn[$1]"
+}
+machine_reboot() { # MACHINE: asked to; comes back by itself
+	local before
+	before=$(on "$1" cat /proc/sys/kernel/random/boot_id) || return
+	on "$1" systemctl reboot
+	wait_for 90 rebooted "$1" "$before"
+}
+rebooted() { # MACHINE OLD_BOOT_ID
+	[ "$(on "$1" cat /proc/sys/kernel/random/boot_id 2>/dev/null)" != "$2" ] && up "$1"
+}
+
+# ---- up and down
+
+rig_up() {
+	local build_root
+	mkdir -p "$work/$suite"
+	[ "$(id -u)" -eq 0 ] || die "needs root (mounts, network namespaces, systemd-nspawn)"
+	say "roots of Debian $suite"
+	# shellcheck disable=SC2046 # a list of words
+	machine_root=$("$src/tests/root/make" --bare "$suite" $(machine_packages)) &&
+		build_root=$("$src/tests/root/make" "$suite" build-essential debhelper git lintian scdoc) ||
+		die "there is no root to boot"
+	say "packages of this tree for Debian $suite"
+	check "the packages build, and lintian has nothing to say" \
+		"$src/tests/root/run" -b "$work/$suite" "$build_root" -- /src/deploy/package --lint /build
+	ls "$work/$suite"/*.deb >/dev/null || die "no packages"
+	say "two machines and a router"
+	ssh-keygen -q -t ed25519 -N '' -C rig -f "$T/login_key"
+	network_up || die "no network"
+	machine_make capturepi && machine_make pullpi || die "no machines"
+	machine_boot capturepi && machine_boot pullpi || {
+		tail -n 20 "$T"/*.console
+		die "the machines do not come up"
+	}
+}
+rig_down() {
+	local machine
+	for machine in "${!nspawn[@]}"; do
+		machine_cut "$machine"
+	done
+	network_down
+	for machine in capturepi pullpi; do
+		! mountpoint -q "$T/$machine/root" || umount "$T/$machine/root"
+		find /sys/fs/cgroup -depth -type d -path "*/$id-$machine*" -exec rmdir {} + 2>/dev/null
+	done
+	rm -rf --one-file-system "$T"
+}
+if [ -z "${RIG_ATTACH-}" ]; then
+	trap rig_down EXIT
+	trap 'exit 130' INT TERM
+fi
