@@ -235,51 +235,68 @@ static int watch_journal(struct server *s, int *ret_fd)
 	return 0;
 }
 
-/* The next frame at the cursor whose file is there: 1, or 0 at the journal's end. */
-static int next_present(struct server *s, struct journal_cursor *cursor, struct record *ret)
+/* Whether a frame was journalled since the cursor was here last: 1, 0 none, -errno. */
+static int frames_since(struct journal_cursor *cursor)
 {
 	const char *line;
 	size_t len = 0;
 	uint64_t seq;
-	int r;
+	int r, any = 0;
 
 	while ((r = journal_cursor_next(cursor, &line, &len, &seq)) > 0) {
-		CLEANUP_FD int fd = -1;
+		struct record record;
 
-		if (record_parse(line, len, ret) == 0 && ret->type == RECORD_FRAME &&
-			archive_open_frame(s->archive, ret, &fd) == 0)
-			break;
+		if (record_parse(line, len, &record) == 0 && record.type == RECORD_FRAME)
+			any = 1;
 	}
-	return r;
+	return r < 0 ? r : any;
 }
 
-static int serve_wait(struct server *s, const struct wire_request *request)
+/*
+ * The newest frame, as soon as it is newer than the request's. The journal is looked through once;
+ * from then on only what is appended to it is.
+ */
+static int find_newer(struct server *s, const struct wire_request *request, struct record *ret)
 {
 	int64_t end_ns = clock_mono_ns(&clock_real) + (int64_t)request->seconds * NS_PER_SEC;
 	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
 	CLEANUP_FD int fd = -1;
-	int r = watch_journal(s, &fd);
+	uint64_t last = 0;
+	int r = watch_journal(s, &fd), any = 1;
 
 	if (r == 0)
-		r = journal_seek(archive_journal(s->archive), request->seq + 1, &cursor);
+		r = journal_last(archive_journal(s->archive), &last);
+	if (r == 0)
+		r = journal_seek(archive_journal(s->archive), last + 1, &cursor);
 	if (r < 0)
-		return send_error(s, WIRE_ERROR_FAILED, "the journal cannot be watched");
+		return r;
 	for (;;) {
-		struct record frame;
 		int64_t left_ms;
 
-		r = next_present(s, cursor, &frame);
-		if (r < 0)
-			return send_error(s, WIRE_ERROR_FAILED, "the journal cannot be read");
-		if (r > 0)
-			return send_frame(s, &frame, 0);
+		r = any ? newest_present(s, request->seq, ret) : -ENOENT;
+		if (r != -ENOENT)
+			return r;
 		left_ms = (end_ns - clock_mono_ns(&clock_real)) / 1000000;
 		if (left_ms <= 0)
-			return send_end(s);
+			return -ENOENT;
 		r = wait_change(s, fd, left_ms);
-		if (r < 0)
-			return r;
+		any = r < 0 ? r : frames_since(cursor);
+		if (any < 0)
+			return any;
 	}
+}
+
+static int serve_wait(struct server *s, const struct wire_request *request)
+{
+	struct record frame;
+	int r = find_newer(s, request, &frame);
+
+	if (r == -EPIPE)
+		return r;
+	if (r == -ENOENT)
+		return send_end(s);
+	return r < 0 ? send_error(s, WIRE_ERROR_FAILED, "the journal cannot be watched")
+		     : send_frame(s, &frame, 0);
 }
 
 /* acks/CLIENT holds one number; it never goes back. */
@@ -324,7 +341,7 @@ static int serve_help(struct server *s)
 		"# latest [SEQ]        the newest frame: a line of JSON, then its bytes\n"
 		"# frame SEQ [OFFSET]  one frame\n"
 		"# list FROM [COUNT]   journal lines\n"
-		"# wait SEQ SECONDS    the next frame after SEQ\n"
+		"# wait SEQ SECONDS    latest SEQ, as soon as there is one\n"
 		"# ack SEQ             all up to SEQ is safe with you\n"
 		"# status              health as JSON\n"
 		"# quit\n"

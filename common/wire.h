@@ -8,7 +8,9 @@
  *                          "." if it is not newer than SEQ or there is none
  *   frame SEQ [OFFSET]     the same for one frame, the bytes from OFFSET on
  *   list FROM [COUNT]      journal lines from FROM on, then "."
- *   wait SEQ SECONDS       the next frame newer than SEQ as soon as it is stored; "." at the time-out
+ *   wait SEQ SECONDS       as "latest SEQ", but where it would be "." it waits for a frame; "." at
+ *                          the time-out. A client that comes back, or whose link is too slow for
+ *                          all frames, is live again at once; what it skipped is for "frame".
  *   ack SEQ                all up to SEQ is safe on the client; answered by "."
  *   status                 one JSON object
  *   help                   lines for a person that start with '#', then "."

@@ -14,6 +14,7 @@ static const int64_t base = INT64_C(1795000000) * US_PER_SEC;
 struct fixture {
 	char folder[64];
 	struct archive *writer, *reader;
+	bool empty; /* at first */
 };
 
 static size_t make_jpeg(uint8_t *jpeg, size_t bytes, int fill)
@@ -42,6 +43,7 @@ static void begin(struct fixture *f)
 	struct archive_options options = { .mode = ARCHIVE_WRITE, .camera = "garden" };
 	struct record miss = record_new(RECORD_MISS);
 
+	f->empty = false;
 	test_make_folder(f->folder);
 	CHECK_INT(archive_open(f->folder, &options, &f->writer), 0);
 	publish(f, 1);
@@ -112,7 +114,8 @@ static size_t talk(struct fixture *f, const char *first, const void *requests, s
 	buf[n] = 0;
 	greeting_end = memchr(buf, '\n', n);
 	CHECK(greeting_end && strstr(buf, "\"capturepi\":1") &&
-		strstr(buf, "\"camera\":\"garden\"") && strstr(buf, "\"first\":1,\"last\":5"));
+		strstr(buf, "\"camera\":\"garden\"") &&
+		strstr(buf, f->empty ? "\"first\":0,\"last\":0" : "\"first\":1,\"last\":"));
 	if (!greeting_end)
 		return 0;
 	n -= (size_t)(greeting_end + 1 - buf);
@@ -292,29 +295,64 @@ TEST(acknowledgements_only_grow)
 	end(&f);
 }
 
+static void note_miss(struct fixture *f)
+{
+	struct record miss = record_new(RECORD_MISS);
+
+	miss.slot_us = miss.last_us = base + 5 * 60 * US_PER_SEC + 1;
+	miss.cause = MISS_CAMERA;
+	CHECK_INT(archive_note(f->writer, &miss), 0);
+}
+
 static void *publish_later(void *data)
 {
 	usleep(100000);
-	publish(data, 6);
+	note_miss(data);
+	usleep(20000);
+	publish(data, 7);
 	return NULL;
+}
+
+static void waits_for(struct fixture *f, uint64_t after, uint64_t seq)
+{
+	char buf[65536], line[REQUEST_LINE_MAX];
+	pthread_t thread;
+	int r, n = snprintf(line, sizeof line, "wait %llu 20\n", (unsigned long long)after);
+
+	pthread_create(&thread, NULL, publish_later, f);
+	talk(f, NULL, line, (size_t)n, buf, sizeof buf, &r);
+	CHECK_STR(check_frame(buf, seq, 0), "");
+	pthread_join(thread, NULL);
 }
 
 TEST(wait_answers_when_a_frame_is_stored)
 {
 	struct fixture f;
 	char buf[65536];
-	pthread_t thread;
 	int r;
 
 	begin(&f);
 	talk(&f, NULL, "wait 5 0\n", 9, buf, sizeof buf, &r);
 	CHECK_STR(buf, ".\n");
+	/* the newest of several, so that the client is live again at once */
 	talk(&f, NULL, "wait 2 0\n", 9, buf, sizeof buf, &r);
-	CHECK_STR(check_frame(buf, 4, 0), "");
-	pthread_create(&thread, NULL, publish_later, &f);
-	talk(&f, NULL, "wait 5 20\n", 10, buf, sizeof buf, &r);
-	CHECK_STR(check_frame(buf, 6, 0), "");
-	pthread_join(thread, NULL);
+	CHECK_STR(check_frame(buf, 5, 0), "");
+	waits_for(&f, 5, 7);
+	talk(&f, NULL, "wait 7 0\n", 9, buf, sizeof buf, &r);
+	CHECK_STR(buf, ".\n");
+	end(&f);
+}
+
+TEST(wait_for_the_first_frame)
+{
+	struct fixture f = { .empty = true };
+	struct archive_options options = { .mode = ARCHIVE_WRITE, .camera = "garden" };
+
+	test_make_folder(f.folder);
+	CHECK_INT(archive_open(f.folder, &options, &f.writer), 0);
+	options.mode = ARCHIVE_READ;
+	CHECK_INT(archive_open(f.folder, &options, &f.reader), 0);
+	waits_for(&f, 0, 2);
 	end(&f);
 }
 
