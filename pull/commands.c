@@ -82,8 +82,7 @@ static int timeout_of(const struct cli *cli, int64_t *ret_us)
 	return CLI_OK;
 }
 
-/* "taken 3 s ago", or when it was where the two clocks disagree */
-static const char *describe_age(const struct record *frame, char *buf, size_t size)
+const char *describe_age(const struct record *frame, char *buf, size_t size)
 {
 	int64_t age_us = clock_wall_us(&clock_real) - frame->exposed_us;
 	char text[UTC_TEXT_MAX];
@@ -123,12 +122,23 @@ static void add_string(struct json_object *o, const char *key, const char *value
 	json_object_object_add(o, key, json_object_new_string(value));
 }
 
+void add_frame(struct json_object *o, const struct record *frame, const char *path)
+{
+	char text[UTC_TEXT_MAX], hex[SHA256_HEX + 1];
+
+	digest_hex(frame->sha256, hex);
+	json_object_object_add(o, "seq", json_object_new_int64((int64_t)frame->seq));
+	add_string(o, "path", path);
+	json_object_object_add(o, "bytes", json_object_new_int64(frame->bytes));
+	add_string(o, "sha256", hex);
+	add_string(o, "slot", utc_format(frame->slot_us, text));
+	add_string(o, "exposed", utc_format(frame->exposed_us, text));
+}
+
 static void print_program(
 	const char *camera, int code, const struct fetch_result *result, int64_t took_us)
 {
 	struct json_object *o = json_object_new_object();
-	const struct record *frame = &result->frame;
-	char text[UTC_TEXT_MAX], hex[SHA256_HEX + 1];
 
 	add_string(o, "camera", camera);
 	json_object_object_add(o, "code", json_object_new_int(code));
@@ -136,15 +146,8 @@ static void print_program(
 		add_string(o, "error", result->error);
 	json_object_object_add(o, "stored", json_object_new_boolean(result->stored));
 	json_object_object_add(o, "took_us", json_object_new_int64(took_us));
-	if (result->has_frame) {
-		digest_hex(frame->sha256, hex);
-		json_object_object_add(o, "seq", json_object_new_int64((int64_t)frame->seq));
-		add_string(o, "path", result->path);
-		json_object_object_add(o, "bytes", json_object_new_int64(frame->bytes));
-		add_string(o, "sha256", hex);
-		add_string(o, "slot", utc_format(frame->slot_us, text));
-		add_string(o, "exposed", utc_format(frame->exposed_us, text));
-	}
+	if (result->has_frame)
+		add_frame(o, &result->frame, result->path);
 	puts(json_object_to_json_string_ext(
 		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(o);

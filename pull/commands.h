@@ -5,16 +5,25 @@
 #include <limits.h>
 
 #include "common/cli.h"
+#include "common/record.h"
 #include "pull/settings.h"
 
 int command_doctor(struct cli *cli); /* doctor.c */
 int command_fetch(struct cli *cli); /* fetch.c's work, told to people and programs */
+int command_follow(struct cli *cli); /* follow_command.c */
 int command_pair(struct cli *cli); /* pair.c */
 int command_sync(struct cli *cli); /* sync_command.c */
 int command_list(struct cli *cli); /* gaps_command.c */
 int command_status(struct cli *cli); /* status.c */
 
 extern const struct cli_option doctor_options[], fetch_options[], pair_options[], sync_options[];
+
+struct json_object;
+
+/* What --json tells of a frame, into an object. */
+void add_frame(struct json_object *o, const struct record *frame, const char *path);
+/* "taken 3 s ago", or when it was where the two clocks disagree. Returns `buf`. */
+const char *describe_age(const struct record *frame, char *buf, size_t size);
 
 /*
  * The camera that is meant: the one named, or the only one where `name` is NULL. CLI_OK, or an exit

@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -159,7 +160,11 @@ static void set_options(int fd)
 			sizeof options[i].value);
 }
 
-/* The connections under way, and what became of the last one that failed. */
+/*
+ * The connections under way, and what became of the last one that failed. An address that stays
+ * silent is tried again beside the first try: the kernel repeats a lost SYN after 1, 3, 7 s, which
+ * could miss a link that comes back for that long.
+ */
 struct race {
 	struct pollfd polls[ADDRESSES_MAX];
 	const struct addrinfo *addresses[ADDRESSES_MAX];
@@ -181,16 +186,18 @@ static void race_failed(struct race *race, const struct addrinfo *address, int e
 {
 	race->failed = address;
 	race->failed_errno = error;
-	race->next_ns = 0; /* do not wait for the stagger */
+	if (race->next)
+		race->next_ns = 0; /* do not wait for the stagger */
 }
 
-/* Starts on the next address. */
+/* Starts on the next address, or again on one that says nothing. */
 static void race_start(struct race *race)
 {
-	const struct addrinfo *a = race->next;
+	const struct addrinfo *a = race->next ? race->next : race->addresses[race->tried % race->n];
 	int fd;
 
-	race->next = ++race->tried < ADDRESSES_MAX ? a->ai_next : NULL;
+	race->tried++;
+	race->next = race->next && race->tried < ADDRESSES_MAX ? a->ai_next : NULL;
 	race->next_ns = deadline_in(STAGGER_US);
 	fd = socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a->ai_protocol);
 	if (fd < 0) {
@@ -234,15 +241,16 @@ static int race_run(struct race *race, int64_t deadline_ns, int *ret_fd)
 {
 	while (race->next || race->n > 0) {
 		int64_t now = clock_mono_ns(&clock_real), until = deadline_ns, left;
+		bool more = race->next || race->n < ADDRESSES_MAX;
 		struct timespec t;
 
 		if (now >= deadline_ns)
 			return -ETIMEDOUT;
-		if (race->next && now >= race->next_ns) {
+		if (more && now >= race->next_ns) {
 			race_start(race);
 			continue;
 		}
-		if (race->next)
+		if (more)
 			until = deadline_min(until, race->next_ns);
 		left = deadline_left_us(until);
 		t = (struct timespec){ .tv_sec = left / US_PER_SEC,

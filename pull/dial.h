@@ -8,8 +8,8 @@
 
 /*
  * Connects without blocking past the deadline (CLOCK_MONOTONIC ns), trying every address that
- * getaddrinfo gives, a new one each 2 s or as soon as one fails. The socket is non-blocking, with
- * TCP_NODELAY, keepalive probes (15 s, then 5 s x 3) and TCP_USER_TIMEOUT (30 s).
+ * getaddrinfo gives, a new one each 2 s or as soon as one fails, and then those that are silent once
+ * more. The socket is non-blocking, with TCP_NODELAY, keepalive probes (15 s, then 5 s x 3) and TCP_USER_TIMEOUT (30 s).
  * -EADDRNOTAVAIL the name has no address, else the errno of the last address; `error` says which.
  */
 int dial_tcp(

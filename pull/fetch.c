@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "pull/client.h"
 #include "pull/connect.h"
+#include "pull/history.h"
 #include "pull/pace.h"
 #include "pull/wait.h"
 
@@ -82,19 +83,15 @@ int fetch_look(
 	note_newest(archive, ret);
 	snprintf(held->id, sizeof held->id, "%s", archive_id(archive));
 	held->newest = ret->has_frame ? ret->frame.seq : 0;
+	journal_last(archive_journal(archive), &held->last);
 	return CLI_OK;
 }
 
-static int check_identity(const struct fetch_held *held, const struct wire_greeting *greeting,
+static int check_history(const struct fetch_held *held, const struct wire_greeting *greeting,
 	struct fetch_result *ret)
 {
-	if (held->id[0] && strcmp(held->id, greeting->id) != 0)
-		return fail(ret, CLI_PROTOCOL,
-			"the camera has another archive now (%.8s, here %.8s): a new card, or "
-			"another "
-			"camera; to begin a new history here: mv %s %s.%.8s",
-			greeting->id, held->id, ret->archive, ret->archive, held->id);
-	return CLI_OK;
+	return history_check(
+		greeting, held->id, held->last, ret->archive, ret->error, sizeof ret->error);
 }
 
 /* Opens the archive as its writer, once it is our turn. */
@@ -109,25 +106,13 @@ static int open_writer(const struct fetch_options *options, const struct wire_gr
 		.wait_until_ns = options->deadline_ns,
 		.who = "fetch",
 	};
-	pid_t pid = 0;
 	int r = archive_open(ret->archive, &archive_options, ret_archive);
 
-	if (r == -ETIMEDOUT) {
-		archive_writer_pid(ret->archive, &pid);
-		return fail_here(ret, CLI_TEMPFAIL, "%s is being written by process %d",
-			ret->archive, (int)pid);
-	}
-	if (r == -EMEDIUMTYPE)
-		return fail_here(
-			ret, CLI_PROTOCOL, "%s belongs to another camera's archive", ret->archive);
-	if (r == -EBADMSG || r == -ELOOP || r == -EINVAL)
-		return fail_here(ret, CLI_PROTOCOL,
-			"%s is damaged: %s; `pullpi verify %s` tells more", ret->archive,
-			strerror(-r), options->camera->name);
-	if (r < 0)
-		return fail_here(
-			ret, CLI_INTERNAL, "%s cannot be written: %s", ret->archive, strerror(-r));
-	return CLI_OK;
+	if (r == 0)
+		return CLI_OK;
+	ret->ours = true;
+	return history_open_failed(
+		r, ret->archive, options->camera->name, ret->error, sizeof ret->error);
 }
 
 /* Takes the frame that was announced, if it is what was asked for. */
@@ -182,7 +167,7 @@ int fetch_receive(const struct fetch_options *options, const struct fetch_held *
 		return connect_code_of_transfer(r);
 	ret->camera_first = client_greeting(client)->first;
 	ret->camera_last = client_greeting(client)->last;
-	r = check_identity(held, client_greeting(client), ret);
+	r = check_history(held, client_greeting(client), ret);
 	if (r != CLI_OK)
 		return r;
 	r = client_reply(client, &reply);

@@ -41,9 +41,10 @@ struct fetch_result {
 /* Connects and fetches. */
 int fetch_latest(const struct fetch_options *options, struct fetch_result *ret);
 
-/* What is held: the first half of fetch_latest(). `held` is 0 and `id` "" where nothing is. */
+/* What is held: the first half of fetch_latest(). All is 0 and "" where nothing is. */
 struct fetch_held {
-	uint64_t newest;
+	uint64_t newest; /* frame */
+	uint64_t last; /* highest number of any line */
 	char id[UUID_CHARS + 1];
 };
 int fetch_look(

@@ -31,6 +31,14 @@ static const struct cli_command commands[] = {
 		.max_operands = 1,
 	},
 	{
+		.name = "follow",
+		.operands = "[CAMERA]",
+		.help = "stay connected: each frame here when it is stored there",
+		.run = command_follow,
+		.options = cli_json_option,
+		.max_operands = 1,
+	},
+	{
 		.name = "status",
 		.operands = "[CAMERA]",
 		.help = "newest frame, its age, last contact; exit 1 if stale",

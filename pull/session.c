@@ -14,6 +14,7 @@
 #include "common/cli.h"
 #include "common/clock.h"
 #include "pull/connect.h"
+#include "pull/history.h"
 #include "pull/redated.h"
 #include "pull/wait.h"
 
@@ -515,18 +516,16 @@ void session_command(struct sync *sync, char *buf, size_t size)
 static int begin(struct sync *sync)
 {
 	const struct wire_greeting *greeting = client_greeting(sync->client);
-	const char *id = sync->archive ? archive_id(sync->archive) : greeting->id;
-	const char *path = sync->result->archive;
-	int r;
+	struct sync_result *result = sync->result;
+	int r = history_check(greeting, sync->archive ? archive_id(sync->archive) : "",
+		ranges_last(&sync->held.settled), result->archive, result->error,
+		sizeof result->error);
 
-	if (strcmp(id, greeting->id) != 0)
-		return sync_fail(sync, CLI_PROTOCOL,
-			"the camera has another archive now (%.8s, here %.8s): a new card, or "
-			"another camera; to begin a new history here: mv %s %s.%.8s",
-			greeting->id, id, path, path, id);
+	if (r != CLI_OK)
+		return r;
 	sync->first = greeting->first > 0 ? greeting->first : 1;
-	sync->last = sync->result->camera_last = greeting->last;
-	sync->result->camera_first = sync->first;
+	sync->last = result->camera_last = greeting->last;
+	result->camera_first = sync->first;
 	ranges_clear(&sync->seen);
 	r = ranges_copy(&sync->held.settled, &sync->seen);
 	for (size_t i = 0; r == 0 && i < sync->skipped.n; i++)

@@ -142,25 +142,24 @@ static int no_ssh_server(struct ssh_stream *s, const struct ssh_options *o)
 	return -EPROTO;
 }
 
+/* The TCP connection stood, so the link is there: it is sshd that does not want us now. */
+static int turned_away(struct ssh_stream *s, const struct ssh_options *o)
+{
+	snprintf(s->error, sizeof s->error,
+		"%s port %d turns the connection away before the login (%s%s%s): too many "
+		"connections, or a penalty for failed logins (PerSourcePenalties)",
+		o->host, o->port, s->head_len ? "\"" : "", s->head_len ? s->head : "no word",
+		s->head_len ? "\"" : "");
+	return -EBUSY;
+}
+
 /* Names what went wrong before the login. */
 static int connect_failed(struct ssh_stream *s, const struct ssh_options *o)
 {
-	if (s->head_len == 0 && !ssh_get_serverbanner(s->session)) {
-		snprintf(s->error, sizeof s->error,
-			"%s port %d closed the connection before it said anything: too many "
-			"connections, or a penalty after failed logins (PerSourcePenalties)",
-			o->host, o->port);
-		return -ECONNRESET;
-	}
-	if (strncmp(s->head, "Exceeded MaxStartups", 20) == 0 ||
-		strncmp(s->head, "Not allowed at this time", 24) == 0) {
-		snprintf(s->error, sizeof s->error,
-			"sshd of %s turned the connection away (\"%s\"): too many connections, or "
-			"a "
-			"penalty after failed logins",
-			o->host, s->head);
-		return -ECONNRESET;
-	}
+	if ((s->head_len == 0 && !ssh_get_serverbanner(s->session)) ||
+		strncmp(s->head, "Exceeded MaxStartups", 20) == 0 ||
+		strncmp(s->head, "Not allowed at this time", 24) == 0)
+		return turned_away(s, o);
 	if (not_ssh(s))
 		return no_ssh_server(s, o);
 	snprintf(s->error, sizeof s->error, "SSH with %s port %d failed: %s", o->host, o->port,

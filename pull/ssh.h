@@ -32,6 +32,7 @@ struct ssh_options {
 /*
  * Errors that a caller tells apart: -ETIMEDOUT, -ECONNREFUSED, -ECONNRESET, -EHOSTUNREACH,
  * -ENETUNREACH and the like, -EADDRNOTAVAIL (the host has no address): unreachable, try later;
+ * -EBUSY sshd turned the connection away before the login, later more;
  * -EKEYREJECTED the host key is not the pinned one; -ENOKEY no host key is pinned;
  * -EACCES login refused; -EPERM the key file is not private; -ENOENT no key file; -EINVAL it holds
  * no key that can be used; -EPROTO not an SSH server or a broken one. `error` gets one sentence for

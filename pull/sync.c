@@ -16,6 +16,7 @@
 
 #include "common/cli.h"
 #include "pull/connect.h"
+#include "pull/history.h"
 #include "pull/sync_private.h"
 #include "pull/wait.h"
 
@@ -86,27 +87,9 @@ static int lock_sync(struct sync *sync)
 
 static int open_failed(struct sync *sync, int r)
 {
-	const char *path = sync->result->archive;
-	pid_t pid = 0;
-
-	switch (-r) {
-	case ETIMEDOUT:
-		archive_writer_pid(path, &pid);
-		return sync_fail_here(
-			sync, CLI_TEMPFAIL, "%s is being written by process %d", path, (int)pid);
-	case EMEDIUMTYPE:
-		return sync_fail_here(
-			sync, CLI_PROTOCOL, "%s belongs to another camera's archive", path);
-	case EBADMSG:
-	case ELOOP:
-	case EINVAL:
-		return sync_fail_here(sync, CLI_PROTOCOL,
-			"%s is damaged: %s; `pullpi verify %s` tells more", path, strerror(-r),
-			sync->options->camera->name);
-	default:
-		return sync_fail_here(
-			sync, CLI_INTERNAL, "%s cannot be written: %s", path, strerror(-r));
-	}
+	sync->result->ours = true;
+	return history_open_failed(r, sync->result->archive, sync->options->camera->name,
+		sync->result->error, sizeof sync->result->error);
 }
 
 static int open_writer(struct sync *sync)

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `pullpi follow`: what happens, told to people, programs, the log and the service manager. A state is
+ * told when it begins, not at each try; a connection that was lost and made up for at once is no news.
+ */
+#include <errno.h>
+#include <json-c/json.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/utc.h"
+#include "pull/commands.h"
+#include "pull/contact.h"
+#include "pull/follow.h"
+#include "pull/notify.h"
+
+#define NOTE_NS (60 * NS_PER_SEC) /* the last contact is written down so often */
+#define WATCHDOG_NS NS_PER_SEC
+
+struct telling {
+	const struct cli *cli;
+	const char *camera;
+	bool ready; /* said so */
+	bool failing; /* told of it, with these: */
+	int code;
+	enum connect_why why;
+	int64_t noted_ns, fed_ns;
+};
+
+static void print_frame(const struct telling *t, const struct follow_state *state)
+{
+	const char *file = strrchr(state->path, '/');
+	char age[80];
+
+	if (cli_flag(t->cli, "json")) {
+		struct json_object *o = json_object_new_object();
+
+		json_object_object_add(o, "camera", json_object_new_string(t->camera));
+		add_frame(o, &state->frame, state->path);
+		puts(json_object_to_json_string_ext(
+			o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+		json_object_put(o);
+	} else if (!log_is_journal()) {
+		printf("%s: %s %lld KB, %s\n", t->camera, file ? file + 1 : state->path,
+			(long long)(state->frame.bytes + 512) / 1024,
+			describe_age(&state->frame, age, sizeof age));
+	}
+	fflush(stdout);
+}
+
+/* Writes down that the camera is there, now and then. */
+static void note_contact(struct telling *t)
+{
+	int64_t now_ns = clock_mono_ns(&clock_real);
+	struct contact before;
+
+	if (now_ns - t->noted_ns < NOTE_NS)
+		return;
+	t->noted_ns = now_ns;
+	contact_note(t->camera, clock_wall_us(&clock_real), CLI_OK, "", &before);
+}
+
+static void tell_works(struct telling *t)
+{
+	if (t->failing && t->why == CONNECT_HERE) /* it is not in the last contact */
+		log_notice("%s: works again", t->camera);
+	report_visit(t->cli, t->camera, CLI_OK, false, "");
+	t->noted_ns = clock_mono_ns(&clock_real);
+	t->failing = false;
+}
+
+static void tell_failure(struct telling *t, const struct follow_state *state)
+{
+	bool known = t->failing && t->code == state->code && t->why == state->why;
+	struct contact before = { .code = CLI_OK };
+
+	if (state->why != CONNECT_HERE)
+		contact_note(
+			t->camera, clock_wall_us(&clock_real), state->code, state->error, &before);
+	/* the service was started anew in an outage that the log knows of */
+	if (log_is_journal() && !t->failing && before.code == state->code)
+		known = true;
+	t->failing = true;
+	t->code = state->code;
+	t->why = state->why;
+	if (known)
+		log_debug("%s: %s", t->camera, state->error);
+	else if (!log_is_journal())
+		cli_error(t->cli, "%s: %s", t->camera, state->error);
+	else if (state->code == CLI_TEMPFAIL)
+		log_warning("%s: %s", t->camera, state->error);
+	else
+		log_error("%s: %s", t->camera, state->error);
+}
+
+/* Control characters are not in error sentences: foreign text was cleaned at the door. */
+static void tell_manager(
+	struct telling *t, enum follow_event event, const struct follow_state *state)
+{
+	int64_t now_ns = clock_mono_ns(&clock_real);
+	const char *file = strrchr(state->path, '/');
+
+	if (event == FOLLOW_ALIVE && now_ns - t->fed_ns < WATCHDOG_NS)
+		return;
+	t->fed_ns = now_ns;
+	if (event == FOLLOW_ALIVE)
+		notify("WATCHDOG=1");
+	else if (event == FOLLOW_FAILED)
+		notify("WATCHDOG=1\nSTATUS=%.400s%s", state->error,
+			state->connected ? "" : "; it is tried again");
+	else if (event == FOLLOW_LOST)
+		notify("WATCHDOG=1\nSTATUS=connecting anew");
+	else
+		notify("WATCHDOG=1\nSTATUS=connected, %llu frames so far%s%s",
+			(unsigned long long)state->frames, file ? ", the last: " : "",
+			file ? file + 1 : "");
+	/* the first try has an outcome: that is all that can be promised of a camera */
+	if (!t->ready && event != FOLLOW_ALIVE)
+		t->ready = notify("READY=1") == 0;
+}
+
+static bool tell(void *data, enum follow_event event, const struct follow_state *state)
+{
+	struct telling *t = data;
+
+	switch (event) {
+	case FOLLOW_CONNECTED:
+		tell_works(t);
+		break;
+	case FOLLOW_FRAME:
+		if (t->failing)
+			tell_works(t);
+		print_frame(t, state);
+		note_contact(t);
+		break;
+	case FOLLOW_ALIVE:
+		if (state->connected)
+			note_contact(t);
+		break;
+	case FOLLOW_FAILED:
+		tell_failure(t, state);
+		break;
+	case FOLLOW_LOST:
+	default:
+		log_debug("%s: %s", t->camera, state->error);
+		break;
+	}
+	tell_manager(t, event, state);
+	return !ferror(stdout);
+}
+
+int command_follow(struct cli *cli)
+{
+	CLEANUP_FREE void *settings = NULL;
+	const struct camera_settings *camera = NULL;
+	struct telling telling = { .cli = cli };
+	struct follow_options options = { .tell = tell, .data = &telling };
+	int r = cli_settings(cli, CLI_LENIENT, &settings);
+
+	if (r == CLI_OK)
+		r = choose_camera(cli, settings, cli->argc > 0 ? cli->argv[0] : NULL, &camera);
+	if (r != CLI_OK)
+		return r;
+	telling.camera = camera->name;
+	options.camera = camera;
+	r = follow_camera(&options);
+	if (r < 0)
+		cli_error(cli, "%s: %s", camera->name, strerror(-r));
+	return CLI_INTERNAL;
+}
