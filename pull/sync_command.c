@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -107,6 +108,15 @@ static void describe_progress(const struct telling *telling, const struct sync_r
 		result->left, left);
 }
 
+/* What is wider would leave a line behind each time it is written anew. */
+static int terminal_width(void)
+{
+	struct winsize size;
+
+	return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1
+									       : 79;
+}
+
 static void tell_progress(void *data, const struct sync_result *result)
 {
 	struct telling *telling = data;
@@ -118,7 +128,7 @@ static void tell_progress(void *data, const struct sync_result *result)
 	telling->last_ns = now_ns;
 	describe_progress(telling, result, now_ns, text, sizeof text);
 	if (telling->terminal)
-		fprintf(stderr, "\r\033[K%s", text);
+		fprintf(stderr, "\r\033[K%.*s", terminal_width(), text);
 	else
 		log_info("%s", text);
 	telling->line = telling->terminal;
