@@ -24,6 +24,24 @@
  * was written is there; opening for writing repairs the rest, in time that does not grow with the
  * archive.
  *
+ * What a frame costs the disk, as tests/bench/writes counts it (ext4, frames of 92 KB, batches of 20):
+ *
+ *                 fsync     fsync    fdatasync  rename   rename      written beyond
+ *                 picture   folder   journal    picture  latest.jpg  the JPEG's bytes
+ *   frame         1         1        1          1        1           0.9 %
+ *   batch         1         0.05     0.05       1        0.05        2.9 %
+ *
+ * The promise is: a frame that was reported stored is there after a power cut, and no name is visible
+ * of a picture that is not whole. Three syncs are the least for it that POSIX has words for. Without the
+ * first the name may reach the disk before the bytes; without the second the bytes may be there
+ * without a name, which only a search for nameless files could repair; without the third the
+ * journal does not know of the frame: recovery would write the line again, but not what the camera
+ * reported, and a puller would have been told of a number that is not in the journal any more. One line
+ * per frame is all that is written beside the picture; day folders and journal/folder once a day,
+ * latest.jpg without a sync, as the next opening puts it right. In a batch the picture's fsync finds
+ * its bytes on the way already (sync_file_range(2)), and the folder and the journal are synced once
+ * for all.
+ *
  * One thread at a time may use a struct archive.
  */
 #pragma once
