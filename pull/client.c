@@ -21,6 +21,8 @@ struct client {
 	char *data;
 	size_t start, end; /* received and not used yet */
 	bool ended;
+	int64_t waited_ns; /* for the answer under way, since it last made progress */
+	size_t came; /* in that time */
 	char error[400];
 };
 
@@ -44,17 +46,27 @@ static int stream_failed(struct client *client, int r, const char *what)
 	return fail(client, r, "%s: %s", what, *why ? why : strerror(-r));
 }
 
+/* An answer begins, or has come on well. */
+static void progress(struct client *client)
+{
+	client->waited_ns = 0;
+	client->came = 0;
+}
+
 static int64_t next_deadline(const struct client *client)
 {
-	return deadline_min(deadline_in(client->options.idle_us), client->options.deadline_ns);
+	return deadline_min(deadline_in(client->options.idle_us - client->waited_ns / NS_PER_US),
+		client->options.deadline_ns);
 }
 
 /*
  * More bytes into the buffer, behind what is there: their number, 0 at the end of the stream. Never
- * called with more than a line's worth in the buffer, so moving it to the front is cheap.
+ * called with more than a line's worth in the buffer, so moving it to the front is cheap. Only the time
+ * spent in here counts against the peer: what else this side waits for is not its fault.
  */
 static ssize_t fill_until(struct client *client, int64_t deadline_ns)
 {
+	int64_t start_ns;
 	ssize_t n;
 
 	assert(client->end - client->start <= LINE_MAX_BYTES);
@@ -63,10 +75,16 @@ static ssize_t fill_until(struct client *client, int64_t deadline_ns)
 	client->start = 0;
 	if (deadline_left_us(deadline_ns) == 0)
 		return -ETIMEDOUT; /* also when the peer keeps on sending */
+	start_ns = clock_mono_ns(&clock_real);
 	n = client->stream->ops->read(client->stream, client->data + client->end,
 		CLIENT_BUFFER_BYTES - client->end, deadline_ns);
-	if (n > 0)
+	client->waited_ns += clock_mono_ns(&clock_real) - start_ns;
+	if (n > 0) {
 		client->end += (size_t)n;
+		client->came += (size_t)n;
+	}
+	if (client->came >= PROGRESS_BYTES)
+		progress(client);
 	client->ended = n == 0;
 	return n;
 }
@@ -212,6 +230,7 @@ int client_end_requests(struct client *client)
 
 int client_reply(struct client *client, struct wire_reply *ret)
 {
+	progress(client);
 	for (unsigned comments = 0; comments < COMMENTS_MAX; comments++) {
 		struct wire_reply reply;
 		const char *line;

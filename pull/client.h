@@ -15,7 +15,11 @@
 struct client;
 
 struct client_options {
-	int64_t idle_us; /* the longest silence that is accepted at any point */
+	/*
+	 * The longest wait for a whole answer line, or for PROGRESS_BYTES of a frame: silence, and
+	 * a peer that drips.
+	 */
+	int64_t idle_us;
 	int64_t deadline_ns; /* the end of all patience; DEADLINE_NONE of wait.h: none */
 };
 

@@ -83,7 +83,7 @@ static int ask_list(struct sync *sync)
 	if (r < 0)
 		return sync_archive_failed(sync, r);
 	sync->list_under_way = true;
-	sync->n_lines = 0;
+	sync->n_lines = sync->n_listed = 0;
 	request.seq = list.first;
 	request.count = list.last - list.first + 1;
 	return ask(sync, &list, &request);
@@ -137,15 +137,28 @@ static int ask_ahead(struct sync *sync)
 
 /* ---- lists */
 
+static bool is_listed(const struct sync *sync, uint64_t seq)
+{
+	for (size_t i = 0; i < sync->n_lines; i++) {
+		if (sync->lines[i].seq == seq)
+			return true;
+	}
+	return false;
+}
+
 static int take_line(struct sync *sync, const struct ask *list, const struct record *line)
 {
-	if (line->seq < list->first || sync->n_lines >= list->last - list->first + 1)
+	if (line->seq < list->first || ++sync->n_listed > list->last - list->first + 1)
 		return sync_fail(sync, CLI_PROTOCOL, "the camera lists line %llu, not %llu to %llu",
 			(unsigned long long)line->seq, (unsigned long long)list->first,
 			(unsigned long long)list->last);
 	/* past a hole in the camera's journal: it is in another list too */
-	if (line->seq <= list->last)
-		sync->lines[sync->n_lines++] = *line;
+	if (line->seq > list->last)
+		return CLI_OK;
+	if (is_listed(sync, line->seq))
+		return sync_fail(sync, CLI_PROTOCOL, "the camera lists line %llu twice",
+			(unsigned long long)line->seq);
+	sync->lines[sync->n_lines++] = *line;
 	return CLI_OK;
 }
 
@@ -497,7 +510,8 @@ void session_command(struct sync *sync, char *buf, size_t size)
 {
 	uint64_t newest = ranges_last(&sync->held.settled);
 
-	sync->asks_start = sync->n_asks = sync->items_start = sync->n_items = sync->n_lines = 0;
+	sync->asks_start = sync->n_asks = sync->items_start = sync->n_items = 0;
+	sync->n_lines = sync->n_listed = 0;
 	sync->under_way = 0;
 	sync->listed_all = sync->list_under_way = false;
 	if (newest == 0 || newest >= SEQ_MAX) {

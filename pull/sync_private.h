@@ -65,7 +65,7 @@ struct sync {
 	struct item items[SYNC_ITEMS_MAX]; /* a ring, the next one first */
 	size_t items_start, n_items;
 	struct record lines[SYNC_LIST_LINES]; /* of the list that is being read */
-	size_t n_lines;
+	size_t n_lines, n_listed; /* kept; that came, with those of other lists */
 	struct ready ready[BATCH_FRAMES_MAX];
 	unsigned n_ready;
 	int64_t ready_bytes, ready_ns; /* of them; when they are to be stored */
