@@ -2,7 +2,8 @@
 /*
  * A camera's archive for the tests of pulling, made without a camera and without waiting for a disk.
  *
- *   camera FOLDER add COUNT BYTES   so many frames of that size; behind each tenth a miss
+ *   camera FOLDER add COUNT BYTES [DAYS]  so many frames of that size; behind each tenth a miss; DAYS
+ *                                   later or, negative, earlier than they should be
  *   camera FOLDER undated COUNT BYTES   the same as add, with a clock that is not set
  *   camera FOLDER prune FIRST LAST  takes these numbers away
  *   camera FOLDER redate SEQ        dates that frame a day later, under a new number
@@ -23,7 +24,7 @@ static int no_sync(int fd)
 	return 0;
 }
 
-static int add(struct archive *archive, uint64_t count, size_t bytes, bool synced)
+static int add(struct archive *archive, uint64_t count, size_t bytes, bool synced, int64_t days)
 {
 	uint8_t *jpeg = malloc(bytes);
 	uint64_t last = 0, state;
@@ -40,7 +41,8 @@ static int add(struct archive *archive, uint64_t count, size_t bytes, bool synce
 		jpeg[0] = jpeg[bytes - 2] = 0xff;
 		jpeg[1] = 0xd8;
 		jpeg[bytes - 1] = 0xd9;
-		frame.slot_us = frame.exposed_us = BASE_US + (int64_t)(last + i) * 10 * US_PER_SEC;
+		frame.slot_us = frame.exposed_us = BASE_US + (int64_t)(last + i) * 10 * US_PER_SEC +
+			days * 24 * 3600 * US_PER_SEC;
 		frame.late_us = 0;
 		frame.synced = synced;
 		r = archive_publish(archive, &frame, jpeg, bytes);
@@ -125,9 +127,9 @@ int main(int argc, char **argv)
 		options.mode = ARCHIVE_READ;
 	r = archive_open(argv[1], &options, &archive);
 	if (r == 0 && strcmp(argv[2], "add") == 0 && b >= 4)
-		r = add(archive, a, b, true);
+		r = add(archive, a, b, true, argc > 5 ? strtol(argv[5], NULL, 10) : 0);
 	else if (r == 0 && strcmp(argv[2], "undated") == 0 && b >= 4)
-		r = add(archive, a, b, false);
+		r = add(archive, a, b, false, 0);
 	else if (r == 0 && strcmp(argv[2], "redate") == 0)
 		r = redate(archive, a);
 	else if (r == 0 && strcmp(argv[2], "prune") == 0)
