@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "deploy/commands.h"
 #include "deploy/first_frame.h"
+#include "deploy/sandbox.h"
 #include "deploy/setup.h"
 
 #define SERVICE "capturepi.service"
@@ -80,7 +81,11 @@ static int deploy_capture(struct deploy *deploy, struct json_object *dump, int64
 		return r;
 	if (strcmp(setup_setting(dump, "camera", "source"), "test") != 0)
 		setup_warn_of_groups(deploy);
-	r = units_enable(deploy, units, 1, &enabled_now);
+	/* a disk that must be mounted is not made up by a folder */
+	r = sandbox_open(deploy, SERVICE, "captures", setup_setting(dump, "archive", "path"),
+		strcmp(setup_setting(dump, "archive", "require_mount"), "no") == 0);
+	if (r == CLI_OK)
+		r = units_enable(deploy, units, 1, &enabled_now);
 	if (r == CLI_OK)
 		r = start(deploy, &frame, &task);
 	if (r == CLI_INTERNAL && enabled_now)

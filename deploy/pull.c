@@ -10,6 +10,7 @@
 #include "common/utc.h"
 #include "deploy/child.h"
 #include "deploy/commands.h"
+#include "deploy/sandbox.h"
 #include "deploy/setup.h"
 
 #define FETCH_TIMEOUT "30s"
@@ -148,7 +149,22 @@ static int start_unit(struct deploy *deploy, const char *unit)
 	return r == CLI_OK ? check_timer(deploy, &task) : r;
 }
 
-static int pull_camera(struct deploy *deploy, const char *camera)
+/* Each of the three services of the camera writes the same archive. */
+static int open_sandboxes(struct deploy *deploy, const char *camera, const char *archive)
+{
+	static const char *const kinds[] = { "latest", "sync", "follow" };
+	int r = CLI_OK;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds) && r == CLI_OK; i++) {
+		char unit[UNIT_NAME_MAX];
+
+		snprintf(unit, sizeof unit, "pullpi-%s@%s.service", kinds[i], camera);
+		r = sandbox_open(deploy, unit, "pulled", archive, true);
+	}
+	return r;
+}
+
+static int pull_camera(struct deploy *deploy, const char *camera, const char *archive)
 {
 	char latest[UNIT_NAME_MAX], follow[UNIT_NAME_MAX], sync[UNIT_NAME_MAX];
 	bool follows;
@@ -161,6 +177,8 @@ static int pull_camera(struct deploy *deploy, const char *camera)
 		return report_failed(&deploy->report, CLI_SETTINGS, "settings", NULL, NULL,
 			"%s: no name for a unit", camera);
 	r = try_fetch(deploy, camera);
+	if (r == CLI_OK)
+		r = open_sandboxes(deploy, camera, archive);
 	if (r == CLI_OK)
 		r = wants_follow(deploy, follow, &follows);
 	if (r == CLI_OK)
@@ -181,13 +199,15 @@ static int pull_cameras(struct deploy *deploy, struct json_object *dump)
 		json_object_is_type(cameras, json_type_object)) {
 		json_object_object_foreach(cameras, name, values)
 		{
+			struct json_object *archive = NULL;
 			int r;
 
-			(void)values;
+			json_object_object_get_ex(values, "archive", &archive);
 			if (only && strcmp(only, name) != 0)
 				continue;
 			n++;
-			r = pull_camera(deploy, name);
+			r = pull_camera(
+				deploy, name, archive ? json_object_get_string(archive) : "");
 			if (r >= 128)
 				return r;
 			worst = worst == CLI_OK ? r : worst;
