@@ -51,7 +51,7 @@ nothing_failed() { # no unit is failed, no timer is without a next time
 install_on() { # MACHINE ROLE: the tree, the packages built from it for this Debian, and the one root step
 	local machine=$1 role=$2 tree=$T/$1/home/pi/capturepi
 	mkdir -p "$tree/build/packages"
-	tar -C "$src" --exclude=./build --exclude=./.git -cf - . | tar -C "$tree" -xf -
+	cp -a "$T/tree/." "$tree"
 	cp -p "$work/$suite"/{*.deb,built} "$tree/build/packages/"
 	on "$machine" /home/pi/capturepi/deploy/install "$role"
 }

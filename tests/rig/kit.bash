@@ -141,23 +141,27 @@ machine_make() { # MACHINE: its disk; takes 2 s
 	chown -R 1000:1000 "$disk/home/pi/.ssh"
 }
 
-# A control group of its own for each boot, with what controllers this machine lends.
+# A control group of its own for each machine, with what controllers this one lends.
 cgroup_of() { # MACHINE
-	local top
-	top=$(findmnt -n -t cgroup2 -o TARGET | head -n 1)
-	[ -n "$top" ] || die "no cgroup2 is mounted here"
+	echo "$(findmnt -n -t cgroup2 -o TARGET | head -n 1)/$id-$1"
+}
+cgroup_make() { # MACHINE
+	local group controller
+	group=$(cgroup_of "$1")
 	for controller in cpu memory pids; do
-		echo "+$controller" >"$top/cgroup.subtree_control"
+		echo "+$controller" >"${group%/*}/cgroup.subtree_control"
 	done 2>/dev/null
-	mkdir -p "$top/$id-$1"
-	echo "$top/$id-$1"
+	mkdir -p "$group"
+}
+is_dead() { # MACHINE: the last process of it is gone
+	grep -q '^populated 0' "$(cgroup_of "$1")/cgroup.events"
 }
 
 machine_boot() { # MACHINE
-	local machine=$1 cgroup
-	cgroup=$(cgroup_of "$machine") || return
+	local machine=$1
+	cgroup_make "$machine" || return
 	(
-		echo "$BASHPID" >"$cgroup/cgroup.procs" || exit
+		echo "$BASHPID" >"$(cgroup_of "$machine")/cgroup.procs" || exit
 		export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_NSPAWN_LOCK=0
 		exec systemd-nspawn --quiet --boot --keep-unit --register=no --console=pipe --resolv-conf=off \
 			--timezone=off --network-namespace-path="/run/netns/$id-$machine" \
@@ -194,8 +198,9 @@ login() { # MACHINE COMMAND: what a person types over ssh
 		-o UserKnownHostsFile=/dev/null -o BatchMode=yes -o ConnectTimeout=10 "pi@$address" "$@" </dev/null
 }
 machine_cut() { # MACHINE: the power goes
-	kill -KILL "${nspawn[$1]}" 2>/dev/null
+	echo 1 >"$(cgroup_of "$1")/cgroup.kill" # all of it: without its systemd-nspawn a machine would live on
 	wait "${nspawn[$1]}" 2>/dev/null
+	wait_for 30 is_dead "$1"
 	unset "nspawn[$1]"
 }
 machine_reboot() { # MACHINE: asked to; comes back by itself
@@ -220,9 +225,12 @@ rig_up() {
 		build_root=$("$src/tests/root/make" "$suite" build-essential debhelper git lintian scdoc) ||
 		die "there is no root to boot"
 	say "packages of this tree for Debian $suite"
+	# as it is now: whoever works on it need not wait
+	mkdir "$T/tree"
+	tar -C "$src" --exclude=./build --exclude=./.git -cf - . | tar -C "$T/tree" -xf -
 	check "the packages build, and lintian has nothing to say" \
-		"$src/tests/root/run" -b "$work/$suite" "$build_root" -- /src/deploy/package --lint /build
-	ls "$work/$suite"/*.deb >/dev/null || die "no packages"
+		"$T/tree/tests/root/run" -b "$work/$suite" "$build_root" -- /src/deploy/package --lint /build
+	ls "$work/$suite"/*.deb >/dev/null 2>&1 || { cat "$T/out"; die "no packages"; }
 	say "two machines and a router"
 	ssh-keygen -q -t ed25519 -N '' -C rig -f "$T/login_key"
 	network_up || die "no network"
@@ -240,7 +248,7 @@ rig_down() {
 	network_down
 	for machine in capturepi pullpi; do
 		! mountpoint -q "$T/$machine/root" || umount "$T/$machine/root"
-		find /sys/fs/cgroup -depth -type d -path "*/$id-$machine*" -exec rmdir {} + 2>/dev/null
+		find "$(cgroup_of "$machine")" -depth -type d -exec rmdir {} + 2>/dev/null
 	done
 	rm -rf --one-file-system "$T"
 }

@@ -52,10 +52,10 @@ write_probe() { # MACHINE ARCHIVE
 probe_in() { # MACHINE UNIT: the probe in place of the program, all else as the unit has it
 	local machine=$1 unit=$2 dir=$T/$1/home/pi/.config/systemd/user
 	mkdir -p "$dir"
-	sed -e 's|^ExecStart=.*|ExecStart=/home/pi/probe|' -e 's/^Type=.*/Type=oneshot/' \
-		-e '/^Restart=/d' -e '/^WatchdogSec=/d' -e '/^ExecReload=/d' \
+	sed -e ':a' -e '/\\$/{N;ba}' -e 's|^ExecStart=.*|ExecStart=/home/pi/probe|' -e 's/^Type=.*/Type=oneshot/' -e '/^ConditionPathExists=/d' -e '/^EnvironmentFile=/d' \
+		-e '/^Restart=/d' -e '/^RestartPreventExitStatus=/d' -e '/^WatchdogSec=/d' -e '/^ExecReload=/d' \
 		"$T/$machine/root/usr/lib/systemd/user/$unit" >"$dir/probe-$unit"
-	echo 'StandardOutput=truncate:/home/pi/probe.out' >"$T/line"
+	printf '%s\n' StandardOutput=truncate:/home/pi/probe.out Type=oneshot >"$T/line"
 	sed -i "/^\[Service\]/r $T/line" "$dir/probe-$unit"
 	chown -R 1000:1000 "$T/$machine/home/pi/.config"
 	install -o 1000 -g 1000 /dev/null "$T/$machine/home/pi/probe.out"
@@ -78,6 +78,18 @@ unconfined() { # what the probe tries is possible for this user otherwise
 	! grep ^not "$T/said" | grep -v archive
 }
 
+elsewhere() { # an archive that the unit does not know: deploypi opens the sandbox for it, and closes it again
+	local config=$T/capturepi/home/pi/.config place="$T/capturepi/home/pi/50% else where"
+	sed -i 's|^camera = garden|&\npath = /home/pi/50% else where|' "$config/capturepi/capturepi.conf"
+	login capturepi deploypi capture || return
+	wait_for 30 newer "$place" 0 || return
+	[ -e "$config/systemd/user/capturepi.service.d/archive.conf" ] || return
+	sed -i '/^path = /d' "$config/capturepi/capturepi.conf"
+	login capturepi deploypi capture || return
+	[ ! -e "$config/systemd/user/capturepi.service.d" ] || return
+	wait_for 30 newer "$captures" "$(newest "$captures")"
+}
+
 part_sandbox() {
 	local machine unit
 	for machine in capturepi pullpi; do
@@ -92,7 +104,9 @@ part_sandbox() {
 	done
 	check "capturepi.service writes its archive and opens the camera, no more" \
 		holds capturepi capturepi.service archive camera
-	for unit in pullpi-latest@.service pullpi-sync@.service; do
+	check "an archive elsewhere: deploypi opens the sandbox for it" elsewhere
+	check "capturepi-tunnel.service connects, no more" holds capturepi capturepi-tunnel.service internet
+	for unit in pullpi-latest@.service pullpi-sync@.service pullpi-follow@.service; do
 		check "$unit writes the archives and connects, no more" holds pullpi "$unit" archive internet
 	done
 }
