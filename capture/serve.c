@@ -305,12 +305,19 @@ static int serve_ack(struct server *s, const struct wire_request *request)
 	CLEANUP_FD int folder = -1;
 	CLEANUP_FREE char *old = NULL;
 	size_t old_bytes;
+	uint64_t last = 0;
 	char text[32];
 	int n = snprintf(text, sizeof text, "%llu\n", (unsigned long long)request->seq);
 	int r;
 
 	if (!s->options->client)
 		return send_end(s);
+	/* or what is to come would count as safe, and go first when space is short */
+	r = journal_last(archive_journal(s->archive), &last);
+	if (r < 0)
+		return send_error(s, WIRE_ERROR_FAILED, "the journal cannot be read");
+	if (request->seq > last)
+		return send_error(s, WIRE_ERROR_UNKNOWN, "there is no line of that number yet");
 	r = fs_open_folder(&fs_real, archive_root_fd(s->archive), "acks", true, &folder);
 	if (r == 0 &&
 		fs_read_file(folder, s->options->client, sizeof text, &old, &old_bytes) == 0 &&

@@ -11,7 +11,7 @@
  *   wait SEQ SECONDS       as "latest SEQ", but where it would be "." it waits for a frame; "." at
  *                          the time-out. A client that comes back, or whose link is too slow for
  *                          all frames, is live again at once; what it skipped is for "frame".
- *   ack SEQ                all up to SEQ is safe on the client; answered by "."
+ *   ack SEQ                all up to SEQ is safe on the client; answered by "."; "unknown" past the end
  *   status                 one JSON object
  *   help                   lines for a person that start with '#', then "."
  *   quit                   ends the session, as end of input does
