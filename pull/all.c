@@ -64,8 +64,11 @@ int all_code(int a, int b)
 int all_jobs(const struct cli *cli, unsigned *ret)
 {
 	int64_t jobs;
-	int r = cli_number(cli, "jobs", 1, CONF_CAMERAS_MAX, ALL_JOBS_DEFAULT, &jobs);
+	int r;
 
+	if (cli_value(cli, "jobs") && !cli_flag(cli, "all"))
+		return cli_usage(cli, "--jobs goes with --all");
+	r = cli_number(cli, "jobs", 1, CONF_CAMERAS_MAX, ALL_JOBS_DEFAULT, &jobs);
 	if (r == CLI_OK)
 		*ret = (unsigned)jobs;
 	return r;
@@ -203,6 +206,7 @@ static int run_all(struct run *run)
 	sigset_t child;
 	int code = CLI_OK;
 
+	signal(SIGCHLD, SIG_DFL); /* where it is ignored nobody learns how a process ended */
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &child, &run->signals);

@@ -201,7 +201,7 @@ static struct json_object *contact_object(const struct contact *contact)
 	add_time(o, "since", contact->since_us);
 	if (contact->last_try_us != TIME_NONE) {
 		json_object_object_add(
-			o, "reachable", json_object_new_boolean(contact->code != CLI_TEMPFAIL));
+			o, "reachable", json_object_new_boolean(contact->code == CLI_OK));
 		json_object_object_add(o, "code", json_object_new_int(contact->code));
 	}
 	if (contact->error[0])
@@ -256,7 +256,7 @@ int command_status(struct cli *cli)
 	CLEANUP_FREE void *data = NULL;
 	const struct camera_settings *only = NULL;
 	const struct pull_settings *settings;
-	int r = cli_settings(cli, CLI_LENIENT, &data), worst = CLI_OK;
+	int r = cli_settings(cli, CLI_LENIENT, &data), worst = CLI_OK, n = 0;
 
 	settings = data;
 	if (r == CLI_OK && (cli->argc > 0 || settings->n_cameras == 0))
@@ -273,6 +273,8 @@ int command_status(struct cli *cli)
 		if (status.stale)
 			worst = CLI_INTERNAL;
 		if (!cli_flag(cli, "json")) {
+			if (n++ > 0)
+				putchar('\n');
 			print_person(&status);
 			continue;
 		}
