@@ -227,6 +227,8 @@ int archive_draft_commit(struct archive_draft *draft);
  * and sent on its way to the disk. `ret_errors` gets for each what archive_draft_commit() returns.
  */
 int archive_draft_finish(struct archive_draft *draft);
+/* Another descriptor of its file, to be fsynced before that. -EBADF it is not open. */
+int archive_draft_open(const struct archive_draft *draft, int *ret_fd);
 void archive_drafts_commit(struct archive_draft **drafts, unsigned n, int *ret_errors);
 /*
  * A draft that outlives its process: what came of it stays in a hidden file of its own, and

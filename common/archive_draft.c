@@ -357,6 +357,19 @@ int archive_draft_finish(struct archive_draft *draft)
 	return 0;
 }
 
+int archive_draft_open(const struct archive_draft *draft, int *ret_fd)
+{
+	int fd;
+
+	if (draft->fd < 0)
+		return -EBADF;
+	fd = openat(draft->temp.folder_fd, draft->temp.temp, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
 /* Durable and with its name: 1. 0: it needed no line or got its own. */
 static int name_draft(struct archive_draft *draft)
 {

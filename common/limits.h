@@ -64,7 +64,9 @@
 #define SYNC_FIRST_LINES 32 /* asked for before the camera's last number is known */
 #define SYNC_ITEMS_MAX 1024 /* frames that are known and not asked for yet; two lists and some */
 #define SYNC_ASKS_MAX 128 /* requests without an answer */
-#define SYNC_BATCH_BYTES (16 * 1024 * 1024) /* of frames that have come and are not stored yet */
+#define SYNC_READY_MAX 100 /* frames that have come and are not stored yet */
+#define SYNC_READY_BYTES (32 * 1024 * 1024) /* of them, and not much more */
+#define FLUSH_FILES_MAX 128 /* on their way to the disk before it is their turn */
 #define PULL_ERROR_MAX 640 /* a sentence for the person, NUL included */
 
 /* Units of the user's manager, and deploying. */

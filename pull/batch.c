@@ -1,18 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Frames of a sync that are here in full and not visible yet. They are stored together while they come
- * quicker than the disk can make each of them durable; over a slow link each is stored as it comes.
+ * quicker than the disk can make each of them durable, those that it has already if more is coming; over
+ * a slow link each is stored as it comes.
  */
 #include "pull/sync_private.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 #include "common/cli.h"
 #include "common/clock.h"
 #include "pull/wait.h"
 
 #define BATCH_US (US_PER_SEC / 4) /* the oldest of them waits so long at most */
+
+/* Where there is no thread or no descriptor the commit waits for the disk. */
+static uint64_t flush_ahead(struct sync *sync, const struct archive_draft *draft)
+{
+	int fd;
+
+	if (!sync->flusher && flusher_new(&sync->flusher) < 0)
+		return 0;
+	return archive_draft_open(draft, &fd) < 0 ? 0 : flusher_add(sync->flusher, fd);
+}
 
 int batch_add(struct sync *sync, const struct ask *frame, const struct record *record,
 	struct archive_draft *draft)
@@ -21,13 +33,15 @@ int batch_add(struct sync *sync, const struct ask *frame, const struct record *r
 
 	if (r < 0)
 		return r;
-	assert(sync->n_ready < BATCH_FRAMES_MAX);
+	assert(sync->n_ready < SYNC_READY_MAX);
 	if (sync->n_ready == 0) {
 		sync->ready_bytes = 0;
 		sync->ready_ns = deadline_in(BATCH_US);
 	}
-	sync->ready[sync->n_ready++] =
-		(struct ready){ .record = *record, .draft = draft, .resumed = frame->offset > 0 };
+	sync->ready[sync->n_ready++] = (struct ready){ .record = *record,
+		.draft = draft,
+		.resumed = frame->offset > 0,
+		.flush = flush_ahead(sync, draft) };
 	sync->ready_bytes += record->bytes;
 	return 0;
 }
@@ -51,15 +65,15 @@ static int stored(struct sync *sync, const struct ready *ready, int r)
 }
 
 /* What a fetch has brought in the meantime, which took away what was here of it, is left out. */
-static unsigned leave_out_settled(struct sync *sync, unsigned n)
+static unsigned leave_out_settled(struct sync *sync, struct ready *list, unsigned n)
 {
 	unsigned left = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		struct ready ready = sync->ready[i];
+		struct ready ready = list[i];
 
 		if (!ranges_has(&sync->held.settled, ready.record.seq)) {
-			sync->ready[left++] = ready;
+			list[left++] = ready;
 			continue;
 		}
 		archive_rest_remove(sync->archive, &ready.record);
@@ -68,24 +82,37 @@ static unsigned leave_out_settled(struct sync *sync, unsigned n)
 	return left;
 }
 
-int batch_commit(struct sync *sync)
+/* Takes the oldest out of the list. */
+static unsigned take_oldest(struct sync *sync, unsigned most, struct ready *ret)
+{
+	unsigned n = most < BATCH_FRAMES_MAX ? most : BATCH_FRAMES_MAX;
+
+	memcpy(ret, sync->ready, n * sizeof *ret);
+	for (unsigned i = 0; i < n; i++)
+		sync->ready_bytes -= ret[i].record.bytes;
+	sync->n_ready -= n;
+	memmove(sync->ready, sync->ready + n, sync->n_ready * sizeof *ret);
+	sync->ready_ns = deadline_in(BATCH_US);
+	return n;
+}
+
+/* Stores the `most` oldest of them, or a batch of these. */
+static int commit(struct sync *sync, unsigned most)
 {
 	struct archive_draft *drafts[BATCH_FRAMES_MAX];
+	struct ready list[BATCH_FRAMES_MAX];
 	int errors[BATCH_FRAMES_MAX], code, r;
-	unsigned n = sync->n_ready;
+	unsigned n = take_oldest(sync, most, list);
 
-	if (n == 0)
-		return CLI_OK;
-	sync->n_ready = 0;
 	code = sync_take(sync);
 	if (code == CLI_OK)
-		n = leave_out_settled(sync, n);
+		n = leave_out_settled(sync, list, n);
 	for (unsigned i = 0; i < n; i++)
-		drafts[i] = sync->ready[i].draft;
+		drafts[i] = list[i].draft;
 	if (code == CLI_OK)
 		archive_drafts_commit(drafts, n, errors);
 	for (unsigned i = 0, ok = code == CLI_OK; i < n; i++) {
-		r = ok ? stored(sync, &sync->ready[i], errors[i]) : CLI_OK;
+		r = ok ? stored(sync, &list[i], errors[i]) : CLI_OK;
 		if (code == CLI_OK)
 			code = r;
 		archive_draft_keep(drafts[i]); /* after a commit there is nothing left to keep */
@@ -94,14 +121,41 @@ int batch_commit(struct sync *sync)
 	return code;
 }
 
+int batch_commit(struct sync *sync)
+{
+	int code = CLI_OK, r;
+
+	while (sync->n_ready > 0) {
+		r = commit(sync, sync->n_ready);
+		if (code == CLI_OK)
+			code = r;
+	}
+	return code;
+}
+
+/* How many of them, from the oldest on, the disk has already. */
+static unsigned count_flushed(struct sync *sync)
+{
+	uint64_t done = sync->flusher ? flusher_done(sync->flusher) : 0;
+	unsigned n = 0;
+
+	while (n < sync->n_ready && sync->ready[n].flush <= done)
+		n++;
+	return n;
+}
+
 int batch_due(struct sync *sync)
 {
-	bool room = sync->n_ready < BATCH_FRAMES_MAX && sync->ready_bytes < SYNC_BATCH_BYTES;
+	unsigned n = sync->n_ready, flushed;
 
-	if (sync->n_ready == 0)
+	if (n == 0)
 		return CLI_OK;
-	if (room && sync->n_asks > 0 && client_wait(sync->client, sync->ready_ns) > 0 &&
-		deadline_left_us(sync->ready_ns) > 0)
-		return CLI_OK;
-	return batch_commit(sync);
+	flushed = count_flushed(sync);
+	if (n == SYNC_READY_MAX || sync->ready_bytes >= SYNC_READY_BYTES)
+		return commit(sync, flushed > 0 ? flushed : n);
+	if (sync->n_asks == 0 || client_wait(sync->client, sync->ready_ns) <= 0)
+		return batch_commit(sync);
+	if (flushed > 0 && deadline_left_us(sync->ready_ns) == 0)
+		return commit(sync, flushed);
+	return CLI_OK;
 }

@@ -32,6 +32,13 @@
 	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"                 \
 	"rsa-sha2-512,rsa-sha2-256"
 
+/*
+ * libssh 0.10 opens the window as far as a read asks for, each time it asks: 2 MiB at each read would be
+ * a message to sshd for each piece of 32 KB. So it is opened again when this much has come.
+ */
+#define WINDOW_STEP (512 * 1024)
+#define READ_STEP (64 * 1024)
+
 struct ssh_stream {
 	struct stream stream;
 	ssh_session session;
@@ -42,6 +49,7 @@ struct ssh_stream {
 	bool setting_up; /* acknowledge at once, see ssh_wait() */
 	char head[32]; /* the first bytes from the peer, to tell what it is */
 	size_t head_len;
+	size_t since_window; /* bytes that came since the window was opened */
 	char remote[160]; /* the last that the remote command wrote to stderr */
 	char error[320];
 };
@@ -399,9 +407,10 @@ static void drain_stderr(struct ssh_stream *s)
 static ssize_t ssh_stream_read(struct stream *stream, void *data, size_t bytes, int64_t deadline_ns)
 {
 	struct ssh_stream *s = (struct ssh_stream *)stream;
-	uint32_t count = bytes > INT32_MAX ? INT32_MAX : (uint32_t)bytes;
 
 	for (;;) {
+		size_t most = s->since_window < WINDOW_STEP ? READ_STEP : INT32_MAX;
+		uint32_t count = (uint32_t)(bytes < most ? bytes : most);
 		int n, r;
 
 		/*
@@ -410,8 +419,12 @@ static ssize_t ssh_stream_read(struct stream *stream, void *data, size_t bytes, 
 		 */
 		drain_stderr(s);
 		n = ssh_channel_read(s->channel, data, count, 0);
-		if (n > 0)
+		if (count > READ_STEP)
+			s->since_window = 0;
+		if (n > 0) {
+			s->since_window += (size_t)n;
 			return n;
+		}
 		if (n < 0 && n != SSH_AGAIN && n != SSH_EOF)
 			return session_failed(s, "the connection broke");
 		/* The end, or nothing there yet: 0 in libssh 0.10, SSH_AGAIN in 0.11. */
@@ -484,6 +497,7 @@ static struct ssh_stream *ssh_stream_new(void)
 
 	if (s) {
 		s->stream.ops = &ssh_stream_ops;
+		s->since_window = WINDOW_STEP;
 		s->fd = -1;
 		s->session_fd = -1;
 	}

@@ -306,6 +306,7 @@ int sync_camera(const struct sync_options *options, struct sync_result *ret)
 		ret->left = ranges_missing(&sync->held.settled, sync->first, sync->last);
 	if (code == CLI_OK && ret->bad > 0)
 		code = CLI_PROTOCOL; /* the sentence is there */
+	flusher_free(sync->flusher);
 	room_close(&sync->room);
 	ret->removed = sync->room.removed;
 	ret->room_error = sync->room.error;

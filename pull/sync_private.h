@@ -8,6 +8,7 @@
 #include "common/archive.h"
 #include "common/limits.h"
 #include "pull/client.h"
+#include "pull/flush.h"
 #include "pull/held.h"
 #include "pull/pace.h"
 #include "pull/room.h"
@@ -37,6 +38,7 @@ struct ready {
 	struct record record;
 	struct archive_draft *draft;
 	bool resumed;
+	uint64_t flush; /* its number at the flusher, 0: none */
 };
 
 struct sync {
@@ -66,7 +68,8 @@ struct sync {
 	size_t items_start, n_items;
 	struct record lines[SYNC_LIST_LINES]; /* of the list that is being read */
 	size_t n_lines, n_listed; /* kept; that came, with those of other lists */
-	struct ready ready[BATCH_FRAMES_MAX];
+	struct flusher *flusher; /* NULL: none yet */
+	struct ready ready[SYNC_READY_MAX]; /* the oldest first */
 	unsigned n_ready;
 	int64_t ready_bytes, ready_ns; /* of them; when they are to be stored */
 	int64_t under_way; /* bytes of frames that were asked for and have not come */
