@@ -157,7 +157,7 @@ is_dead() { # MACHINE: the last process of it is gone
 	grep -q '^populated 0' "$(cgroup_of "$1")/cgroup.events"
 }
 
-machine_boot() { # MACHINE
+machine_boot() { # MACHINE; with more than the usual $capabilities, if they are set
 	local machine=$1
 	cgroup_make "$machine" || return
 	(
@@ -165,7 +165,7 @@ machine_boot() { # MACHINE
 		export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_NSPAWN_LOCK=0
 		exec systemd-nspawn --quiet --boot --keep-unit --register=no --console=pipe --resolv-conf=off \
 			--timezone=off --network-namespace-path="/run/netns/$id-$machine" \
-			--machine="$machine" --directory="$T/$machine/root" --bind="$T/$machine/home:/home"
+			${capabilities:+"--capability=$capabilities"} --machine="$machine" --directory="$T/$machine/root" --bind="$T/$machine/home:/home"
 	) </dev/null >>"$T/$machine.console" 2>&1 &
 	nspawn[$machine]=$!
 	declare -p id T suite nspawn >"$T/state"
