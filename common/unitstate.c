@@ -225,6 +225,24 @@ static int read_all(sd_bus_message *m, struct unit_state *state)
 	return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
+/* Before the conditions were ever looked at, the manager says that they are false. */
+static void settle(struct unit_state *state)
+{
+	if (state->condition_us == 0)
+		state->condition_ok = state->assert_ok = true;
+}
+
+int unit_state_update(sd_bus_message *m, struct unit_state *state)
+{
+	struct unit_state changed = *state;
+
+	if (read_all(m, &changed) < 0)
+		return -EBADMSG;
+	settle(&changed);
+	*state = changed;
+	return 0;
+}
+
 int unit_state_parse(sd_bus_message *reply, const char *name, struct unit_state *ret)
 {
 	struct unit_state state = { .condition_ok = true, .assert_ok = true };
@@ -232,8 +250,7 @@ int unit_state_parse(sd_bus_message *reply, const char *name, struct unit_state 
 	if (!sd_bus_message_has_signature(reply, "a{sv}") || read_all(reply, &state) < 0 ||
 		!*state.active || !*state.load)
 		return -EBADMSG;
-	if (state.condition_us == 0)
-		state.condition_ok = state.assert_ok = true;
+	settle(&state);
 	snprintf(state.name, sizeof state.name, "%s", name);
 	*ret = state;
 	return 0;

@@ -71,6 +71,12 @@ int unit_path(const char *name, char **ret);
 int unit_state_parse(sd_bus_message *reply, const char *name, struct unit_state *ret);
 
 /*
+ * Takes what changed, in the a{sv} that `m` stands at, into `state`: the second argument of the signal
+ * PropertiesChanged. -EBADMSG.
+ */
+int unit_state_update(sd_bus_message *m, struct unit_state *state);
+
+/*
  * Asks and waits for the answer, `timeout_us` at most. A unit that is not there is no error: it has the
  * load state "not-found". -EINVAL no name of a unit; -EBADMSG; -errno of the bus, told in `error`.
  */

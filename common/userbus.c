@@ -126,8 +126,6 @@ int linger_set(sd_bus *system, uid_t uid, bool on, sd_bus_error *error)
 	if (sd_bus_error_has_names(
 		    error, SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
 		return -ENOENT;
-	if (sd_bus_error_has_names(error, SD_BUS_ERROR_ACCESS_DENIED,
-		    SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED))
-		return -EACCES;
-	return r;
+	/* also what logind was told when it asked polkit, which may be masked or broken */
+	return sd_bus_error_is_set(error) && r != -ETIMEDOUT ? -EACCES : r;
 }

@@ -39,7 +39,7 @@ int linger_get(const char *user, bool *ret);
  * Asks logind to let `uid` linger, without asking anybody for a password. The answer comes before the
  * user's manager is up. `system` NULL: the system bus is opened. `error` says what was answered, in
  * words for people where the bus itself is missing; the result is then negative: -EACCES not allowed
- * (polkit says no or does not run), -ENOENT no system bus or no logind, other -errno. The uid must be
+ * (polkit says no or cannot be asked), -ENOENT no system bus or no logind, other -errno. The uid must be
  * explicit: without a session, logind takes none to be "whoever owns the session".
  */
 int linger_set(sd_bus *system, uid_t uid, bool on, sd_bus_error *error);

@@ -14,7 +14,7 @@
 
 #define LOOK_NS (200 * INT64_C(1000000))
 #define LOOK_AT_UNIT_TURNS 10
-#define GRACE_US (30 * US_PER_SEC) /* a camera that opens slowly, a slot that is missed */
+#define GRACE_US (20 * US_PER_SEC) /* a camera that opens slowly, a slot that is missed */
 #define CHILD_TIMEOUT_US (20 * US_PER_SEC)
 
 static int newest(const char *archive, struct frame_name *ret, char ret_path[static FRAME_PATH_MAX])

@@ -203,6 +203,10 @@ static void judge_inactive(const struct unit_state *u, struct outcome *o)
 		say(o, OUTCOME_OK, "its job is done, and the manager has unloaded it already");
 	} else if (runs_to_its_end(u)) {
 		say(o, OUTCOME_OK, "ran to its end");
+	} else if (u->condition_us == 0) {
+		say(o, OUTCOME_FAILED,
+			"it does not run, and the manager has unloaded it: a condition of it was "
+			"false, or it ended at once");
 	} else {
 		say(o, OUTCOME_FAILED, "it does not run: it ended right away, without an error");
 	}
@@ -268,6 +272,13 @@ void outcome_judge(enum unit_action action, const char *result, const struct uni
 {
 	if (!result) {
 		say(ret, OUTCOME_LATER, "it is still %s (%s)", later->active, later->sub);
+		return;
+	}
+	if (action == UNIT_START && is(result, JOB_LOST) && is(later->active, "inactive") &&
+		later->condition_us == 0) {
+		say(ret, OUTCOME_FAILED,
+			"the connection was lost, and how its job ended is not known");
+		advise(ret, "see its log");
 		return;
 	}
 	if (action == UNIT_STOP && !judge_word(result, later, need, ret))

@@ -20,7 +20,7 @@
 #include "common/util.h"
 
 #define SESSION_CALL_US (25 * INT64_C(1000000)) /* for an answer that needs no work */
-#define SESSION_RECONNECT_US (30 * INT64_C(1000000)) /* a manager that executes itself anew */
+#define SESSION_RECONNECT_US (15 * INT64_C(1000000)) /* a manager that executes itself anew */
 #define JOBS_REMEMBERED 64 /* that ended and that nobody waited for yet */
 #define JOB_LOST "" /* the result of one that ended while there was no connection */
 
@@ -71,10 +71,13 @@ int session_unit(
 
 /*
  * Queues a job: `method` is StartUnit, StopUnit, RestartUnit or ReloadUnit. It is then one of those
- * that session_jobs_wait() waits for. -EBADMSG the answer is no job; -ENOBUFS over UNITS_MAX; else as
+ * that session_jobs_wait() waits for. What the manager tells of the unit until session_jobs_clear() is taken
+ * into `seen`, which may be NULL: a unit that nothing refers to is unloaded as soon as its job is over,
+ * and whoever asks then is told of a unit that never ran. -EBADMSG the answer is no job; -ENOBUFS over UNITS_MAX; else as
  * session_call().
  */
-int session_job(struct session *session, const char *method, const char *unit, sd_bus_error *error);
+int session_job(struct session *session, const char *method, const char *unit,
+	struct unit_state *seen, sd_bus_error *error);
 
 /* Until every job has ended. -ETIMEDOUT some have not. */
 int session_jobs_wait(struct session *session, int64_t deadline_ns);

@@ -52,8 +52,33 @@ static int on_removed(sd_bus_message *m, void *data, sd_bus_error *error)
 	return 0;
 }
 
+/* PropertiesChanged(s interface, a{sv} changed, as others), of a unit with a job of ours. */
+static int on_changed(sd_bus_message *m, void *data, sd_bus_error *error)
+{
+	CLEANUP_FREE char *unit = NULL;
+	struct session *s = data;
+	const char *interface;
+
+	(void)error;
+	if (sd_bus_path_decode(sd_bus_message_get_path(m), USERBUS_PATH "/unit", &unit) <= 0 ||
+		sd_bus_message_read_basic(m, 's', &interface) < 0)
+		return 0;
+	for (unsigned i = 0; i < s->n_jobs; i++) {
+		if (s->jobs[i].seen && strcmp(s->jobs[i].unit, unit) == 0) {
+			unit_state_update(m, s->jobs[i].seen);
+			break;
+		}
+	}
+	return 0;
+}
+
 int session_jobs_attach(struct session *s)
 {
+	int r = sd_bus_match_signal(s->bus, NULL, NULL, NULL, "org.freedesktop.DBus.Properties",
+		"PropertiesChanged", on_changed, s);
+
+	if (r < 0)
+		return r;
 	/* of another manager, perhaps: its numbers begin anew */
 	memset(s->removed, 0, sizeof s->removed);
 	return sd_bus_match_signal(
@@ -96,35 +121,40 @@ static int parse_job_path(const char *path, uint32_t *ret)
 	return 0;
 }
 
-static void add_job(struct session *s, uint32_t id, const char *unit)
+static void add_job(struct session *s, uint32_t id, struct job *job)
 {
-	struct job *job = &s->jobs[s->n_jobs++];
-
-	*job = (struct job){ .id = id };
-	snprintf(job->unit, sizeof job->unit, "%s", unit);
+	job->id = id;
+	job->ended = false;
 	for (unsigned i = 0; i < JOBS_REMEMBERED; i++)
 		if (s->removed[i].id == id)
 			end_job(job, s->removed[i].result);
 }
 
-int session_job(struct session *s, const char *method, const char *unit, sd_bus_error *error)
+int session_job(struct session *s, const char *method, const char *unit, struct unit_state *seen,
+	sd_bus_error *error)
 {
 	CLEANUP(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	struct job *job = &s->jobs[s->n_jobs];
 	const char *path;
 	uint32_t id;
 	int r;
 
 	if (s->n_jobs == ARRAY_SIZE(s->jobs))
 		return -ENOBUFS;
+	/* from now on: changes may be told before the answer */
+	*job = (struct job){ .ended = true, .seen = seen };
+	snprintf(job->unit, sizeof job->unit, "%s", unit);
+	s->n_jobs++;
 	r = session_call(s, &(struct session_call){ .member = method }, error, &reply, "ss", unit,
 		"replace");
-	if (r < 0)
-		return r;
-	if (sd_bus_message_read(reply, "o", &path) < 0)
-		return -EBADMSG;
-	r = parse_job_path(path, &id);
 	if (r >= 0)
-		add_job(s, id, unit);
+		r = sd_bus_message_read(reply, "o", &path) < 0 ? -EBADMSG : 0;
+	if (r >= 0)
+		r = parse_job_path(path, &id);
+	if (r < 0)
+		s->n_jobs--;
+	else
+		add_job(s, id, job);
 	return r;
 }
 
@@ -154,7 +184,7 @@ int session_jobs_wait(struct session *s, int64_t deadline_ns)
 const char *session_job_result(const struct session *s, const char *unit)
 {
 	for (unsigned i = 0; i < s->n_jobs; i++)
-		if (s->jobs[i].ended && strcmp(s->jobs[i].unit, unit) == 0)
+		if (s->jobs[i].ended && s->jobs[i].id && strcmp(s->jobs[i].unit, unit) == 0)
 			return s->jobs[i].result;
 	return NULL;
 }

@@ -7,8 +7,9 @@
 #include "deploy/session.h"
 
 struct job {
-	uint32_t id;
+	uint32_t id; /* 0: is only just asked for */
 	bool ended;
+	struct unit_state *seen;
 	char unit[UNIT_NAME_MAX];
 	char result[UNIT_WORD_MAX];
 };

@@ -114,8 +114,9 @@ static int tell_linger_error(
 		deploy->again);
 	if (error == -EACCES)
 		return report_failed(&deploy->report, CLI_REFUSED, "linger", NULL, next,
-			"a user may not switch it on here: polkitd is not installed, or its rules "
-			"forbid it (%s)",
+			"a user may not switch it on here: polkitd does not run, or its rules "
+			"forbid "
+			"it (%s)",
 			bus_error->message ? bus_error->message : bus_error->name);
 	return report_failed(&deploy->report, CLI_INTERNAL, "linger", NULL, next, "%s",
 		bus_error->message ? bus_error->message : strerror(-error));

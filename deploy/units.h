@@ -34,7 +34,9 @@ struct unit_task {
 	const char *deed; /* what was done; NULL: by `work` */
 	const char *reason; /* why; NULL: because it was asked for */
 	bool quiet; /* nothing is told of a success */
-	struct unit_state before, after; /* after: at the end, valid where state_known */
+	struct unit_state before; /* the caller reads it */
+	struct unit_state seen; /* as told while the job was there */
+	struct unit_state after; /* at the end, valid where state_known */
 	bool state_known;
 	struct outcome outcome;
 };

@@ -65,7 +65,9 @@ static int queue_jobs(struct deploy *deploy, const char *step, struct unit_task 
 
 		if (task->work == UNIT_WORK_NONE)
 			continue;
-		r = session_job(deploy->session, method_of(task->work), task->unit, &error);
+		task->seen = task->before;
+		r = session_job(
+			deploy->session, method_of(task->work), task->unit, &task->seen, &error);
 		if (r < 0 && sd_bus_error_is_set(&error)) {
 			outcome_refused(task->unit, error.name, error.message ? error.message : "",
 				&task->outcome);
@@ -180,6 +182,9 @@ static int judge(struct deploy *deploy, const char *step, struct unit_task *task
 	r = units_read(deploy, step, task->unit, &task->after);
 	if (r != CLI_OK)
 		return r;
+	/* unloaded meanwhile: then what was told until its job ended is all there is */
+	if (task->after.condition_us == 0 && task->seen.condition_us != 0 && result && *result)
+		task->after = task->seen;
 	task->state_known = true;
 	if (result && strcmp(result, "dependency") == 0)
 		needs = find_failed_need(deploy->session, &task->after, &need);

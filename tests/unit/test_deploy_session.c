@@ -7,7 +7,7 @@
 static int start(struct fake *fake)
 {
 	sd_bus_error error = SD_BUS_ERROR_NULL;
-	int r = session_job(fake->session, "StartUnit", UNIT, &error);
+	int r = session_job(fake->session, "StartUnit", UNIT, NULL, &error);
 
 	sd_bus_error_free(&error);
 	return r;
@@ -86,8 +86,8 @@ TEST(several_jobs_in_any_order)
 
 	if (!fake_begin(&fake))
 		return;
-	CHECK_INT(session_job(fake.session, "StartUnit", "a.service", &error), 0);
-	CHECK_INT(session_job(fake.session, "RestartUnit", "b.service", &error), 0);
+	CHECK_INT(session_job(fake.session, "StartUnit", "a.service", NULL, &error), 0);
+	CHECK_INT(session_job(fake.session, "RestartUnit", "b.service", NULL, &error), 0);
 	sd_event_add_time_relative(
 		fake.session->event, NULL, CLOCK_MONOTONIC, 20000, 0, late, &fake);
 	CHECK_INT(session_jobs_wait(fake.session, in_ns(LONG_NS)), 0);
@@ -287,7 +287,7 @@ TEST(errors_keep_their_names)
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 
 	if (fake_begin(&fake)) {
-		CHECK(session_job(fake.session, "StartUnit", UNIT, &error) < 0);
+		CHECK(session_job(fake.session, "StartUnit", UNIT, NULL, &error) < 0);
 		CHECK_STR(error.name, "org.freedesktop.systemd1.NoSuchUnit");
 		CHECK_STR(error.message, "no");
 	}
@@ -295,7 +295,7 @@ TEST(errors_keep_their_names)
 	fake_end(&fake);
 	/* the manager's word for something is not a lost connection */
 	if (fake_begin(&odd)) {
-		CHECK_INT(session_job(odd.session, "StartUnit", UNIT, &error), -EIO);
+		CHECK_INT(session_job(odd.session, "StartUnit", UNIT, NULL, &error), -EIO);
 		CHECK_INT(odd.connections, 1);
 	}
 	sd_bus_error_free(&error);
