@@ -15,6 +15,8 @@
 #include "pull/ranges.h"
 
 #define REASONS_MAX 8 /* of prune lines that are told apart */
+#define FRAME_KEY_WITHIN 160 /* bytes of a line */
+#define SEGMENTS_MAX 100000
 
 enum kind { ABSENT, FRAME, OTHER, MISS /* and its cause */ };
 
@@ -76,20 +78,13 @@ static int note_prune(struct walk *walk, const char *line, size_t len)
 	return ranges_add(&reason_of(walk, record.text)->ranges, record.first_seq, record.last_seq);
 }
 
-static int read_prunes(struct walk *walk, uint64_t from)
-{
-	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
-	const char *line;
-	uint64_t seq;
-	size_t len;
-	int r = journal_seek(walk->journal, from, &cursor);
-
-	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0)
-		r = note_prune(walk, line, len);
-	return r;
-}
-
 /* ---- the table of a segment */
+
+/* Lines are written by record_format(), so the key stands early; in a text its quotes would be escaped. */
+static bool is_frame(const char *line, size_t len)
+{
+	return memmem(line, len < FRAME_KEY_WITHIN ? len : FRAME_KEY_WITHIN, "\"file\":", 7);
+}
 
 /* The slot of a frame's line; a frame that was dated anew tells nothing of its neighbours. */
 static int64_t frame_slot(const char *line, size_t len)
@@ -110,7 +105,7 @@ static struct entry entry_of(const char *line, size_t len)
 	struct entry entry = { .kind = OTHER, .slot_us = TIME_NONE, .last_us = TIME_NONE };
 	struct record record;
 
-	if (memmem(line, len, "\"file\":", 7)) {
+	if (is_frame(line, len)) {
 		entry.kind = FRAME;
 		entry.slot_us = frame_slot(line, len);
 	} else if (record_parse(line, len, &record) == 0 && record.type == RECORD_MISS) {
@@ -122,29 +117,46 @@ static struct entry entry_of(const char *line, size_t len)
 	return entry;
 }
 
-/* `ret_slot_us`: the earliest in it, TIME_NONE: none. */
-static int load(struct walk *walk, uint64_t number, int64_t *ret_slot_us)
+/* As for a cursor: what is no segment of ours has no lines. */
+static int passed_over(int r)
+{
+	return r == -ENOENT || r == -EBADMSG || r == -ELOOP ? 0 : r;
+}
+
+static int load(struct walk *walk, uint64_t number)
 {
 	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
-	int64_t earliest_us = TIME_NONE;
 	const char *line;
 	uint64_t seq;
 	size_t len;
 	int r = journal_read_on(walk->journal, number, 0, &cursor);
 
 	memset(walk->entries, 0, sizeof walk->entries);
-	while (r == 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0) {
-		struct entry *entry = &walk->entries[seq % SEGMENT_LINES];
+	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0)
+		walk->entries[seq % SEGMENT_LINES] = entry_of(line, len);
+	return passed_over(r);
+}
 
-		*entry = entry_of(line, len);
-		if (entry->slot_us != TIME_NONE &&
-			(earliest_us == TIME_NONE || entry->slot_us < earliest_us))
-			earliest_us = entry->slot_us;
-		r = 0;
+/* Takes in a segment's prune lines. `ret_slot_us`: its earliest slot of a frame, TIME_NONE: none. */
+static int scan(struct walk *walk, uint64_t number, int64_t *ret_slot_us)
+{
+	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
+	int64_t slot_us, earliest_us = TIME_NONE;
+	const char *line;
+	uint64_t seq;
+	size_t len;
+	int r = journal_read_on(walk->journal, number, 0, &cursor);
+
+	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0) {
+		if (!is_frame(line, len)) {
+			r = note_prune(walk, line, len);
+			continue;
+		}
+		slot_us = frame_slot(line, len);
+		if (slot_us != TIME_NONE && (earliest_us == TIME_NONE || slot_us < earliest_us))
+			earliest_us = slot_us;
 	}
-	/* as for a cursor: what is no segment of ours has no lines */
-	if (r == -ENOENT || r == -EBADMSG || r == -ELOOP)
-		r = 0;
+	r = passed_over(r);
 	if (r == 0)
 		*ret_slot_us = earliest_us;
 	return r;
@@ -276,8 +288,7 @@ static int see(struct walk *walk, uint64_t seq)
 /* The numbers of one segment that is there. */
 static int walk_segment(struct walk *walk, uint64_t from, uint64_t to)
 {
-	int64_t ignored;
-	int r = load(walk, from / SEGMENT_LINES, &ignored);
+	int r = load(walk, from / SEGMENT_LINES);
 
 	for (uint64_t seq = from; r == 0 && seq <= to; seq++)
 		r = see(walk, seq);
@@ -312,26 +323,52 @@ static int walk_all(struct walk *walk, uint64_t first)
 	return r < 0 ? r : end_run(walk, TIME_NONE);
 }
 
-/* Where to begin, so that nothing of `since_us` and later is left out. */
-static int find_start(struct walk *walk, uint64_t *ret_first)
+/* The numbers of the segments that are there, from that of `from` on; the caller frees. */
+static int list_segments(struct walk *walk, uint64_t from, uint64_t **ret, size_t *ret_n)
 {
-	const struct gaps_options *options = walk->options;
-	uint64_t number, last = 0;
-	int64_t slot_us;
+	CLEANUP_FREE uint64_t *list = NULL;
+	uint64_t number = from / SEGMENT_LINES, *grown;
+	size_t n = 0;
 	int r;
 
-	*ret_first = options->first;
-	if (options->since_us == TIME_NONE)
-		return 0;
-	r = journal_last(walk->journal, &last);
-	for (number = last / SEGMENT_LINES; r == 0 && number > options->first / SEGMENT_LINES;
-		number--) {
-		r = load(walk, number, &slot_us);
-		if (r == 0 && slot_us != TIME_NONE && slot_us < options->since_us) {
-			*ret_first = number * SEGMENT_LINES;
-			break;
-		}
+	while ((r = journal_segment(walk->journal, number, &number)) == 0 && n < SEGMENTS_MAX) {
+		grown = reallocarray(list, n + 1, sizeof *list);
+		if (!grown)
+			return -ENOMEM;
+		list = grown;
+		list[n++] = number++;
 	}
+	if (r < 0 && r != -ENOENT)
+		return r;
+	*ret = TAKE_PTR(list);
+	*ret_n = n;
+	return 0;
+}
+
+/*
+ * Goes back from the newest segment to the one that tells of `since_us`, and takes in the prune lines on
+ * the way. `ret_first` is where the walk begins.
+ */
+static int look_back(struct walk *walk, uint64_t *ret_first)
+{
+	const struct gaps_options *options = walk->options;
+	CLEANUP_FREE uint64_t *segments = NULL;
+	uint64_t first = options->first;
+	int64_t slot_us = TIME_NONE;
+	size_t n;
+	int r = list_segments(walk, first, &segments, &n);
+
+	while (r == 0 && n-- > 0) {
+		r = scan(walk, segments[n], &slot_us);
+		if (options->since_us == TIME_NONE || slot_us == TIME_NONE ||
+			slot_us >= options->since_us)
+			continue;
+		if (segments[n] * SEGMENT_LINES > first)
+			first = segments[n] * SEGMENT_LINES;
+		break;
+	}
+	if (r == 0)
+		*ret_first = first;
 	return r;
 }
 
@@ -364,9 +401,7 @@ int gaps_walk(struct archive *archive, const struct gaps_options *options)
 	walk->options = options;
 	walk->journal = archive_journal(archive);
 	walk->slot_us = TIME_NONE;
-	r = find_start(walk, &first);
-	if (r == 0)
-		r = read_prunes(walk, first);
+	r = look_back(walk, &first);
 	return r < 0 ? r : walk_all(walk, first);
 }
 
