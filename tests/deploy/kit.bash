@@ -106,7 +106,8 @@ deploypi() { # ARGUMENT...: exit status in $rc, output in $T/out and $T/err
 }
 
 machine_down() {
-	[ -z "$nspawn" ] || { kill -KILL "$nspawn"; wait "$nspawn"; nspawn=; } 2>/dev/null
+	# all of the group: without its systemd-nspawn the machine would live on
+	[ -z "$nspawn" ] || { echo 1 >"$cgroup/cgroup.kill"; wait "$nspawn"; nspawn=; } 2>/dev/null
 	if [ -n "${cgroup-}" ] && [ -d "$cgroup" ]; then
 		for _ in $(seq 100); do # what was in it dies with its process 1
 			find "$cgroup" -depth -type d -exec rmdir {} \; 2>/dev/null
