@@ -13,7 +13,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 src=$(cd "$here/../.." && pwd)
 work=${CAPTUREPI_WORK:-$src/build/tests}/rig
 passed=0 failed=0
-declare -A nspawn=() # machine -> pid of its systemd-nspawn
+declare -A nspawn=() # machine -> pid of what runs its systemd-nspawn
 if [ -n "${RIG_ATTACH-}" ]; then # the machines of another process
 	. "$RIG_ATTACH/state"
 else
@@ -153,26 +153,39 @@ cgroup_make() { # MACHINE
 	done 2>/dev/null
 	mkdir -p "$group"
 }
-is_dead() { # MACHINE: the last process of it is gone
+cgroup_remove() { # MACHINE: once its last process is gone
+	wait_for 30 cgroup_is_empty "$1"
+	find "$(cgroup_of "$1")" -depth -type d -exec rmdir {} \;
+}
+cgroup_is_empty() { # MACHINE
 	grep -q '^populated 0' "$(cgroup_of "$1")/cgroup.events"
 }
 
-machine_boot() { # MACHINE; with more than the usual $capabilities, if they are set
-	local machine=$1
-	cgroup_make "$machine" || return
-	(
-		echo "$BASHPID" >"$(cgroup_of "$machine")/cgroup.procs" || exit
-		export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_NSPAWN_LOCK=0
-		exec systemd-nspawn --quiet --boot --keep-unit --register=no --console=pipe --resolv-conf=off \
-			--timezone=off --network-namespace-path="/run/netns/$id-$machine" \
-			${capabilities:+"--capability=$capabilities"} --machine="$machine" --directory="$T/$machine/root" --bind="$T/$machine/home:/home"
-	) </dev/null >>"$T/$machine.console" 2>&1 &
-	nspawn[$machine]=$!
+# In a control group that was not there before; 133 is how systemd-nspawn --keep-unit says that it is to be rebooted.
+machine_run() { # MACHINE
+	local code=133
+	while [ $code -eq 133 ]; do
+		cgroup_make "$1" || return
+		(
+			echo "$BASHPID" >"$(cgroup_of "$1")/cgroup.procs" || exit
+			export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_NSPAWN_LOCK=0
+			exec systemd-nspawn --quiet --boot --keep-unit --register=no --console=pipe --resolv-conf=off \
+				--timezone=off --network-namespace-path="/run/netns/$id-$1" \
+				--machine="$1" --directory="$T/$1/root" --bind="$T/$1/home:/home"
+		)
+		code=$?
+		cgroup_remove "$1"
+	done
+}
+machine_boot() { # MACHINE
+	machine_run "$1" </dev/null >>"$T/$1.console" 2>&1 &
+	nspawn[$1]=$!
 	declare -p id T suite nspawn >"$T/state"
-	wait_for 60 up "$machine"
+	wait_for 60 up "$1"
 }
 leader() { # MACHINE: its process 1
-	pgrep -P "${nspawn[$1]}"
+	local nspawn_pid
+	nspawn_pid=$(pgrep -P "${nspawn[$1]}" -x systemd-nspawn) && pgrep -P "$nspawn_pid"
 }
 up() { # MACHINE
 	on "$1" systemctl is-system-running 2>/dev/null | grep -qE '^(running|degraded)$'
@@ -200,7 +213,6 @@ login() { # MACHINE COMMAND: what a person types over ssh
 machine_cut() { # MACHINE: the power goes
 	echo 1 >"$(cgroup_of "$1")/cgroup.kill" # all of it: without its systemd-nspawn a machine would live on
 	wait "${nspawn[$1]}" 2>/dev/null
-	wait_for 30 is_dead "$1"
 	unset "nspawn[$1]"
 }
 machine_reboot() { # MACHINE: asked to; comes back by itself
@@ -248,7 +260,6 @@ rig_down() {
 	network_down
 	for machine in capturepi pullpi; do
 		! mountpoint -q "$T/$machine/root" || umount "$T/$machine/root"
-		find "$(cgroup_of "$machine")" -depth -type d -exec rmdir {} + 2>/dev/null
 	done
 	rm -rf --one-file-system "$T"
 }
