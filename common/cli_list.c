@@ -106,6 +106,8 @@ static int window_read(struct window *window, struct journal *journal, uint64_t 
 			r = window_add(window, seq, line, length);
 		else if (window->next == 0 || seq < window->next)
 			window->next = seq;
+		if (r >= 0 && seq >= end && seq < segment_end)
+			r = journal_cursor_pass(cursor);
 		if (r < 0)
 			return r;
 	}

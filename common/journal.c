@@ -4,8 +4,7 @@
  * by rename; after that it only grows by lines, and a line that could not be made durable is cut
  * off again.
  *
- * An out-of-order line, which only a puller appends, is announced first by an empty file
- * NNNNNNNN.unsorted. A segment without one is in order, so readers may search it by halves.
+ * An out-of-order line, which only a puller appends, is announced first by a file NNNNNNNN.unsorted. A segment without one is in order, so readers may search it by halves.
  */
 #include "common/journal_private.h"
 
@@ -17,6 +16,7 @@
 #include <string.h>
 
 #define SEGMENT_DIGITS 8
+#define ORDERED_MAX 32 /* bytes of a .unsorted file */
 #define SEGMENT_NONE UINT64_MAX
 
 void segment_name(uint64_t number, const char *suffix, char ret[static SEGMENT_NAME_MAX])
@@ -127,8 +127,25 @@ static int read_header(const struct journal *journal, uint64_t number, int fd)
 	return r < 0 ? r : (int)(end + 1 - line);
 }
 
+/* Up to where a segment is in order, from its .unsorted file; what that says must be a line's end. */
+static off_t read_ordered(const struct journal *journal, const char *name, int fd, off_t first)
+{
+	CLEANUP_FREE char *text = NULL;
+	long long ordered;
+	char before;
+
+	if (fs_read_file(journal->dirfd, name, ORDERED_MAX, &text, NULL) < 0)
+		return first;
+	ordered = strtoll(text, NULL, 10);
+	if (ordered <= first || fs_read_at(fd, &before, 1, (off_t)ordered - 1) != 1 ||
+		before != '\n')
+		return first;
+	return (off_t)ordered;
+}
+
 int segment_open(const struct journal *journal, uint64_t number, struct segment *ret)
 {
+	struct stat st;
 	CLEANUP_FD int fd = -1;
 	char name[SEGMENT_NAME_MAX];
 	int header;
@@ -142,6 +159,9 @@ int segment_open(const struct journal *journal, uint64_t number, struct segment 
 		return header;
 	segment_name(number, ".unsorted", name);
 	ret->sorted = faccessat(journal->dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	ret->ordered = ret->sorted ? st.st_size : read_ordered(journal, name, fd, header);
 	ret->number = number;
 	ret->first = header;
 	ret->fd = TAKE_FD(fd);
@@ -302,11 +322,14 @@ static int use_segment(struct journal *journal, uint64_t number)
 
 static int mark_unsorted(struct journal *journal)
 {
-	char name[SEGMENT_NAME_MAX];
-	int r;
+	char name[SEGMENT_NAME_MAX], text[ORDERED_MAX];
+	int r = journal_flush(journal), n; /* what is told of must not go with a power cut */
 
+	if (r < 0)
+		return r;
 	segment_name(journal->segment, ".unsorted", name);
-	r = fs_replace(journal->fs, journal->dirfd, name, "", 0, 0644);
+	n = snprintf(text, sizeof(text), "%lld\n", (long long)journal->size);
+	r = fs_replace(journal->fs, journal->dirfd, name, text, (size_t)n, 0644);
 	if (r < 0)
 		return r;
 	journal->unsorted = true;

@@ -5,8 +5,9 @@
  * {"format":1,"id":"<archive id>","segment":N}, so a segment of another archive is recognised.
  *
  * The camera's journal is dense and in order. A puller's journal holds the lines of the same archive
- * in the order they arrived; a segment that is out of order has an empty file journal/NNNNNNNN.unsorted
- * beside it and is read as a whole where the others are searched by halves.
+ * in the order they arrived; a segment that is out of order has a file journal/NNNNNNNN.unsorted beside
+ * it, with the offset up to which its lines are in order: so far it is searched by halves like the
+ * others, and the lines behind it are read, until journal_sort() puts them in their places.
  *
  * Readers may read while one writer appends: they see whole lines only.
  */
@@ -51,6 +52,13 @@ int journal_append(
 int journal_append_lines(
 	struct journal *journal, uint64_t first, uint64_t last, const char *lines, size_t bytes);
 
+/*
+ * Puts a segment in order that has so many lines out of order that it makes reading slow; one a call, and
+ * 0 if there is none, else 1. Other processes that have the journal open go on reading the old file
+ * until they come to its end; nobody else may be writing.
+ */
+int journal_sort(struct journal *journal);
+
 /* Makes durable what was appended without `sync`. */
 int journal_flush(struct journal *journal);
 
@@ -91,6 +99,11 @@ int journal_read_on(
 int64_t journal_cursor_offset(const struct journal_cursor *cursor);
 /* The first segment with that number or a higher one. -ENOENT. */
 int journal_segment(const struct journal *journal, uint64_t from, uint64_t *ret_segment);
+/*
+ * The lines behind the one that was returned last are not wanted as long as they are in order: passed
+ * over, to the end of its segment or to where it is out of order.
+ */
+int journal_cursor_pass(struct journal_cursor *cursor);
 uint64_t journal_cursor_bad_lines(const struct journal_cursor *cursor);
 void journal_cursor_free(struct journal_cursor *cursor);
 DEFINE_CLEANUP(struct journal_cursor, journal_cursor_free)

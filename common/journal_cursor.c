@@ -47,7 +47,7 @@ static int search(const struct segment *segment, uint64_t from, off_t *ret)
 
 	if (fstat(segment->fd, &st) < 0)
 		return -errno;
-	high = st.st_size;
+	high = segment->ordered < st.st_size ? segment->ordered : st.st_size;
 	while (high - low > SEARCH_SPAN) {
 		off_t middle = low + (high - low) / 2;
 		ssize_t n = fs_read_at(segment->fd, block, sizeof(block), middle);
@@ -126,8 +126,7 @@ static int cursor_open(struct journal_cursor *cursor)
 	cursor->offset = cursor->segment.first;
 	cursor->start = cursor->end = 0;
 	cursor->overlong = cursor->at_end = false;
-	if (cursor->segment.sorted && number == cursor->from / SEGMENT_LINES &&
-		cursor->from % SEGMENT_LINES > 0) {
+	if (number == cursor->from / SEGMENT_LINES && cursor->from % SEGMENT_LINES > 0) {
 		r = search(&cursor->segment, cursor->from, &cursor->offset);
 		if (r < 0)
 			segment_close(&cursor->segment);
@@ -297,6 +296,57 @@ int journal_read_on(
 int64_t journal_cursor_offset(const struct journal_cursor *cursor)
 {
 	return cursor->offset - (int64_t)(cursor->end - cursor->start);
+}
+
+static void go_to(struct journal_cursor *cursor, off_t offset)
+{
+	if (journal_cursor_offset(cursor) >= offset)
+		return;
+	cursor->offset = offset;
+	cursor->start = cursor->end = 0;
+	cursor->overlong = cursor->at_end = false;
+}
+
+int journal_cursor_pass(struct journal_cursor *cursor)
+{
+	struct stat st;
+
+	if (cursor->segment.fd < 0)
+		return 0;
+	if (!cursor->segment.sorted) {
+		go_to(cursor, cursor->segment.ordered);
+		return 0;
+	}
+	/* it may be growing: back from half a line the cursor finds its own way */
+	if (fstat(cursor->segment.fd, &st) < 0)
+		return -errno;
+	if (journal_cursor_offset(cursor) < st.st_size) {
+		go_to(cursor, st.st_size);
+		cursor->at_end = true;
+	}
+	return 0;
+}
+
+int segment_seek_tail(struct journal *journal, uint64_t number, struct journal_cursor **ret)
+{
+	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
+	int r = journal_seek_in_segment(journal, number * SEGMENT_LINES, &cursor);
+
+	if (r == 0)
+		r = cursor_open(cursor);
+	if (r < 0)
+		return r;
+	if (r > 0)
+		go_to(cursor, cursor->segment.ordered);
+	*ret = TAKE_PTR(cursor);
+	return 0;
+}
+
+bool journal_cursor_is_stale(const struct journal_cursor *cursor)
+{
+	struct stat st;
+
+	return cursor->segment.fd >= 0 && (fstat(cursor->segment.fd, &st) < 0 || st.st_nlink == 0);
 }
 
 int journal_segment(const struct journal *journal, uint64_t from, uint64_t *ret_segment)

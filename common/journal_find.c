@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define LOOKS_MAX 16 /* of journal_holds(), before it reads a segment as a whole */
+
 /* Lines of a segment from its end to its start. */
 struct back_reader {
 	int fd;
@@ -29,7 +31,8 @@ static int back_open(const struct segment *segment, struct back_reader **ret)
 		return -ENOMEM;
 	back->fd = segment->fd;
 	back->first = segment->first;
-	back->base = st.st_size;
+	back->base =
+		segment->ordered < st.st_size && !segment->sorted ? segment->ordered : st.st_size;
 	back->end = 0;
 	*ret = back;
 	return 0;
@@ -104,15 +107,15 @@ int segment_tail_seq(const struct segment *segment, uint64_t *ret_seq)
 	return r;
 }
 
-/* The lowest and highest sequence numbers of a segment, read as a whole; 0 if it has none. */
-static int segment_range(
+/* The lowest and highest sequence numbers of what is out of order in a segment; 0 if nothing is. */
+static int tail_range(
 	struct journal *journal, uint64_t number, uint64_t *ret_first, uint64_t *ret_last)
 {
 	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
 	uint64_t seq, first = 0, last = 0;
 	const char *line;
 	size_t len;
-	int r = journal_seek_in_segment(journal, number * SEGMENT_LINES, &cursor);
+	int r = segment_seek_tail(journal, number, &cursor);
 
 	if (r < 0)
 		return r;
@@ -137,15 +140,19 @@ static bool is_skipped(int r)
 
 int journal_last(struct journal *journal, uint64_t *ret_seq)
 {
-	uint64_t number = SEQ_MAX / SEGMENT_LINES, last = 0, first;
+	uint64_t number = SEQ_MAX / SEGMENT_LINES, last = 0;
 
 	while (segment_at_or_before(journal, number, &number) == 0) {
 		struct segment segment = { .fd = -1 };
 		int r = segment_open(journal, number, &segment);
 
+		uint64_t first, tail = 0;
+
 		if (r == 0)
-			r = segment.sorted ? segment_tail_seq(&segment, &last)
-					   : segment_range(journal, number, &first, &last);
+			r = segment_tail_seq(&segment, &last);
+		if (r == 0 && !segment.sorted)
+			r = tail_range(journal, number, &first, &tail);
+		last = tail > last ? tail : last;
 		segment_close(&segment);
 		if (r < 0 && !is_skipped(r))
 			return r;
@@ -158,10 +165,11 @@ int journal_last(struct journal *journal, uint64_t *ret_seq)
 
 int journal_first(struct journal *journal, uint64_t *ret_seq)
 {
-	uint64_t number = 0, first = 0, last;
+	uint64_t number = 0, first = 0;
 
 	for (; first == 0; number++) {
-		struct segment segment = { .fd = -1 };
+		struct segment segment = { .fd = -1, .sorted = true };
+		uint64_t tail = 0, last;
 		int r = segment_at_or_after(journal, number, &number);
 
 		if (r == -ENOENT)
@@ -169,7 +177,7 @@ int journal_first(struct journal *journal, uint64_t *ret_seq)
 		if (r == 0)
 			r = segment_open(journal, number, &segment);
 		segment_close(&segment);
-		if (r == 0 && segment.sorted) {
+		if (r == 0) {
 			CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
 			const char *line;
 			size_t len;
@@ -177,9 +185,10 @@ int journal_first(struct journal *journal, uint64_t *ret_seq)
 			r = journal_seek_in_segment(journal, number * SEGMENT_LINES, &cursor);
 			if (r == 0)
 				r = journal_cursor_next(cursor, &line, &len, &first);
-		} else if (r == 0) {
-			r = segment_range(journal, number, &first, &last);
 		}
+		if (r >= 0 && !segment.sorted)
+			r = tail_range(journal, number, &tail, &last);
+		first = tail && tail < first ? tail : first;
 		if (r < 0 && !is_skipped(r))
 			return r;
 	}
@@ -201,6 +210,8 @@ static int find_with(struct journal_cursor *cursor, uint64_t seq, bool sorted, s
 			return 0;
 		*ret_higher = found > seq;
 		if (sorted && *ret_higher)
+			break;
+		if (*ret_higher && (r = journal_cursor_pass(cursor)) < 0)
 			break;
 	}
 	return r < 0 ? r : -ENOENT;
@@ -229,6 +240,29 @@ int journal_find(struct journal *journal, uint64_t seq, struct record *ret)
 	return r < 0 ? r : find_with(whole, seq, false, ret, &higher);
 }
 
+/* For a few numbers: whether there is a whole line. */
+static int look_for(struct journal *journal, uint64_t seq)
+{
+	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
+	const char *line;
+	uint64_t found;
+	size_t len;
+	int r = journal_seek_in_segment(journal, seq, &cursor);
+
+	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &found)) > 0) {
+		if (found == seq)
+			return 1;
+		r = journal_cursor_pass(cursor);
+	}
+	return r;
+}
+
+static void forget_held(struct journal *journal)
+{
+	journal_cursor_free(journal->held_cursor);
+	journal->held_cursor = NULL;
+}
+
 int journal_holds(struct journal *journal, uint64_t seq)
 {
 	uint64_t number = seq / SEGMENT_LINES, found;
@@ -238,6 +272,12 @@ int journal_holds(struct journal *journal, uint64_t seq)
 
 	if (seq == 0 || seq > SEQ_MAX)
 		return 0;
+	if (journal->looks < LOOKS_MAX) {
+		journal->looks++;
+		return look_for(journal, seq);
+	}
+	if (journal->held_cursor && journal_cursor_is_stale(journal->held_cursor))
+		forget_held(journal);
 	if (!journal->held_cursor || journal->held_segment != number) {
 		struct journal_cursor *cursor;
 
@@ -361,7 +401,7 @@ static int offer_unsorted(
 	const char *line;
 	uint64_t seq;
 	size_t len;
-	int r = journal_seek_in_segment(journal, number * SEGMENT_LINES, &cursor);
+	int r = segment_seek_tail(journal, number, &cursor);
 
 	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0)
 		offer(newest, line, len, seq, parse);
@@ -397,9 +437,10 @@ int journal_newest_frame(struct journal *journal, struct record *ret)
 		struct segment segment = { .fd = -1 };
 		int r = segment_open(journal, number, &segment);
 
+		if (r == 0 && !segment.sorted)
+			r = newest_in_unsorted(journal, number, newest);
 		if (r == 0)
-			r = segment.sorted ? newest_in_sorted(&segment, newest)
-					   : newest_in_unsorted(journal, number, newest);
+			r = newest_in_sorted(&segment, newest);
 		segment_close(&segment);
 		if (r < 0 && !is_skipped(r))
 			return r;

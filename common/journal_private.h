@@ -24,7 +24,8 @@ struct journal {
 	bool uncut; /* a failed line is still behind `size` */
 	bool unsynced; /* lines were appended without fdatasync */
 
-	/* Which sequence numbers of one segment have a line, for journal_holds(). */
+	/* Which sequence numbers of one segment have a line, for journal_holds(); after some quick looks. */
+	unsigned looks;
 	uint8_t *held;
 	struct journal_cursor *held_cursor;
 	uint64_t held_segment;
@@ -36,6 +37,7 @@ struct segment {
 	uint64_t number;
 	off_t first; /* where its lines begin, behind the header */
 	bool sorted;
+	off_t ordered; /* up to there its lines are in order; the end of it where `sorted` */
 };
 
 static inline void segment_close(struct segment *segment)
@@ -55,8 +57,8 @@ int segment_header(
 	const struct journal *journal, uint64_t number, char ret[static SEGMENT_HEADER_MAX]);
 
 /*
- * Repair: writes a segment anew, in order, once through all its numbers, and replaces it by rename. The
- * old file stays as the same name in `aside_fd`. `line` gets each number with the line that there is,
+ * Writes a segment anew, in order, once through all its numbers, and replaces it by rename. The old file
+ * stays as the same name in `aside_fd`, -1: it goes, or -EBADMSG where a line would be lost by that. `line` gets each number with the line that there is,
  * NULL for none, and returns 0: that stays as it is; or the length of the one it wrote into `ret`, with
  * its newline; -ENODATA: there shall be none; other -errno to give up. The journal must not be used for
  * writing afterwards, for it may have the old file open: close and open it.
@@ -75,6 +77,11 @@ uint64_t segment_line_seq(uint64_t number, const char *line, size_t len);
 
 /* The last whole line's sequence number in the file's order, 0 for none. */
 int segment_tail_seq(const struct segment *segment, uint64_t *ret_seq);
+
+/* The lines of a segment that are out of order. */
+int segment_seek_tail(struct journal *journal, uint64_t number, struct journal_cursor **ret);
+/* Whether the file that a cursor reads has been replaced. */
+bool journal_cursor_is_stale(const struct journal_cursor *cursor);
 
 /* As journal_seek(), but not beyond the segment of `from`. */
 int journal_seek_in_segment(struct journal *journal, uint64_t from, struct journal_cursor **ret);

@@ -260,8 +260,8 @@ static int read_numbers(struct pruner *p, uint64_t from, uint64_t end, uint64_t 
 			see_line(p, line, len);
 		else if (beyond == 0 || seq < beyond)
 			beyond = seq;
-		if (beyond && segment.sorted)
-			break;
+		if (beyond)
+			r = journal_cursor_pass(cursor);
 	}
 	*ret_beyond = beyond;
 	if (r == -ENOENT || r == -ENODATA || r == -EBADMSG || r == -ELOOP)

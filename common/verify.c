@@ -333,7 +333,8 @@ int verify_scan_segment(struct verify *verify, struct table *table, bool check)
 	table->first = table->last = 0;
 	r = journal_seek_in_segment(verify->journal, table->number * SEGMENT_LINES, &cursor);
 	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0) {
-		sorted = sorted && seq > previous;
+		if (seq <= previous && journal_cursor_offset(cursor) <= table->ordered)
+			sorted = false;
 		previous = seq;
 		r = see_line(verify, table, seq, line, len, check);
 	}
@@ -342,7 +343,7 @@ int verify_scan_segment(struct verify *verify, struct table *table, bool check)
 	bad = journal_cursor_bad_lines(cursor);
 	if (bad > 0)
 		r = report_segment(verify, VERIFY_LINE, table->number, 0, bad);
-	if (r == 0 && !sorted && table->sorted)
+	if (r == 0 && !sorted)
 		r = report_segment(verify, VERIFY_ORDER, table->number, 0, 1);
 	return r;
 }
@@ -396,6 +397,7 @@ static int check_segment(struct verify *verify, uint64_t number)
 	if (r < 0)
 		return report_segment(verify, VERIFY_SEGMENT, number, 0, 1);
 	table->sorted = segment.sorted;
+	table->ordered = segment.sorted ? INT64_MAX : segment.ordered;
 	r = check_torn(verify, &segment);
 	segment_close(&segment);
 	if (r == 0)

@@ -16,6 +16,7 @@ struct table {
 	uint64_t number;
 	uint64_t used; /* when it was used last, in calls; 0: never */
 	bool sorted;
+	off_t ordered; /* up to there it should be */
 	uint64_t first, last; /* sequence numbers that it has entries for; 0: none */
 	uint32_t entries[SEGMENT_LINES];
 };

@@ -282,6 +282,20 @@ static int visit_until_done(struct sync *sync)
 	}
 }
 
+/* What came newest first is put in order, once there is much of it: all that read it are quicker. */
+static void sort_journal(struct sync *sync)
+{
+	bool more = sync->writing, ours = sync->result->ours;
+
+	while (more && sync_take(sync) == CLI_OK) {
+		more = journal_sort(archive_journal(sync->archive)) > 0;
+		sync_release(sync);
+	}
+	/* where it did not come to that another sync does it */
+	sync->result->ours = ours;
+	sync->result->error[0] = '\0';
+}
+
 int sync_camera(const struct sync_options *options, struct sync_result *ret)
 {
 	struct sync *sync = calloc(1, sizeof *sync);
@@ -307,6 +321,9 @@ int sync_camera(const struct sync_options *options, struct sync_result *ret)
 	if (code == CLI_OK && ret->bad > 0)
 		code = CLI_PROTOCOL; /* the sentence is there */
 	flusher_free(sync->flusher);
+	sync->flusher = NULL;
+	if (code == CLI_OK)
+		sort_journal(sync);
 	room_close(&sync->room);
 	ret->removed = sync->room.removed;
 	ret->room_error = sync->room.error;

@@ -307,3 +307,96 @@ TEST(passes_over_bad_lines)
 	CHECK_INT(journal_find(f.journal, 1, &record), 0);
 	teardown(&f);
 }
+
+/* Each question about each number gets the same answer as a table has. */
+static void check_against(struct journal *journal, const bool *held, uint64_t n, uint64_t step)
+{
+	uint64_t first = 0, last = 0, got = 0, seq;
+	struct record record;
+	const char *line;
+	size_t len;
+	int wrong = 0;
+
+	for (uint64_t i = 1; i <= n; i++) {
+		last = held[i] ? i : last;
+		first = first == 0 && held[i] ? i : first;
+	}
+	CHECK_INT(last_of(journal), last);
+	CHECK_INT(journal_first(journal, &got), 0);
+	CHECK_INT(got, first);
+	CHECK_INT(newest_of(journal), last);
+	for (uint64_t i = 1; i <= n; i += step) {
+		CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
+		uint64_t there = 0, want = 0;
+
+		wrong += journal_holds(journal, i) != held[i];
+		wrong += (journal_find(journal, i, &record) == 0) != held[i];
+		wrong += journal_seek(journal, i, &cursor) != 0;
+		while (journal_cursor_next(cursor, &line, &len, &seq) > 0)
+			there += seq;
+		for (uint64_t j = i; j <= n; j++)
+			want += held[j] ? j : 0;
+		wrong += there != want;
+	}
+	CHECK_INT(wrong, 0);
+}
+
+/*
+ * In order at first, then out of it: what is in order is searched, what is not is read, and after it
+ * was sorted the answers are the same and the file has the same lines.
+ */
+TEST(a_part_in_order_and_sorting)
+{
+	enum { LINES = 5000 };
+	static bool held[LINES + 1];
+	uint64_t seed = test_seed(), last = 2000;
+	struct stat before, after;
+	struct fixture f;
+	char path[100];
+
+	setup(&f);
+	memset(held, 0, sizeof(held));
+	snprintf(path, sizeof(path), "%s/journal/00000000.jsonl", f.path);
+	for (uint64_t seq = 1; seq <= last; seq += 1 + test_random(&seed) % 2) {
+		CHECK_INT(append_frame(f.journal, seq), 0);
+		held[seq] = true;
+	}
+	CHECK(access(kit_path(f.path, "journal/00000000.unsorted"), F_OK) < 0);
+	for (int i = 0; i < 4000; i++) {
+		uint64_t seq = 1 + test_random(&seed) % LINES;
+
+		if (held[seq])
+			continue;
+		CHECK_INT(append_frame(f.journal, seq), 0);
+		held[seq] = true;
+	}
+	CHECK(atoll(kit_read(f.path, "journal/00000000.unsorted")) > 200000);
+	check_against(f.journal, held, LINES, 37);
+	CHECK_INT(stat(path, &before), 0);
+	CHECK_INT(journal_sort(f.journal), 1);
+	CHECK_INT(journal_sort(f.journal), 0);
+	CHECK_INT(stat(path, &after), 0);
+	CHECK_INT(after.st_size, before.st_size);
+	CHECK(access(kit_path(f.path, "journal/00000000.unsorted"), F_OK) < 0);
+	check_against(f.journal, held, LINES, 37);
+	/* and goes on, in this process */
+	CHECK_INT(append_frame(f.journal, LINES + 1), 0);
+	CHECK_INT(journal_holds(f.journal, LINES + 1), 1);
+	CHECK_INT(last_of(f.journal), LINES + 1);
+	teardown(&f);
+}
+
+/* What sorting would leave out is left for a repair. */
+TEST(no_sorting_of_what_is_damaged)
+{
+	struct fixture f;
+
+	setup(&f);
+	for (uint64_t seq = 3000; seq > 1; seq--)
+		CHECK_INT(append_frame(f.journal, seq), 0);
+	kit_write(f.path, "journal/00000000.jsonl", "garbage\n", 8, O_APPEND);
+	CHECK_INT(journal_sort(f.journal), 0);
+	CHECK(access(kit_path(f.path, "journal/00000000.unsorted"), F_OK) == 0);
+	CHECK_INT(last_of(f.journal), 3000);
+	teardown(&f);
+}
