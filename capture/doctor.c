@@ -25,6 +25,7 @@ struct patient {
 	struct archive *archive; /* NULL: cannot be opened, by `archive_error` */
 	int archive_error;
 	struct json_object *status; /* of the archive and the service; NULL */
+	struct json_object *waiting; /* of a service that cannot open it; NULL */
 };
 
 static void tell(struct patient *p, const char *check, struct doctor_finding finding)
@@ -47,7 +48,7 @@ static const char *get_text(struct json_object *o, const char *key)
 /* What the running service says of itself; NULL: none runs. */
 static struct json_object *service_of(const struct patient *p)
 {
-	return get(p->status, "service");
+	return p->waiting ? p->waiting : get(p->status, "service");
 }
 
 static void read_archive(struct patient *p)
@@ -58,6 +59,9 @@ static void read_archive(struct patient *p)
 	p->archive_error = archive_open(p->settings->archive.path, &options, &p->archive);
 	if (p->archive_error == 0 && status_json(p->archive, text, sizeof text) > 0)
 		p->status = json_tokener_parse(text);
+	if (p->archive_error < 0 &&
+		status_waiting_json(p->settings->archive.path, text, sizeof text) > 0)
+		p->waiting = json_tokener_parse(text);
 }
 
 /* The lines of a unit that is there to be used; one that is optional only where it is enabled. */
@@ -142,6 +146,10 @@ static void check_disk(struct patient *p)
 	struct record frame;
 
 	doctor_disk_read(s->archive.path, &disk);
+	if (store)
+		tell(p, "store",
+			doctor_store(get_text(store, "error"), access(disk.path, W_OK) == 0,
+				s->archive.path));
 	if (p->archive && archive_newest(p->archive, &frame) == 0)
 		use.frame_bytes = (double)frame.bytes;
 	tell(p, "disk", doctor_real_disk(&disk));
@@ -232,6 +240,7 @@ int doctor_command(struct cli *cli)
 	check_machine(&p);
 	sd_bus_flush_close_unref(p.bus);
 	json_object_put(p.status);
+	json_object_put(p.waiting);
 	archive_free(p.archive);
 	return doctor_end(&p.doctor);
 }

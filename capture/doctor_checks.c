@@ -69,6 +69,22 @@ struct doctor_finding doctor_clock(bool synced)
 		"look at `timedatectl timesync-status` and the network");
 }
 
+struct doctor_finding doctor_store(const char *error, bool writable, const char *path)
+{
+	struct doctor_finding finding;
+
+	if (!*error)
+		return doctor_find(DOCTOR_OK, "the service stores frames");
+	finding = doctor_find(DOCTOR_FAIL, "the service stores nothing: %s", error);
+	if (!writable)
+		return doctor_fix(finding, "see that %s can be written", path);
+	return doctor_fix(finding,
+		"you may write there, its unit may not: `systemctl --user edit capturepi`, "
+		"[Service], "
+		"ReadWritePaths=%s",
+		path);
+}
+
 struct doctor_finding doctor_mount(bool required, int error, const char *path)
 {
 	if (!required)

@@ -36,6 +36,12 @@ struct doctor_finding doctor_camera(const struct doctor_camera *camera);
 
 struct doctor_finding doctor_clock(bool synced);
 
+/*
+ * What hinders the running service from storing; `error` "" nothing. `writable`: we can write there, so it is the
+ * unit's sandbox that cannot.
+ */
+struct doctor_finding doctor_store(const char *error, bool writable, const char *path);
+
 /* `error` of store_check_place(). */
 struct doctor_finding doctor_mount(bool required, int error, const char *path);
 

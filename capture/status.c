@@ -301,6 +301,18 @@ int status_print(struct archive *archive, bool json)
 	return running ? 0 : 1;
 }
 
+int status_waiting_json(const char *path, char *buf, size_t size)
+{
+	struct json_object *o = read_waiting(path);
+	const char *text = o ? json_object_to_json_string_ext(
+				       o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
+			     : NULL;
+	int n = text ? snprintf(buf, size, "%s", text) : -ENOENT;
+
+	json_object_put(o);
+	return n >= (int)size ? -E2BIG : n;
+}
+
 int status_print_waiting(const char *path, bool json)
 {
 	struct json_object *o = read_waiting(path);

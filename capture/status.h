@@ -29,7 +29,13 @@ int status_json(struct archive *archive, char *buf, size_t size);
 int status_print(struct archive *archive, bool json);
 
 /*
- * The same where the archive at `path` cannot be opened: what a service that waits for it published.
- * -1: none does, and nothing was printed.
+ * What a service published that cannot open its archive, which is at `path`, as status_json() has it under
+ * "service". Its length; -ENOENT there is none, -E2BIG.
+ */
+int status_waiting_json(const char *path, char *buf, size_t size);
+
+/*
+ * status_print() of that: what a service that waits for its archive published. -1: none does, and
+ * nothing was printed.
  */
 int status_print_waiting(const char *path, bool json);

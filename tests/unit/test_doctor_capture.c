@@ -114,6 +114,12 @@ TEST(machine)
 	check_finding("no memory", &got, DOCTOR_WARN, "off", "cgroup_enable=memory");
 	got = doctor_memory(false, false);
 	check_finding("old cgroups", &got, DOCTOR_INFO, "version 2", "");
+	got = doctor_store("", true, "/data");
+	check_finding("stores", &got, DOCTOR_OK, "stores", "");
+	got = doctor_store("the disk is read-only", true, "/data");
+	check_finding("sandbox", &got, DOCTOR_FAIL, "read-only", "ReadWritePaths=/data");
+	got = doctor_store("the disk is read-only", false, "/data");
+	check_finding("read-only", &got, DOCTOR_FAIL, "read-only", "can be written");
 	got = doctor_mount(false, -ENOMEDIUM, "/data");
 	check_finding("not asked for", &got, DOCTOR_OK, "off", "");
 	got = doctor_mount(true, -ENOMEDIUM, "/data");
