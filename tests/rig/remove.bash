@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MIT
+# For tests/rig/run: the packages go, by way of deploypi and without it. The pictures stay.
+
+removed() { # MACHINE ARCHIVE PACKAGE...
+	local machine=$1 archive=$2 before
+	shift 2
+	before=$(find "$archive" -name '2*.jpg' | wc -l)
+	on "$machine" env DEBIAN_FRONTEND=noninteractive apt-get purge -qy "$@" deploypi || return
+	! as "$machine" pgrep -u pi "^($(IFS='|' && echo "$*"))" || { echo "still runs"; return 1; }
+	[ "$(find "$archive" -name '2*.jpg' | wc -l)" -ge "$before" ] && [ "$before" -gt 5 ]
+}
+no_trace() { # MACHINE: of the packages
+	! find "$T/$1/root/usr/bin" "$T/$1/root/usr/lib/systemd/user" "$T/$1/root/usr/libexec" \
+		\( -name 'capturepi*' -o -name 'pullpi*' -o -name deploypi \) | grep .
+}
+
+part_remove() {
+	check "PullPi: deploypi remove" login pullpi deploypi remove
+	check "PullPi: the packages go, the pictures stay" removed pullpi "$pulled" pullpi
+	check "CapturePi: removed while it runs, the pictures stay" removed capturepi "$captures" capturepi
+	check "nothing of the packages is left" no_trace capturepi
+	check "no unit failed" nothing_failed
+}
