@@ -52,6 +52,10 @@ enum unit_work setup_work_for(
 	*ret_reason = NULL;
 	if (strcmp(u->active, "active") != 0 && strcmp(u->active, "reloading") != 0)
 		return UNIT_WORK_START;
+	if (strcmp(u->sub, "elapsed") == 0) { /* it does not look at its times again by itself */
+		*ret_reason = "it had no next time";
+		return UNIT_WORK_RESTART;
+	}
 	if (program_replaced(u)) {
 		*ret_reason = "its program was replaced";
 		return UNIT_WORK_RESTART;

@@ -62,6 +62,9 @@ int command_restart(struct cli *cli)
 	if (r != CLI_OK)
 		return r;
 	r = setup_connect(&deploy);
+	/* a unit's file that was changed is meant to count */
+	if (r == CLI_OK)
+		r = units_reload_manager(&deploy);
 	if (r == CLI_OK)
 		r = prepare(cli, &deploy, tasks, &n);
 	if (r == CLI_OK)

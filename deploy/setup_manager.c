@@ -118,6 +118,10 @@ static int tell_linger_error(
 			"forbid "
 			"it (%s)",
 			bus_error->message ? bus_error->message : bus_error->name);
+	if (error == -ENOENT)
+		snprintf(next, sizeof next,
+			"sudo apt-get install dbus libpam-systemd, then again: `%s`",
+			deploy->again);
 	return report_failed(&deploy->report, CLI_INTERNAL, "linger", NULL, next, "%s",
 		bus_error->message ? bus_error->message : strerror(-error));
 }
@@ -169,8 +173,8 @@ static int connect_until(struct deploy *deploy, int64_t wait_ns, const char *nex
 		return CLI_OK;
 	if (r == -ETIMEDOUT)
 		return report_failed(&deploy->report, CLI_TEMPFAIL, "manager", NULL, next,
-			"no manager of this user answers in %s/systemd/private",
-			getenv("XDG_RUNTIME_DIR") ? getenv("XDG_RUNTIME_DIR") : "/run/user/UID");
+			"no manager of this user answers (/run/user/%u/systemd/private)",
+			(unsigned)getuid());
 	if (r == -EPERM)
 		return report_failed(&deploy->report, CLI_REFUSED, "manager", NULL, NULL,
 			"/run/user/%u is not this user's alone", (unsigned)getuid());

@@ -2,7 +2,8 @@
 /*
  * The last journal lines of a user unit: its own, and those that the manager wrote about it. A plain user
  * may read them where the journal is on disk and split by user; Raspberry Pi OS keeps it in memory, and
- * only the groups adm and systemd-journal may read that. Then there are no lines, and a reason.
+ * only the groups adm and systemd-journal may read that. Then there are no lines, and a reason. The last
+ * words of a program that ends at once may be missing: when journald looks whose they are, it is gone.
  */
 #pragma once
 

@@ -85,7 +85,7 @@ is_up() {
 }
 on() { # COMMAND...: as root in the machine
 	local leader
-	leader=$(pgrep -P "$nspawn") || { echo "the machine is off"; return 1; }
+	leader=$(pgrep -P "${nspawn:-0}") || { echo "the machine is off"; return 1; }
 	nsenter --target "$leader" --mount --uts --ipc --net --pid -- env -i HOME=/root LANG=C.UTF-8 \
 		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
 }

@@ -97,6 +97,10 @@ TEST(work_for_a_unit)
 	u.started_us = before;
 	CHECK_INT(setup_work_for(&u, settings, &reason), UNIT_WORK_RESTART);
 	CHECK(reason && strstr(reason, "unit"));
+	u.started_us = u.changed_us = after;
+	strcpy(u.sub, "elapsed");
+	CHECK_INT(setup_work_for(&u, NULL, &reason), UNIT_WORK_RESTART);
+	strcpy(u.sub, "running");
 	/* this very program, and another */
 	u.started_us = u.changed_us = after;
 	u.pid = (uint32_t)getpid();
