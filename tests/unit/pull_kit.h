@@ -7,6 +7,16 @@
 #include "pull/wait.h"
 #include "tests/unit/archive_kit.h"
 
+/* What memory may grow by in a test; a sanitizer keeps what was freed. */
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define KIT_MEMORY_KB(kb) (1024L * 1024)
+#else
+#define KIT_MEMORY_KB(kb) (kb)
+#endif
+
 struct peer {
 	struct stream stream;
 	char *data; /* what it says, a memory stream until peer_start() */

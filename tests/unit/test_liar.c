@@ -16,7 +16,7 @@
 #define NEWEST 3 /* what the archive has before: frames 1 to 3; the camera has up to LAST */
 #define LAST 40
 #define BYTES_MAX (64 * 1024 * 1024) /* that a liar is listened to at most */
-#define MEMORY_MAX_KB (32 * 1024)
+#define MEMORY_MAX_KB KIT_MEMORY_KB(32 * 1024)
 
 static int64_t skipped_ns; /* time that went by here and nowhere else */
 

@@ -13,7 +13,7 @@
 #include "tests/unit/pull_kit.h"
 
 #define FRAMES 20
-#define MEMORY_MAX_KB (8 * 1024) /* that serving may cost */
+#define MEMORY_MAX_KB KIT_MEMORY_KB(8 * 1024) /* that serving may cost */
 #define PATIENCE_MS 60000 /* against a test that hangs */
 
 struct attack {
