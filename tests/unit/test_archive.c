@@ -372,3 +372,28 @@ TEST(folder_moved_away)
 	CHECK_INT(kit_count(path, KIT_DAY, NULL), 1);
 	test_remove_folder(path);
 }
+
+/* A clock a year back, and then right again: numbers and names go on, and the newest is what came last. */
+TEST(a_clock_a_year_back)
+{
+	const int64_t year = 365 * 24 * 60 * KIT_MINUTE;
+	static const int years[] = { 0, -1, -1, 0, 0, 1, 0 };
+	struct archive *archive = NULL;
+	struct record frame;
+	char path[64];
+
+	kit_make_folder(path);
+	for (size_t i = 0; i < ARRAY_SIZE(years); i++) {
+		/* the same slots again and again, and a start in between */
+		CHECK_INT(kit_open(path, NULL, &archive), 0);
+		CHECK_INT(kit_publish(archive, KIT_SLOT + years[i] * year, i, &frame), 0);
+		CHECK_INT(frame.seq, i + 1);
+		archive_free(archive);
+		CHECK_INT(kit_newest(path), (int64_t)i + 1);
+	}
+	CHECK_INT(kit_findings(path), 0);
+	CHECK_INT(kit_count(path, KIT_DAY, NULL), 4);
+	CHECK_INT(kit_count(path, "2025/11/20", NULL), 2);
+	CHECK_STR(kit_latest(path), KIT_DAY "/20261120T160100Z-00000007.jpg");
+	test_remove_folder(path);
+}
