@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # For tests/rig/run: new packages while the service runs, and a plain restart. Each loses the slots of the restart and no
-# other: one gap in the journal at most.
+# other: the service is down once at most.
 
 newer_packages() { # the same again under a later version, as only the version decides
 	local deb
@@ -21,12 +21,13 @@ install_newer() { # MACHINE PACKAGE
 	on "$1" sh -c 'DEBIAN_FRONTEND=noninteractive apt-get install -qy /home/pi/newer/*.deb'
 	on "$1" dpkg-query -W -f '${Version} ${db:Status-Status}\n' "$2" | grep -q 'rig installed$'
 }
-one_gap() { # SEQ WHAT: since then; misses that follow each other are one
-	local since=$1 gaps
-	gaps=$(lines_after "$captures" "$since" |
-		perl -ne 'if (/"miss":/) { $n++ unless $in; $in = 1 } elsif (/"file":/) { $in = 0 } END { print $n + 0 }')
-	echo "measured: $2: $(missed "$since") slots of a second missed, in $gaps gaps"
-	[ "$gaps" -le 1 ]
+# What a busy machine misses besides has another cause, and is told but not judged.
+one_gap() { # SEQ WHAT: the service was down once at most since then
+	local since=$1 downs
+	downs=$(lines_after "$captures" "$since" | grep -c '"miss":"down"')
+	echo "measured: $2: $(missed "$since") slots of a second missed, $(missed "$since" down) of them down"
+	lines_after "$captures" "$since" | grep '"miss":'
+	[ "$downs" -le 1 ]
 }
 upgraded() {
 	local before run
