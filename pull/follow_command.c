@@ -14,18 +14,20 @@
 #include "pull/contact.h"
 #include "pull/follow.h"
 #include "pull/notify.h"
+#include "pull/room.h"
 
 #define NOTE_NS (60 * NS_PER_SEC) /* the last contact is written down so often */
 #define WATCHDOG_NS NS_PER_SEC
+#define TIDY_NS (10 * NS_PER_SEC) /* old frames go so often, more at a time than come in it */
 
 struct telling {
 	const struct cli *cli;
-	const char *camera;
+	const struct camera_settings *camera;
 	bool ready; /* said so */
 	bool failing; /* told of it, with these: */
 	int code;
 	enum connect_why why;
-	int64_t noted_ns, fed_ns;
+	int64_t noted_ns, fed_ns, tidied_ns;
 };
 
 static void print_frame(const struct telling *t, const struct follow_state *state)
@@ -36,13 +38,13 @@ static void print_frame(const struct telling *t, const struct follow_state *stat
 	if (cli_flag(t->cli, "json")) {
 		struct json_object *o = json_object_new_object();
 
-		json_object_object_add(o, "camera", json_object_new_string(t->camera));
+		json_object_object_add(o, "camera", json_object_new_string(t->camera->name));
 		add_frame(o, &state->frame, state->path);
 		puts(json_object_to_json_string_ext(
 			o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 		json_object_put(o);
 	} else if (!log_is_journal()) {
-		printf("%s: %s %lld KB, %s\n", t->camera, file ? file + 1 : state->path,
+		printf("%s: %s %lld KB, %s\n", t->camera->name, file ? file + 1 : state->path,
 			(long long)(state->frame.bytes + 512) / 1024,
 			describe_age(&state->frame, age, sizeof age));
 	}
@@ -58,14 +60,26 @@ static void note_contact(struct telling *t)
 	if (now_ns - t->noted_ns < NOTE_NS)
 		return;
 	t->noted_ns = now_ns;
-	contact_note(t->camera, clock_wall_us(&clock_real), CLI_OK, "", &before);
+	contact_note(t->camera->name, clock_wall_us(&clock_real), CLI_OK, "", &before);
+}
+
+static void tidy_up(struct telling *t, const struct follow_state *state)
+{
+	int64_t now_ns = clock_mono_ns(&clock_real);
+	struct room room;
+
+	if (t->tidied_ns > 0 && now_ns - t->tidied_ns < TIDY_NS)
+		return;
+	t->tidied_ns = now_ns;
+	room_tidy(t->camera, state->archive, state->frame.bytes, &clock_real, &room);
+	tell_room(t->camera->name, room.removed, room.error);
 }
 
 static void tell_works(struct telling *t)
 {
 	if (t->failing && t->why == CONNECT_HERE) /* it is not in the last contact */
-		log_notice("%s: works again", t->camera);
-	report_visit(t->cli, t->camera, CLI_OK, false, "");
+		log_notice("%s: works again", t->camera->name);
+	report_visit(t->cli, t->camera->name, CLI_OK, false, "");
 	t->noted_ns = clock_mono_ns(&clock_real);
 	t->failing = false;
 }
@@ -76,8 +90,8 @@ static void tell_failure(struct telling *t, const struct follow_state *state)
 	struct contact before = { .code = CLI_OK };
 
 	if (state->why != CONNECT_HERE)
-		contact_note(
-			t->camera, clock_wall_us(&clock_real), state->code, state->error, &before);
+		contact_note(t->camera->name, clock_wall_us(&clock_real), state->code, state->error,
+			&before);
 	/* the service was started anew in an outage that the log knows of */
 	if (log_is_journal() && !t->failing && before.code == state->code)
 		known = true;
@@ -85,13 +99,13 @@ static void tell_failure(struct telling *t, const struct follow_state *state)
 	t->code = state->code;
 	t->why = state->why;
 	if (known)
-		log_debug("%s: %s", t->camera, state->error);
+		log_debug("%s: %s", t->camera->name, state->error);
 	else if (!log_is_journal())
-		cli_error(t->cli, "%s: %s", t->camera, state->error);
+		cli_error(t->cli, "%s: %s", t->camera->name, state->error);
 	else if (state->code == CLI_TEMPFAIL)
-		log_warning("%s: %s", t->camera, state->error);
+		log_warning("%s: %s", t->camera->name, state->error);
 	else
-		log_error("%s: %s", t->camera, state->error);
+		log_error("%s: %s", t->camera->name, state->error);
 }
 
 /* Control characters are not in error sentences: foreign text was cleaned at the door. */
@@ -133,6 +147,7 @@ static bool tell(void *data, enum follow_event event, const struct follow_state 
 			tell_works(t);
 		print_frame(t, state);
 		note_contact(t);
+		tidy_up(t, state);
 		break;
 	case FOLLOW_ALIVE:
 		if (state->connected)
@@ -143,7 +158,7 @@ static bool tell(void *data, enum follow_event event, const struct follow_state 
 		break;
 	case FOLLOW_LOST:
 	default:
-		log_debug("%s: %s", t->camera, state->error);
+		log_debug("%s: %s", t->camera->name, state->error);
 		break;
 	}
 	tell_manager(t, event, state);
@@ -162,7 +177,7 @@ int command_follow(struct cli *cli)
 		r = choose_camera(cli, settings, cli->argc > 0 ? cli->argv[0] : NULL, &camera);
 	if (r != CLI_OK)
 		return r;
-	telling.camera = camera->name;
+	telling.camera = camera;
 	options.camera = camera;
 	r = follow_camera(&options);
 	if (r < 0)
