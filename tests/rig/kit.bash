@@ -171,13 +171,14 @@ machine_run() { # MACHINE
 			export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_NSPAWN_LOCK=0
 			exec systemd-nspawn --quiet --boot --keep-unit --register=no --console=pipe --resolv-conf=off \
 				--timezone=off --network-namespace-path="/run/netns/$id-$1" \
+				${capabilities:+"--capability=$capabilities"} \
 				--machine="$1" --directory="$T/$1/root" --bind="$T/$1/home:/home"
 		)
 		code=$?
 		cgroup_remove "$1"
 	done
 }
-machine_boot() { # MACHINE
+machine_boot() { # MACHINE; with more than the usual $capabilities, if they are set
 	machine_run "$1" </dev/null >>"$T/$1.console" 2>&1 &
 	nspawn[$1]=$!
 	declare -p id T suite nspawn >"$T/state"
