@@ -44,23 +44,29 @@ article_ends() {
 
 # ---- ours
 
-# One request, to its end; 100 s would be a deadlock. What was there before the request must be here after it.
+# One request, to its end; 100 s would be a deadlock. What was there before the request must be here after it, but for
+# the one picture that may have come since a run asked that this request joined: a start of what runs is no new run.
 ask() { # VERB UNIT
 	local want=0
 	[ "$2" != pullpi-latest@garden ] || want=$(newest "$captures")
 	as pullpi timeout 100 systemctl --user "$1" "$2" || { echo "$1 $2: exit status $?"; return 1; }
-	newer "$pulled" $((want - 1)) || { echo "$1 $2: $want was there and is not here"; return 1; }
+	newer "$pulled" $((want - 2)) || { echo "$1 $2: $want was there and is not here"; return 1; }
 }
 main_pid() { # UNIT
 	as pullpi systemctl --user show -P MainPID "$1"
 }
+# Once the manager knows that it is dead: a start before that joins the job that was killed, and fails with it.
 kill_hard() { # UNIT, in the middle of its work
 	local pid
 	as pullpi systemctl --user start --no-block "$1"
 	sleep "0.0$((RANDOM % 10))"
 	pid=$(main_pid "$1")
 	[ "$pid" -eq 0 ] || on pullpi kill -KILL "$pid" 2>/dev/null
+	[ "$pid" -eq 0 ] || wait_for 30 is_reaped "$1" "$pid"
 	ask start "$1"
+}
+is_reaped() { # UNIT PID
+	[ "$(main_pid "$1")" != "$2" ]
 }
 turns_of() { # UNIT SEED: one of the two sides
 	local unit=$1 n
