@@ -6,7 +6,10 @@
 #include "tests/test.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "capture/service.h"
@@ -67,18 +70,47 @@ static void tell(void *data, const struct record *frame)
 		CHECK_INT(write(fd, "+", 1), 1);
 }
 
+/* The machine's clocks, ten minutes later for each byte in the folder's file `.later`. */
+static int64_t later_ns(void)
+{
+	char path[PATH_MAX + 8];
+	struct stat st;
+
+	snprintf(path, sizeof path, "%s/.later", current_folder);
+	return stat(path, &st) < 0 ? 0 : st.st_size * 600 * NS_PER_SEC;
+}
+
+static int64_t later_wall_us(const struct clock *clock)
+{
+	return clock_real.wall_us(clock) + later_ns() / NS_PER_US;
+}
+
+static int64_t later_mono_ns(const struct clock *clock)
+{
+	return clock_real.mono_ns(clock) + later_ns();
+}
+
+static int64_t later_up_ns(const struct clock *clock)
+{
+	return clock_real.up_ns(clock) + later_ns();
+}
+
 static pid_t start(struct capture_settings *settings, bool one_shot)
 {
+	struct clock clock = clock_real;
 	pid_t pid;
 
 	current_folder = settings->archive.path;
+	clock.wall_us = later_wall_us;
+	clock.mono_ns = later_mono_ns;
+	clock.up_ns = later_up_ns;
 	setenv("RUNTIME_DIRECTORY", settings->archive.path, 1);
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
 		struct archive_options open = { .mode = ARCHIVE_WRITE };
 		struct service_options options = { .settings = settings,
-			.clock = &clock_real,
+			.clock = &clock,
 			.reload = reload,
 			.stored = tell,
 			.stored_data = settings,
@@ -260,5 +292,84 @@ TEST(each_stored_frame_is_told)
 	snprintf(path, sizeof path, "%s/.told", folder);
 	CHECK(sums.frames > 0 && stat(path, &told) == 0);
 	CHECK_INT(told.st_size, sums.frames);
+	test_remove_folder(folder);
+}
+
+/* A manager that wants to hear of the service each 200 ms, on the socket that is returned. */
+static int watch(const char *folder)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof address.sun_path, "%s/.notify", folder);
+	CHECK_INT(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+	setenv("NOTIFY_SOCKET", address.sun_path, 1);
+	setenv("WATCHDOG_USEC", "200000", 1);
+	unsetenv("WATCHDOG_PID");
+	return fd;
+}
+
+static void watch_no_more(void)
+{
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WATCHDOG_USEC");
+}
+
+/* How often the watchdog was fed: up to `enough` times, and no longer than wait_ms in all. */
+static int fed(int fd, int enough, int64_t wait_ms)
+{
+	int64_t until_ms = clock_real.mono_ns(&clock_real) / 1000000 + wait_ms, now_ms;
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	char text[1024];
+	int n = 0;
+
+	while (n < enough && (now_ms = clock_real.mono_ns(&clock_real) / 1000000) < until_ms &&
+		poll(&poll_fd, 1, (int)(until_ms - now_ms)) > 0) {
+		ssize_t len = recv(fd, text, sizeof text - 1, 0);
+
+		text[len < 0 ? 0 : len] = '\0';
+		n += strstr(text, "WATCHDOG=1") != NULL;
+	}
+	return n;
+}
+
+TEST(the_watchdog_is_fed_as_long_as_the_service_runs)
+{
+	char folder[64];
+	CLEANUP_FREE struct capture_settings *settings = NULL;
+	CLEANUP_FD int fd = -1;
+	pid_t pid;
+
+	test_make_folder(folder);
+	settings = settings_new(folder);
+	fd = watch(folder);
+	pid = start(settings, false);
+	CHECK_INT(fed(fd, 8, 20000), 8);
+	stop(pid, SIGKILL); /* nobody reads what it says any more */
+	watch_no_more();
+	test_remove_folder(folder);
+}
+
+TEST(the_watchdog_is_let_go_after_minutes_without_a_frame)
+{
+	char folder[64], path[PATH_MAX];
+	CLEANUP_FREE struct capture_settings *settings = NULL;
+	CLEANUP_FD int fd = -1, later = -1;
+	int jumps = 0;
+	pid_t pid;
+
+	test_make_folder(folder);
+	settings = settings_new(folder);
+	snprintf(settings->test.faults, sizeof settings->test.faults, "gone@0+600min");
+	fd = watch(folder);
+	pid = start(settings, false);
+	CHECK_INT(fed(fd, 8, 20000), 8);
+	snprintf(path, sizeof path, "%s/.later", folder);
+	later = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	while (jumps < 5 && fed(fd, 3, 1000) == 3)
+		jumps += (int)write(later, "+", 1);
+	CHECK(jumps > 0 && jumps < 5);
+	stop(pid, SIGKILL); /* nobody reads what it says any more */
+	watch_no_more();
 	test_remove_folder(folder);
 }
