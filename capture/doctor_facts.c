@@ -6,41 +6,7 @@
 
 #include "capture/doctor.h"
 
-#define GROUPS_MAX 256
 #define CALL_US (UINT64_C(5) * 1000000)
-
-/* "Groups:\t4 24 44" of /proc/PID/status; -errno where it cannot be read. */
-static int process_has_group(pid_t pid, gid_t group)
-{
-	CLEANUP_FREE char *text = NULL;
-	char path[64], *line, *rest;
-
-	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-	if (doctor_read_file(path, &text) < 0)
-		return -ENOENT;
-	line = strstr(text, "\nGroups:");
-	if (!line)
-		return -ENOENT;
-	line += strlen("\nGroups:");
-	line[strcspn(line, "\n")] = '\0';
-	for (char *word = strtok_r(line, " \t", &rest); word; word = strtok_r(NULL, " \t", &rest))
-		if (strtoul(word, NULL, 10) == group)
-			return 1;
-	return 0;
-}
-
-static bool user_has_group(const char *user, gid_t own, gid_t group)
-{
-	gid_t groups[GROUPS_MAX];
-	int n = GROUPS_MAX;
-
-	if (getgrouplist(user, own, groups, &n) < 0)
-		n = GROUPS_MAX;
-	for (int i = 0; i < n; i++)
-		if (groups[i] == group)
-			return true;
-	return false;
-}
 
 void doctor_groups_read(
 	const struct doctor_user *user, const char *source, struct doctor_groups *ret)
@@ -56,7 +22,7 @@ void doctor_groups_read(
 	};
 	if (!video)
 		return;
-	ret->in_database = user_has_group(user->name, getgid(), video->gr_gid);
+	ret->in_database = user_has_group(user->name, video->gr_gid);
 	if (user->manager_pid <= 0)
 		return;
 	r = process_has_group(user->manager_pid, video->gr_gid);

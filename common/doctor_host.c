@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <pwd.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "common/clock.h"
 #include "common/utc.h"
@@ -40,17 +39,6 @@ int doctor_read_file(const char *path, char **ret)
 	return 0;
 }
 
-static pid_t manager_pid(sd_bus *bus)
-{
-	struct ucred peer = { 0 };
-	socklen_t size = sizeof peer;
-	int fd = sd_bus_get_fd(bus);
-
-	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-		return 0;
-	return peer.pid;
-}
-
 /* A socket that accepts proves little: the manager may hang. */
 static int ask_manager(sd_bus *bus)
 {
@@ -77,7 +65,7 @@ void doctor_user_read(struct doctor_user *ret, sd_bus **ret_bus)
 		r = ask_manager(bus);
 	ret->manager_error = r < 0 ? r : 0;
 	if (r >= 0) {
-		ret->manager_pid = manager_pid(bus);
+		ret->manager_pid = userbus_pid(bus);
 		*ret_bus = TAKE_PTR(bus);
 	} else {
 		*ret_bus = NULL;

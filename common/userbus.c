@@ -3,6 +3,8 @@
 #include "common/userbus.h"
 
 #include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -10,6 +12,7 @@
 
 #include "common/util.h"
 
+#define GROUPS_MAX 256 /* of a user */
 #define LINGER_TIMEOUT_US (30 * UINT64_C(1000000))
 
 /* A folder that this user alone can write to; else whoever made it could be the manager. */
@@ -75,6 +78,57 @@ int userbus_open(sd_bus **ret)
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
 		return -errno;
 	return userbus_open_fd(TAKE_FD(fd), ret);
+}
+
+pid_t userbus_pid(sd_bus *bus)
+{
+	struct ucred peer = { 0 };
+	socklen_t size = sizeof peer;
+	int fd = sd_bus_get_fd(bus);
+
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		return 0;
+	return peer.pid;
+}
+
+int process_has_group(pid_t pid, gid_t group)
+{
+	CLEANUP_FILE FILE *file = NULL;
+	CLEANUP_FREE char *line = NULL;
+	size_t size = 0;
+	char path[64];
+
+	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return -errno;
+	while (getline(&line, &size, file) > 0) {
+		char *rest, *word = strtok_r(line, " \t\n", &rest);
+
+		if (!word || strcmp(word, "Groups:") != 0)
+			continue;
+		while ((word = strtok_r(NULL, " \t\n", &rest)))
+			if (strtoul(word, NULL, 10) == group)
+				return 1;
+		return 0;
+	}
+	return -EBADMSG;
+}
+
+bool user_has_group(const char *user, gid_t group)
+{
+	const struct passwd *entry = getpwnam(user);
+	gid_t groups[GROUPS_MAX];
+	int n = GROUPS_MAX;
+
+	if (!entry)
+		return false;
+	if (getgrouplist(user, entry->pw_gid, groups, &n) < 0)
+		n = GROUPS_MAX;
+	for (int i = 0; i < n; i++)
+		if (groups[i] == group)
+			return true;
+	return false;
 }
 
 int linger_get(const char *user, bool *ret)

@@ -2,8 +2,8 @@
 /*
  * The systemd manager of the user who runs this program, over its private socket: no login session, no
  * dbus-daemon and no environment are needed, as in a command of ssh, cron or `sudo -u`. And lingering,
- * which keeps that manager alive when nobody is logged in. In a library of its own, since it needs
- * libsystemd.
+ * which keeps that manager alive when nobody is logged in, and the groups it has, which its services get.
+ * In a library of its own, since it needs libsystemd.
  */
 #pragma once
 
@@ -31,6 +31,16 @@ int userbus_runtime(char ret[static PATH_MAX]);
 int userbus_open(sd_bus **ret);
 /* The same over a connected socket, which is taken over, also on failure. */
 int userbus_open_fd(int fd, sd_bus **ret);
+/* The process at the other end of such a connection; 0: not known. */
+pid_t userbus_pid(sd_bus *bus);
+
+/*
+ * A manager keeps the groups that its user had when it started. 1 the process has the group, 0 not;
+ * -errno where that cannot be read.
+ */
+int process_has_group(pid_t pid, gid_t group);
+/* By the user database: what the next manager of this user will have. */
+bool user_has_group(const char *user, gid_t group);
 
 /* Whether `user` lingers. From logind's folder, which everybody can read; -errno. */
 int linger_get(const char *user, bool *ret);

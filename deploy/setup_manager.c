@@ -3,85 +3,34 @@
 #include "deploy/setup.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
-#include <pwd.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #include "common/clock.h"
-#include "common/fs.h"
 #include "common/userbus.h"
 
 #define CAMERA_GROUP "video"
 #define MANAGER_WAIT_NS (60 * NS_PER_SEC) /* a Pi with a slow card, at its first boot */
-#define GROUPS_MAX 128
 
-/* By the user database: what the next manager will have. */
-static bool user_is_in(gid_t group)
-{
-	const struct passwd *user = getpwuid(getuid());
-	gid_t groups[GROUPS_MAX];
-	int n = GROUPS_MAX;
-
-	if (!user || getgrouplist(user->pw_name, user->pw_gid, groups, &n) < 0)
-		return false;
-	for (int i = 0; i < n; i++)
-		if (groups[i] == group)
-			return true;
-	return false;
-}
-
-/* A number in the line "Groups:" of /proc/PID/status. */
-static bool process_is_in(pid_t pid, gid_t group)
-{
-	CLEANUP_FREE char *text = NULL;
-	char path[64];
-	const char *p;
-
-	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-	if (fs_read_file(AT_FDCWD, path, 1 << 16, &text, NULL) < 0)
-		return true; /* cannot be known */
-	p = strstr(text, "\nGroups:");
-	p = p ? p + strlen("\nGroups:") : "";
-	while (*p && *p != '\n') {
-		char *end;
-		unsigned long number = strtoul(p, &end, 10);
-
-		if (end == p)
-			break;
-		if (number == group)
-			return true;
-		p = end + strspn(end, " \t");
-	}
-	return false;
-}
-
-/* Of the manager that listens on the socket; 0: unknown. */
+/* 0: unknown. */
 static pid_t manager_pid(void)
 {
 	CLEANUP(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-	struct ucred peer;
-	socklen_t size = sizeof peer;
 
-	if (userbus_open(&bus) < 0 ||
-		getsockopt(sd_bus_get_fd(bus), SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-		return 0;
-	return peer.pid;
+	return userbus_open(&bus) < 0 ? 0 : userbus_pid(bus);
 }
 
 void setup_warn_of_groups(struct deploy *deploy)
 {
-	const struct group *group = getgrnam(CAMERA_GROUP);
+	const struct group *entry = getgrnam(CAMERA_GROUP);
+	gid_t video = entry ? entry->gr_gid : 0;
 	char user[64], next[REPORT_TEXT_MAX];
 	pid_t pid;
 
-	if (!group || getuid() == 0)
+	if (!entry || getuid() == 0)
 		return;
 	setup_user(user);
-	if (!user_is_in(group->gr_gid)) {
+	if (!user_has_group(user, video)) {
 		snprintf(next, sizeof next,
 			"sudo usermod -aG " CAMERA_GROUP
 			" %s && sudo systemctl restart user@%u, then again: `%s`",
@@ -92,7 +41,7 @@ void setup_warn_of_groups(struct deploy *deploy)
 		return;
 	}
 	pid = manager_pid();
-	if (pid > 0 && !process_is_in(pid, group->gr_gid)) {
+	if (pid > 0 && process_has_group(pid, video) == 0) {
 		snprintf(next, sizeof next, "sudo systemctl restart user@%u, then again: `%s`",
 			(unsigned)getuid(), deploy->again);
 		report_step(&deploy->report,

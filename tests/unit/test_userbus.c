@@ -2,6 +2,7 @@
 /* What the manager and logind answer, right and wrong, as structs and errors. */
 #include "common/userbus.h"
 
+#include <grp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -308,4 +309,40 @@ TEST(lingering_is_asked_for_and_may_be_refused)
 		}
 		CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 	}
+}
+
+static void sleep_with_groups(int ready)
+{
+	const gid_t groups[] = { 44, 3999998 };
+
+	_exit((setgroups(2, groups) < 0 || write(ready, "+", 1) != 1) ? 1 : pause());
+}
+
+TEST(the_groups_of_a_process)
+{
+	gid_t own[256];
+	int pipe_fds[2], n = getgroups(256, own);
+	char byte;
+	pid_t pid;
+
+	for (int i = 0; i < n; i++)
+		CHECK_INT(process_has_group(getpid(), own[i]), 1);
+	CHECK_INT(process_has_group(getpid(), 3999999), 0);
+	CHECK(process_has_group(1 << 30, 0) < 0);
+	CHECK(user_has_group("root", 0));
+	CHECK(!user_has_group("root", 3999999));
+	CHECK(!user_has_group("nobody of this name", 0));
+	if (geteuid() != 0 || !CHECK(pipe(pipe_fds) == 0))
+		return;
+	pid = fork();
+	if (pid == 0)
+		sleep_with_groups(pipe_fds[1]);
+	CHECK_INT(read(pipe_fds[0], &byte, 1), 1);
+	CHECK_INT(process_has_group(pid, 44), 1);
+	CHECK_INT(process_has_group(pid, 3999998), 1);
+	CHECK_INT(process_has_group(pid, 399999), 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
 }
