@@ -305,8 +305,8 @@ static int on_watchdog(sd_event_source *source, uint64_t usec, void *data)
 		sd_notify(0, "WATCHDOG=1");
 	if (sd_watchdog_enabled(0, &interval) > 0) {
 		sd_event_source_set_time(source, usec + interval / 2);
-		sd_event_source_set_enabled(
-			source, SD_EVENT_ONESHOT); /* it is off after each time */
+		/* it is off each time it has fired */
+		sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 	}
 	return 0;
 }

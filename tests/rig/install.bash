@@ -40,6 +40,7 @@ all_is_well() { # no unit is failed; each timer has a next time, or what it star
 	for machine in capturepi pullpi; do # Debian's own are not ours: many machines on one kernel run out of inotify
 		as "$machine" systemctl --user --failed --no-legend --plain list-units || echo "$machine: no manager"
 		on "$machine" systemctl --failed --no-legend --plain list-units 'user@*' 'ssh*'
+		on "$machine" journalctl -b -q --no-pager -o cat --grep 'Watchdog timeout' # what runs again looks well
 	done | grep . && return 1
 	while read -r unit; do
 		next=$(as pullpi systemctl --user show -P NextElapseUSecRealtime "$unit")
