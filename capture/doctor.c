@@ -206,25 +206,11 @@ static void check_machine(struct patient *p)
 	tell(p, "network", doctor_network(&network));
 }
 
-/* The settings, told of strictly; those that work leniently goes on with. */
-static int check_settings(struct patient *p, void **ret)
-{
-	int r = cli_settings(p->cli, CLI_STRICT, ret);
-
-	if (r == CLI_OK) {
-		tell(p, "settings", doctor_find(DOCTOR_OK, "are right"));
-		return r;
-	}
-	tell(p, "settings",
-		doctor_fix(doctor_find(DOCTOR_FAIL, "have mistakes"), "see `capturepi check`"));
-	return cli_settings(p->cli, CLI_LENIENT, ret);
-}
-
 int doctor_command(struct cli *cli)
 {
 	struct patient p = { .cli = cli, .doctor = { .json = cli_flag(cli, "json") } };
 	CLEANUP_FREE void *settings = NULL;
-	int r = check_settings(&p, &settings);
+	int r = doctor_settings(&p.doctor, cli, &settings);
 
 	if (r != CLI_OK)
 		return r;

@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "common/cli.h"
 #include "common/text.h"
 
 /* Paths and names come from anywhere: what goes to a terminal is plain text. */
@@ -90,6 +89,20 @@ void doctor_tell(
 	printf("%-4s  %-14s %s%s%s\n", doctor_verdict_name(finding.verdict), name, finding.text,
 		*finding.fix ? "; " : "", finding.fix);
 	fflush(stdout);
+}
+
+int doctor_settings(struct doctor *doctor, struct cli *cli, void **ret)
+{
+	int r = cli_settings(cli, CLI_STRICT, ret);
+
+	if (r == CLI_OK) {
+		doctor_tell(doctor, "settings", NULL, doctor_find(DOCTOR_OK, "are right"));
+		return r;
+	}
+	doctor_tell(doctor, "settings", NULL,
+		doctor_fix(doctor_find(DOCTOR_FAIL, "have mistakes"), "see `%s check`",
+			cli->program->name));
+	return cli_settings(cli, CLI_LENIENT, ret);
 }
 
 int doctor_end(const struct doctor *doctor)

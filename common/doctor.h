@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 
+#include "common/cli.h"
 #include "common/util.h"
 
 #define DOCTOR_TEXT_MAX 512 /* bytes, NUL included; what is longer is cut */
@@ -47,6 +48,12 @@ struct doctor {
  */
 void doctor_tell(struct doctor *doctor, const char *check, const char *camera,
 	struct doctor_finding finding);
+
+/*
+ * Reads the settings as cli_settings() does, and tells of them: strictly first, but those that a lenient
+ * reader takes are good enough to go on with.
+ */
+int doctor_settings(struct doctor *doctor, struct cli *cli, void **ret);
 
 /* Prints the totals. Returns the exit code: CLI_OK, or CLI_INTERNAL where something failed. */
 int doctor_end(const struct doctor *doctor);

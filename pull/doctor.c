@@ -194,20 +194,6 @@ static void check_camera(struct patient *p)
 		check_reach(p);
 }
 
-/* Told of strictly; those that work leniently are gone on with. */
-static int check_settings(struct patient *p, void **ret)
-{
-	int r = cli_settings(p->cli, CLI_STRICT, ret);
-
-	if (r == CLI_OK) {
-		tell(p, "settings", doctor_find(DOCTOR_OK, "are right"));
-		return r;
-	}
-	tell(p, "settings",
-		doctor_fix(doctor_find(DOCTOR_FAIL, "have mistakes"), "see `pullpi check`"));
-	return cli_settings(p->cli, CLI_LENIENT, ret);
-}
-
 const struct cli_option doctor_options[] = {
 	{ "connect", 0, NULL, "also speak to the cameras" },
 	{ "json", 0, NULL, "one object a check, then the totals" },
@@ -220,7 +206,7 @@ int command_doctor(struct cli *cli)
 	const struct camera_settings *only = NULL;
 	CLEANUP_FREE void *data = NULL;
 	const struct pull_settings *settings;
-	int r = check_settings(&p, &data);
+	int r = doctor_settings(&p.doctor, cli, &data);
 
 	settings = data;
 	if (r == CLI_OK && cli->argc > 0)
