@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# For tests/rig/run and tests/rig/shell, which source it with `suite` set: two machines with real systemd as
+# For tests/rig/run, tests/rig/shell and others, which source it with `suite` set: two machines with real systemd as
 # process 1, from Debian roots, and a NAT router between them.
 #
 #   capturepi 10.77.1.2 ---- 10.77.1.1 nat 10.77.2.1 ---- 10.77.2.2 pullpi
@@ -14,6 +14,7 @@ src=$(cd "$here/../.." && pwd)
 work=${CAPTUREPI_WORK:-$src/build/tests}/rig
 passed=0 failed=0
 declare -A nspawn=() # machine -> pid of what runs its systemd-nspawn
+declare -A owner=()  # machine -> its user, if it is not pi any more
 if [ -n "${RIG_ATTACH-}" ]; then # the machines of another process
 	. "$RIG_ATTACH/state"
 else
@@ -141,6 +142,11 @@ machine_make() { # MACHINE: its disk; takes 2 s
 	chown -R 1000:1000 "$disk/home/pi/.ssh"
 }
 
+machine_remove() { # MACHINE, which is off
+	! mountpoint -q "$T/$1/root" || umount "$T/$1/root"
+	rm -rf --one-file-system "${T:?}/$1"
+}
+
 # A control group of its own for each machine, with what controllers this one lends.
 cgroup_of() { # MACHINE
 	echo "$(findmnt -n -t cgroup2 -o TARGET | head -n 1)/$id-$1"
@@ -161,27 +167,38 @@ cgroup_is_empty() { # MACHINE
 	grep -q '^populated 0' "$(cgroup_of "$1")/cgroup.events"
 }
 
+before_boot() { # MACHINE: for a test that has something to do then
+	:
+}
+# As the firmware of a Pi reads it, at each boot: systemd in a container takes its own arguments for the kernel's.
+command_line() { # MACHINE
+	cat "$T/$1/root/boot/firmware/cmdline.txt" 2>/dev/null
+}
 # In a control group that was not there before; 133 is how systemd-nspawn --keep-unit says that it is to be rebooted.
 machine_run() { # MACHINE
 	local code=133
 	while [ $code -eq 133 ]; do
-		cgroup_make "$1" || return
+		cgroup_make "$1" && before_boot "$1" || return
 		(
 			echo "$BASHPID" >"$(cgroup_of "$1")/cgroup.procs" || exit
 			export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_NSPAWN_LOCK=0
+			# shellcheck disable=SC2046 # a list of words
 			exec systemd-nspawn --quiet --boot --keep-unit --register=no --console=pipe --resolv-conf=off \
 				--timezone=off --network-namespace-path="/run/netns/$id-$1" \
 				${capabilities:+"--capability=$capabilities"} \
-				--machine="$1" --directory="$T/$1/root" --bind="$T/$1/home:/home"
+				--machine="$1" --directory="$T/$1/root" --bind="$T/$1/home:/home" $(command_line "$1")
 		)
 		code=$?
 		cgroup_remove "$1"
 	done
 }
-machine_boot() { # MACHINE; with more than the usual $capabilities, if they are set
+machine_on() { # MACHINE; with more than the usual $capabilities, if they are set
 	machine_run "$1" </dev/null >>"$T/$1.console" 2>&1 &
 	nspawn[$1]=$!
-	declare -p id T suite nspawn >"$T/state"
+	declare -p id T suite nspawn owner >"$T/state"
+}
+machine_boot() { # MACHINE
+	machine_on "$1"
 	wait_for 60 up "$1"
 }
 leader() { # MACHINE: its process 1
@@ -198,18 +215,18 @@ on() { # MACHINE COMMAND...: as root, beside all logins
 	nsenter --target "$pid" --mount --uts --ipc --net --pid -- env -i HOME=/root LANG=C.UTF-8 \
 		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
 }
-as() { # MACHINE COMMAND...: as pi, without a login, which would start its manager
-	local machine=$1
+as() { # MACHINE COMMAND...: as its user, without a login, which would start its manager
+	local machine=$1 user=${owner[$1]-pi}
 	shift
-	on "$machine" setpriv --reuid pi --regid pi --init-groups env HOME=/home/pi USER=pi LOGNAME=pi \
-		XDG_RUNTIME_DIR=/run/user/1000 "$@"
+	on "$machine" setpriv --reuid "$user" --regid "$user" --init-groups env HOME="/home/$user" USER="$user" \
+		LOGNAME="$user" XDG_RUNTIME_DIR=/run/user/1000 "$@"
 }
 login() { # MACHINE COMMAND: what a person types over ssh
-	local machine=$1 address=10.77.1.2
+	local machine=$1 address=10.77.1.2 user=${owner[$1]-pi}
 	shift
 	[ "$machine" = capturepi ] || address=10.77.2.2
 	in_net "$machine" ssh -F none -i "$T/login_key" -o StrictHostKeyChecking=no -o LogLevel=ERROR \
-		-o UserKnownHostsFile=/dev/null -o BatchMode=yes -o ConnectTimeout=10 "pi@$address" "$@" </dev/null
+		-o UserKnownHostsFile=/dev/null -o BatchMode=yes -o ConnectTimeout=10 "$user@$address" "$@" </dev/null
 }
 machine_cut() { # MACHINE: the power goes
 	echo 1 >"$(cgroup_of "$1")/cgroup.kill" # all of it: without its systemd-nspawn a machine would live on
@@ -228,22 +245,24 @@ rebooted() { # MACHINE OLD_BOOT_ID
 
 # ---- up and down
 
-rig_up() {
+# The packages of the tree as it is now, whoever works on it need not wait: *.deb in $work/$suite.
+packages_make() {
 	local build_root
-	mkdir -p "$work/$suite"
-	[ "$(id -u)" -eq 0 ] || die "needs root (mounts, network namespaces, systemd-nspawn)"
-	say "roots of Debian $suite"
-	# shellcheck disable=SC2046 # a list of words
-	machine_root=$("$src/tests/root/make" --bare "$suite" $(machine_packages)) &&
-		build_root=$("$src/tests/root/make" "$suite" build-essential debhelper git lintian scdoc) ||
-		die "there is no root to boot"
+	build_root=$("$src/tests/root/make" "$suite" build-essential debhelper git lintian scdoc) || die "no root to build in"
 	say "packages of this tree for Debian $suite"
-	# as it is now: whoever works on it need not wait
 	mkdir "$T/tree"
 	tar -C "$src" --exclude=./build --exclude=./.git -cf - . | tar -C "$T/tree" -xf -
 	check "the packages build, and lintian has nothing to say" \
 		"$T/tree/tests/root/run" -b "$work/$suite" "$build_root" -- /src/deploy/package --lint /build
 	ls "$work/$suite"/*.deb >/dev/null 2>&1 || { cat "$T/out"; die "no packages"; }
+}
+rig_up() {
+	mkdir -p "$work/$suite"
+	[ "$(id -u)" -eq 0 ] || die "needs root (mounts, network namespaces, systemd-nspawn)"
+	say "roots of Debian $suite"
+	# shellcheck disable=SC2046 # a list of words
+	machine_root=$("$src/tests/root/make" --bare "$suite" $(machine_packages)) || die "there is no root to boot"
+	packages_make
 	say "two machines and a router"
 	ssh-keygen -q -t ed25519 -N '' -C rig -f "$T/login_key"
 	network_up || die "no network"
@@ -260,7 +279,7 @@ rig_down() {
 	done
 	network_down
 	for machine in capturepi pullpi; do
-		! mountpoint -q "$T/$machine/root" || umount "$T/$machine/root"
+		machine_remove $machine
 	done
 	rm -rf --one-file-system "$T"
 }
