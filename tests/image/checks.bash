@@ -24,5 +24,5 @@ no_secret_for_others() { # MACHINE WIFI_PASSWORD
 no_failed_units() {
 	local units
 	units=$(look "$1" 'systemctl --failed --no-legend --plain; systemctl --user --failed --no-legend --plain')
-	[ -z "$units" ] || { echo "$units" | sed 's/^/        /'; return 1; }
+	[ -z "$units" ] || { echo "$units"; return 1; }
 }
