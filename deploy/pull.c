@@ -86,6 +86,7 @@ static int check_timer(struct deploy *deploy, const struct unit_task *task)
 	int64_t now_us = clock_wall_us(&clock_real);
 	char time[UTC_TEXT_MAX];
 	struct unit_state u;
+	bool has_next;
 	int r;
 
 	if (!strstr(task->unit, ".timer"))
@@ -93,12 +94,13 @@ static int check_timer(struct deploy *deploy, const struct unit_task *task)
 	r = units_read(deploy, "timer", task->unit, &u);
 	if (r != CLI_OK)
 		return r;
-	if (u.next_us == 0 && strcmp(u.sub, "running") == 0) {
+	/* while its service runs a timer has none; after a reload it is "never" until then */
+	has_next = u.next_us != 0 && u.next_us != UNIT_TIME_NONE;
+	if (!has_next && strcmp(u.sub, "running") == 0) {
 		report_ok(&deploy->report, "timer", task->unit, "its service runs just now");
 		return CLI_OK;
 	}
-	if (u.next_us == 0 || u.next_us == UNIT_TIME_NONE ||
-		(int64_t)u.next_us > now_us + NEXT_MAX_US)
+	if (!has_next || (int64_t)u.next_us > now_us + NEXT_MAX_US)
 		return report_failed(&deploy->report, CLI_INTERNAL, "timer", task->unit,
 			"see its OnCalendar= and the clock of this machine (date)",
 			"it has no sensible next time");
