@@ -48,8 +48,13 @@ static int try_fetch(struct deploy *deploy, const char *camera)
 		return report_failed(&deploy->report, CLI_INTERNAL, "fetch", NULL, NULL,
 			"pullpi cannot be run: %s", strerror(-r));
 	code = child.code;
-	snprintf(next, sizeof next, "pullpi pair [USER@]HOST --camera %s, then again: `%s`", camera,
-		deploy->again);
+	if (code == CLI_REFUSED)
+		snprintf(next, sizeof next, "pullpi pair [USER@]HOST --camera %s, then again: `%s`",
+			camera, deploy->again);
+	else
+		snprintf(next, sizeof next,
+			"`pullpi doctor --connect %s` knows more; then again: `%s`", camera,
+			deploy->again);
 	if (code == CLI_OK)
 		report_ok(&deploy->report, "fetch", NULL, "%s",
 			*child.out ? last_line(child.out) : "nothing new");
