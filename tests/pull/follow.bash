@@ -31,14 +31,14 @@ end_follow() { # [SIGNAL]; its exit code is in $code
 trap 'kill $follow_pid $notify_pid 2>/dev/null; finish' EXIT
 
 # Waits for a COMMAND to be true, 20 s at most: a deadline against hangs, not a measure.
-eventually() {
-	local i
-	for i in $(seq 200); do
+eventually() { # COMMAND...: a deadline against hangs, not a measure
+	local end=$((SECONDS + 60))
+	while [ $SECONDS -lt $end ]; do
 		"$@" && return
 		kill -0 "$follow_pid" 2>/dev/null || break
 		sleep 0.1
 	done
-	echo "    not within 20 s: $*"
+	echo "    not within 60 s, or follow ended: $*"
 	sed 's/^/    | /' "$T/follow.err" | tail -n 5
 	false
 }
