@@ -86,8 +86,7 @@ is_up() {
 on() { # COMMAND...: as root in the machine
 	local leader
 	leader=$(pgrep -P "${nspawn:-0}") || { echo "the machine is off"; return 1; }
-	nsenter --target "$leader" --mount --uts --ipc --net --pid -- env -i HOME=/root LANG=C.UTF-8 \
-		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+	"$src/tests/root/enter" "$leader" "$@"
 }
 # As the user with no session and nothing of one in the environment, like cron. Through a transient system
 # service: logind wants to know the control group of who asks, and ours is outside the machine.

@@ -212,8 +212,7 @@ on() { # MACHINE COMMAND...: as root, beside all logins
 	local machine=$1 pid
 	shift
 	pid=$(leader "$machine") || { echo "$machine is off"; return 1; }
-	nsenter --target "$pid" --mount --uts --ipc --net --pid -- env -i HOME=/root LANG=C.UTF-8 \
-		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+	"$src/tests/root/enter" "$pid" "$@"
 }
 as() { # MACHINE COMMAND...: as its user, without a login, which would start its manager
 	local machine=$1 user=${owner[$1]-pi}
