@@ -30,7 +30,6 @@ end_follow() { # [SIGNAL]; its exit code is in $code
 }
 trap 'kill $follow_pid $notify_pid 2>/dev/null; finish' EXIT
 
-# Waits for a COMMAND to be true, 20 s at most: a deadline against hangs, not a measure.
 eventually() { # COMMAND...: a deadline against hangs, not a measure
 	local end=$((SECONDS + 60))
 	while [ $SECONDS -lt $end ]; do
