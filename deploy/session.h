@@ -20,7 +20,7 @@
 #include "common/util.h"
 
 #define SESSION_CALL_US (25 * INT64_C(1000000)) /* for an answer that needs no work */
-#define SESSION_RECONNECT_US (30 * INT64_C(1000000)) /* a manager that executes itself anew on a slow, busy Pi */
+#define SESSION_RECONNECT_US (30 * INT64_C(1000000)) /* for a manager to be back, on a slow Pi */
 #define JOBS_REMEMBERED 64 /* that ended and that nobody waited for yet */
 #define JOB_LOST "" /* the result of one that ended while there was no connection */
 
