@@ -211,7 +211,7 @@ int jsonline_get_double(struct json_object *object, const char *key, double *ret
 	number = json_object_get_double(value);
 	if (!isfinite(number))
 		return -EINVAL;
-	*ret = number;
+	*ret = number == 0 ? 0 : number; /* "-0" would be read back as the integer 0 */
 	return 1;
 }
 
