@@ -24,15 +24,15 @@ static int tell_open_error(struct cli *cli, const char *path, int r)
 	if (r == -EWOULDBLOCK) {
 		cli_error(cli,
 			"%s: another capturepi writes this archive; stop it first "
-			"(systemctl --user stop capturepi)",
-			path);
+			"(systemctl --user stop %s)",
+			path, cli->unit);
 		return CLI_TEMPFAIL;
 	}
 	if (r == -ENOENT) {
 		cli_error(cli,
 			"%s: no archive yet; start the service or take a first frame with "
-			"`capturepi shot`",
-			path);
+			"`%s shot`",
+			path, cli->call);
 		return CLI_INTERNAL;
 	}
 	if (r == -EBADMSG) {
@@ -192,9 +192,8 @@ static int shot_by_service(struct cli *cli, const struct capture_settings *setti
 		return r;
 	r = shot_from_service(archive, pid, &frame);
 	if (r < 0) {
-		cli_error(cli,
-			"the running service (pid %d) stored no frame: %s; see `capturepi status`",
-			(int)pid, strerror(-r));
+		cli_error(cli, "the running service (pid %d) stored no frame: %s; see `%s status`",
+			(int)pid, strerror(-r), cli->call);
 		return CLI_INTERNAL;
 	}
 	return print_shot(cli, settings->archive.path, &frame);
@@ -234,7 +233,7 @@ static int status(struct cli *cli)
 		return r;
 	r = archive_open(settings->archive.path, &options, &archive);
 	if (r == 0)
-		return status_print(archive, json);
+		return status_print(archive, cli->unit, json);
 	/* the disk is away, and a service waits for it */
 	waiting = status_print_waiting(settings->archive.path, json);
 	return waiting < 0 ? tell_open_error(cli, settings->archive.path, r) : waiting;
@@ -327,8 +326,8 @@ static int redate(struct cli *cli)
 		cli_error(cli,
 			"the running service (pid %d) dates frames anew by itself once the clock "
 			"is known; for those of all boots before stop it first (systemctl --user "
-			"stop capturepi)",
-			(int)pid);
+			"stop %s)",
+			(int)pid, cli->unit);
 		return CLI_TEMPFAIL;
 	}
 	/* nothing to date where there is no archive: none is made */
@@ -443,6 +442,7 @@ int main(int argc, char **argv)
 		.table = &capture_settings_table,
 		.settings_size = sizeof(struct capture_settings),
 		.check = check_settings,
+		.name_defaults = capture_settings_name,
 		.archive = archive_of,
 	};
 

@@ -180,7 +180,7 @@ static void publish_status(struct service *s, int64_t now_us)
 	s->dirty = false;
 	s->published_us = service_mono_us(s);
 	if (stats_json(&view, text, sizeof text) > 0)
-		status_publish(s->status_id, text);
+		status_publish(s->store_path, text);
 	sd_notifyf(0, "STATUS=%s", stats_line(&view, text, sizeof text));
 }
 
@@ -434,7 +434,7 @@ static void end(struct service *s)
 	}
 	writer_free(s->writer);
 	archive_free(s->archive);
-	status_withdraw(s->status_id);
+	status_withdraw(s->store_path);
 	sd_event_source_disable_unref(s->camera_source);
 	sd_event_source_disable_unref(s->timer_source);
 	sd_event_source_disable_unref(s->wake_source);

@@ -25,8 +25,6 @@ struct service {
 	struct archive *archive; /* until the writer has it */
 	char store_path[PATH_MAX]; /* of the archive, for the life of the process */
 	struct store_facts store; /* at the last look */
-	char status_id[UUID_CHARS +
-		1]; /* under which the status was published, "" where not known */
 	int64_t unfetched_told_us; /* monotonic */
 	uint64_t unfetched_told;
 

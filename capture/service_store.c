@@ -75,19 +75,6 @@ static void account(struct service *s, const struct writer_opened *opened)
 	writer_account(s->writer, has_down ? &down : NULL);
 }
 
-/* The status has the name of the archive, while there is one. */
-static void name_status(struct service *s)
-{
-	const char *id = s->store.open ? s->store.id : "";
-
-	if (strcmp(s->status_id, id) == 0)
-		return;
-	status_withdraw(s->status_id);
-	snprintf(s->status_id, sizeof s->status_id, "%s", id);
-	s->dirty = true;
-	s->published_us = 0;
-}
-
 static void tell_error(struct service *s, int before)
 {
 	if (s->store.error == before)
@@ -118,11 +105,15 @@ void service_watch_store(struct service *s)
 {
 	struct writer_opened opened;
 	int before = s->store.error;
+	bool was_open = s->store.open;
 
 	if (writer_take_opened(s->writer, &opened) == 0)
 		account(s, &opened);
 	s->store = writer_store_facts(s->writer);
-	name_status(s);
+	if (s->store.open != was_open) { /* who asks now is to know */
+		s->dirty = true;
+		s->published_us = 0;
+	}
 	tell_error(s, before);
 	tell_unfetched(s);
 }

@@ -115,7 +115,7 @@ static const struct conf_item items[] = {
 		.offset = AT(archive.camera),
 		.def = "camera",
 		.allowed = "one word of at most 63 bytes, without /",
-		.help = "Name of the camera, in the archive and for pullpi",
+		.help = "Name of the camera, in its archive and for pullpi",
 		.size = SIZE_OF(archive.camera),
 	},
 	{
@@ -459,6 +459,17 @@ int capture_settings_check(void *data, conf_complain *complain, void *complain_d
 		count += tell(complain, complain_data,
 			"camera.warmup: has no effect with camera.standby = stream");
 	return count;
+}
+
+void capture_settings_name(void *data, const char *name)
+{
+	struct capture_settings *settings = data;
+	size_t n = strlen(settings->archive.path);
+
+	if (n > 0) /* else there is no home folder */
+		snprintf(
+			settings->archive.path + n, sizeof settings->archive.path - n, "-%s", name);
+	snprintf(settings->archive.camera, sizeof settings->archive.camera, "%s", name);
 }
 
 struct camera_options capture_camera_options(

@@ -56,6 +56,12 @@ extern const struct conf_table capture_settings_table;
  */
 int capture_settings_check(void *settings, conf_complain *complain, void *data);
 
+/*
+ * The defaults of the camera `name` beside the first one: ~/captures-NAME, which is in nobody else's archive, and
+ * its name. Fits cli_program.name_defaults.
+ */
+void capture_settings_name(void *settings, const char *name);
+
 /* The camera's part as camera_open() wants it; points into `settings` and `arrays`. */
 struct control_arrays {
 	const char *names[CONF_CONTROLS_MAX], *values[CONF_CONTROLS_MAX];

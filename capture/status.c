@@ -9,8 +9,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/digest.h"
 #include "common/fs.h"
 #include "common/utc.h"
+
+#define STATUS_NAME_MAX (SHA256_HEX + 16)
 
 static int runtime_folder(char ret[static PATH_MAX])
 {
@@ -51,21 +54,30 @@ static int open_runtime(bool create, int *ret_fd)
 	return 0;
 }
 
-static void file_name(const char *id, char ret[static 64])
+static int file_name(const char *path, char ret[static STATUS_NAME_MAX])
 {
-	snprintf(ret, 64, "status-%.36s.json", *id ? id : "waiting");
-}
-
-/* No fsync: the folder is in memory, and a rename is enough for readers. */
-int status_publish(const char *id, const char *json)
-{
-	CLEANUP_FD int folder = -1, fd = -1;
-	char name[64], temp[80];
-	int r = open_runtime(true, &folder);
+	uint8_t sha256[SHA256_BYTES];
+	char hex[SHA256_HEX + 1];
+	int r = digest_buffer(path, strlen(path), sha256);
 
 	if (r < 0)
 		return r;
-	file_name(id, name);
+	digest_hex(sha256, hex);
+	snprintf(ret, STATUS_NAME_MAX, "status-%s.json", hex);
+	return 0;
+}
+
+/* No fsync: the folder is in memory, and a rename is enough for readers. */
+int status_publish(const char *path, const char *json)
+{
+	CLEANUP_FD int folder = -1, fd = -1;
+	char name[STATUS_NAME_MAX], temp[STATUS_NAME_MAX + 8];
+	int r = open_runtime(true, &folder);
+
+	if (r == 0)
+		r = file_name(path, name);
+	if (r < 0)
+		return r;
 	snprintf(temp, sizeof temp, ".%s.part", name);
 	fd = openat(folder, temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -76,15 +88,13 @@ int status_publish(const char *id, const char *json)
 	return r;
 }
 
-void status_withdraw(const char *id)
+void status_withdraw(const char *path)
 {
 	CLEANUP_FD int folder = -1;
-	char name[64];
+	char name[STATUS_NAME_MAX];
 
-	if (open_runtime(false, &folder) < 0)
-		return;
-	file_name(id, name);
-	unlinkat(folder, name, 0);
+	if (open_runtime(false, &folder) == 0 && file_name(path, name) == 0)
+		unlinkat(folder, name, 0);
 }
 
 static struct json_object *get(struct json_object *o, const char *key)
@@ -104,16 +114,15 @@ static int64_t get_int(struct json_object *o, const char *key)
 	return json_object_get_int64(get(o, key));
 }
 
-static struct json_object *read_file(const char *id)
+static struct json_object *read_file(const char *path)
 {
 	CLEANUP_FD int folder = -1;
 	CLEANUP_FREE char *text = NULL;
 	struct json_object *o;
-	char name[64];
+	char name[STATUS_NAME_MAX];
 	size_t bytes;
 
-	file_name(id, name);
-	if (open_runtime(false, &folder) < 0 ||
+	if (open_runtime(false, &folder) < 0 || file_name(path, name) < 0 ||
 		fs_read_file(folder, name, LINE_MAX_BYTES, &text, &bytes) < 0)
 		return NULL;
 	o = json_tokener_parse(text);
@@ -131,27 +140,17 @@ static bool is_alive(struct json_object *o)
 	return pid > 0 && pid <= INT32_MAX && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
 }
 
-/* What a service published that waits for the archive at `path` to be writable; NULL: none does. */
-static struct json_object *read_waiting(const char *path)
+/* What a running service published, which has the archive at `path` or waits for it; NULL when none runs. */
+static struct json_object *read_published(const char *path)
 {
-	struct json_object *o = read_file("");
+	struct json_object *o = read_file(path);
+	bool open = json_object_get_boolean(get(get(o, "store"), "open"));
+	pid_t pid;
 
-	if (o && is_alive(o) && strcmp(get_string(get(o, "store"), "archive"), path) == 0)
+	if (o && (open ? archive_writer_pid(path, &pid) == 0 : is_alive(o)))
 		return o;
 	json_object_put(o);
 	return NULL;
-}
-
-/* What a running service published; NULL when none runs. */
-static struct json_object *read_published(const struct archive *archive)
-{
-	struct json_object *o = read_file(archive_id(archive));
-	pid_t pid;
-
-	if (o && archive_writer_pid(archive_path(archive), &pid) == 0)
-		return o;
-	json_object_put(o);
-	return read_waiting(archive_path(archive));
 }
 
 static struct json_object *status_object(struct archive *archive)
@@ -182,7 +181,7 @@ static struct json_object *status_object(struct archive *archive)
 		json_object_object_add(o, "newest_age_s",
 			json_object_new_int64((now_us - frame.exposed_us) / US_PER_SEC));
 	}
-	json_object_object_add(o, "service", read_published(archive));
+	json_object_object_add(o, "service", read_published(archive_path(archive)));
 	return o;
 }
 
@@ -270,7 +269,7 @@ static void print_service(struct json_object *service)
 								: "not synchronised");
 }
 
-int status_print(struct archive *archive, bool json)
+int status_print(struct archive *archive, const char *unit, bool json)
 {
 	struct json_object *o = status_object(archive), *service;
 	char age[UTC_TEXT_MAX];
@@ -295,7 +294,7 @@ int status_print(struct archive *archive, bool json)
 		if (running)
 			print_service(service);
 		else
-			printf("service    not running (systemctl --user start capturepi)\n");
+			printf("service    not running (systemctl --user start %s)\n", unit);
 	}
 	json_object_put(o);
 	return running ? 0 : 1;
@@ -303,7 +302,7 @@ int status_print(struct archive *archive, bool json)
 
 int status_waiting_json(const char *path, char *buf, size_t size)
 {
-	struct json_object *o = read_waiting(path);
+	struct json_object *o = read_published(path);
 	const char *text = o ? json_object_to_json_string_ext(
 				       o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
 			     : NULL;
@@ -315,7 +314,7 @@ int status_waiting_json(const char *path, char *buf, size_t size)
 
 int status_print_waiting(const char *path, bool json)
 {
-	struct json_object *o = read_waiting(path);
+	struct json_object *o = read_published(path);
 
 	if (!o)
 		return -1;

@@ -2,8 +2,8 @@
 /*
  * What the running service tells other processes: a small JSON file in the runtime folder
  * ($RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/capturepi, else /run/user/UID/capturepi, else
- * /tmp/capturepi-UID), named after the archive's id. It is in memory (tmpfs), so it may be written
- * for every frame.
+ * /tmp/capturepi-UID), named after the archive's path, since several services share the folder. It is in memory
+ * (tmpfs), so it may be written for every frame.
  */
 #pragma once
 
@@ -14,10 +14,10 @@
 #include "capture/settings.h"
 #include "common/archive.h"
 
-/* Replaces the file. `id` is "" before the archive could be opened. -errno; go on without it. */
-int status_publish(const char *id, const char *json);
+/* Replaces the file of the archive at `path`, which need not be there yet. -errno; go on without it. */
+int status_publish(const char *path, const char *json);
 /* Removes it at the end of the service. */
-void status_withdraw(const char *id);
+void status_withdraw(const char *path);
 
 /*
  * One JSON object: the archive's facts, and under "service" what the running service published, or
@@ -25,8 +25,8 @@ void status_withdraw(const char *id);
  */
 int status_json(struct archive *archive, char *buf, size_t size);
 
-/* `capturepi status`: the same for people. Returns the exit code. */
-int status_print(struct archive *archive, bool json);
+/* `capturepi status`: the same for people; `unit` is what would run it. Returns the exit code. */
+int status_print(struct archive *archive, const char *unit, bool json);
 
 /*
  * What a service published that cannot open its archive, which is at `path`, as status_json() has it under

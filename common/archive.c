@@ -133,6 +133,16 @@ static int make_identity(struct archive *archive, const struct archive_options *
 	return write_identity(archive, options);
 }
 
+/* The name is for people: where it cannot be written now, the archive opens all the same under the old one. */
+static void rename_camera(struct archive *archive, const char *camera)
+{
+	const struct archive before = *archive;
+
+	if (write_identity(
+		    archive, &(struct archive_options){ .camera = camera, .id = before.id }) < 0)
+		memcpy(archive->camera, before.camera, sizeof before.camera);
+}
+
 static int open_identity(struct archive *archive, const struct archive_options *options)
 {
 	int r;
@@ -144,7 +154,12 @@ static int open_identity(struct archive *archive, const struct archive_options *
 		r = make_identity(archive, options);
 	if (r < 0)
 		return r;
-	return options->id && strcmp(options->id, archive->id) != 0 ? -EMEDIUMTYPE : 0;
+	if (options->id && strcmp(options->id, archive->id) != 0)
+		return -EMEDIUMTYPE;
+	if (options->mode == ARCHIVE_WRITE && options->camera &&
+		strcmp(options->camera, archive->camera) != 0)
+		rename_camera(archive, options->camera);
+	return 0;
 }
 
 /* Somebody who asks for the writer's pid holds the lock for a moment, so one refusal is not enough. */

@@ -63,7 +63,7 @@ enum archive_mode {
 
 struct archive_options {
 	enum archive_mode mode;
-	const char *camera; /* name for a new archive; NULL: "camera" */
+	const char *camera; /* its name from now on; NULL: as it was, or "camera" */
 	const char *id; /* the id it must have, or gets if new; NULL: any, or a random one */
 	/*
 	 * A puller's copy: its lines come from the camera, so recovery makes up none for a file whose

@@ -20,11 +20,11 @@
 #define OPTION_BASE 256 /* getopt_long's value of the command's option 0 */
 #define OPTION_HELP 1
 #define OPTION_VERSION 2
+#define OPTION_NAME (OPTION_BASE + CLI_OPTIONS_MAX)
 
-#define SETTINGS_OPTIONS 2
-
-/* The first SETTINGS_OPTIONS are of programs with settings. */
+/* The first is of programs with name_defaults(), the next two of those with settings. */
 static const struct cli_option general_options[] = {
+	{ "name", 0, "NAME", "another camera beside the first, of NAME.conf" },
 	{ NULL, 'c', "FILE", "read settings from FILE" },
 	{ NULL, 'o', "SECTION.KEY=VALUE", "set one setting; may be repeated" },
 	{ NULL, 'v', NULL, "log more" },
@@ -35,14 +35,23 @@ static const struct cli_option general_options[] = {
 
 static const struct cli_option *general_options_of(const struct cli_program *program)
 {
-	return general_options + (program->table ? 0 : SETTINGS_OPTIONS);
+	return general_options + (program->name_defaults ? 0 : program->table ? 1 : 3);
 }
 
 /* What getopt_long gets, made from the tables. */
 struct grammar {
 	char letters[4 + 2 * (5 + CLI_OPTIONS_MAX) + 1];
-	struct option longs[2 + CLI_OPTIONS_MAX + 1];
+	struct option longs[3 + CLI_OPTIONS_MAX + 1];
 };
+
+bool cli_name_ok(const char *program, const char *name)
+{
+	static const char front[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+
+	return *name && strchr(front, *name) && strlen(name) < CLI_NAME_MAX &&
+		name[strspn(name, "-_abcdefghijklmnopqrstuvwxyz0123456789")] == '\0' &&
+		strcmp(name, program) != 0;
+}
 
 static void PRINTF(2, 0) vtell(const struct cli *cli, const char *fmt, va_list ap, bool hint)
 {
@@ -160,20 +169,23 @@ static void add_long(struct grammar *g, size_t at, const struct cli_option *opti
 		NULL, value };
 }
 
-/* `options`: those of the command, NULL before it is known; there the first operand ends the options. */
-static void make_grammar(
-	struct grammar *g, const struct cli_option *options, bool settings, bool stop)
+/* Before the command is known, the first operand ends the options. */
+static void make_grammar(struct grammar *g, const struct cli *cli)
 {
+	const struct cli_option *options = cli->command ? cli->command->options : NULL;
 	char *p = g->letters;
+	size_t n = 0;
 
 	*g = (struct grammar){ 0 };
-	p = stpcpy(p, stop ? "+:" : ":");
-	p = stpcpy(p, settings ? "c:o:vhV" : "vhV");
-	add_long(g, 0, &(struct cli_option){ .name = "help" }, 'h');
-	add_long(g, 1, &(struct cli_option){ .name = "version" }, 'V');
+	p = stpcpy(p, cli->command ? ":" : "+:");
+	p = stpcpy(p, cli->program->table ? "c:o:vhV" : "vhV");
+	add_long(g, n++, &(struct cli_option){ .name = "help" }, 'h');
+	add_long(g, n++, &(struct cli_option){ .name = "version" }, 'V');
+	if (cli->program->name_defaults)
+		add_long(g, n++, &general_options[0], OPTION_NAME);
 	for (int i = 0; options && options[i].name; i++) {
 		assert(i < CLI_OPTIONS_MAX);
-		add_long(g, 2 + (size_t)i, &options[i], OPTION_BASE + i);
+		add_long(g, n++, &options[i], OPTION_BASE + i);
 		if (!options[i].letter)
 			continue;
 		*p++ = options[i].letter;
@@ -204,9 +216,24 @@ static int tell_bad_option(const struct cli *cli, int answer, char **argv)
 	return cli_usage(cli, "%s: unknown option", word);
 }
 
+static int take_name(struct cli *cli, const char *name)
+{
+	const char *program = cli->program->name;
+
+	if (!cli_name_ok(program, name))
+		return cli_usage(
+			cli, "--name %s: not a name: " CLI_NAME_RULE ", and not %s", name, program);
+	cli->name = name;
+	snprintf(cli->call, sizeof cli->call, "%s --name %s", program, name);
+	snprintf(cli->unit, sizeof cli->unit, "%s@%s", program, name);
+	return CLI_OK;
+}
+
 static int take_general(struct cli *cli, int option)
 {
 	switch (option) {
+	case OPTION_NAME:
+		return take_name(cli, optarg);
 	case 'c':
 		cli->file = optarg;
 		return CLI_OK;
@@ -241,8 +268,7 @@ static int take_options(struct cli *cli, int argc, char **argv)
 	struct grammar grammar;
 	int answer, r;
 
-	make_grammar(&grammar, cli->command ? cli->command->options : NULL, cli->program->table,
-		!cli->command);
+	make_grammar(&grammar, cli);
 	opterr = 0;
 	optind = 0; /* glibc: start anew */
 	while ((answer = getopt_long(argc, argv, grammar.letters, grammar.longs, NULL)) != -1) {
@@ -259,6 +285,7 @@ static int take_options(struct cli *cli, int argc, char **argv)
 		case '?':
 		case ':':
 			return tell_bad_option(cli, answer, argv);
+		case OPTION_NAME:
 		case 'c':
 		case 'o':
 		case 'v':
@@ -359,6 +386,8 @@ int cli_main(const struct cli_program *program, int argc, char **argv)
 	struct cli cli = { .program = program };
 	int code;
 
+	snprintf(cli.call, sizeof cli.call, "%s", program->name);
+	snprintf(cli.unit, sizeof cli.unit, "%s", program->name);
 	fill_standard_fds();
 	signal(SIGPIPE, SIG_IGN);
 	code = parse_and_run(&cli, argc, argv);

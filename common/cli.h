@@ -3,10 +3,10 @@
  * What both mains share: commands with their options, --help, settings, exit codes. A main is a table
  * of commands and `return cli_main(&program, argc, argv)`.
  *
- *   PROGRAM [-c FILE] [-o SECTION.KEY=VALUE]... [-v] COMMAND [OPTION]... [OPERAND]...
+ *   PROGRAM [--name NAME] [-c FILE] [-o SECTION.KEY=VALUE]... [-v] COMMAND [OPTION]... [OPERAND]...
  *
  * The general options may also stand behind the command; a program without a table of settings has no -c
- * and -o. Help goes to stdout and ends in 0. An error is
+ * and -o, one that runs once for each user has no --name. Help goes to stdout and ends in 0. An error is
  * one line on stderr that names the thing and the next step, and never a usage dump.
  *
  * This is the edge of the program: these functions tell the person what is wrong and return an exit
@@ -33,6 +33,7 @@ enum cli_exit {
 };
 
 #define CLI_OVERRIDES_MAX 64
+#define CLI_NAME_MAX 64 /* --name, NUL included; as a camera's */
 #define CLI_OPTIONS_MAX 16 /* options of one command; each may be given once */
 
 struct cli_option {
@@ -62,6 +63,11 @@ struct cli_program {
 	/* Checks of more than one value; returns the number of complaints. May be NULL. */
 	int (*check)(void *settings, conf_complain *complain, void *data);
 	/*
+	 * The defaults of another one beside the first, which --name NAME means: its settings are in NAME.conf, which
+	 * must exist. NULL: there is one only, and no such option.
+	 */
+	void (*name_defaults)(void *settings, const char *name);
+	/*
 	 * For cli_list() and cli_verify(): which archive is meant, by settings and operands. Returns an
 	 * exit code.
 	 */
@@ -74,6 +80,9 @@ struct cli {
 	const struct cli_command *command;
 	int argc; /* operands, their number is within the command's bounds */
 	char **argv;
+	const char *name; /* --name; NULL: the first one */
+	char call[CLI_NAME_MAX + 32]; /* "capturepi --name porch", for hints */
+	char unit[CLI_NAME_MAX + 32]; /* "capturepi@porch": its service, as systemctl takes it */
 
 	/* private to cli.c */
 	const char *file;
@@ -81,6 +90,13 @@ struct cli {
 	size_t n_overrides;
 	const char *given[CLI_OPTIONS_MAX]; /* by index in the command's options; a flag is "" */
 };
+
+/*
+ * Whether `name` can be that of another one of `program`: small letters, digits, - and _, a letter or digit in front. It
+ * becomes part of unit and file names, so PROGRAM itself is none: PROGRAM.conf is the first one's.
+ */
+bool cli_name_ok(const char *program, const char *name);
+#define CLI_NAME_RULE "small letters, digits, - and _, at most 63, a letter or digit in front"
 
 /* Parses, runs the command, checks that stdout took everything. SIGPIPE is ignored from here on. */
 int cli_main(const struct cli_program *program, int argc, char **argv);

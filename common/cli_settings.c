@@ -22,15 +22,16 @@ static void complain_to_person(void *data, const char *message)
 int cli_settings_path(const struct cli *cli, char ret[static PATH_MAX])
 {
 	const char *program = cli->program->name, *xdg = getenv("XDG_CONFIG_HOME");
+	const char *name = cli->name ? cli->name : program;
 	char home[CONF_VALUE_MAX];
 	int n;
 
 	if (cli->file) {
 		n = snprintf(ret, PATH_MAX, "%s", cli->file);
 	} else if (xdg && *xdg == '/') {
-		n = snprintf(ret, PATH_MAX, "%s/%s/%s.conf", xdg, program, program);
+		n = snprintf(ret, PATH_MAX, "%s/%s/%s.conf", xdg, program, name);
 	} else if (conf_home(home) == 0) {
-		n = snprintf(ret, PATH_MAX, "%s/.config/%s/%s.conf", home, program, program);
+		n = snprintf(ret, PATH_MAX, "%s/.config/%s/%s.conf", home, program, name);
 	} else {
 		cli_error(cli, "no home folder is known; give the settings with -c FILE");
 		return CLI_SETTINGS;
@@ -52,8 +53,12 @@ static int load_file(
 	if (r != CLI_OK)
 		return r;
 	r = conf_load(cli->program->table, settings, path, complain, NULL);
-	if (r == -ENOENT && !cli->file)
+	if (r == -ENOENT && !cli->file && !cli->name)
 		return CLI_OK;
+	if (r == -ENOENT && !cli->file) {
+		cli_error(cli, "no camera %s: its settings would be in %s", cli->name, path);
+		return CLI_SETTINGS;
+	}
 	if (r >= 0) {
 		*ret_clean = r == 0;
 		return CLI_OK;
@@ -80,6 +85,8 @@ int cli_settings(const struct cli *cli, enum cli_strictness strictness, void **r
 		return CLI_INTERNAL;
 	}
 	conf_defaults(program->table, settings);
+	if (cli->name)
+		program->name_defaults(settings, cli->name);
 	r = load_file(cli, strictness, settings, &clean);
 	if (r != CLI_OK)
 		return r;

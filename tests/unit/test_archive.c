@@ -31,6 +31,34 @@ TEST(new_archive)
 	test_remove_folder(path);
 }
 
+/* The settings name the camera: the archive takes the new name and stays the one it is. */
+TEST(renamed)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	struct archive_options options = { .mode = ARCHIVE_WRITE, .camera = "porch" };
+	char path[64], id[UUID_CHARS + 1];
+
+	test_make_folder(path);
+	CHECK_INT(kit_open(path, NULL, &archive), 0);
+	CHECK_INT(kit_publish(archive, KIT_SLOT, 1, NULL), 0);
+	snprintf(id, sizeof id, "%s", archive_id(archive));
+	archive_free(TAKE_PTR(archive));
+	CHECK_INT(archive_open(path, &options, &archive), 0);
+	CHECK_STR(archive_camera(archive), "porch");
+	CHECK_STR(archive_id(archive), id);
+	archive_free(TAKE_PTR(archive));
+	options = (struct archive_options){ .mode = ARCHIVE_READ, .camera = "attic" };
+	CHECK_INT(archive_open(path, &options, &archive), 0);
+	CHECK_STR(archive_camera(archive), "porch");
+	archive_free(TAKE_PTR(archive));
+	/* a name that is none keeps nobody out */
+	options = (struct archive_options){ .mode = ARCHIVE_WRITE, .camera = "a\nb" };
+	CHECK_INT(archive_open(path, &options, &archive), 0);
+	CHECK_STR(archive_camera(archive), "porch");
+	CHECK_INT(kit_findings(path), 0);
+	test_remove_folder(path);
+}
+
 TEST(publish_and_read_back)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL, *reader = NULL;

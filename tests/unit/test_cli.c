@@ -76,9 +76,17 @@ static int check_settings(void *data, conf_complain *complain, void *complain_da
 	return 1;
 }
 
+static void name_defaults(void *data, const char *name)
+{
+	struct settings *settings = data;
+
+	snprintf(settings->path, sizeof settings->path, "/none-%s", name);
+}
+
 static const struct cli_program program = {
 	CLI_KIT_PROGRAM(commands),
 	.check = check_settings,
+	.name_defaults = name_defaults,
 };
 
 static const struct {
@@ -213,6 +221,41 @@ TEST(settings_files)
 	CHECK_STR(out, "4000000 /p\n");
 	CHECK_INT(run("work -o s.evry=4s"), 78);
 	CHECK_STR(err, "-o s.evry: unknown key; did you mean `every`?\n");
+	test_remove_folder(folder);
+}
+
+/* Another one beside the first: settings of its own, which must be there, over defaults of its own. */
+TEST(names)
+{
+	static const char *const bad[] = { "../x", "@", "a/b", "Porch", "porch.service",
+		"porch.conf", "-porch", "_", ".", "gart\xc3\xa4n", "a%b", "a\\b", "prog",
+		"a123456789012345678901234567890123456789012345678901234567890123" };
+	char args[128];
+
+	make_home();
+	write_settings("prog.conf", "[s]\nevery = 2s\n");
+	write_settings("porch.conf", "[s]\nevery = 3s\n");
+	write_settings("2-nd_one.conf", "[s]\npath = /p\n");
+	CHECK_INT(run("work"), 0);
+	CHECK_STR(out, "2000000 /none\n");
+	CHECK_INT(run("--name porch work"), 0);
+	CHECK_STR(out, "3000000 /none-porch\n");
+	CHECK_INT(run("work --name=2-nd_one"), 0);
+	CHECK_STR(out, "1000000 /p\n");
+	CHECK_INT(run_plain("--name attic work"), 78);
+	CHECK_STR(err, "prog: no camera attic: its settings would be in /prog/attic.conf\n");
+	CHECK_INT(run_plain("--name attic check"), 78);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		snprintf(args, sizeof args, "--name=%s work", bad[i]);
+		CHECK_INT(run(args), 2);
+		if (!CHECK(strstr(err, "not a name: small letters, digits, - and _, at most 63")))
+			fprintf(stderr, "  %s: %s\n", bad[i], err);
+	}
+	CHECK_INT(run("--name= work"), 2);
+	CHECK_INT(run("work --name"), 2);
+	CHECK_STR(err, "prog: --name: needs a value; see `prog work --help`\n");
+	CHECK(!cli_name_ok("prog", "a b"));
+	CHECK(cli_name_ok("prog", &bad[ARRAY_SIZE(bad) - 1][1])); /* 63 */
 	test_remove_folder(folder);
 }
 

@@ -63,6 +63,16 @@ TEST(defaults)
 	CHECK_INT(check(s), 0);
 }
 
+TEST(another_camera)
+{
+	CLEANUP_FREE struct capture_settings *s = new_settings();
+
+	capture_settings_name(s, "porch");
+	CHECK_STR(s->archive.path, "/home/pi/captures-porch"); /* not in that of the first */
+	CHECK_STR(s->archive.camera, "porch");
+	CHECK_INT(check(s), 0);
+}
+
 /* the edges of every key: want is what dump says, NULL where it is refused */
 static const struct {
 	const char *text, *want;

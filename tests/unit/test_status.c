@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* What several services of one user publish in one folder: none may take another's away. */
+#include "capture/status.h"
+
+#include "tests/test.h"
+
+static bool says(const char *path, const char *text)
+{
+	char buf[LINE_MAX_BYTES];
+
+	return status_waiting_json(path, buf, sizeof buf) > 0 && strstr(buf, text);
+}
+
+TEST(each_has_its_own)
+{
+	static const char *const paths[] = { "/captures", "/captures-porch", "/captures/x" };
+	char folder[64], json[128];
+
+	test_make_folder(folder);
+	setenv("RUNTIME_DIRECTORY", folder, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		snprintf(json, sizeof json,
+			"{\"pid\":%d,\"n\":\"n%zu\",\"store\":{\"open\":false}}", (int)getpid(), i);
+		CHECK_INT(status_publish(paths[i], json), 0);
+	}
+	CHECK(says(paths[0], "n0") && says(paths[1], "n1") && says(paths[2], "n2"));
+	status_withdraw(paths[1]);
+	CHECK(says(paths[0], "n0") && !says(paths[1], "") && says(paths[2], "n2"));
+	/* left by one that crashed: as having the archive, which nobody has; of a process that is gone */
+	snprintf(json, sizeof json, "{\"pid\":%d,\"store\":{\"open\":true}}", (int)getpid());
+	CHECK_INT(status_publish(paths[0], json), 0);
+	CHECK(!says(paths[0], ""));
+	CHECK_INT(status_publish(paths[0], "{\"pid\":2147483647,\"store\":{\"open\":false}}"), 0);
+	CHECK(!says(paths[0], ""));
+	test_remove_folder(folder);
+}
