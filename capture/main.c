@@ -91,6 +91,8 @@ static int open_for_reading(
 
 static void log_repairs(const struct archive_repairs *repairs)
 {
+	if (repairs->identity_restored)
+		log_warning("archive.json was damaged or gone: written again from the journal");
 	if (repairs->temps_removed || repairs->line_cut || repairs->lines_restored)
 		log_notice("repaired after an unclean end: %u temporary files removed, %u journal "
 			   "lines "

@@ -13,27 +13,13 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "common/text.h"
 #include "common/utc.h"
 
 #define IDENTITY "archive.json"
 #define IDENTITY_MAX 4096
 #define LOCK_TRIES 3
 #define LOCK_PAUSE_NS (10 * 1000 * 1000)
-
-static bool id_is_valid(const char *id)
-{
-	static const char hex[] = "0123456789abcdef";
-
-	if (strlen(id) != UUID_CHARS)
-		return false;
-	for (int i = 0; i < UUID_CHARS; i++) {
-		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-
-		if (dash ? id[i] != '-' : !strchr(hex, id[i]))
-			return false;
-	}
-	return true;
-}
 
 /* A random UUID, version 4 (RFC 9562 section 5.4). */
 static int make_id(char ret[static UUID_CHARS + 1])
@@ -62,28 +48,32 @@ static bool camera_is_valid(const char *camera)
 	return len > 0 && len < CAMERA_NAME_MAX;
 }
 
+/* -EBADMSG it is damaged; -EPROTONOSUPPORT a later version made it. */
 static int parse_identity(struct archive *archive, const char *text)
 {
 	struct json_object *identity = json_tokener_parse(text), *format, *id, *camera;
-	bool ok = identity && json_object_is_type(identity, json_type_object) &&
+	bool ours = json_object_is_type(identity, json_type_object) &&
 		json_object_object_get_ex(identity, "format", &format) &&
-		json_object_is_type(format, json_type_int) && json_object_get_int(format) == 1 &&
+		json_object_is_type(format, json_type_int);
+	int r = ours && json_object_get_int(format) > 1 ? -EPROTONOSUPPORT : -EBADMSG;
+
+	if (ours && json_object_get_int(format) == 1 &&
 		json_object_object_get_ex(identity, "id", &id) &&
 		json_object_is_type(id, json_type_string) &&
-		id_is_valid(json_object_get_string(id)) &&
+		text_is_uuid(json_object_get_string(id), (size_t)json_object_get_string_len(id)) &&
 		json_object_object_get_ex(identity, "camera", &camera) &&
 		json_object_is_type(camera, json_type_string) &&
-		camera_is_valid(json_object_get_string(camera));
-
-	if (ok) {
+		camera_is_valid(json_object_get_string(camera))) {
 		memcpy(archive->id, json_object_get_string(id), UUID_CHARS + 1);
 		snprintf(archive->camera, sizeof(archive->camera), "%s",
 			json_object_get_string(camera));
+		r = 0;
 	}
 	json_object_put(identity);
-	return ok ? 0 : -EBADMSG;
+	return r;
 }
 
+/* -ENOENT: there is none, or an empty one. */
 static int read_identity(struct archive *archive)
 {
 	CLEANUP_FREE char *text = NULL;
@@ -92,31 +82,22 @@ static int read_identity(struct archive *archive)
 
 	if (r < 0)
 		return r == -EFBIG || r == -EISDIR ? -EBADMSG : r;
-	return parse_identity(archive, text);
+	return bytes == 0 ? -ENOENT : parse_identity(archive, text);
 }
 
-static int write_identity(struct archive *archive, const struct archive_options *options)
+/* Of `archive`, as it is to be from now on. */
+static int write_identity(struct archive *archive)
 {
-	const char *camera = options->camera ? options->camera : "camera", *text;
-	struct json_object *identity;
+	struct json_object *identity = json_object_new_object();
 	char file[IDENTITY_MAX];
-	int n, r = 0;
+	const char *text;
+	int n;
 
-	if (!camera_is_valid(camera))
-		return -EINVAL;
-	if (options->id)
-		memcpy(archive->id, options->id, UUID_CHARS + 1);
-	else
-		r = make_id(archive->id);
-	if (r < 0)
-		return r;
-	snprintf(archive->camera, sizeof(archive->camera), "%s", camera);
-	identity = json_object_new_object();
 	if (!identity)
 		return -ENOMEM;
 	json_object_object_add(identity, "format", json_object_new_int(1));
 	json_object_object_add(identity, "id", json_object_new_string(archive->id));
-	json_object_object_add(identity, "camera", json_object_new_string(camera));
+	json_object_object_add(identity, "camera", json_object_new_string(archive->camera));
 	text = json_object_to_json_string_ext(identity, JSON_C_TO_STRING_PLAIN);
 	n = snprintf(file, sizeof(file), "%s\n", text ? text : "");
 	json_object_put(identity);
@@ -125,39 +106,83 @@ static int write_identity(struct archive *archive, const struct archive_options 
 	return fs_replace(archive->fs, archive->root_fd, IDENTITY, file, (size_t)n, 0644);
 }
 
-/* archive.json is written before journal/ is made; a journal alone has lost its archive.json. */
+static int move_identity_aside(struct archive *archive)
+{
+	CLEANUP_FD int aside_fd = -1;
+	int r = fs_open_folder(archive->fs, archive->root_fd, "damaged", true, &aside_fd);
+
+	if (r == 0 && archive->fs->renameat2(archive->root_fd, IDENTITY, aside_fd, IDENTITY, 0) < 0)
+		r = -errno;
+	return r;
+}
+
+/*
+ * The identity of an archive whose archive.json is `damaged` or gone: each segment of the journal has the id
+ * too. -ENOENT: there is no journal.
+ */
+static int restore_identity(
+	struct archive *archive, const struct archive_options *options, bool damaged)
+{
+	int r = journal_id(archive->root_fd, "journal", archive->id);
+
+	if (r == 0 && damaged && options->mode == ARCHIVE_WRITE)
+		r = move_identity_aside(archive);
+	if (r < 0)
+		return r;
+	snprintf(archive->camera, sizeof(archive->camera), "%s",
+		options->camera ? options->camera : "camera");
+	archive->repairs.identity_restored = true;
+	return options->mode == ARCHIVE_WRITE ? write_identity(archive) : 0;
+}
+
 static int make_identity(struct archive *archive, const struct archive_options *options)
 {
-	if (faccessat(archive->root_fd, "journal", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		return -EBADMSG;
-	return write_identity(archive, options);
+	int r = 0;
+
+	if (options->id)
+		memcpy(archive->id, options->id, UUID_CHARS + 1);
+	else
+		r = make_id(archive->id);
+	if (r < 0)
+		return r;
+	snprintf(archive->camera, sizeof(archive->camera), "%s",
+		options->camera ? options->camera : "camera");
+	return write_identity(archive);
 }
 
 /* The name is for people: where it cannot be written now, the archive opens all the same under the old one. */
 static void rename_camera(struct archive *archive, const char *camera)
 {
-	const struct archive before = *archive;
+	char before[sizeof(archive->camera)];
 
-	if (write_identity(
-		    archive, &(struct archive_options){ .camera = camera, .id = before.id }) < 0)
-		memcpy(archive->camera, before.camera, sizeof before.camera);
+	memcpy(before, archive->camera, sizeof(before));
+	snprintf(archive->camera, sizeof(archive->camera), "%s", camera);
+	if (write_identity(archive) < 0)
+		memcpy(archive->camera, before, sizeof(before));
 }
 
 static int open_identity(struct archive *archive, const struct archive_options *options)
 {
+	bool write = options->mode == ARCHIVE_WRITE;
 	int r;
 
-	if (options->id && !id_is_valid(options->id))
+	if ((options->id && !text_is_uuid(options->id, strlen(options->id))) ||
+		(options->camera && !camera_is_valid(options->camera)))
 		return -EINVAL;
 	r = read_identity(archive);
-	if (r == -ENOENT && options->mode == ARCHIVE_WRITE)
-		r = make_identity(archive, options);
+	if (r == -ENOENT || r == -EBADMSG) {
+		int found = restore_identity(archive, options, r == -EBADMSG);
+
+		if (found != -ENOENT)
+			r = found;
+		else if (r == -ENOENT && write) /* a new archive */
+			r = make_identity(archive, options);
+	}
 	if (r < 0)
 		return r;
 	if (options->id && strcmp(options->id, archive->id) != 0)
 		return -EMEDIUMTYPE;
-	if (options->mode == ARCHIVE_WRITE && options->camera &&
-		strcmp(options->camera, archive->camera) != 0)
+	if (write && options->camera && strcmp(options->camera, archive->camera) != 0)
 		rename_camera(archive, options->camera);
 	return 0;
 }

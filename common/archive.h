@@ -80,14 +80,15 @@ struct archive_options {
 struct archive_repairs {
 	unsigned temps_removed;
 	bool line_cut; /* a torn last line */
+	bool identity_restored; /* archive.json, from the journal; for reading: it ought to be */
 	unsigned lines_restored; /* published frames whose line was lost */
 };
 
 /*
  * -ENOENT no archive at `path` (read); -EWOULDBLOCK another writer holds it (archive_writer_pid()),
  * -ETIMEDOUT if that was waited for;
- * -EBADMSG archive.json or the journal is not ours or is damaged; -EMEDIUMTYPE it has another id than
- * the one asked for; other -errno from the system. The path's last component may be a symlink; no
+ * -EBADMSG archive.json and the journal are not ours or are damaged, -EPROTONOSUPPORT a later version made
+ * it; -EMEDIUMTYPE it has another id than the one asked for; other -errno from the system. The path's last component may be a symlink; no
  * component below it may.
  */
 int archive_open(const char *path, const struct archive_options *options, struct archive **ret);

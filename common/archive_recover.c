@@ -97,12 +97,14 @@ static int see_file(struct scan *scan, int folder, const char *file)
 	if (frame_name_parse(file, strlen(file), &found.name) < 0 ||
 		frame_name_folder(&found.name, own) < 0 || strcmp(own, scan->folders[folder]) != 0)
 		return 0;
-	/* A far number is no frame of ours that lost its line. */
-	if (found.name.seq <= scan->last || found.name.seq > scan->last + RESTORE_MAX ||
-		scan->n_found >= RESTORE_MAX)
+	/* A number beyond one lost segment is no frame of ours. */
+	if (found.name.seq <= scan->last || found.name.seq > scan->last + SEGMENT_LINES)
 		return 0;
 	if (found.name.seq > scan->highest)
 		scan->highest = found.name.seq;
+	/* More than that is for a repair; the numbers are not used again. */
+	if (found.name.seq > scan->last + RESTORE_MAX || scan->n_found >= RESTORE_MAX)
+		return 0;
 	grown = reallocarray(scan->found, scan->n_found + 1, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
@@ -364,7 +366,10 @@ int archive_recover(struct archive *archive)
 		r = restore_lines(&scan);
 	if (r < 0)
 		return r;
-	archive->next_seq = scan.highest + 1;
+	if (!archive->copy)
+		r = journal_next(archive->journal, scan.highest, &archive->next_seq);
+	if (r < 0)
+		return r;
 	archive->latest_ok = archive->has_newest && latest_is_right(archive);
 	archive_point_latest(archive);
 	return archive->copy ? 0 : archive_finish_pruning(archive);

@@ -32,6 +32,8 @@ static int open_archive(const struct cli *cli, const char *path,
 	}
 	if (r == -ENOENT)
 		cli_error(cli, "%s: no archive there yet", path);
+	else if (r == -EPROTONOSUPPORT)
+		cli_error(cli, "%s: made by a later version of %s", path, cli->program->name);
 	else
 		cli_error(cli, "%s: %s", path, strerror(-r));
 	return CLI_INTERNAL;

@@ -87,25 +87,34 @@ int segment_at_or_before(const struct journal *journal, uint64_t number, uint64_
 	return find_segment(journal, 0, number, false, ret);
 }
 
+/* 1 it is this segment's header, 0 no segment's, -EBADMSG that of another archive or segment. */
 static int check_header(const struct journal *journal, uint64_t number, const char *line)
 {
 	struct json_object *header = json_tokener_parse(line), *format, *id, *segment;
-	bool ok = header && json_object_is_type(header, json_type_object) &&
-		json_object_object_get_ex(header, "format", &format) &&
-		json_object_is_type(format, json_type_int) && json_object_get_int(format) == 1 &&
-		json_object_object_get_ex(header, "id", &id) &&
-		json_object_is_type(id, json_type_string) &&
-		strcmp(json_object_get_string(id), journal->id) == 0 &&
-		json_object_object_get_ex(header, "segment", &segment) &&
-		json_object_is_type(segment, json_type_int) &&
-		json_object_get_uint64(segment) == number;
+	int r = 0;
 
+	if (json_object_is_type(header, json_type_object) &&
+		json_object_object_get_ex(header, "format", &format) &&
+		json_object_object_get_ex(header, "id", &id) &&
+		json_object_object_get_ex(header, "segment", &segment)) {
+		bool ok = json_object_is_type(format, json_type_int) &&
+			json_object_get_int(format) == 1 &&
+			json_object_is_type(id, json_type_string) &&
+			strcmp(json_object_get_string(id), journal->id) == 0 &&
+			json_object_is_type(segment, json_type_int) &&
+			json_object_get_uint64(segment) == number;
+
+		r = ok ? 1 : -EBADMSG;
+	}
 	json_object_put(header);
-	return ok ? 0 : -EBADMSG;
+	return r;
 }
 
-/* Checks the header line and returns its length with the newline. */
-static int read_header(const struct journal *journal, uint64_t number, int fd)
+/*
+ * Checks the header line and returns its length with the newline. A damaged one costs no line after it:
+ * `ret_damaged` says so, and the length is that of what stands in its place, 0 if that is a line already.
+ */
+static int read_header(const struct journal *journal, uint64_t number, int fd, bool *ret_damaged)
 {
 	char line[SEGMENT_HEADER_MAX + 1], *end;
 	struct stat st;
@@ -120,11 +129,17 @@ static int read_header(const struct journal *journal, uint64_t number, int fd)
 	if (n < 0)
 		return (int)n;
 	end = memchr(line, '\n', (size_t)n);
-	if (!end)
-		return n < SEGMENT_HEADER_MAX ? -ENODATA : -EBADMSG;
+	if (!end && n < SEGMENT_HEADER_MAX)
+		return -ENODATA;
+	*ret_damaged = true;
+	if (!end || segment_line_seq(number, line, (size_t)(end - line)) > 0)
+		return 0;
 	*end = '\0';
 	r = check_header(journal, number, line);
-	return r < 0 ? r : (int)(end + 1 - line);
+	if (r < 0)
+		return r;
+	*ret_damaged = r == 0;
+	return (int)(end + 1 - line);
 }
 
 /* Up to where a segment is in order, from its .unsorted file; what that says must be a line's end. */
@@ -154,7 +169,7 @@ int segment_open(const struct journal *journal, uint64_t number, struct segment 
 	fd = openat(journal->dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return -errno;
-	header = read_header(journal, number, fd);
+	header = read_header(journal, number, fd, &ret->damaged);
 	if (header < 0)
 		return header;
 	segment_name(number, ".unsorted", name);
@@ -230,22 +245,26 @@ static int write_header(const struct journal *journal, uint64_t number)
 	return fs_replace(journal->fs, journal->dirfd, name, line, (size_t)n, 0644);
 }
 
-static int open_for_append(const struct journal *journal, uint64_t number)
+/* `ret_size`: up to the end of its last whole line. */
+static int open_for_append(struct journal *journal, uint64_t number, off_t *ret_size)
 {
 	char name[SEGMENT_NAME_MAX];
-	int fd, r = 0;
+	bool damaged;
+	int r = 0;
 
 	segment_name(number, ".jsonl", name);
 	for (int tries = 0; tries < 2; tries++) {
-		fd = journal->fs->openat(journal->dirfd, name,
+		CLEANUP_FD int fd = journal->fs->openat(journal->dirfd, name,
 			O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
+
 		if (fd < 0 && errno != ENOENT)
 			return -errno;
-		r = fd < 0 ? -ENODATA : read_header(journal, number, fd);
+		r = fd < 0 ? -ENODATA : read_header(journal, number, fd, &damaged);
 		if (r >= 0)
-			return fd;
-		closep(&fd);
-		if (r != -ENODATA)
+			r = cut_torn_line(journal, fd, ret_size);
+		if (r == 0 && *ret_size > 0)
+			return TAKE_FD(fd);
+		if (r < 0 && r != -ENODATA)
 			return r;
 		r = write_header(journal, number);
 		if (r < 0)
@@ -299,12 +318,9 @@ static int use_segment(struct journal *journal, uint64_t number)
 	r = finish_segment(journal);
 	if (r < 0)
 		return r;
-	fd = open_for_append(journal, number);
+	fd = open_for_append(journal, number, &size);
 	if (fd < 0)
 		return fd;
-	r = cut_torn_line(journal, fd, &size);
-	if (r < 0)
-		return r;
 	r = segment_open(journal, number, &segment);
 	if (r < 0)
 		return r;
@@ -393,7 +409,10 @@ bool journal_was_cut(const struct journal *journal)
 	return journal->was_cut;
 }
 
-/* Looks at the last segment: a stranger's is refused, a torn line in our own is cut off. */
+/*
+ * Looks at the last segment: a stranger's is refused, a torn line in our own is cut off. One of which nothing
+ * is left gets a header again.
+ */
 static int check_last_segment(struct journal *journal)
 {
 	struct segment segment = { .fd = -1 };
@@ -403,11 +422,97 @@ static int check_last_segment(struct journal *journal)
 	r = segment_at_or_before(journal, SEQ_MAX / SEGMENT_LINES, &number);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	if (journal->writable)
-		return use_segment(journal, number);
 	r = segment_open(journal, number, &segment);
 	segment_close(&segment);
-	return r == -ENODATA ? 0 : r;
+	if (r < 0 && r != -ENODATA)
+		return r;
+	if (!journal->writable)
+		return 0;
+	journal->lost = r == -ENODATA || segment.damaged;
+	r = use_segment(journal, number);
+	journal->lost = journal->lost && journal->last == 0;
+	return r;
+}
+
+int journal_next(struct journal *journal, uint64_t last, uint64_t *ret_seq)
+{
+	uint64_t number;
+	int r;
+
+	if (journal->lost) {
+		r = use_segment(journal, journal->segment + 1);
+		if (r < 0)
+			return r;
+		journal->lost = false;
+	}
+	r = segment_at_or_before(journal, SEQ_MAX / SEGMENT_LINES, &number);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	*ret_seq = r == 0 && number * SEGMENT_LINES > last ? number * SEGMENT_LINES : last + 1;
+	return 0;
+}
+
+/* The id in a segment's header; 0: there is none that is whole. */
+static int read_id(int dirfd, const char *name, char ret[static UUID_CHARS + 1])
+{
+	CLEANUP_FD int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	char line[SEGMENT_HEADER_MAX + 1] = "", *newline;
+	struct json_object *header, *id;
+	ssize_t n;
+	int r = 0;
+
+	if (fd < 0)
+		return -errno;
+	n = fs_read_at(fd, line, SEGMENT_HEADER_MAX, 0);
+	if (n < 0)
+		return n == -EISDIR ? 0 : (int)n;
+	newline = memchr(line, '\n', (size_t)n);
+	if (!newline)
+		return 0;
+	*newline = '\0';
+	header = json_tokener_parse(line);
+	if (json_object_is_type(header, json_type_object) &&
+		json_object_object_get_ex(header, "id", &id) &&
+		json_object_get_string_len(id) == UUID_CHARS) {
+		memcpy(ret, json_object_get_string(id), UUID_CHARS + 1);
+		r = 1;
+	}
+	json_object_put(header);
+	return r;
+}
+
+int journal_id(int rootfd, const char *folder, char ret[static UUID_CHARS + 1])
+{
+	char id[UUID_CHARS + 1] = "", other[UUID_CHARS + 1];
+	struct dirent *entry;
+	DIR *dir;
+	int fd, r = fs_open_folder(&fs_real, rootfd, folder, false, &fd);
+	bool any = false;
+
+	if (r < 0)
+		return r;
+	dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return -ENOMEM;
+	}
+	while (r >= 0 && (entry = readdir(dir))) {
+		if (parse_segment_name(entry->d_name) == SEGMENT_NONE)
+			continue;
+		any = true;
+		r = read_id(dirfd(dir), entry->d_name, other);
+		if (r > 0 && *id && strcmp(id, other) != 0)
+			r = -EBADMSG;
+		if (r > 0)
+			memcpy(id, other, sizeof(id));
+	}
+	closedir(dir);
+	if (r < 0 || !any)
+		return r < 0 ? r : -ENOENT;
+	if (!*id)
+		return -EBADMSG;
+	memcpy(ret, id, sizeof(id));
+	return 0;
 }
 
 int journal_open(int rootfd, const char *folder, const char *id, bool writable,

@@ -62,6 +62,18 @@ int journal_sort(struct journal *journal);
 /* Makes durable what was appended without `sync`. */
 int journal_flush(struct journal *journal);
 
+/*
+ * The number for the line after `last`, the highest that is known of: never one that a line had which
+ * is lost with the whole of its segment, so that may be the first of a segment of its own, which this makes.
+ */
+int journal_next(struct journal *journal, uint64_t last, uint64_t *ret_seq);
+
+/*
+ * The archive's id as the segments in `folder` have it. -ENOENT there is no segment; -EBADMSG none has a whole
+ * header, or they differ.
+ */
+int journal_id(int rootfd, const char *folder, char ret[static UUID_CHARS + 1]);
+
 /* Whether opening or appending found a torn line and cut it off. */
 bool journal_was_cut(const struct journal *journal);
 

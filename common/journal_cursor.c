@@ -117,11 +117,9 @@ static int cursor_open(struct journal_cursor *cursor)
 		r = segment_open(cursor->journal, number, &cursor->segment);
 		if (r == 0)
 			break;
-		if (r == -ENODATA) /* being made anew */
-			return 0;
-		if (r != -EBADMSG && r != -ELOOP)
+		if (r != -EBADMSG && r != -ELOOP && r != -ENODATA)
 			return r;
-		cursor->bad_lines++; /* another archive's segment */
+		cursor->bad_lines++; /* another archive's segment, or nothing is left of it */
 	}
 	cursor->offset = cursor->segment.first;
 	cursor->start = cursor->end = 0;

@@ -13,6 +13,7 @@ struct journal {
 	int dirfd;
 	bool writable;
 	bool was_cut; /* a torn last line was cut off at opening */
+	bool lost; /* the last segment was there at opening, and not one line of it was left */
 	char id[UUID_CHARS + 1];
 
 	/* The segment that is open for appending; fd -1: none. */
@@ -35,7 +36,8 @@ struct journal {
 struct segment {
 	int fd;
 	uint64_t number;
-	off_t first; /* where its lines begin, behind the header */
+	bool damaged; /* its header is not whole */
+	off_t first; /* where its lines begin, after the header */
 	bool sorted;
 	off_t ordered; /* up to there its lines are in order; the end of it where `sorted` */
 };
@@ -47,7 +49,7 @@ static inline void segment_close(struct segment *segment)
 }
 
 /*
- * -ENOENT; -ENODATA it has no whole header yet; -EBADMSG it is another archive's, or not a segment.
+ * -ENOENT; -ENODATA it is empty or cut within its header; -EBADMSG it is another archive's, or no file.
  */
 int segment_open(const struct journal *journal, uint64_t number, struct segment *ret);
 

@@ -9,7 +9,7 @@
 /* Some 1,000 lines: reading them takes less time than opening the archive. */
 #define SORT_BYTES (400 * 1024)
 
-/* Where each number's line begins in the old file, 0: there is none. */
+/* Where each number's line begins in the old file, counted from 1; 0: there is none. */
 struct lines {
 	int fd;
 	uint32_t at[SEGMENT_LINES];
@@ -50,7 +50,7 @@ static int find_lines(struct journal *journal, uint64_t number, struct lines *li
 	r = journal_seek_in_segment(journal, number * SEGMENT_LINES, &cursor);
 	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0) {
 		bool frame = memmem(line, len, "\"file\":", 7) != NULL;
-		int64_t at = journal_cursor_offset(cursor) - (int64_t)len - 1;
+		int64_t at = journal_cursor_offset(cursor) - (int64_t)len;
 
 		if (at > UINT32_MAX)
 			return -EFBIG;
@@ -88,7 +88,7 @@ static int put_number(
 {
 	char have[LINE_MAX_BYTES], other[LINE_MAX_BYTES + 1];
 	uint32_t at = lines->at[seq % SEGMENT_LINES];
-	ssize_t n = at ? fs_read_at(lines->fd, have, sizeof(have), at) : 0;
+	ssize_t n = at ? fs_read_at(lines->fd, have, sizeof(have), (off_t)at - 1) : 0;
 	const char *newline;
 	size_t len = 0;
 	int r;

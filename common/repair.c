@@ -250,7 +250,8 @@ static int repair_one(struct repair *repair, const struct verify_finding *findin
 	case VERIFY_ORDER:
 	case VERIFY_GAP:
 		return mark_segments(repair, finding);
-	case VERIFY_LATEST: /* opening for writing has seen to it */
+	case VERIFY_LATEST: /* opening for writing has seen to these two */
+	case VERIFY_IDENTITY:
 	case VERIFY_FOREIGN:
 	case VERIFY_KINDS:
 		break;

@@ -29,6 +29,7 @@ static const char *const kind_names[VERIFY_KINDS] = {
 	[VERIFY_ORDER] = "order",
 	[VERIFY_GAP] = "gap",
 	[VERIFY_LATEST] = "latest",
+	[VERIFY_IDENTITY] = "identity",
 };
 
 static const char *const kind_texts[VERIFY_KINDS] = {
@@ -41,11 +42,12 @@ static const char *const kind_texts[VERIFY_KINDS] = {
 	[VERIFY_FOREIGN] = "not a file of the archive",
 	[VERIFY_TEMP] = "left over from a write that was cut short",
 	[VERIFY_LINE] = "damaged lines",
-	[VERIFY_SEGMENT] = "not a journal segment of this archive",
+	[VERIFY_SEGMENT] = "its first line is not that of a journal segment of this archive",
 	[VERIFY_DUPLICATE] = "the number has more than one line",
 	[VERIFY_ORDER] = "out of order and not marked so",
 	[VERIFY_GAP] = "numbers without a line",
 	[VERIFY_LATEST] = "does not point at the newest frame",
+	[VERIFY_IDENTITY] = "damaged or gone; the journal tells what belongs there",
 };
 
 const char *verify_kind_name(enum verify_kind kind)
@@ -398,7 +400,9 @@ static int check_segment(struct verify *verify, uint64_t number)
 		return report_segment(verify, VERIFY_SEGMENT, number, 0, 1);
 	table->sorted = segment.sorted;
 	table->ordered = segment.sorted ? INT64_MAX : segment.ordered;
-	r = check_torn(verify, &segment);
+	r = segment.damaged ? report_segment(verify, VERIFY_SEGMENT, number, 0, 1) : 0;
+	if (r == 0)
+		r = check_torn(verify, &segment);
 	segment_close(&segment);
 	if (r == 0)
 		r = verify_scan_segment(verify, table, true);
@@ -422,6 +426,15 @@ static int check_journal(struct verify *verify)
 			r = check_segment(verify, number);
 	}
 	return r;
+}
+
+static int check_identity(struct verify *verify)
+{
+	const struct verify_finding finding = { .kind = VERIFY_IDENTITY, .path = "archive.json" };
+
+	return archive_repairs(verify->archive)->identity_restored && verify->archive->writer_fd < 0
+		? verify_report(verify, finding)
+		: 0;
 }
 
 static int check_latest(struct verify *verify)
@@ -460,7 +473,9 @@ int verify_archive(
 	verify->options = options;
 	verify->writer_is_live =
 		archive->writer_fd < 0 && archive_writer_pid(archive_path(archive), &pid) == 0;
-	r = check_journal(verify);
+	r = check_identity(verify);
+	if (r == 0)
+		r = check_journal(verify);
 	if (r == 0)
 		r = verify_tree(verify);
 	if (r == 0)

@@ -23,6 +23,7 @@ enum verify_kind {
 	VERIFY_ORDER, /* a segment is out of order without its NNNNNNNN.unsorted file */
 	VERIFY_GAP, /* `count` sequence numbers from `seq` on have no line (camera's side) */
 	VERIFY_LATEST, /* latest.jpg does not point at the newest frame */
+	VERIFY_IDENTITY, /* archive.json is damaged or gone; opening for writing makes it again */
 	VERIFY_KINDS
 };
 

@@ -170,6 +170,11 @@ __attribute__((unused)) static void damage_latest(const char *path)
 	CHECK_INT(symlink("../../etc/passwd", link), 0);
 }
 
+__attribute__((unused)) static void damage_identity(const char *path)
+{
+	kit_write(path, "archive.json", "{", 1, O_TRUNC);
+}
+
 static const struct {
 	const char *name;
 	void (*damage)(const char *path);
@@ -198,4 +203,5 @@ static const struct {
 	{ "gap", damage_gap, VERIFY_GAP, 1, 0, 1, 0 },
 	{ "gap of segments", damage_gap_of_segments, VERIFY_GAP, 1, 0, 1, 0 },
 	{ "latest", damage_latest, VERIFY_LATEST, 1, 1, 1, 1 },
+	{ "identity", damage_identity, VERIFY_IDENTITY, 1, 1, 1, 1 },
 };

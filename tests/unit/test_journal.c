@@ -154,8 +154,8 @@ TEST(segments_of_strangers)
 		{ "{\"format\":2,\"id\":\"" KIT_ID "\",\"segment\":0}\n", -EBADMSG, -EBADMSG },
 		{ "{\"format\":1,\"id\":\"" KIT_ID "\",\"segment\":1}\n", -EBADMSG, -EBADMSG },
 		{ "{\"format\":1,\"id\":7,\"segment\":0}\n", -EBADMSG, -EBADMSG },
-		{ "[]\n", -EBADMSG, -EBADMSG },
-		{ "\n", -EBADMSG, -EBADMSG },
+		{ "[]\n", 0, 0 }, /* damaged: what comes after it counts */
+		{ "\n", 0, 0 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

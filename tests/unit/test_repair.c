@@ -2,6 +2,7 @@
 /* Repairs: after one the check has nothing more to say, and no file that was there is gone. */
 #include "common/repair.h"
 
+#include "common/archive_private.h"
 #include "tests/unit/damage_kit.h"
 
 #define FILES_MAX 100
@@ -268,4 +269,154 @@ TEST(a_disk_that_fails)
 		test_remove_folder(path);
 		CHECK(failed || at > 10);
 	}
+}
+
+/* ---- each file of ours but the pictures, as a failing card leaves it */
+
+#define OWN_MAX 32
+
+static struct {
+	char list[OWN_MAX][100]; /* below the archive */
+	size_t n, root_length;
+} own;
+
+static int own_see(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st;
+	if ((flag == FTW_F || flag == FTW_SL) && strncmp(path + ftw->base, "2026", 4) != 0 &&
+		own.n < OWN_MAX)
+		snprintf(own.list[own.n++], sizeof(own.list[0]), "%s", path + own.root_length + 1);
+	return 0;
+}
+
+static void hurt_empty(const char *file, off_t bytes)
+{
+	(void)bytes;
+	CHECK_INT(truncate(file, 0), 0);
+}
+
+static void hurt_cut(const char *file, off_t bytes)
+{
+	CHECK_INT(truncate(file, bytes / 2), 0);
+}
+
+/* A block that was never written reads as zeros. */
+static void hurt_zeros(const char *file, off_t bytes)
+{
+	CHECK_INT(truncate(file, 0), 0);
+	CHECK_INT(truncate(file, bytes), 0);
+}
+
+static void hurt_start(const char *file, off_t bytes)
+{
+	int fd = open(file, O_WRONLY | O_CLOEXEC);
+
+	(void)bytes;
+	CHECK_INT(pwrite(fd, "\xff\xfe{]\0\x1b", 6, 0), 6);
+	close(fd);
+}
+
+static void hurt_noise(const char *file, off_t bytes)
+{
+	(void)bytes;
+	CHECK_INT(truncate(file, 0), 0);
+	kit_write("/", file + 1, "\xff\xfe{]\n\0\x1b[2J{}\n", 13, 0);
+}
+
+static void hurt_missing(const char *file, off_t bytes)
+{
+	(void)bytes;
+	CHECK_INT(unlink(file), 0);
+}
+
+static const struct {
+	const char *name;
+	void (*hurt)(const char *file, off_t bytes);
+} hurts[] = {
+	{ "empty", hurt_empty },
+	{ "cut", hurt_cut },
+	{ "zeros", hurt_zeros },
+	{ "start", hurt_start },
+	{ "noise", hurt_noise },
+	{ "missing", hurt_missing },
+};
+
+static void own_make(char path[static 64], bool copy)
+{
+	struct archive_options options = { .mode = ARCHIVE_WRITE, .copy = copy };
+	const struct archive_pruned pruned = { .count = 1 };
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+
+	make_archive(path);
+	CHECK_INT(archive_open(path, &options, &archive), 0);
+	CHECK_INT(archive_ballast_make(archive), 0);
+	kit_write(path, "journal/retention", "{\"format\":1}\n", 13, 0);
+	if (copy)
+		CHECK_INT(archive_note_here(archive, 1, 1, PRUNE_LOST, &pruned), 0);
+	if (copy)
+		kit_write(path, ".settled", "settled 1 x\nend\n", 16, 0);
+}
+
+/* Opens, goes on under the same id with numbers that were never used, and is right after a repair. */
+static void own_case(const char *name, size_t hurt, bool copy)
+{
+	struct archive_options options = { .mode = ARCHIVE_WRITE, .copy = copy, .camera = "shed" };
+	char path[64], file[200], target[100], id[UUID_CHARS + 1];
+	struct archive *archive;
+	struct record frame = { 0 };
+	struct stat st;
+
+	own_make(path, copy);
+	archive = open_for(path, ARCHIVE_READ, copy);
+	snprintf(id, sizeof(id), "%s", archive_id(archive));
+	archive_free(archive);
+	snprintf(file, sizeof(file), "%s/%s", path, name);
+	if (readlink(file, target, sizeof(target)) > 0) { /* what it leads to is another case */
+		CHECK_INT(unlink(file), 0);
+		kit_write(path, name, target, 20, 0);
+	}
+	CHECK_INT(stat(file, &st), 0);
+	hurts[hurt].hurt(file, st.st_size);
+	archive_free(open_for(path, ARCHIVE_READ, copy));
+	CHECK_INT(archive_open(path, &options, &archive), 0);
+	if (archive && !copy) {
+		CHECK_INT(kit_publish(archive, KIT_SLOT + 3600 * US_PER_SEC, 77, &frame), 0);
+		CHECK(frame.seq > FRAMES);
+		CHECK_STR(archive_camera(archive), "shed");
+	}
+	archive_free(archive);
+	CHECK_INT(repair_archive(path, copy).left, 0);
+	archive = open_for(path, ARCHIVE_READ, copy);
+	CHECK_STR(archive_id(archive), id);
+	CHECK_INT(check(archive, copy, NULL), 0);
+	archive_free(archive);
+	if (test_failures)
+		fprintf(stderr, "  %s, %s, %s\n", name, hurts[hurt].name, copy ? "copy" : "camera");
+	test_remove_folder(path);
+}
+
+static void own_walk(bool copy)
+{
+	char path[64];
+
+	own_make(path, copy);
+	own.n = 0;
+	own.root_length = strlen(path);
+	CHECK_INT(nftw(path, own_see, 16, FTW_PHYS), 0);
+	CHECK(own.n >= 7 && own.n < OWN_MAX);
+	test_remove_folder(path);
+	for (size_t i = 0; i < own.n; i++) {
+		for (size_t hurt = 0; hurt < ARRAY_SIZE(hurts); hurt++)
+			own_case(own.list[i], hurt, copy);
+	}
+}
+
+TEST(each_file_of_a_camera)
+{
+	own_walk(false);
+}
+
+TEST(each_file_of_a_copy)
+{
+	own_walk(true);
 }
