@@ -10,7 +10,7 @@
  *   journal/redate                  the line of the frame that was dated anew last, for recovery
  *   journal/ballast                 space held for the journal's sake, see archive_ballast_make()
  *   journal/retention               what there is and where the oldest is, see pruner.h
- *   damaged/TIME/...                what a repair moved aside, see repair.h
+ *   damaged/TIME/...                what a repair moved aside, see repair.h; damaged/archive.json
  *   acks/                           what each puller has acknowledged (serve)
  *   .writer                         flock(2) of the one writer; its text is the writer's pid
  *   local/00000000.jsonl            a puller's own journal, see archive_local()

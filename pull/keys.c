@@ -11,48 +11,68 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/fs.h"
 #include "common/limits.h"
 #include "common/util.h"
 
-/* A file that does not exist yet, whole and on the disk, or not there. */
-static int write_new_file(const char *path, mode_t mode, const char *text)
+/* Makes the file under a hidden name, and names it when it is whole and on the disk. -EEXIST. */
+static int file_make(int folder_fd, const char *name, mode_t mode, const char *text)
 {
-	size_t bytes = strlen(text), done = 0;
-	CLEANUP_FD int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-	int r = 0;
+	char temp[NAME_MAX + 1];
+	int fd, r;
 
+	/* another pairing may be making its own */
+	if (snprintf(temp, sizeof temp, ".%s.%d.part", name, (int)getpid()) >= (int)sizeof temp)
+		return -ENAMETOOLONG;
+	fd = fs_open_new(&fs_real, folder_fd, temp, mode);
 	if (fd < 0)
-		return -errno;
-	while (r == 0 && done < bytes) {
-		ssize_t n = write(fd, text + done, bytes - done);
-
-		if (n < 0)
-			r = -errno;
-		else
-			done += (size_t)n;
-	}
-	if (r == 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0))
-		r = -errno;
+		return fd;
+	r = fchmod(fd, mode) < 0 ? -errno : fs_write_all(&fs_real, fd, text, strlen(text));
 	if (r < 0)
-		unlink(path);
+		close(fd);
+	else
+		r = fs_finish(&fs_real, fd);
+	if (r == 0)
+		r = fs_rename_noreplace(&fs_real, folder_fd, temp, name);
+	if (r < 0)
+		unlinkat(folder_fd, temp, 0);
 	return r;
 }
 
-static int write_public_file(const char *path, ssh_key key, const char *comment)
+static int file_make_public(int folder_fd, const char *name, ssh_key key, const char *comment)
 {
-	char name[PATH_MAX];
 	CLEANUP_FREE char *text = NULL, *line = NULL;
+	char file[NAME_MAX + 1];
 	int r = key_text(key, &text);
 
 	if (r < 0)
 		return r;
-	if (snprintf(name, sizeof name, "%s.pub", path) >= (int)sizeof name)
+	if (snprintf(file, sizeof file, "%s.pub", name) >= (int)sizeof file)
 		return -ENAMETOOLONG;
 	if (asprintf(&line, "%s %s\n", text, comment) < 0)
 		return -ENOMEM;
-	/* A public file without its private one is of no use to anybody. */
-	unlink(name);
-	return write_new_file(name, 0644, line);
+	return fs_replace(&fs_real, folder_fd, file, line, strlen(line), 0644);
+}
+
+/* Opens the folder of a key that is to be made. An empty file in its place, which a full disk left, goes. */
+static int key_folder_open(const char *path, const char **ret_name)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[PATH_MAX];
+	struct stat st;
+	int fd;
+
+	if (snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash + 1 - path) : 1,
+		    slash ? path : ".") >= (int)sizeof folder)
+		return -ENAMETOOLONG;
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	*ret_name = slash ? slash + 1 : path;
+	if (fstatat(fd, *ret_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+		st.st_size == 0)
+		unlinkat(fd, *ret_name, 0);
+	return fd;
 }
 
 static int generate(ssh_key *ret)
@@ -66,18 +86,23 @@ static int generate(ssh_key *ret)
 
 int key_make(const char *path, const char *comment)
 {
+	CLEANUP_FD int folder_fd = -1;
 	ssh_key key = NULL;
+	const char *name;
 	char *text = NULL;
 	int r;
 
+	folder_fd = key_folder_open(path, &name);
+	if (folder_fd < 0)
+		return folder_fd;
 	if (generate(&key) != SSH_OK)
 		return -ENOMEM;
 	if (ssh_pki_export_privkey_base64(key, NULL, NULL, NULL, &text) != SSH_OK)
 		r = -ENOMEM;
 	else
-		r = write_new_file(path, 0600, text);
+		r = file_make(folder_fd, name, 0600, text);
 	if (r == 0)
-		r = write_public_file(path, key, comment);
+		r = file_make_public(folder_fd, name, key, comment);
 	if (text) {
 		explicit_bzero(text, strlen(text));
 		ssh_string_free_char(text);
@@ -146,7 +171,9 @@ int key_load(const char *path, ssh_key *ret, char *error, size_t size)
 		return r;
 	if (ssh_pki_import_privkey_base64(text, NULL, no_passphrase, NULL, ret) != SSH_OK) {
 		snprintf(error, size,
-			"%s holds no private key that can be used without a passphrase", path);
+			"%s holds no private key that can be used without a passphrase; move it "
+			"away and pair again",
+			path);
 		r = -EINVAL;
 	}
 	explicit_bzero(text, sizeof text);

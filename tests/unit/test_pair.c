@@ -2,8 +2,11 @@
 /* The text work of pairing: what is typed, and the files of other people that are edited. */
 #include "pull/pair.h"
 
+#include <fcntl.h>
+
 #include "common/clock.h"
 #include "pull/contact.h"
+#include "pull/keys.h"
 #include "tests/test.h"
 
 TEST(destinations)
@@ -233,5 +236,30 @@ TEST(contacts_that_are_none)
 		CHECK_STR(contact.error, "");
 	}
 	unsetenv("STATE_DIRECTORY");
+	test_remove_folder(folder);
+}
+
+/* A key is made whole or not at all, and never in the place of one that is there. */
+TEST(key_files)
+{
+	char folder[64], path[100], error[300], *first = NULL, *second = NULL;
+	CLEANUP_FD int fd = -1;
+
+	test_make_folder(folder);
+	snprintf(path, sizeof path, "%s/id", folder);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	CHECK(fd >= 0);
+	CHECK_INT(key_public(path, &first, error, sizeof error), -EINVAL);
+	CHECK_INT(key_make(path, "pullpi"), 0);
+	CHECK_INT(key_public(path, &first, error, sizeof error), 0);
+	CHECK_INT(key_make(path, "pullpi"), -EEXIST);
+	CHECK_INT(key_public(path, &second, error, sizeof error), 0);
+	CHECK_STR(first, second);
+	CHECK_INT(truncate(path, 100), 0);
+	CHECK_INT(key_make(path, "pullpi"), -EEXIST);
+	free(second);
+	CHECK_INT(key_public(path, &second, error, sizeof error), -EINVAL);
+	CHECK(strstr(error, "pair again"));
+	free(first);
 	test_remove_folder(folder);
 }
