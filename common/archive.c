@@ -130,15 +130,20 @@ static int restore_identity(
 	if (r < 0)
 		return r;
 	snprintf(archive->camera, sizeof(archive->camera), "%s",
-		options->camera ? options->camera : "camera");
+		options->camera && camera_is_valid(options->camera) ? options->camera : "camera");
 	archive->repairs.identity_restored = true;
-	return options->mode == ARCHIVE_WRITE ? write_identity(archive) : 0;
+	/* A full disk must not keep the archive shut: the next opening tries again. */
+	if (options->mode == ARCHIVE_WRITE && write_identity(archive) == -ENOMEM)
+		return -ENOMEM;
+	return 0;
 }
 
 static int make_identity(struct archive *archive, const struct archive_options *options)
 {
 	int r = 0;
 
+	if (options->camera && !camera_is_valid(options->camera))
+		return -EINVAL;
 	if (options->id)
 		memcpy(archive->id, options->id, UUID_CHARS + 1);
 	else
@@ -155,6 +160,8 @@ static void rename_camera(struct archive *archive, const char *camera)
 {
 	char before[sizeof(archive->camera)];
 
+	if (!camera_is_valid(camera))
+		return;
 	memcpy(before, archive->camera, sizeof(before));
 	snprintf(archive->camera, sizeof(archive->camera), "%s", camera);
 	if (write_identity(archive) < 0)
@@ -166,8 +173,7 @@ static int open_identity(struct archive *archive, const struct archive_options *
 	bool write = options->mode == ARCHIVE_WRITE;
 	int r;
 
-	if ((options->id && !text_is_uuid(options->id, strlen(options->id))) ||
-		(options->camera && !camera_is_valid(options->camera)))
+	if (options->id && !text_is_uuid(options->id, strlen(options->id)))
 		return -EINVAL;
 	r = read_identity(archive);
 	if (r == -ENOENT || r == -EBADMSG) {
