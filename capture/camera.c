@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/text.h"
+
 const struct camera_ops *camera_ops_of(const char *source)
 {
 	if (strcmp(source, "test") == 0 || strncmp(source, "test-", 5) == 0)
@@ -22,6 +24,7 @@ int camera_open(const char *source, const struct camera_options *options, struct
 {
 	const struct camera_ops *ops = camera_ops_of(source);
 	struct camera_options own = *options;
+	int r;
 
 	if (!ops) {
 		snprintf(error, size,
@@ -29,5 +32,8 @@ int camera_open(const char *source, const struct camera_options *options, struct
 		return -ENODEV;
 	}
 	own.id = strcmp(source, "auto") == 0 || strcmp(source, "test") == 0 ? NULL : source;
-	return ops->open(&own, ret, error, size);
+	r = ops->open(&own, ret, error, size);
+	if (r < 0) /* names of devices may be in it */
+		text_clean(error, strnlen(error, size - 1), error, size);
+	return r;
 }

@@ -10,6 +10,7 @@
 #include <mutex>
 
 #include "capture/libcamera_control.hpp"
+#include "common/text.h"
 
 using namespace libcamera;
 
@@ -128,9 +129,14 @@ std::vector<std::shared_ptr<Camera>> sorted_cameras(CameraManager &manager)
 	return cameras;
 }
 
+/* A USB camera says what it likes in its descriptors. */
 std::string model_of(const Camera &camera)
 {
-	return std::string(camera.properties().get(properties::Model).value_or("?"));
+	const std::string said(camera.properties().get(properties::Model).value_or("?"));
+	char model[sizeof camera_info::model];
+
+	text_clean(said.c_str(), said.length(), model, sizeof model);
+	return model;
 }
 
 ControlValue duration_limits(int64_t min_ns, int64_t max_ns)

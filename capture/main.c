@@ -16,6 +16,7 @@
 #include "common/archive.h"
 #include "common/cli.h"
 #include "common/log.h"
+#include "common/text.h"
 #include "common/utc.h"
 
 /* Tells why the archive cannot be opened; returns the exit code. */
@@ -243,8 +244,11 @@ static int status(struct cli *cli)
 
 static void print_camera(void *data, const char *id, const char *model)
 {
+	char name[256];
+
 	(void)data;
-	printf("%-20s %s\n", model, id);
+	text_clean(id, strlen(id), name, sizeof name);
+	printf("%-20s %s\n", model, name);
 }
 
 static int cameras(struct cli *cli)

@@ -19,6 +19,7 @@
 #include "capture/service_private.h"
 #include "capture/status.h"
 #include "common/log.h"
+#include "common/notify.h"
 #include "common/utc.h"
 
 #define END_GRACE_US (5 * US_PER_SEC) /* SIGTERM and SIGHUP wait so long for the slot in hand */
@@ -181,7 +182,7 @@ static void publish_status(struct service *s, int64_t now_us)
 	s->published_us = service_mono_us(s);
 	if (stats_json(&view, text, sizeof text) > 0)
 		status_publish(s->store_path, text);
-	sd_notifyf(0, "STATUS=%s", stats_line(&view, text, sizeof text));
+	notify_status("%s", stats_line(&view, text, sizeof text));
 }
 
 /* A slot has come and its frame is on its way. */

@@ -65,7 +65,7 @@ static int parse_identity(struct archive *archive, const char *text)
 		json_object_is_type(camera, json_type_string) &&
 		camera_is_valid(json_object_get_string(camera))) {
 		memcpy(archive->id, json_object_get_string(id), UUID_CHARS + 1);
-		snprintf(archive->camera, sizeof(archive->camera), "%s",
+		text_format(archive->camera, sizeof(archive->camera), "%s",
 			json_object_get_string(camera));
 		r = 0;
 	}

@@ -55,10 +55,9 @@ bool cli_name_ok(const char *program, const char *name)
 
 static void PRINTF(2, 0) vtell(const struct cli *cli, const char *fmt, va_list ap, bool hint)
 {
-	char raw[1024], text[1024];
+	char text[1024];
 
-	vsnprintf(raw, sizeof(raw), fmt, ap);
-	text_clean(raw, strlen(raw), text, sizeof(text));
+	text_vformat(text, sizeof(text), fmt, ap);
 	if (!hint)
 		fprintf(stderr, "%s: %s\n", cli->program->name, text);
 	else

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/archive.h"
+#include "common/text.h"
 
 #define WINDOW_LINES 10000 /* divides SEGMENT_LINES: a window lies within one segment */
 #define SHOWN_DEFAULT 20
@@ -120,13 +121,14 @@ static int window_read(struct window *window, struct journal *journal, uint64_t 
 	return 0;
 }
 
-/* Takes `text`, which may be NULL for want of memory. */
+/* Takes `text`, which may be NULL for want of memory. A line of the journal may be a peer's: it is cleaned. */
 static int list_put(struct list *list, char *text)
 {
 	uint64_t slot = list->ring ? list->count % list->limit : 0;
 
 	if (!text)
 		return -ENOMEM;
+	text_clean(text, strlen(text), text, strlen(text) + 1);
 	list->count++;
 	if (list->ring) {
 		free(list->ring[slot]);

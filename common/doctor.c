@@ -8,22 +8,13 @@
 
 #include "common/text.h"
 
-/* Paths and names come from anywhere: what goes to a terminal is plain text. */
-static void PRINTF(2, 0) write_text(char ret[static DOCTOR_TEXT_MAX], const char *fmt, va_list ap)
-{
-	char raw[DOCTOR_TEXT_MAX];
-
-	vsnprintf(raw, sizeof raw, fmt, ap);
-	text_clean(raw, strlen(raw), ret, DOCTOR_TEXT_MAX);
-}
-
 struct doctor_finding doctor_find(enum doctor_verdict verdict, const char *fmt, ...)
 {
 	struct doctor_finding finding = { .verdict = verdict };
 	va_list ap;
 
 	va_start(ap, fmt);
-	write_text(finding.text, fmt, ap);
+	text_vformat(finding.text, sizeof finding.text, fmt, ap);
 	va_end(ap);
 	return finding;
 }
@@ -33,7 +24,7 @@ struct doctor_finding doctor_fix(struct doctor_finding finding, const char *fmt,
 	va_list ap;
 
 	va_start(ap, fmt);
-	write_text(finding.fix, fmt, ap);
+	text_vformat(finding.fix, sizeof finding.fix, fmt, ap);
 	va_end(ap);
 	return finding;
 }

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/text.h"
+
 static enum log_level max_level = LOG_LEVEL_INFO;
 
 void log_set_level(enum log_level level)
@@ -31,22 +33,17 @@ bool log_is_journal(void)
 static void PRINTF(3, 0) log_line(enum log_level level, int error, const char *fmt, va_list args)
 {
 	char line[1024];
-	int n = 0;
+	const size_t most = sizeof line - 1; /* the newline needs no NUL */
+	size_t n = 0;
 
 	if (log_is_journal())
-		n = snprintf(line, sizeof line, "<%d>", level);
-	n += vsnprintf(line + n, sizeof line - (size_t)n, fmt, args);
-	if (error && n < (int)sizeof line)
-		n += snprintf(line + n, sizeof line - (size_t)n, ": %s",
-			strerror(error < 0 ? -error : error));
-	if (n > (int)sizeof line - 2)
-		n = sizeof line - 2;
-	for (int i = 0; i < n; i++)
-		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-			line[i] = '?';
+		n = (size_t)snprintf(line, most, "<%d>", level);
+	n += text_vformat(line + n, most - n, fmt, args);
+	if (error)
+		n += text_format(line + n, most - n, ": %s", strerror(error < 0 ? -error : error));
 	line[n++] = '\n';
 	/* One write per line: lines of several threads never mix. A lost log line is not an error. */
-	if (write(STDERR_FILENO, line, (size_t)n) < 0)
+	if (write(STDERR_FILENO, line, n) < 0)
 		return;
 }
 

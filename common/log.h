@@ -25,7 +25,7 @@ bool log_is_journal(void);
 /* Lines above `level` are dropped. The default is info. */
 void log_set_level(enum log_level level);
 
-/* One line, cut at 1 KB; control characters are replaced by '?'. */
+/* One line, cut at 1 KB and cleaned as text_clean() does. */
 void log_write(enum log_level level, const char *fmt, ...) PRINTF(2, 3);
 
 /* The same with ": strerror(-error)" behind it. Returns `error`, so `return log_errno(r, ...)`. */

@@ -6,9 +6,11 @@
 #include "common/text.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/limits.h"
+#include "common/util.h"
 
 /* The character at `text` and its bytes; 0 bytes where it is none. */
 static size_t decode(const char *text, size_t len, uint32_t *ret)
@@ -42,11 +44,40 @@ static bool is_control(uint32_t c)
 	return c < 0x20 || (c >= 0x7f && c < 0xa0);
 }
 
-size_t text_char_bytes(const char *text, size_t len)
+/*
+ * What shows nothing of itself, or changes how the rest is shown: Unicode's format characters, its line
+ * and paragraph separators and what else is ignorable by default (UCD 15, DerivedCoreProperties). The two
+ * selectors between a text's and an emoji's look (U+FE0E, U+FE0F) are free: they belong to the sign.
+ */
+static bool is_hidden(uint32_t c)
 {
-	uint32_t c;
+	static const struct {
+		uint32_t first, last;
+	} ranges[] = {
+		{ 0xad, 0xad }, /* soft hyphen */
+		{ 0x34f, 0x34f }, /* grapheme joiner */
+		{ 0x61c, 0x61c }, /* bidi: Arabic letter mark */
+		{ 0x115f, 0x1160 }, /* Hangul fillers */
+		{ 0x17b4, 0x17b5 }, /* Khmer inherent vowels */
+		{ 0x180b, 0x180f }, /* Mongolian selectors */
+		{ 0x200b, 0x200f }, /* zero width; bidi marks */
+		{ 0x2028, 0x202e }, /* separators; bidi embeddings and overrides */
+		{ 0x2060, 0x206f }, /* word joiner, bidi isolates, ... */
+		{ 0x3164, 0x3164 }, /* Hangul filler */
+		{ 0xfe00, 0xfe0d }, /* variation selectors */
+		{ 0xfeff, 0xfeff }, /* byte order mark */
+		{ 0xffa0, 0xffa0 }, /* Hangul filler, half width */
+		{ 0xfff0, 0xfffb }, /* annotations */
+		{ 0x1bca0, 0x1bca3 }, /* shorthand */
+		{ 0x1d173, 0x1d17a }, /* music */
+		{ 0xe0000, 0xe0fff }, /* tags; more selectors */
+	};
 
-	return decode(text, len, &c);
+	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++) {
+		if (c >= ranges[i].first && c <= ranges[i].last)
+			return true;
+	}
+	return false;
 }
 
 bool text_is_plain(const char *text, size_t len)
@@ -70,13 +101,13 @@ size_t text_clean(const char *text, size_t len, char *ret, size_t size)
 	for (size_t i = 0; i < len;) {
 		uint32_t c = 0;
 		const size_t bytes = decode(text + i, len - i, &c);
-		const bool keep = bytes > 0 && !is_control(c);
+		const bool keep = bytes > 0 && !is_control(c) && !is_hidden(c);
 		const size_t room = keep ? bytes : 1;
 
 		if (used + room >= size)
 			break;
 		if (keep)
-			memcpy(ret + used, text + i, bytes);
+			memmove(ret + used, text + i, bytes);
 		else
 			ret[used] = '?';
 		used += room;
@@ -84,6 +115,37 @@ size_t text_clean(const char *text, size_t len, char *ret, size_t size)
 	}
 	ret[used] = '\0';
 	return used;
+}
+
+size_t text_vformat(char *ret, size_t size, const char *fmt, va_list args)
+{
+	int n = vsnprintf(ret, size, fmt, args);
+	size_t len = n < 0 ? 0 : (size_t)n;
+
+	if (len >= size) {
+		uint32_t c;
+		size_t start = len = size - 1;
+
+		/* a character that the end cuts goes as a whole */
+		while (start > 0 && len - start < 3 &&
+			((unsigned char)ret[start - 1] & 0xc0) == 0x80)
+			start--;
+		start -= start > 0;
+		if ((unsigned char)ret[start] >= 0xc0 && decode(ret + start, len - start, &c) == 0)
+			len = start;
+	}
+	return text_clean(ret, len, ret, size);
+}
+
+size_t text_format(char *ret, size_t size, const char *fmt, ...)
+{
+	va_list args;
+	size_t len;
+
+	va_start(args, fmt);
+	len = text_vformat(ret, size, fmt, args);
+	va_end(args);
+	return len;
 }
 
 bool text_is_uuid(const char *text, size_t len)

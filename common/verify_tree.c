@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "common/text.h"
+
 #define DEPTH 3 /* year, month, day */
 
 void verify_free(struct verify *verify)
@@ -68,11 +70,7 @@ static int report_path(struct verify *verify, enum verify_kind kind, const char 
 
 	/* A stranger's name may be longer than any of ours, and hold anything but a slash. */
 	snprintf(path, sizeof(path), "%s%s%s", folder, *folder ? "/" : "", name);
-	snprintf(finding.path, sizeof(finding.path), "%.*s", FRAME_PATH_MAX - 1, path);
-	for (char *p = finding.path; *p; p++) {
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = '?';
-	}
+	text_clean(path, strlen(path), finding.path, sizeof(finding.path));
 	return verify_report(verify, finding);
 }
 

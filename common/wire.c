@@ -265,7 +265,7 @@ static int get_greeting(struct json_object *object, struct wire_greeting *ret)
 		jsonline_get_time(object, "now", &ret->now_us) <= 0)
 		return -EPROTO;
 	memcpy(ret->id, id, id_len + 1);
-	memcpy(ret->camera, camera, camera_len + 1);
+	text_clean(camera, camera_len, ret->camera, sizeof(ret->camera));
 	return 0;
 }
 

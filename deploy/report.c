@@ -59,10 +59,9 @@ static void print_lines(const struct cli *cli, const struct step *step, const ch
 static void PRINTF(3, 0)
 	tell(const struct report *report, const struct step *step, const char *fmt, va_list values)
 {
-	char raw[REPORT_TEXT_MAX], text[REPORT_TEXT_MAX];
+	char text[REPORT_TEXT_MAX];
 
-	vsnprintf(raw, sizeof raw, fmt, values);
-	text_clean(raw, strlen(raw), text, sizeof text);
+	text_vformat(text, sizeof text, fmt, values);
 	fflush(stdout); /* in order, where both go to one terminal */
 	if (report->json)
 		print_object(step, text);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/text.h"
 #include "pull/wait.h"
 
 struct client {
@@ -32,7 +33,7 @@ static int fail(struct client *client, int r, const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(client->error, sizeof client->error, fmt, args);
+	text_vformat(client->error, sizeof client->error, fmt, args);
 	va_end(args);
 	return r;
 }
@@ -94,16 +95,6 @@ static ssize_t fill(struct client *client)
 	return fill_until(client, next_deadline(client));
 }
 
-/* Some of a foreign line, fit to be shown. */
-static void quote(const char *line, size_t len, char *buf, size_t size)
-{
-	size_t n = len < size - 1 ? len : size - 1;
-
-	for (size_t i = 0; i < n; i++)
-		buf[i] = line[i] < 0x20 || line[i] == 0x7f ? '?' : line[i];
-	buf[n] = 0;
-}
-
 /* The end of the stream where a line was due. What the remote command complained of says why. */
 static int no_line(struct client *client, const char *what)
 {
@@ -155,7 +146,7 @@ static int read_greeting(struct client *client)
 	r = wire_greeting_parse(line, len, &client->greeting);
 	if (r == 0)
 		return 0;
-	quote(line, len, text, sizeof text);
+	text_clean(line, len, text, sizeof text);
 	if (r == -EPROTONOSUPPORT)
 		return fail(client, r,
 			"capturepi there speaks another version of the protocol (\"%s\"): "
@@ -243,7 +234,7 @@ int client_reply(struct client *client, struct wire_reply *ret)
 		if (r < 0) {
 			char text[60];
 
-			quote(line, len, text, sizeof text);
+			text_clean(line, len, text, sizeof text);
 			return fail(client, -EPROTO, "an answer that makes no sense: \"%s\"", text);
 		}
 		if (reply.type == WIRE_REPLY_COMMENT)

@@ -11,6 +11,7 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
+#include "common/text.h"
 #include "common/utc.h"
 #include "common/util.h"
 #include "pull/settings.h"
@@ -56,7 +57,7 @@ static void parse(const char *text, struct contact *ret)
 		ret->rate = get_number(o, "rate");
 		error = json_object_object_get(o, "error");
 		if (json_object_is_type(error, json_type_string))
-			snprintf(
+			text_format(
 				ret->error, sizeof ret->error, "%s", json_object_get_string(error));
 	}
 	json_object_put(o);
@@ -173,7 +174,7 @@ int contact_note(
 	if (code == 0)
 		contact.last_ok_us = now_us;
 	contact.code = code;
-	snprintf(contact.error, sizeof contact.error, "%s", error);
+	text_format(contact.error, sizeof contact.error, "%s", error);
 	return save(camera, &contact);
 }
 

@@ -6,14 +6,15 @@
 #include <errno.h>
 #include <json-c/json.h>
 #include <string.h>
+#include <systemd/sd-daemon.h>
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/notify.h"
 #include "common/utc.h"
 #include "pull/commands.h"
 #include "pull/contact.h"
 #include "pull/follow.h"
-#include "pull/notify.h"
 #include "pull/room.h"
 
 #define NOTE_NS (60 * NS_PER_SEC) /* the last contact is written down so often */
@@ -108,7 +109,6 @@ static void tell_failure(struct telling *t, const struct follow_state *state)
 		log_error("%s: %s", t->camera->name, state->error);
 }
 
-/* Control characters are not in error sentences: foreign text was cleaned at the door. */
 static void tell_manager(
 	struct telling *t, enum follow_event event, const struct follow_state *state)
 {
@@ -118,20 +118,19 @@ static void tell_manager(
 	if (event == FOLLOW_ALIVE && now_ns - t->fed_ns < WATCHDOG_NS)
 		return;
 	t->fed_ns = now_ns;
-	if (event == FOLLOW_ALIVE)
-		notify("WATCHDOG=1");
-	else if (event == FOLLOW_FAILED)
-		notify("WATCHDOG=1\nSTATUS=%.400s%s", state->error,
-			state->connected ? "" : "; it is tried again");
+	sd_notify(0, "WATCHDOG=1");
+	if (event == FOLLOW_FAILED)
+		notify_status(
+			"%.400s%s", state->error, state->connected ? "" : "; it is tried again");
 	else if (event == FOLLOW_LOST)
-		notify("WATCHDOG=1\nSTATUS=connecting anew");
-	else
-		notify("WATCHDOG=1\nSTATUS=connected, %llu frames so far%s%s",
+		notify_status("connecting again");
+	else if (event != FOLLOW_ALIVE)
+		notify_status("connected, %llu frames so far%s%s",
 			(unsigned long long)state->frames, file ? ", the last: " : "",
 			file ? file + 1 : "");
 	/* the first try has an outcome: that is all that can be promised of a camera */
 	if (!t->ready && event != FOLLOW_ALIVE)
-		t->ready = notify("READY=1") == 0;
+		t->ready = sd_notify(0, "READY=1") > 0;
 }
 
 static bool tell(void *data, enum follow_event event, const struct follow_state *state)

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/text.h"
 #include "common/util.h"
 #include "pull/pair.h"
 
@@ -122,21 +123,16 @@ int jump_open(const struct jump_options *options, const char *host, int port, st
 	return 0;
 }
 
-/* The last line of what is there, fit to be shown. */
-static void last_line(char *text, size_t n)
+/* The last line of what is there. */
+static const char *last_line(char *text, size_t n)
 {
-	char *line;
+	const char *line;
 
 	while (n > 0 && (unsigned char)text[n - 1] <= 0x20)
 		n--;
 	text[n] = '\0';
-	for (size_t i = 0; i < n; i++) {
-		if ((unsigned char)text[i] < 0x20 && text[i] != '\n')
-			text[i] = '?';
-	}
 	line = strrchr(text, '\n');
-	if (line)
-		memmove(text, line + 1, strlen(line));
+	return line ? line + 1 : text;
 }
 
 int jump_error(const struct jump *jump, const struct jump_options *options, int error, char *text,
@@ -157,8 +153,7 @@ int jump_error(const struct jump *jump, const struct jump_options *options, int 
 			options->jump, options->known_hosts);
 		return -ENOKEY;
 	}
-	last_line(said, (size_t)n);
-	snprintf(text, size, "through %s: %.200s", options->jump, said);
+	text_format(text, size, "through %s: %.200s", options->jump, last_line(said, (size_t)n));
 	return changed ? -EKEYREJECTED : refused ? -EACCES : error;
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "common/text.h"
 #include "common/util.h"
 #include "pull/pair.h"
 
@@ -247,11 +248,11 @@ static int judge(char *output, int status, bool *ret_replaced,
 		*text++ = 0;
 	if (text && (strcmp(result, "installed") == 0 || strcmp(result, "replaced") == 0)) {
 		*ret_replaced = *result == 'r';
-		snprintf(ret_serve, SERVE_COMMAND_MAX, "%s", text);
+		text_format(ret_serve, SERVE_COMMAND_MAX, "%s", text);
 		return 0;
 	}
 	if (text && strcmp(result, "error") == 0) {
-		snprintf(error, size, "over there: %s", text);
+		text_format(error, size, "over there: %s", text);
 		return -EPROTO;
 	}
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 255) {

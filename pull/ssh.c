@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "common/text.h"
 #include "common/util.h"
 #include "pull/dial.h"
 #include "pull/keys.h"
@@ -106,10 +107,8 @@ static void look_at_head(struct ssh_stream *s)
 	if (n <= 0)
 		return;
 	s->head_len = (size_t)n;
-	s->head[strcspn(s->head, "\r\n")] = 0;
-	for (char *p = s->head; p < s->head + n; p++)
-		if (*p && ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f))
-			*p = '?';
+	s->head[n] = 0;
+	text_clean(s->head, strcspn(s->head, "\r\n"), s->head, sizeof s->head);
 }
 
 /*
@@ -145,7 +144,7 @@ static bool not_ssh(const struct ssh_stream *s)
 
 static int no_ssh_server(struct ssh_stream *s, const struct ssh_options *o)
 {
-	snprintf(s->error, sizeof s->error, "%s port %d is not an SSH server: it says \"%s\"",
+	text_format(s->error, sizeof s->error, "%s port %d is not an SSH server: it says \"%s\"",
 		o->host, o->port, s->head);
 	return -EPROTO;
 }
@@ -153,7 +152,7 @@ static int no_ssh_server(struct ssh_stream *s, const struct ssh_options *o)
 /* The TCP connection stood, so the link is there: it is sshd that does not want us now. */
 static int turned_away(struct ssh_stream *s, const struct ssh_options *o)
 {
-	snprintf(s->error, sizeof s->error,
+	text_format(s->error, sizeof s->error,
 		"%s port %d turns the connection away before the login (%s%s%s): too many "
 		"connections, or a penalty for failed logins (PerSourcePenalties)",
 		o->host, o->port, s->head_len ? "\"" : "", s->head_len ? s->head : "no word",
@@ -170,7 +169,7 @@ static int connect_failed(struct ssh_stream *s, const struct ssh_options *o)
 		return turned_away(s, o);
 	if (not_ssh(s))
 		return no_ssh_server(s, o);
-	snprintf(s->error, sizeof s->error, "SSH with %s port %d failed: %s", o->host, o->port,
+	text_format(s->error, sizeof s->error, "SSH with %s port %d failed: %s", o->host, o->port,
 		ssh_get_error(s->session));
 	/* no cipher, key exchange, ... that both have: sshd hangs up then, and will each time */
 	if (strstr(s->error, "no match for method"))
@@ -182,7 +181,7 @@ static int no_answer(struct ssh_stream *s, const struct ssh_options *o, const ch
 {
 	if (not_ssh(s))
 		return no_ssh_server(s, o);
-	snprintf(s->error, sizeof s->error, "%s port %d accepts connections but %s", o->host,
+	text_format(s->error, sizeof s->error, "%s port %d accepts connections but %s", o->host,
 		o->port, what);
 	return -ETIMEDOUT;
 }
@@ -228,7 +227,7 @@ static int set_up_session(struct ssh_stream *s, const struct ssh_options *o)
 		return -ENOMEM;
 	for (size_t i = 0; i < ARRAY_SIZE(list); i++)
 		if (ssh_options_set(s->session, list[i].name, list[i].value) != SSH_OK) {
-			snprintf(s->error, sizeof s->error, "libssh refuses an option: %s",
+			text_format(s->error, sizeof s->error, "libssh refuses an option: %s",
 				ssh_get_error(s->session));
 			return -EINVAL;
 		}
@@ -245,11 +244,12 @@ static int dial(struct ssh_stream *s, const struct ssh_options *o, int64_t deadl
 		return dial_tcp(o->host, o->port, deadline_ns, &s->fd, s->error, sizeof s->error);
 	r = jump_open(o->jump, o->host, o->port, &s->jump, &s->fd);
 	if (r == -ENOENT)
-		snprintf(s->error, sizeof s->error,
+		text_format(s->error, sizeof s->error,
 			"there is no ssh here to go through %s with; install openssh-client",
 			o->jump->jump);
 	else if (r < 0)
-		snprintf(s->error, sizeof s->error, "through %s: %s", o->jump->jump, strerror(-r));
+		text_format(
+			s->error, sizeof s->error, "through %s: %s", o->jump->jump, strerror(-r));
 	return r;
 }
 
@@ -302,7 +302,7 @@ static int check_host_key(struct ssh_stream *s, const struct ssh_options *o)
 				fingerprint = NULL;
 			ssh_key_free(key);
 		}
-		snprintf(s->error, sizeof s->error,
+		text_format(s->error, sizeof s->error,
 			"%s shows another host key than the one that was paired (it is now %s): it "
 			"was "
 			"installed anew, or this is another machine",
@@ -310,12 +310,12 @@ static int check_host_key(struct ssh_stream *s, const struct ssh_options *o)
 		return -EKEYREJECTED;
 	case SSH_KNOWN_HOSTS_UNKNOWN:
 	case SSH_KNOWN_HOSTS_NOT_FOUND:
-		snprintf(s->error, sizeof s->error, "no host key of %s is known for %s", o->host,
+		text_format(s->error, sizeof s->error, "no host key of %s is known for %s", o->host,
 			o->alias);
 		return -ENOKEY;
 	case SSH_KNOWN_HOSTS_ERROR:
 	default:
-		snprintf(s->error, sizeof s->error, "the host key cannot be checked: %s",
+		text_format(s->error, sizeof s->error, "the host key cannot be checked: %s",
 			ssh_get_error(s->session));
 		return -EPROTO;
 	}
@@ -324,7 +324,7 @@ static int check_host_key(struct ssh_stream *s, const struct ssh_options *o)
 /* After a failure in the middle: the connection was lost, or the peer breaks the protocol. */
 static int session_failed(struct ssh_stream *s, const char *what)
 {
-	snprintf(s->error, sizeof s->error, "%s: %s", what, ssh_get_error(s->session));
+	text_format(s->error, sizeof s->error, "%s: %s", what, ssh_get_error(s->session));
 	return peer_is_gone(s) ? -ECONNRESET : -EPROTO;
 }
 
@@ -342,7 +342,7 @@ static int log_in(struct ssh_stream *s, const struct ssh_options *o, ssh_key key
 		return 0;
 	case SSH_AUTH_DENIED:
 	case SSH_AUTH_PARTIAL:
-		snprintf(s->error, sizeof s->error, "%s refuses the login of %s with key %s",
+		text_format(s->error, sizeof s->error, "%s refuses the login of %s with key %s",
 			o->host, o->user ? o->user : "this user", o->key);
 		return -EACCES;
 	default:
@@ -354,7 +354,7 @@ static int refused(struct ssh_stream *s, const char *what)
 {
 	if (peer_is_gone(s))
 		return session_failed(s, what);
-	snprintf(s->error, sizeof s->error, "%s: %s", what, ssh_get_error(s->session));
+	text_format(s->error, sizeof s->error, "%s: %s", what, ssh_get_error(s->session));
 	return -EACCES;
 }
 
@@ -395,12 +395,8 @@ static void drain_stderr(struct ssh_stream *s)
 		*end = 0;
 		line = strrchr(text, '\n');
 		line = line ? line + 1 : text;
-		for (char *p = line; *p; p++)
-			if ((unsigned char)*p < 0x20 || *p == 0x7f)
-				*p = '?';
 		if (*line)
-			snprintf(s->remote, sizeof s->remote, "%.*s", (int)sizeof s->remote - 1,
-				line);
+			text_clean(line, strlen(line), s->remote, sizeof s->remote);
 	}
 }
 
@@ -507,7 +503,7 @@ static struct ssh_stream *ssh_stream_new(void)
 static int give_error(int r, const struct ssh_stream *s, char *error, size_t size)
 {
 	if (r < 0)
-		snprintf(error, size, "%s", s && s->error[0] ? s->error : strerror(-r));
+		text_format(error, size, "%s", s && s->error[0] ? s->error : strerror(-r));
 	return r;
 }
 

@@ -119,6 +119,9 @@ says_on_err() {
 one_line_on_err() {
 	[ "$(wc -l <"$T/err")" -eq 1 ]
 }
+tame() { # lines of printable text: no control, bidi or hidden character, nothing that is not UTF-8
+	perl -CI -Mwarnings=FATAL,utf8 -ne 'chomp; /[\p{Cc}\p{Cf}\p{Cn}\x{2028}\x{2029}]/ and exit 1' "$T/out" "$T/err"
+}
 quiet() {
 	[ ! -s "$T/err" ]
 }

@@ -2,6 +2,8 @@
 /* Foreign text: UTF-8 and its forgeries, control characters, cutting, UUIDs. */
 #include "common/text.h"
 
+#include <stdint.h>
+
 #include "common/util.h"
 #include "tests/test.h"
 
@@ -45,6 +47,79 @@ TEST(plain_and_cleaned)
 	}
 }
 
+static size_t encode(uint32_t c, char ret[static 5])
+{
+	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+
+	for (size_t i = n; i-- > 1; c >>= 6)
+		ret[i] = (char)(0x80 | (c & 0x3f));
+	ret[0] = (char)(n == 1 ? c : (0xf00u >> n & 0xf0) | c);
+	ret[n] = '\0';
+	return n;
+}
+
+/* First and last of what passes nowhere, and its neighbours, which do. */
+TEST(what_shows_nothing_or_turns_the_rest_is_cleaned)
+{
+	static const uint32_t hidden[][2] = {
+		{ 0x80, 0x9f },
+		{ 0xad, 0xad },
+		{ 0x34f, 0x34f },
+		{ 0x61c, 0x61c },
+		{ 0x115f, 0x1160 },
+		{ 0x17b4, 0x17b5 },
+		{ 0x180b, 0x180f },
+		{ 0x200b, 0x200f },
+		{ 0x2028, 0x202e },
+		{ 0x2060, 0x206f },
+		{ 0x3164, 0x3164 },
+		{ 0xfe00, 0xfe0d },
+		{ 0xfeff, 0xfeff },
+		{ 0xffa0, 0xffa0 },
+		{ 0xfff0, 0xfffb },
+		{ 0x1bca0, 0x1bca3 },
+		{ 0x1d173, 0x1d17a },
+		{ 0xe0000, 0xe0fff },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(hidden); i++) {
+		for (uint32_t c = hidden[i][0] - 1; c <= hidden[i][1] + 1; c++) {
+			const bool in = c >= hidden[i][0] && c <= hidden[i][1];
+			char text[5], clean[5];
+			size_t len = encode(c, text);
+
+			if (c == 0x7f)
+				continue;
+			text_clean(text, len, clean, sizeof clean);
+			if (!CHECK(strcmp(clean, in ? "?" : text) == 0))
+				fprintf(stderr, "  U+%04X\n", (unsigned)c);
+		}
+	}
+}
+
+TEST(cleans_where_it_stands)
+{
+	char text[] = "a\x1b[1m\xe2\x80\xaeg\xc3\xbc";
+
+	CHECK_INT(text_clean(text, strlen(text), text, sizeof text), 9);
+	CHECK_STR(text, "a?[1m?g\xc3\xbc");
+}
+
+TEST(formats_whole_characters)
+{
+	static const char *const want[] = { "", "<", "<", "<\xc3\xbc", "<\xc3\xbc?", "<\xc3\xbc?",
+		"<\xc3\xbc?", "<\xc3\xbc?", "<\xc3\xbc?\xf0\x9f\x93\xb7",
+		"<\xc3\xbc?\xf0\x9f\x93\xb7>" };
+
+	for (size_t size = 1; size <= ARRAY_SIZE(want); size++) {
+		char text[16] = "zzzzzzzzzzzzzzz";
+
+		CHECK_INT(text_format(text, size, "<%s\n%s>", "\xc3\xbc", "\xf0\x9f\x93\xb7"),
+			strlen(want[size - 1]));
+		CHECK_STR(text, want[size - 1]);
+	}
+}
+
 TEST(nul_is_a_control_character)
 {
 	char clean[8];
@@ -66,16 +141,6 @@ TEST(never_cuts_a_character)
 		CHECK_INT(text_clean(text, strlen(text), clean, size), strlen(want[size - 1]));
 		CHECK_STR(clean, want[size - 1]);
 	}
-}
-
-TEST(bytes_of_a_character)
-{
-	CHECK_INT(text_char_bytes("", 0), 0);
-	CHECK_INT(text_char_bytes("a", 1), 1);
-	CHECK_INT(text_char_bytes("\n", 1), 1);
-	CHECK_INT(text_char_bytes("\xc3\xbc", 2), 2);
-	CHECK_INT(text_char_bytes("\xc3\xbc", 1), 0);
-	CHECK_INT(text_char_bytes("\xf0\x9f\x93\xb7", 4), 4);
 }
 
 TEST(uuids)
