@@ -24,6 +24,8 @@
 
 #define ASCII_MAX 128 /* bytes of one text, NUL included */
 #define YEAR_10000_US (INT64_C(253402300800) * US_PER_SEC)
+#define AGREE_US                                                                                   \
+	(US_PER_SEC / 2) /* so near to its slot an exposure counts as in the slot's second */
 #define EXIF_ORDER EXIF_BYTE_ORDER_INTEL
 
 static void data_unrefp(ExifData **p)
@@ -118,6 +120,17 @@ static int add_rational(ExifData *data, ExifIfd ifd, ExifTag tag, ExifRational v
 	return 0;
 }
 
+int64_t exif_time_us(int64_t slot_us, int64_t exposed_us)
+{
+	int64_t late_us = exposed_us - slot_us, within_us = slot_us % US_PER_SEC + late_us;
+
+	if (late_us <= -AGREE_US || late_us >= AGREE_US)
+		return exposed_us;
+	if (within_us < 0)
+		return exposed_us - within_us;
+	return within_us < US_PER_SEC ? exposed_us : exposed_us - within_us + US_PER_SEC - 1;
+}
+
 /*
  * Local time of an instant. The zone's offset comes from the last six characters of its local text.
  */
@@ -147,10 +160,10 @@ int exif_times_of(int64_t wall_us, struct exif_times *ret)
 	return 0;
 }
 
-static int add_times(ExifData *data, int64_t exposed_us)
+static int add_times(ExifData *data, int64_t time_us)
 {
 	struct exif_times times;
-	int r = exif_times_of(exposed_us, &times);
+	int r = exif_times_of(time_us, &times);
 	const struct {
 		ExifIfd ifd;
 		ExifTag tag;
@@ -247,7 +260,7 @@ int exif_build(const struct exif_facts *facts, uint8_t **ret, size_t *ret_bytes)
 		return -ENOMEM;
 	exif_data_set_byte_order(data, EXIF_ORDER);
 	exif_data_set_data_type(data, EXIF_DATA_TYPE_COMPRESSED);
-	r = add_times(data, facts->exposed_us);
+	r = add_times(data, facts->time_us);
 	if (r == 0)
 		r = add_picture(data, facts);
 	if (r == 0)

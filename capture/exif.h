@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 struct exif_facts {
-	int64_t exposed_us; /* wall time of the start of exposure */
+	int64_t time_us; /* exif_time_us() */
 	double exposure_us; /* NaN: left out */
 	double gain; /* ISO = 100 x gain; NaN: left out */
 	const char *make; /* NULL: left out */
@@ -18,14 +18,23 @@ struct exif_facts {
 	int width, height;
 };
 
+/*
+ * The time that the EXIF of a frame tells: the wall time at which its exposure started, but within the
+ * second of its slot, which is the second in its name. A start less than half a second outside of that
+ * counts as the first or the last microsecond in it: 12:00:00 is the nearest second to 11:59:59.985,
+ * and whoever sorts by EXIF and by name sees the same. A start further from the slot stays as it was.
+ * The journal has the exact start of each.
+ */
+int64_t exif_time_us(int64_t slot_us, int64_t exposed_us);
+
 /* The payload of an APP1 segment, for free(). -ENOMEM, -EINVAL. */
 int exif_build(const struct exif_facts *facts, uint8_t **ret, size_t *ret_bytes);
 
 /*
- * Writes another exposure time into a whole JPEG, in place: DateTime, DateTimeOriginal,
+ * Writes another time (exif_time_us()) into a whole JPEG, in place: DateTime, DateTimeOriginal,
  * DateTimeDigitized, their fractions and their offsets, as far as the file has them in the form that
  * exif_build() gives them; returns how many that were, 0 where it has no EXIF. Nothing else is
  * touched. -EBADMSG what looks like EXIF is broken, -EINVAL a time that EXIF cannot tell: then the
  * file is as it was.
  */
-int exif_redate(uint8_t *jpeg, size_t bytes, int64_t exposed_us);
+int exif_redate(uint8_t *jpeg, size_t bytes, int64_t time_us);

@@ -154,12 +154,12 @@ static int find_tiff(uint8_t *jpeg, size_t bytes, struct tiff *ret)
 	return 0;
 }
 
-int exif_redate(uint8_t *jpeg, size_t bytes, int64_t exposed_us)
+int exif_redate(uint8_t *jpeg, size_t bytes, int64_t time_us)
 {
 	struct patches patches = { .n = 0 };
 	struct exif_times times;
 	struct tiff tiff;
-	int r = exif_times_of(exposed_us, &times);
+	int r = exif_times_of(time_us, &times);
 
 	if (r < 0)
 		return r;

@@ -342,8 +342,8 @@ static int step_read(struct redate *redate)
 	if (r == 0)
 		r = read_file(redate, fd);
 	if (r == 0)
-		r = exif_redate(
-			redate->jpeg, (size_t)redate->frame.bytes, redate->moved.exposed_us);
+		r = exif_redate(redate->jpeg, (size_t)redate->frame.bytes,
+			exif_time_us(redate->moved.slot_us, redate->moved.exposed_us));
 	if (is_short_of_means(r)) {
 		free(TAKE_PTR(redate->jpeg));
 		redate->phase = READ;

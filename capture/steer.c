@@ -166,9 +166,9 @@ static int64_t nominal_ns(const struct steer *s, const struct frame *frame)
 								     : llround(s->period_ns);
 }
 
-static void measure(struct steer *s, const struct frame *frame, int64_t slot_ns, int64_t every_ns)
+static void measure(struct steer *s, const struct frame *frame, int64_t aim_ns, int64_t every_ns)
 {
-	int64_t late_ns = frame->start_ns - slot_ns;
+	int64_t late_ns = frame->start_ns - aim_ns;
 	int64_t nominal = nominal_ns(s, frame);
 
 	if (s->shift_ns == 0 && s->steady >= STEADY_FRAMES && nominal == frame->duration_ns)
@@ -261,11 +261,11 @@ static int wait_frames(const struct steer *s, const struct steer_order *order)
 		PATIENCE_FRAMES * s->unanswered;
 }
 
-static int plan(struct steer *s, const struct frame *frame, int64_t slot_ns, int64_t every_ns,
+static int plan(struct steer *s, const struct frame *frame, int64_t start_ns, int64_t every_ns,
 	struct steer_order *ret)
 {
-	/* the frame's end of exposure that would put the start on the slot */
-	int64_t aim_ns = slot_ns + exposure_ns(frame), period = llround(s->period_ns);
+	/* the frame's end of exposure that would put the start there */
+	int64_t aim_ns = start_ns + exposure_ns(frame), period = llround(s->period_ns);
 	int64_t near_ns = s->end_ns + period + period / 2, shift;
 	struct forecast before[SLOTS_AHEAD_MAX], f;
 	struct steer_order order;
@@ -306,14 +306,16 @@ static int plan(struct steer *s, const struct frame *frame, int64_t slot_ns, int
 int steer_frame(struct steer *s, const struct frame *frame, int64_t slot_ns, int64_t every_ns,
 	struct steer_order *ret_order)
 {
+	int64_t aim_ns = slot_ns + STEER_AIM_NS;
+
 	observe(s, frame);
 	if (s->period_ns > 0)
-		measure(s, frame, slot_ns, every_ns);
+		measure(s, frame, aim_ns, every_ns);
 	if (s->unanswered >= TRIES)
 		return -EOPNOTSUPP;
 	if (s->shift_ns != 0 || s->steady < STEADY_FRAMES)
 		return 0;
-	return plan(s, frame, slot_ns, every_ns, ret_order);
+	return plan(s, frame, aim_ns, every_ns, ret_order);
 }
 
 int64_t steer_lead_ns(const struct steer *s, int64_t duration_ns)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Phase lock: makes an exposure start on the slot, not within half a frame of it. Pure policy: it is
+ * Phase lock: makes an exposure start on the slot, not within half a frame of it: STEER_AIM_NS after it,
+ * which is more than the lock is wrong by, so that no picture is of the second before its slot. Pure policy: it is
  * shown every frame, and says now and then for which frame durations to ask. Nothing here knows a
  * clock or a camera; camera_ops.set_frame_duration() carries the orders out.
  *
  * Model. A sensor starts a frame every period P, its frame duration by its own clock, which is off by
  * up to some 100 ppm. A frame of another length moves all that come after it. So to put a frame on a
- * slot at T, predict the frames, take the error e = T - (the frame nearest to T), and have one frame
- * last P + e. The order shows only after the requests that are queued already and the sensor's
+ * slot, at T, the aim, predict the frames, take the error e = T - (the frame nearest to T), and have
+ * one frame last P + e. The order shows only after the requests that are queued already and the sensor's
  * latency (2 or 3 frames), so one order is on its way at a time, and it aims at the first slot that it
  * is sure to reach. What it did is measured, and the rest is the next order's error: the loop needs no
  * gains to be tuned, and the camera's answer, or its silence, is seen.
@@ -39,6 +40,7 @@
 #include "capture/camera.h"
 
 #define STEER_DEADBAND_NS INT64_C(100000) /* less is not worth an order */
+#define STEER_AIM_NS INT64_C(250000) /* after the slot: the deadband, and as much for jitter */
 #define STEER_FRAMES_MAX 32 /* of one order; a larger correction is made in steps */
 
 struct steer_settings {
@@ -74,7 +76,7 @@ struct steer {
 
 	/* what became of it */
 	double drift_ppm; /* of the sensor's clock against ours, NaN: not known */
-	int64_t residual_ns; /* exposure start - slot, of the last frame near a slot */
+	int64_t residual_ns; /* exposure start - (slot + STEER_AIM_NS), of the last frame near a slot */
 	double residual_mean_ns; /* of its magnitude, over the last 16 or so; NaN: none yet */
 	uint64_t orders;
 };

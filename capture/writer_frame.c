@@ -63,7 +63,7 @@ static int encode(struct writer *w, int quality, const struct item *item, const 
 {
 	const struct camera_info *info = item->camera->ops->info(item->camera);
 	struct exif_facts facts = {
-		.exposed_us = item->record.exposed_us,
+		.time_us = exif_time_us(item->record.slot_us, item->record.exposed_us),
 		.exposure_us = item->frame.exposure_us,
 		.gain = item->frame.gain,
 		.make = "capturepi",

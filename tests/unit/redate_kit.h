@@ -46,7 +46,7 @@ static const char *boot_id(int boot)
 /* A JPEG as the writer makes them, but for its pixels: those are the number. Returns its length. */
 static size_t make_picture(uint32_t number, int64_t exposed_us, uint8_t jpeg[static 2048])
 {
-	struct exif_facts facts = { .exposed_us = exposed_us,
+	struct exif_facts facts = { .time_us = exposed_us,
 		.exposure_us = 10000,
 		.gain = NAN,
 		.make = "m",

@@ -15,7 +15,7 @@
 #define SUMMER_US (INT64_C(1782000000) * US_PER_SEC) /* 2026-06-21T00:00:00Z */
 
 static const struct exif_facts plain = {
-	.exposed_us = WINTER_US + 412345,
+	.time_us = WINTER_US + 412345,
 	.exposure_us = 10000,
 	.gain = 1.5,
 	.make = "Raspberry Pi",
@@ -100,7 +100,7 @@ TEST(times)
 		ExifData *data;
 
 		use_zone(cases[i].zone);
-		facts.exposed_us = cases[i].wall_us;
+		facts.time_us = cases[i].wall_us;
 		data = build(&facts);
 		/* the numbers stand in the standard; libexif's names have changed */
 		CHECK_STR(text_of(data, EXIF_IFD_0, 0x0132), cases[i].local);
@@ -113,6 +113,46 @@ TEST(times)
 		exif_data_unref(data);
 	}
 	use_zone("UTC0");
+}
+
+/* The second in the file's name is that of the slot: what is shown must be in it. */
+TEST(name_and_exif_agree)
+{
+	static const struct {
+		int64_t slot_us, late_us;
+		const char *local, *fraction;
+	} cases[] = {
+		{ WINTER_US, 0, "2026:11:20 16:01:00", "000000" },
+		{ WINTER_US, 412, "2026:11:20 16:01:00", "000412" },
+		{ WINTER_US, -1, "2026:11:20 16:01:00", "000000" },
+		{ WINTER_US, -400, "2026:11:20 16:01:00", "000000" },
+		{ WINTER_US, -16667, "2026:11:20 16:01:00", "000000" }, /* half of a frame of 30 */
+		{ WINTER_US, -499999, "2026:11:20 16:01:00", "000000" },
+		/* nearer to the second before than to its own */
+		{ WINTER_US, -500000, "2026:11:20 16:00:59", "500000" },
+		{ WINTER_US, -9 * US_PER_SEC, "2026:11:20 16:00:51", "000000" },
+		{ WINTER_US, 9 * US_PER_SEC, "2026:11:20 16:01:09", "000000" },
+		/* slots within a second */
+		{ WINTER_US + 500000, -400, "2026:11:20 16:01:00", "499600" },
+		{ WINTER_US + 900000, 40000, "2026:11:20 16:01:00", "940000" },
+		{ WINTER_US + 900000, 100000, "2026:11:20 16:01:00", "999999" },
+		{ WINTER_US + 900000, 499999, "2026:11:20 16:01:00", "999999" },
+		{ WINTER_US + 900000, 500000, "2026:11:20 16:01:01", "400000" },
+		{ WINTER_US + 100000, -100001, "2026:11:20 16:01:00", "000000" },
+		{ 0, -400, "1970:01:01 00:00:00", "000000" },
+	};
+
+	use_zone("UTC0");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct exif_facts facts = plain;
+		ExifData *data;
+
+		facts.time_us = exif_time_us(cases[i].slot_us, cases[i].slot_us + cases[i].late_us);
+		data = build(&facts);
+		CHECK_STR(text_of(data, EXIF_IFD_EXIF, 0x9003), cases[i].local);
+		CHECK_STR(text_of(data, EXIF_IFD_EXIF, 0x9291), cases[i].fraction);
+		exif_data_unref(data);
+	}
 }
 
 TEST(exposure_and_gain)
@@ -210,7 +250,7 @@ TEST(nonsense_is_refused)
 {
 	static const struct {
 		int width, height;
-		int64_t exposed_us;
+		int64_t time_us;
 	} cases[] = {
 		{ 0, 10, WINTER_US },
 		{ 10, -1, WINTER_US },
@@ -227,7 +267,7 @@ TEST(nonsense_is_refused)
 
 		facts.width = cases[i].width;
 		facts.height = cases[i].height;
-		facts.exposed_us = cases[i].exposed_us;
+		facts.time_us = cases[i].time_us;
 		CHECK_INT(exif_build(&facts, &block, &bytes), -EINVAL);
 		CHECK(block == NULL && bytes == 77);
 	}
@@ -264,9 +304,9 @@ TEST(dated_anew)
 		uint8_t got[4096], want[4096];
 		size_t bytes;
 
-		facts.exposed_us = INT64_C(1234567890123456);
+		facts.time_us = INT64_C(1234567890123456);
 		bytes = wrap(&facts, got);
-		facts.exposed_us = times[i];
+		facts.time_us = times[i];
 		CHECK_INT(wrap(&facts, want), bytes);
 		CHECK_INT(exif_redate(got, bytes, times[i]), 9);
 		CHECK_INT(memcmp(got, want, bytes), 0);

@@ -34,7 +34,7 @@ struct rig {
 	uint64_t random, shown;
 	int verdict; /* of the last steer_frame() */
 	int64_t off_ns[SLOTS_MAX];
-	int n_off;
+	int n_off, n_early; /* early: the nearest start was before the slot */
 };
 
 static double noise(struct rig *rig)
@@ -84,17 +84,21 @@ static void run(struct rig *rig)
 	settings.latency_frames =
 		rig->told_latency ? rig->told_latency : rig->sensor.options.latency_frames;
 	rig->steer = steer_new(&settings);
-	rig->n_off = 0;
+	rig->n_off = rig->n_early = 0;
 	sensor_start(&rig->sensor, 3600 * NS_PER_SEC, CAMERA_BUFFERS);
 	for (int slot = 0; slot < rig->slots;) {
 		sensor_step(&rig->sensor, &seen);
 		while (seen.start_ns >= slot_ns && slot < rig->slots) {
 			int64_t off_ns = seen.start_ns - slot_ns;
 
-			if (slot_ns - before_ns < off_ns)
+			bool early = slot_ns - before_ns < off_ns;
+
+			if (early)
 				off_ns = slot_ns - before_ns;
-			if (slot >= rig->settle && rig->n_off < SLOTS_MAX)
+			if (slot >= rig->settle && rig->n_off < SLOTS_MAX) {
 				rig->off_ns[rig->n_off++] = off_ns;
+				rig->n_early += early;
+			}
 			if (rig->at_slot)
 				rig->at_slot(rig, slot);
 			slot++;
@@ -174,6 +178,8 @@ TEST(exposures_start_on_their_slots)
 		rig.slots = SLOTS_MAX;
 		run(&rig);
 		CHECK_LOCKED(&rig, "10 frames a second");
+		/* after the slot, not before: a picture of noon must not be of the second before it */
+		CHECK(rig.n_early <= rig.n_off / 1000);
 		CHECK(fabs(rig.steer.drift_ppm - cases[i].drift_ppm) < 10);
 		CHECK(rig.steer.residual_mean_ns < 500e3);
 		/* an order where the drift asks for one, not with every frame */
@@ -412,8 +418,8 @@ TEST(no_order_without_need)
 	for (; i < 100; i++) {
 		struct frame frame = regular(i, 100 * MS);
 
-		CHECK_INT(
-			steer_frame(&steer, &frame, 1000 * NS_PER_SEC + 20000, NS_PER_SEC, &order),
+		CHECK_INT(steer_frame(&steer, &frame, 1000 * NS_PER_SEC + 20000 - STEER_AIM_NS,
+				  NS_PER_SEC, &order),
 			0);
 	}
 	CHECK(steer.residual_ns == -20000);
@@ -424,7 +430,8 @@ TEST(no_order_without_need)
 	for (; i < 120 && !order.frames; i++) {
 		struct frame frame = regular(i, 100 * MS);
 
-		steer_frame(&steer, &frame, 1000 * NS_PER_SEC + 20 * MS, NS_PER_SEC, &order);
+		steer_frame(&steer, &frame, 1000 * NS_PER_SEC + 20 * MS - STEER_AIM_NS, NS_PER_SEC,
+			&order);
 	}
 	CHECK(steer.steady > 50);
 	CHECK_INT(order.frames, 1);
@@ -433,8 +440,8 @@ TEST(no_order_without_need)
 	for (int end = i + 2; i < end; i++) {
 		struct frame frame = regular(i, 100 * MS);
 
-		CHECK_INT(steer_frame(
-				  &steer, &frame, 1000 * NS_PER_SEC + 20 * MS, NS_PER_SEC, &order),
+		CHECK_INT(steer_frame(&steer, &frame, 1000 * NS_PER_SEC + 20 * MS - STEER_AIM_NS,
+				  NS_PER_SEC, &order),
 			0);
 	}
 	/* a slot that is too near, and none after it */
@@ -456,7 +463,8 @@ TEST(a_duration_that_means_something_else)
 		struct frame frame = regular(i, 100 * MS);
 
 		frame.duration_ns = 50 * MS;
-		steer_frame(&steer, &frame, 4 * NS_PER_SEC + 20 * MS, NS_PER_SEC, &order);
+		steer_frame(&steer, &frame, 4 * NS_PER_SEC + 20 * MS - STEER_AIM_NS, NS_PER_SEC,
+			&order);
 	}
 	CHECK_INT(order.frames, 1);
 	CHECK(llabs(order.duration_ns - 120 * MS) < 100000);
