@@ -329,7 +329,7 @@ static int on_end(sd_event_source *source, const struct signalfd_siginfo *info, 
 }
 
 /*
- * The open slot stays open if the new schedule has it, so a change of the schedule loses none. Another
+ * The new schedule holds from now on, and the slots that have come by now keep their frames. Another
  * camera loses those whose frames are on their way.
  */
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
@@ -339,6 +339,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	bool camera;
 
 	(void)source, (void)info;
+	service_check_clock(s);
 	if (!new || !s->options->reload || s->options->reload(s->options->reload_data, new) < 0)
 		return 0;
 	if (strcmp(new->archive.path, s->settings->archive.path) != 0)
@@ -349,15 +350,13 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 		supervisor_free(s->supervisor);
 		s->supervisor = NULL;
 	}
+	service_keep_slots(s);
 	*s->settings = *new;
 	writer_set_quality(s->writer, (int)s->settings->camera.quality);
 	service_set_store(s);
 	standby_set(&s->standby, s->settings->camera.standby, s->settings->schedule.every_us,
 		s->settings->camera.warmup_us);
-	if (!s->waiting_clock && !s->options->one_shot)
-		s->slots.open_us = schedule_next(&s->settings->schedule,
-			s->slots.open_us != TIME_NONE ? s->slots.open_us : clock_wall_us(s->clock));
-	s->tick_us = TIME_NONE;
+	service_plan_slots(s);
 	log_notice("settings read again%s", camera ? "; the camera is opened anew" : "");
 	if (camera && supervisor_begin(s) < 0)
 		return sd_event_exit(s->event, -ENOMEM);

@@ -76,6 +76,13 @@ void service_drop_candidate(struct service *s);
 /* The open slot is in the past and will get no frame: a miss with this reason. */
 void service_abandon_slots(struct service *s, const char *why);
 
+/*
+ * The schedule changes in between: the slots that have come by now are kept, the next one is planned
+ * from now on. Nothing to do where slots have not begun.
+ */
+void service_keep_slots(struct service *s);
+void service_plan_slots(struct service *s);
+
 /* At the start: slots begin at once, or when the clock is known (setting wait_for_clock). */
 void service_begin(struct service *s);
 /* Whether the slots still wait for the clock. */

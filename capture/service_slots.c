@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The service's accounting: which frame is for which slot, and one outcome for every slot. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -205,6 +206,25 @@ void service_abandon_slots(struct service *s, const char *why)
 	service_drop_candidate(s);
 }
 
+static bool slots_have_begun(const struct service *s)
+{
+	return !s->waiting_clock && !s->options->one_shot;
+}
+
+void service_keep_slots(struct service *s)
+{
+	while (slots_have_begun(s) && slots_keep(&s->slots, s->last_wall_us) == -ENOSPC)
+		end_slot(s, INT64_MAX, 0, "the schedule was changed");
+}
+
+void service_plan_slots(struct service *s)
+{
+	if (slots_have_begun(s))
+		slots_plan(&s->slots, s->last_wall_us);
+	s->tick_us = TIME_NONE;
+	s->dirty = true;
+}
+
 int64_t service_latency_us(const struct service *s)
 {
 	return FRAME_LATENCY_US +
@@ -329,7 +349,7 @@ static void clock_stepped(struct service *s, int64_t before_us, int64_t after_us
 	s->tick_us = TIME_NONE;
 	s->shot_from_us += after_us - before_us;
 	s->end_by_us += after_us - before_us;
-	if (!s->waiting_clock && !s->options->one_shot)
+	if (slots_have_begun(s))
 		slots_step(&s->slots, before_us, after_us, &skipped, &first_us, &last_us);
 	/* an outcome stands on the side of the line that its slot is on */
 	if (skipped && back)

@@ -2,7 +2,9 @@
 /* Matches frames to slots. */
 #include "capture/slots.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/clock.h"
 
@@ -29,13 +31,60 @@ struct slots slots_new(const struct schedule_settings *schedule, int64_t now_us)
 	};
 }
 
+/* Whether the open slot is one of a former schedule. */
+static bool is_owed(const struct slots *slots)
+{
+	return slots->open_us != TIME_NONE && slots->open_us <= slots->done_us;
+}
+
+/* The next slot is open: one that is owed, else the schedule's first one at or after `from_us`. */
+static void open_next(struct slots *slots, int64_t from_us)
+{
+	if (slots->n_owed > 0) {
+		slots->open_us = slots->owed_us[0];
+		slots->n_owed--;
+		memmove(slots->owed_us, slots->owed_us + 1,
+			(size_t)slots->n_owed * sizeof slots->owed_us[0]);
+		return;
+	}
+	if (slots->done_us != TIME_NONE && slots->done_us >= from_us)
+		from_us = slots->done_us + 1;
+	slots->open_us = schedule_next(slots->schedule, from_us);
+}
+
 static int64_t close_open(struct slots *slots)
 {
 	int64_t slot = slots->open_us;
 
-	slots->done_us = slot;
-	slots->open_us = schedule_next(slots->schedule, slot + 1);
+	if (slot > slots->done_us)
+		slots->done_us = slot;
+	open_next(slots, slot);
 	return slot;
+}
+
+int slots_keep(struct slots *slots, int64_t now_us)
+{
+	struct slots ahead = *slots;
+	int n = 0;
+
+	if (is_owed(slots) || (slots->open_us != TIME_NONE && slots->open_us <= now_us)) {
+		close_open(&ahead);
+		for (; is_owed(&ahead) || (ahead.open_us != TIME_NONE && ahead.open_us <= now_us);
+			close_open(&ahead)) {
+			if (n == SLOTS_OWED_MAX)
+				return -ENOSPC;
+			slots->owed_us[n++] = ahead.open_us;
+		}
+	}
+	slots->n_owed = n;
+	slots->done_us = ahead.done_us > now_us - 1 ? ahead.done_us : now_us - 1;
+	return 0;
+}
+
+void slots_plan(struct slots *slots, int64_t now_us)
+{
+	if (!is_owed(slots))
+		open_next(slots, now_us);
 }
 
 /*
@@ -93,23 +142,29 @@ enum slots_verdict slots_expire(
 		: SLOTS_MISS;
 }
 
-/* Gives up the slots from the open one on that are before `end_us`. */
+/* Gives up the slots from the open one on that are before `end_us`; then the next has to be opened. */
 static uint64_t skip(
 	struct slots *slots, int64_t end_us, int64_t *ret_first_us, int64_t *ret_last_us)
 {
-	int64_t first = slots->open_us;
+	uint64_t count = 0;
 
-	if (first == TIME_NONE || first >= end_us)
+	if (slots->open_us == TIME_NONE || slots->open_us >= end_us)
 		return 0;
-	*ret_first_us = first;
+	*ret_first_us = slots->open_us;
+	for (; is_owed(slots) && slots->open_us < end_us; count++)
+		*ret_last_us = close_open(slots);
+	if (slots->open_us == TIME_NONE || slots->open_us >= end_us)
+		return count;
+	count += schedule_count(slots->schedule, slots->open_us, end_us);
 	*ret_last_us = slots->done_us = schedule_previous(slots->schedule, end_us);
-	return schedule_count(slots->schedule, first, end_us);
+	slots->open_us = TIME_NONE;
+	return count;
 }
 
 void slots_step(struct slots *slots, int64_t before_us, int64_t after_us, uint64_t *ret_skipped,
 	int64_t *ret_first_us, int64_t *ret_last_us)
 {
-	int64_t small = slots_small_step_us(slots->schedule), from = after_us;
+	int64_t small = slots_small_step_us(slots->schedule);
 	bool back = after_us < before_us;
 	/* the second: many small steps must not add up to a long wait */
 	bool anew = back &&
@@ -121,12 +176,12 @@ void slots_step(struct slots *slots, int64_t before_us, int64_t after_us, uint64
 	if (anew) {
 		*ret_skipped = skip(slots, before_us, ret_first_us, ret_last_us);
 		slots->done_us = TIME_NONE;
+		slots->n_owed = 0;
 	} else if (!back) {
 		*ret_skipped = skip(slots, after_us, ret_first_us, ret_last_us);
 	} else if (slots->open_us != TIME_NONE && slots->open_us < after_us) {
 		return; /* its frame is on its way, and its time is not yet over */
 	}
-	if (slots->done_us != TIME_NONE && slots->done_us >= after_us)
-		from = slots->done_us + 1;
-	slots->open_us = schedule_next(slots->schedule, from);
+	if (!is_owed(slots))
+		open_next(slots, after_us);
 }

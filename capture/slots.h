@@ -16,16 +16,29 @@
 
 /* A frame further from its slot than this, or than half the interval, is no frame for it. */
 #define SLOT_TOLERANCE_MAX_US INT64_C(10000000)
+#define SLOTS_OWED_MAX 64 /* slots whose frames are on their way while the schedule changes */
 
 struct slots {
 	const struct schedule_settings *schedule;
 	int64_t open_us; /* the oldest slot without an outcome, TIME_NONE: none */
-	int64_t done_us; /* the last slot with one, TIME_NONE: none */
+	int64_t done_us; /* the schedule's slots up to there are accounted for, TIME_NONE: none are */
 	int64_t candidate_us; /* exposure start of the frame held, TIME_NONE: none */
+	int64_t owed_us
+		[SLOTS_OWED_MAX]; /* of a former schedule, after the open one: they come first */
+	int n_owed;
 };
 
 /* Slots from `now_us` on. */
 struct slots slots_new(const struct schedule_settings *schedule, int64_t now_us);
+
+/*
+ * The schedule changes, or what it is counted in: the settings, or the machine's zone. slots_keep() goes
+ * before the change, slots_plan() after it. The slots whose time has come by `now_us` keep their place
+ * and have their outcome as before; after that only the new schedule counts. -ENOSPC more slots are
+ * waited for than SLOTS_OWED_MAX: give up the oldest one (slots_expire()) and try again.
+ */
+int slots_keep(struct slots *slots, int64_t now_us);
+void slots_plan(struct slots *slots, int64_t now_us);
 
 enum slots_verdict {
 	SLOTS_DROP, /* release the frame */

@@ -43,13 +43,14 @@ static int faster(void *data, struct capture_settings *ret)
 }
 
 static const char *current_folder;
+static int (*change)(void *data, struct capture_settings *ret) = faster;
 
 static int reload(void *data, struct capture_settings *ret)
 {
 	CLEANUP_FREE struct capture_settings *fresh = settings_new(current_folder);
 
 	*ret = *fresh;
-	return faster(data, ret);
+	return change(data, ret);
 }
 
 /* A byte per frame into .told; by then a reader finds its line. */
@@ -98,6 +99,7 @@ static int64_t later_up_ns(const struct clock *clock)
 static pid_t start(struct capture_settings *settings, bool one_shot)
 {
 	struct clock clock = clock_real;
+	sigset_t block, before;
 	pid_t pid;
 
 	current_folder = settings->archive.path;
@@ -106,6 +108,10 @@ static pid_t start(struct capture_settings *settings, bool one_shot)
 	clock.up_ns = later_up_ns;
 	setenv("RUNTIME_DIRECTORY", settings->archive.path, 1);
 	fflush(NULL);
+	/* a signal that comes before the service is ready waits for it */
+	sigemptyset(&block);
+	sigaddset(&block, SIGHUP);
+	sigprocmask(SIG_BLOCK, &block, &before);
 	pid = fork();
 	if (pid == 0) {
 		struct archive_options open = { .mode = ARCHIVE_WRITE };
@@ -126,6 +132,7 @@ static pid_t start(struct capture_settings *settings, bool one_shot)
 			r = service_run(&options, &last);
 		_exit(-r & 0x7f);
 	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	return pid;
 }
 
@@ -256,6 +263,75 @@ TEST(settings_are_read_again)
 	/* ten slots a second before, twice as many after */
 	CHECK((sums.last_us - sums.first_us) / EVERY_US + 2 < (int64_t)sums.slots);
 	test_remove_folder(folder);
+}
+
+/* Hours that begin three hours from now. */
+static void later_today(struct capture_settings *settings)
+{
+	int hour = (int)(clock_wall_us(&clock_real) / US_PER_SEC / 3600 % 24);
+
+	settings->schedule.hours[0] =
+		(struct hours_window){ (hour + 3) % 24 * 60, (hour + 4) % 24 * 60 };
+	settings->schedule.n_hours = 1;
+}
+
+static int all_day(void *data, struct capture_settings *ret)
+{
+	(void)data;
+	ret->schedule.every_us = EVERY_US;
+	return 0;
+}
+
+static int all_day_resting(void *data, struct capture_settings *ret)
+{
+	ret->camera.standby = STANDBY_STOP;
+	return all_day(data, ret);
+}
+
+/* Waits until the folder's archive has so many outcomes of slots. */
+static bool has_slots(const char *folder, uint64_t n)
+{
+	for (int i = 0; i < 200; i++, usleep(100000))
+		if (add_up(folder, 0).slots >= n)
+			return true;
+	return false;
+}
+
+/* The slots of the new schedule are taken from now on, not from the next slot of the old one on. */
+TEST(an_earlier_schedule_holds_at_once)
+{
+	static int (*const changes[])(
+		void *data, struct capture_settings *ret) = { all_day, all_day_resting };
+
+	setenv("TZ", "UTC0", 1);
+	for (int i = 0; i < 4; i++) {
+		char folder[64];
+		CLEANUP_FREE struct capture_settings *settings = NULL;
+		int64_t reloaded_us;
+		struct sums sums;
+		pid_t pid;
+
+		test_make_folder(folder);
+		settings = settings_new(folder);
+		settings->camera.standby = i % 2 ? STANDBY_STOP : STANDBY_AUTO;
+		if (i < 2)
+			later_today(settings);
+		else
+			settings->schedule.every_us = EVERY_MAX_US;
+		change = changes[i % 2];
+		pid = start(settings, false);
+		usleep(300000);
+		reloaded_us = clock_wall_us(&clock_real);
+		kill(pid, SIGHUP);
+		CHECK(has_slots(folder, 5));
+		CHECK_INT(stop(pid, SIGTERM), 0);
+		sums = add_up(folder, EVERY_US);
+		CHECK(sums.first_us >= reloaded_us - EVERY_US);
+		CHECK(sums.first_us < reloaded_us + 60 * US_PER_SEC);
+		CHECK_INT((sums.last_us - sums.first_us) / EVERY_US + 1, sums.slots);
+		test_remove_folder(folder);
+	}
+	change = faster;
 }
 
 TEST(one_shot)

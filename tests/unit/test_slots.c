@@ -367,3 +367,114 @@ TEST(frames_of_years_with_clock_steps)
 		CHECK(a.far <= 2 * breaks);
 	}
 }
+
+/* What is expected while the schedule changes again and again: first the slots that had come by then. */
+struct changes {
+	struct schedule_settings schedule;
+	struct slots slots;
+	int64_t owed_us[256], next_us;
+	int n_owed;
+	uint64_t outcomes, late;
+};
+
+static void expect(struct changes *c, int64_t slot)
+{
+	bool owed = c->n_owed > 0;
+
+	CHECK_INT(slot, owed ? c->owed_us[0] : c->next_us);
+	c->outcomes++;
+	c->late += owed;
+	if (owed)
+		memmove(c->owed_us, c->owed_us + 1, (size_t)--c->n_owed * sizeof c->owed_us[0]);
+	else
+		c->next_us = schedule_next(&c->schedule, slot + 1);
+}
+
+static void change(struct changes *c, const struct schedule_settings *schedule, int64_t wall)
+{
+	int64_t slot, from = wall;
+
+	for (slot = c->next_us; slot != TIME_NONE && slot <= wall;
+		slot = schedule_next(&c->schedule, slot + 1))
+		c->owed_us[c->n_owed++] = slot;
+	while (slots_keep(&c->slots, wall) == -ENOSPC)
+		if (CHECK(slots_expire(&c->slots, INT64_MAX, 0, &slot) != SLOTS_HOLD))
+			expect(c, slot);
+	c->schedule = *schedule;
+	slots_plan(&c->slots, wall);
+	if (c->n_owed && c->owed_us[c->n_owed - 1] == wall)
+		from = wall + 1;
+	c->next_us = schedule_next(&c->schedule, from);
+	CHECK_INT(c->slots.open_us, c->n_owed ? c->owed_us[0] : c->next_us);
+}
+
+TEST(a_changed_schedule_holds_from_now_on)
+{
+	/* far apart and near, other phases, windows that are shut for days, or that never open */
+	static const struct schedule_settings schedules[] = {
+		{ .every_us = 100000, .days = 0x7f },
+		{ .every_us = 700000, .days = 0x7f },
+		{ .every_us = S, .days = 0x7f },
+		{ .every_us = S, .offset_us = S / 2, .days = 0x7f },
+		{ .every_us = 60 * S, .days = 0x7f },
+		{ .every_us = 86400 * S, .days = 0x7f },
+		{ .every_us = S, .days = 0x7f, .hours = { { 0, 60 } }, .n_hours = 1 },
+		{ .every_us = S, .days = 1 },
+		{ .every_us = S, .days = 0 },
+	};
+	uint64_t state = test_seed() | 1;
+	struct changes c = { .schedule = schedules[0] };
+	int64_t wall = base, slot;
+
+	c.slots = slots_new(&c.schedule, base);
+	c.next_us = c.slots.open_us;
+	for (int f = 0; f < 200000; f++) {
+		bool silent = f / 500 % 7 == 0; /* frames stay away for 50 s now and then */
+		enum slots_verdict verdict;
+
+		wall += 100000;
+		do {
+			verdict =
+				silent ? SLOTS_DROP : slots_offer(&c.slots, wall - 70000, 0, &slot);
+			if (verdict != SLOTS_DROP && verdict != SLOTS_HOLD)
+				expect(&c, slot);
+		} while (verdict == SLOTS_MISS || verdict == SLOTS_TAKE_CANDIDATE);
+		while (slots_expire(&c.slots, wall, 2 * S, &slot) != SLOTS_HOLD)
+			expect(&c, slot);
+		if (test_random(&state) % 20 == 0)
+			change(&c, &schedules[test_random(&state) % ARRAY_SIZE(schedules)], wall);
+	}
+	CHECK(c.outcomes > 20000 && c.late > 1000);
+}
+
+/* The clock is set while slots of a former schedule wait for their frames. */
+TEST(a_clock_step_soon_after_a_changed_schedule)
+{
+	static const struct {
+		int64_t step_ms;
+		uint64_t skipped;
+		int64_t first_ms, last_ms, open_ms; /* after base */
+	} cases[] = {
+		{ -200, 0, 0, 0, -1000 }, /* no slot is repeated, none given up */
+		{ -2500, 0, 0, 0, -1000 },
+		{ 2500, 5, -1000, 2000, 3000 }, /* those that are owed as well */
+		{ -86400000, 3, -1000, 0, -86399000 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct schedule_settings schedule = every(S / 2), next = every(S);
+		struct slots slots = slots_new(&schedule, base - S);
+		int64_t now = base + 100000, first = base, last = base;
+		uint64_t skipped;
+
+		next.offset_us = 0;
+		CHECK_INT(slots_keep(&slots, now), 0);
+		schedule = next;
+		slots_plan(&slots, now);
+		slots_step(&slots, now, now + cases[i].step_ms * 1000, &skipped, &first, &last);
+		CHECK_INT(skipped, cases[i].skipped);
+		CHECK_INT((first - base) / 1000, cases[i].first_ms);
+		CHECK_INT((last - base) / 1000, cases[i].last_ms);
+		CHECK_INT((slots.open_us - base) / 1000, cases[i].open_ms);
+	}
+}
