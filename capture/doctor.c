@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "capture/camera.h"
+#include "capture/rivals.h"
 #include "capture/status.h"
 #include "capture/store.h"
 #include "common/clock.h"
@@ -178,13 +179,28 @@ static void check_keys(struct patient *p)
 		if (doctor_key_read(line, (size_t)(end - line), &key) < 0 || !key.ours)
 			continue;
 		ours++;
-		tell(p, "key", doctor_key(&key, doctor_command_check(key.command)));
+		tell(p, "key", doctor_key(&key, doctor_command_check(p->cli, key.command)));
 	}
 	if (ours == 0)
 		tell(p, "key",
 			doctor_fix(doctor_find(DOCTOR_INFO, "no puller is paired"),
 				"on the other machine run `pullpi pair %s@THIS-MACHINE`",
 				p->user.name));
+}
+
+static void tell_rival(void *data, const struct doctor_finding *finding)
+{
+	tell(data, "others", *finding);
+}
+
+static void tell_gone(void *data, const char *name)
+{
+	tell(data, "others",
+		doctor_fix(doctor_find(DOCTOR_WARN,
+				   "capturepi@%s.service is enabled, and its settings %s.conf are "
+				   "gone",
+				   name, name),
+			"run `deploypi remove --name %s`", name));
 }
 
 static void check_machine(struct patient *p)
@@ -210,6 +226,7 @@ int doctor_command(struct cli *cli)
 {
 	struct patient p = { .cli = cli, .doctor = { .json = cli_flag(cli, "json") } };
 	CLEANUP_FREE void *settings = NULL;
+	char service[sizeof cli->unit + sizeof ".service"];
 	int r = doctor_settings(&p.doctor, cli, &settings);
 
 	if (r != CLI_OK)
@@ -219,10 +236,13 @@ int doctor_command(struct cli *cli)
 	read_archive(&p);
 	tell(&p, "linger", doctor_linger(&p.user));
 	tell(&p, "manager", doctor_manager(&p.user));
+	snprintf(service, sizeof service, "%s.service", cli->unit);
 	if (p.bus) {
-		check_service(&p, "service", "capturepi.service", false);
+		check_service(&p, "service", service, false);
 		check_service(&p, "tunnel", "capturepi-tunnel.service", true);
 	}
+	rivals_find(cli, p.settings, tell_rival, &p);
+	rivals_find_gone(cli, tell_gone, &p);
 	check_machine(&p);
 	sd_bus_flush_close_unref(p.bus);
 	json_object_put(p.status);

@@ -15,8 +15,8 @@ void doctor_groups_read(
 	const struct doctor_user *user, const char *source, struct doctor_groups *ret);
 void doctor_memory_read(bool *ret_known, bool *ret_has_memory);
 void doctor_network_read(struct doctor_network *ret);
-/* Whether the program of a forced command can be run: 0 or -errno. */
-int doctor_command_check(const char *command);
+/* Whether a forced command can be run: 0; -ENODEV the settings of the camera that it names are gone; other -errno. */
+int doctor_command_check(const struct cli *cli, const char *command);
 
 /* CLI_OK, or CLI_INTERNAL where something failed. */
 int doctor_command(struct cli *cli);

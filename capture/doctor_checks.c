@@ -148,6 +148,12 @@ struct doctor_finding doctor_key(const struct doctor_key *key, int program_error
 		return doctor_fix(
 			doctor_find(DOCTOR_WARN, "key %s runs `%s`", key->comment, key->command),
 			"let it run `capturepi serve`: pair again");
+	if (program_error == -ENODEV)
+		return doctor_fix(doctor_find(DOCTOR_FAIL,
+					  "key %s runs `%s`, and the settings of that camera are "
+					  "gone",
+					  key->comment, key->command),
+			"pair again, or take its line out of ~/.ssh/authorized_keys");
 	if (program_error < 0)
 		return doctor_fix(
 			doctor_find(DOCTOR_FAIL, "key %s runs `%s`, which is not there: %s",

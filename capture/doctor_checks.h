@@ -68,7 +68,10 @@ struct doctor_key {
 };
 /* Reads a line without newline. -ENOENT a comment or blank, -EINVAL no key. */
 int doctor_key_read(const char *line, size_t length, struct doctor_key *ret);
-/* `program_error`: whether the command's program can be run; 0 also where that is not known. */
+/*
+ * `program_error`: whether the command's program can be run; 0 also where that is not known. -ENODEV: it is for another
+ * camera, whose settings are gone.
+ */
 struct doctor_finding doctor_key(const struct doctor_key *key, int program_error);
 
 /* What makes pulling quicker; -1: not known or not there. */

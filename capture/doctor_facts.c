@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "capture/doctor.h"
+#include "capture/rivals.h"
 
 #define CALL_US (UINT64_C(5) * 1000000)
 
@@ -65,9 +66,25 @@ void doctor_network_read(struct doctor_network *ret)
 	ret->no_delay = socket_no_delay();
 }
 
-int doctor_command_check(const char *command)
+static bool is_of_nothing(const struct cli *cli, const char *command)
+{
+	const char *option = strstr(command, " --name");
+	char name[CLI_NAME_MAX];
+
+	if (!option || (option[7] && option[7] != ' ' && option[7] != '='))
+		return false;
+	if (!option[7])
+		return true;
+	snprintf(name, sizeof name, "%.*s", (int)strcspn(option + 8, " "), option + 8);
+	return !cli_name_ok(cli->program->name, name) || !rivals_has_settings(cli, name);
+}
+
+int doctor_command_check(const struct cli *cli, const char *command)
 {
 	char program[PATH_MAX];
+
+	if (is_of_nothing(cli, command))
+		return -ENODEV;
 
 	snprintf(program, sizeof program, "%.*s", (int)strcspn(command, " "), command);
 	if (program[0] != '/')

@@ -6,6 +6,7 @@
 #include "capture/camera.h"
 #include "capture/doctor.h"
 #include "capture/redate_command.h"
+#include "capture/rivals.h"
 #include "capture/schedule.h"
 #include "capture/serve.h"
 #include "capture/service.h"
@@ -348,6 +349,23 @@ static int redate(struct cli *cli)
 	return redate_command(cli, archive);
 }
 
+static void complain_of_rival(void *data, const struct doctor_finding *finding)
+{
+	if (finding->verdict == DOCTOR_FAIL)
+		cli_error(data, "%s; %s", finding->text, finding->fix);
+}
+
+/* Also what no settings can tell alone: another service that wants the same. */
+static int check(struct cli *cli)
+{
+	CLEANUP_FREE void *settings = NULL;
+	int r = cli_settings(cli, CLI_STRICT, &settings);
+
+	if (r == CLI_OK && rivals_find(cli, settings, complain_of_rival, cli) > 0)
+		r = CLI_SETTINGS;
+	return r == CLI_OK ? cli_check(cli) : r;
+}
+
 static int status_answer(void *data, char *buf, size_t size)
 {
 	return status_json(data, buf, size);
@@ -429,7 +447,7 @@ static const struct cli_command commands[] = {
 	{ "schedule", "", "the slots that `run` will take", schedule, schedule_options, 0, 0 },
 	{ "redate", "", "give frames of an unset clock their true time", redate,
 		redate_command_options, 0, 0 },
-	{ "check", "", "check the settings strictly", cli_check, NULL, 0, 0 },
+	{ "check", "", "check the settings strictly", check, NULL, 0, 0 },
 	{ "dump", "", "all settings with their help", cli_dump, cli_json_option, 0, 0 },
 	{ "doctor", "", "check this machine; exit 1 if something needs mending", doctor_command,
 		cli_json_option, 0, 0 },

@@ -84,8 +84,9 @@ struct cli {
 	char call[CLI_NAME_MAX + 32]; /* "capturepi --name porch", for hints */
 	char unit[CLI_NAME_MAX + 32]; /* "capturepi@porch": its service, as systemctl takes it */
 
+	const char *file; /* -c; NULL: the usual one */
+
 	/* private to cli.c */
-	const char *file;
 	const char *overrides[CLI_OVERRIDES_MAX];
 	size_t n_overrides;
 	const char *given[CLI_OPTIONS_MAX]; /* by index in the command's options; a flag is "" */

@@ -238,6 +238,16 @@ static int check_folder(const char *path)
 	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 }
 
+bool fs_path_is_below(const char *folder, const char *path)
+{
+	size_t n = strlen(folder);
+
+	while (n > 1 && folder[n - 1] == '/')
+		n--;
+	return strncmp(path, folder, n) == 0 &&
+		(path[n] == '/' || path[n] == '\0' || folder[n - 1] == '/');
+}
+
 int fs_make_folders(const char *path, mode_t mode)
 {
 	CLEANUP_FREE char *copy = strdup(path);

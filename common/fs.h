@@ -65,6 +65,9 @@ int fs_replace_symlink(const struct fs_ops *fs, int dirfd, const char *target, c
  */
 int fs_open_folder(const struct fs_ops *fs, int dirfd, const char *path, bool create, int *ret_fd);
 
+/* Whether `path` is `folder` or in it, as the names have it: no link is looked at. */
+bool fs_path_is_below(const char *folder, const char *path);
+
 /* Makes the folder of an absolute or relative path and its parents (mode 0777 & ~umask). -errno. */
 int fs_make_folders(const char *path, mode_t mode);
 

@@ -15,7 +15,6 @@
 #define LOOK_NS (200 * INT64_C(1000000))
 #define LOOK_AT_UNIT_TURNS 10
 #define GRACE_US (20 * US_PER_SEC) /* a camera that opens slowly, a slot that is missed */
-#define CHILD_TIMEOUT_US (20 * US_PER_SEC)
 
 static int newest(const char *archive, struct frame_name *ret, char ret_path[static FRAME_PATH_MAX])
 {
@@ -58,14 +57,14 @@ void first_frame_note(struct json_object *dump, struct first_frame *ret)
 }
 
 /* When the next slot is; TIME_NONE where the schedule has none, or cannot be asked. */
-static int64_t next_slot_us(void)
+static int64_t next_slot_us(struct deploy *deploy)
 {
-	const char *const argv[] = { "capturepi", "schedule", "-n", "1", "--json", NULL };
+	static const char *const words[] = { "schedule", "-n", "1", "--json", NULL };
 	struct child_result child = { 0 };
 	struct json_object *slots = NULL, *slot;
 	int64_t us = TIME_NONE;
 
-	if (child_run(argv, CHILD_TIMEOUT_US, &child) < 0)
+	if (setup_ask(deploy, "capturepi", words, &child) < 0)
 		return TIME_NONE;
 	slots = json_tokener_parse(child.out);
 	slot = json_object_is_type(slots, json_type_array) ? json_object_array_get_idx(slots, 0)
@@ -80,15 +79,15 @@ static int64_t next_slot_us(void)
 }
 
 /* What the camera itself says, as `capturepi status` has it; "" if nothing. */
-static void camera_error(char *ret, size_t size)
+static void camera_error(struct deploy *deploy, char *ret, size_t size)
 {
-	const char *const argv[] = { "capturepi", "status", "--json", NULL };
+	static const char *const words[] = { "status", "--json", NULL };
 	struct child_result child = { 0 };
 	struct json_object *status = NULL, *service = NULL, *camera = NULL;
 	const char *state, *error;
 
 	*ret = '\0';
-	if (child_run(argv, CHILD_TIMEOUT_US, &child) < 0)
+	if (setup_ask(deploy, "capturepi", words, &child) < 0)
 		return;
 	status = json_tokener_parse(child.out);
 	if (json_object_is_type(status, json_type_object))
@@ -123,18 +122,20 @@ static void tell_frame(struct deploy *deploy, const struct first_frame *frame,
 static int tell_none(
 	struct deploy *deploy, const struct first_frame *frame, const char *unit, int64_t since_us)
 {
-	char camera[TEXT_MAX * 2];
+	char camera[TEXT_MAX * 2], next[REPORT_TEXT_MAX];
 	struct unitlog log;
 
-	camera_error(camera, sizeof camera);
+	camera_error(deploy, camera, sizeof camera);
+	snprintf(next, sizeof next,
+		"the service goes on trying; see `capturepi%s%s status`, `capturepi cameras`",
+		deploy->name ? " --name " : "", deploy->name ? deploy->name : "");
 	unitlog_read(unit, since_us, &log);
 	report_step(&deploy->report,
 		&(struct step){
 			.name = "frame",
 			.unit = unit,
 			.result = STEP_FAILED,
-			.next = "the service goes on trying; see `capturepi status`, `capturepi "
-				"cameras`",
+			.next = next,
 			.log = &log,
 		},
 		"it runs, but no frame came to %s though one was due%s", frame->archive, camera);
@@ -197,7 +198,7 @@ static int wait_until(struct deploy *deploy, const struct first_frame *frame,
 int first_frame_wait(struct deploy *deploy, const struct first_frame *frame,
 	const struct unit_state *service, bool started, int64_t wait_us, int64_t begun_ns)
 {
-	int64_t now_us = clock_wall_us(&clock_real), due_us = next_slot_us(), left_us;
+	int64_t now_us = clock_wall_us(&clock_real), due_us = next_slot_us(deploy), left_us;
 	char time[UTC_TEXT_MAX];
 	struct frame_name name;
 	char path[FRAME_PATH_MAX];
@@ -216,9 +217,10 @@ int first_frame_wait(struct deploy *deploy, const struct first_frame *frame,
 				"the schedule has no next slot that could be waited for");
 		else
 			report_ok(&deploy->report, "frame", NULL,
-				"the first is due at %s, and not waited for; `capturepi shot` "
+				"the first is due at %s, and not waited for; `capturepi%s%s shot` "
 				"takes one now",
-				utc_format_local(due_us, time));
+				utc_format_local(due_us, time), deploy->name ? " --name " : "",
+				deploy->name ? deploy->name : "");
 		return CLI_OK;
 	}
 	if (!deploy->report.json && left_us > 2 * US_PER_SEC)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/userunits.h"
 #include "common/util.h"
 
 #define PATTERNS 2
@@ -26,19 +27,22 @@ static void add(struct unit_names *names, const char *name)
 		strcpy(names->names[names->n++], name);
 }
 
-static bool is_of_camera(const char *name, const char *camera)
+bool ours_chosen(const struct ours_choice *choice, const char *unit)
 {
-	const char *at = strchr(name, '@');
-	size_t n = camera ? strlen(camera) : 0;
+	char instance[UNIT_NAME_MAX];
 
-	return !camera ||
-		(at && strncmp(at + 1, camera, n) == 0 && at[1 + n] == '.' &&
-			!strchr(at + 2 + n, '.'));
+	if (!choice->prefix)
+		return strncmp(unit, "capturepi", 9) == 0 || strncmp(unit, "pullpi-", 7) == 0;
+	if (unit_instance(unit, choice->prefix, instance) < 0)
+		return false;
+	if (choice->instance && strcmp(instance, choice->instance) != 0)
+		return false;
+	return !choice->known || !choice->known(choice->data, instance);
 }
 
 /* Array of structs, each with the name, or a path that ends in it, first; `rest` is what is behind. */
-static int take_names(sd_bus_message *reply, const char *rest, const char *camera, bool templates,
-	struct unit_names *names)
+static int take_names(sd_bus_message *reply, const char *rest, const struct ours_choice *choice,
+	bool templates, struct unit_names *names)
 {
 	char fields[16], element[sizeof fields + 2];
 	const char *text;
@@ -52,7 +56,7 @@ static int take_names(sd_bus_message *reply, const char *rest, const char *camer
 		if (r < 0)
 			break;
 		text = strrchr(text, '/') ? strrchr(text, '/') + 1 : text;
-		if (is_of_camera(text, camera) && (templates || !is_template(text)))
+		if (ours_chosen(choice, text) && (templates || !is_template(text)))
 			add(names, text);
 		r = sd_bus_message_skip(reply, rest);
 		if (r >= 0)
@@ -61,8 +65,8 @@ static int take_names(sd_bus_message *reply, const char *rest, const char *camer
 	return r < 0 ? -EBADMSG : 0;
 }
 
-static int ask(struct deploy *deploy, const char *member, const char *rest, const char *camera,
-	bool templates, struct unit_names *names)
+static int ask(struct deploy *deploy, const char *member, const char *rest,
+	const struct ours_choice *choice, bool templates, struct unit_names *names)
 {
 	CLEANUP(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	CLEANUP(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -70,25 +74,25 @@ static int ask(struct deploy *deploy, const char *member, const char *rest, cons
 		&reply, "asas", 0, PATTERNS, patterns[0], patterns[1]);
 
 	if (r >= 0)
-		r = take_names(reply, rest, camera, templates, names);
+		r = take_names(reply, rest, choice, templates, names);
 	return r < 0 ? units_tell_error(deploy, "list", NULL, r, &error) : CLI_OK;
 }
 
-int ours_list(struct deploy *deploy, const char *camera, struct unit_names *ret)
+int ours_list(struct deploy *deploy, const struct ours_choice *choice, struct unit_names *ret)
 {
 	int r;
 
 	ret->n = 0;
-	r = ask(deploy, "ListUnitFilesByPatterns", "s", camera, false, ret);
+	r = ask(deploy, "ListUnitFilesByPatterns", "s", choice, false, ret);
 	if (r == CLI_OK)
-		r = ask(deploy, "ListUnitsByPatterns", "sssssouso", camera, false, ret);
+		r = ask(deploy, "ListUnitsByPatterns", "sssssouso", choice, false, ret);
 	return r;
 }
 
 int ours_files(struct deploy *deploy, struct unit_names *ret)
 {
 	ret->n = 0;
-	return ask(deploy, "ListUnitFilesByPatterns", "s", NULL, true, ret);
+	return ask(deploy, "ListUnitFilesByPatterns", "s", &(struct ours_choice){ 0 }, true, ret);
 }
 
 bool unit_name_complete(const char *text, char ret[static UNIT_NAME_MAX])

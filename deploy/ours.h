@@ -9,14 +9,30 @@ struct unit_names {
 	size_t n;
 };
 
+/* Some of them; all zero: every one. */
+struct ours_choice {
+	const char *prefix; /* "pullpi-" */
+	const char *instance; /* "garden"; NULL: each */
+	/* Instances that are known and so not chosen; NULL: none is. */
+	bool (*known)(void *data, const char *instance);
+	void *data;
+};
+bool ours_chosen(const struct ours_choice *choice, const char *unit);
+
 /*
- * Every unit of ours that could be read with units_read(): no templates, but their instances that are
- * enabled or did something. With `camera` only that camera's. Exit code.
+ * Every unit of ours that is chosen and could be read with units_read(): no templates, but their instances that are
+ * enabled or did something. Exit code.
  */
-int ours_list(struct deploy *deploy, const char *camera, struct unit_names *ret);
+int ours_list(struct deploy *deploy, const struct ours_choice *choice, struct unit_names *ret);
 
 /* The installed files: templates too, whose instances are disabled with them. Exit code. */
 int ours_files(struct deploy *deploy, struct unit_names *ret);
+
+/*
+ * Stops and disables what is chosen and takes its drop-ins away; of every one their templates too. Says nothing where
+ * nothing is chosen by `known`. Exit code.
+ */
+int ours_remove(struct deploy *deploy, const struct ours_choice *choice);
 
 /* Adds ".service" to what has no type, as systemctl does. False: that is no unit's name. */
 bool unit_name_complete(const char *text, char ret[static UNIT_NAME_MAX]);

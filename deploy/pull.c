@@ -228,14 +228,24 @@ static int pull_cameras(struct deploy *deploy, struct json_object *dump)
 		only ? only : "");
 }
 
-static bool has_camera(struct json_object *dump, const char *only)
+static bool is_camera(void *dump, const char *name)
 {
 	struct json_object *cameras = NULL;
 
 	return json_object_object_get_ex(dump, "camera", &cameras) &&
 		json_object_is_type(cameras, json_type_object) &&
-		(only ? json_object_object_get_ex(cameras, only, NULL)
-		      : json_object_object_length(cameras) > 0);
+		json_object_object_get_ex(cameras, name, NULL);
+}
+
+static bool has_camera(struct json_object *dump, const char *only)
+{
+	struct json_object *cameras = NULL;
+
+	if (only)
+		return is_camera(dump, only);
+	return json_object_object_get_ex(dump, "camera", &cameras) &&
+		json_object_is_type(cameras, json_type_object) &&
+		json_object_object_length(cameras) > 0;
 }
 
 int command_pull(struct cli *cli)
@@ -257,6 +267,13 @@ int command_pull(struct cli *cli)
 		if (r == CLI_OK)
 			r = setup_manager(&deploy);
 	}
+	/* also of the last camera that went; then a manager that does not run has nothing of it */
+	if (r == CLI_OK && !cli_value(cli, "camera") &&
+		(has_camera(dump, NULL) ||
+			session_connect(deploy.session, clock_mono_ns(&clock_real)) == 0))
+		r = ours_remove(&deploy,
+			&(struct ours_choice){
+				.prefix = "pullpi-", .known = is_camera, .data = dump });
 	if (r == CLI_OK)
 		r = pull_cameras(&deploy, dump);
 	json_object_put(dump);

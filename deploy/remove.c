@@ -5,11 +5,13 @@
 #include "common/conf.h"
 #include "deploy/commands.h"
 #include "deploy/ours.h"
+#include "deploy/sandbox.h"
 #include "deploy/setup.h"
 
 const struct cli_option remove_options[] = {
 	SETUP_OPTIONS,
 	{ "camera", 0, "NAME", "only the pull units of this camera" },
+	{ "name", 0, "NAME", "only the capture service of this camera" },
 	{ 0 },
 };
 
@@ -81,34 +83,60 @@ static void tell_left(struct deploy *deploy)
 		home, home, (unsigned)getuid());
 }
 
-static int remove_units(struct deploy *deploy, const char *camera)
+int ours_remove(struct deploy *deploy, const struct ours_choice *choice)
 {
 	CLEANUP_FREE struct unit_names *names = calloc(1, sizeof *names);
-	int r = names ? ours_list(deploy, camera, names) : CLI_INTERNAL;
+	int r = names ? ours_list(deploy, choice, names) : CLI_INTERNAL;
 
 	if (r != CLI_OK)
 		return r;
 	order(names);
-	r = stop_all(deploy, names);
-	if (r == CLI_OK && !camera)
+	for (size_t i = 0; choice->known && i < names->n; i++)
+		report_ok(&deploy->report, "leftover", names->names[i],
+			"its camera has no settings any more");
+	if (!choice->known || names->n > 0)
+		r = stop_all(deploy, names);
+	if (r == CLI_OK && !choice->prefix)
 		r = ours_files(deploy, names);
 	if (r == CLI_OK)
+		r = sandbox_close(deploy, choice);
+	if (r == CLI_OK && (!choice->known || names->n > 0))
 		r = disable_all(deploy, names);
-	if (r == CLI_OK)
-		tell_left(deploy);
 	return r;
+}
+
+static int choose(struct cli *cli, struct ours_choice *ret)
+{
+	const char *camera = cli_value(cli, "camera"), *name = cli_value(cli, "name");
+
+	if (camera && name)
+		return cli_usage(cli, "--camera and --name: one of them");
+	if (name && !cli_name_ok("capturepi", name))
+		return cli_usage(cli, "--name %s: not a name: " CLI_NAME_RULE, name);
+	*ret = (struct ours_choice){
+		.prefix = camera ? "pullpi-"
+			: name   ? "capturepi@"
+				 : NULL,
+		.instance = camera ? camera : name,
+	};
+	return CLI_OK;
 }
 
 int command_remove(struct cli *cli)
 {
+	struct ours_choice choice;
 	struct deploy deploy;
-	int r = setup_begin(cli, true, &deploy);
+	int r = choose(cli, &choice);
 
+	if (r == CLI_OK)
+		r = setup_begin(cli, true, &deploy);
 	if (r != CLI_OK)
 		return r;
 	r = setup_connect(&deploy);
 	if (r == CLI_OK)
-		r = remove_units(&deploy, cli_value(cli, "camera"));
+		r = ours_remove(&deploy, &choice);
+	if (r == CLI_OK)
+		tell_left(&deploy);
 	setup_end(&deploy);
 	return r;
 }

@@ -14,16 +14,8 @@
 
 #include "common/conf.h"
 #include "common/fs.h"
+#include "common/userunits.h"
 #include "common/util.h"
-
-#define DROP_IN "archive.conf"
-
-static bool is_below(const char *folder, const char *path)
-{
-	size_t n = strlen(folder);
-
-	return strncmp(path, folder, n) == 0 && (path[n] == '/' || path[n] == '\0');
-}
 
 bool sandbox_is_open(const char *usual, const char *archive)
 {
@@ -33,9 +25,9 @@ bool sandbox_is_open(const char *usual, const char *archive)
 	if (strstr(archive, "/../"))
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(disks); i++)
-		if (is_below(disks[i], archive))
+		if (fs_path_is_below(disks[i], archive))
 			return true;
-	return is_below(usual, archive);
+	return fs_path_is_below(usual, archive);
 }
 
 int sandbox_drop_in(const char *archive, char ret[static 2 * PATH_MAX])
@@ -61,14 +53,14 @@ int sandbox_drop_in(const char *archive, char ret[static 2 * PATH_MAX])
 	return 0;
 }
 
-static int drop_in_folder(const char *home, const char *unit, char ret[static PATH_MAX])
+static int drop_in_folder(const char *unit, char ret[static PATH_MAX])
 {
-	const char *xdg = getenv("XDG_CONFIG_HOME");
-	const bool own = xdg && *xdg == '/';
-	int n = snprintf(ret, PATH_MAX, "%s%s/systemd/user/%s.d", own ? xdg : home,
-		own ? "" : "/.config", unit);
+	char folder[PATH_MAX];
+	int r = userunits_folder(folder);
 
-	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
+	if (r < 0)
+		return r;
+	return snprintf(ret, PATH_MAX, "%s/%s.d", folder, unit) < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
 static int write_drop_in(const char *folder, const char *archive)
@@ -86,20 +78,62 @@ static int write_drop_in(const char *folder, const char *archive)
 	if (fd < 0)
 		return -errno;
 	/* a newer file would mean a restart */
-	if (fs_read_file(fd, DROP_IN, sizeof text, &old, NULL) == 0 && strcmp(old, text) == 0)
+	if (fs_read_file(fd, USERUNITS_DROP_IN, sizeof text, &old, NULL) == 0 &&
+		strcmp(old, text) == 0)
 		return 0;
-	return fs_replace(&fs_real, fd, DROP_IN, text, strlen(text), 0644);
+	return fs_replace(&fs_real, fd, USERUNITS_DROP_IN, text, strlen(text), 0644);
 }
 
 static int remove_drop_in(const char *folder)
 {
-	char path[PATH_MAX + sizeof DROP_IN];
+	char path[PATH_MAX + sizeof USERUNITS_DROP_IN];
 
-	snprintf(path, sizeof path, "%s/%s", folder, DROP_IN);
+	snprintf(path, sizeof path, "%s/%s", folder, USERUNITS_DROP_IN);
 	if (unlink(path) < 0)
 		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
 	rmdir(folder); /* unless the person has more in there */
 	return 0;
+}
+
+struct closing {
+	const struct ours_choice *choice;
+	unsigned closed;
+	int error; /* of the first that stays */
+	char path[PATH_MAX];
+};
+
+static int close_one(void *data, const char *unit, const char *drop_in)
+{
+	struct closing *closing = data;
+	char folder[PATH_MAX];
+	int r;
+
+	if (!drop_in || !ours_chosen(closing->choice, unit) || drop_in_folder(unit, folder) < 0)
+		return 0;
+	r = remove_drop_in(folder);
+	closing->closed += r == 0;
+	if (r < 0 && closing->error == 0) {
+		closing->error = r;
+		snprintf(closing->path, sizeof closing->path, "%s", folder);
+	}
+	return 0;
+}
+
+int sandbox_close(struct deploy *deploy, const struct ours_choice *choice)
+{
+	struct closing closing = { .choice = choice };
+	int r = userunits_walk(close_one, &closing);
+
+	if (r == 0)
+		r = closing.error;
+	if (r < 0)
+		return report_failed(&deploy->report, CLI_INTERNAL, "sandbox", NULL, deploy->again,
+			"%s: %s", *closing.path ? closing.path : "~/.config/systemd/user",
+			strerror(-r));
+	if (closing.closed)
+		report_ok(&deploy->report, "sandbox", NULL, "%u drop-in%s of deploypi removed",
+			closing.closed, closing.closed == 1 ? "" : "s");
+	return CLI_OK;
 }
 
 int sandbox_open(
@@ -111,7 +145,7 @@ int sandbox_open(
 	if (r == 0 && snprintf(path, sizeof path, "%s/%s", home, usual) >= (int)sizeof path)
 		r = -ENAMETOOLONG;
 	if (r == 0)
-		r = drop_in_folder(home, unit, folder);
+		r = drop_in_folder(unit, folder);
 	if (r < 0)
 		return report_failed(&deploy->report, CLI_INTERNAL, "sandbox", unit, NULL,
 			"the home folder: %s", strerror(-r));

@@ -8,7 +8,7 @@
 #include <limits.h>
 #include <stdbool.h>
 
-#include "deploy/units.h"
+#include "deploy/ours.h"
 
 /* Whether `unit` may write `archive` as it is shipped: it is `usual` or below it, or on such a disk. */
 bool sandbox_is_open(const char *usual, const char *archive);
@@ -23,3 +23,6 @@ int sandbox_drop_in(const char *archive, char ret[static 2 * PATH_MAX]);
  */
 int sandbox_open(
 	struct deploy *deploy, const char *unit, const char *usual, const char *archive, bool make);
+
+/* Removes that file of every unit that is chosen, also of one that is gone. Step "sandbox" where there was one. */
+int sandbox_close(struct deploy *deploy, const struct ours_choice *choice);

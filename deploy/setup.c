@@ -77,6 +77,22 @@ int setup_begin(struct cli *cli, bool jobs, struct deploy *ret)
 	return CLI_OK;
 }
 
+int setup_begin_named(struct cli *cli, struct deploy *ret)
+{
+	const char *name = cli_value(cli, "name");
+	int r;
+
+	if (name && !cli_name_ok("capturepi", name))
+		return cli_usage(cli, "--name %s: not a name: " CLI_NAME_RULE, name);
+	r = setup_begin(cli, true, ret);
+	if (r == CLI_OK && name) {
+		ret->name = name;
+		snprintf(ret->again, sizeof ret->again, "%s %s --name %s", cli->program->name,
+			cli->command->name, name);
+	}
+	return r;
+}
+
 void setup_end(struct deploy *deploy)
 {
 	session_free(deploy->session);
@@ -104,12 +120,26 @@ static const char *last_line(char *text)
 	return line ? line + 1 : text;
 }
 
+int setup_ask(struct deploy *deploy, const char *program, const char *const words[],
+	struct child_result *ret)
+{
+	const char *argv[SETUP_WORDS_MAX + 4] = { program };
+	size_t n = 1;
+
+	if (deploy->name) {
+		argv[n++] = "--name";
+		argv[n++] = deploy->name;
+	}
+	for (size_t i = 0; words[i] && i < SETUP_WORDS_MAX; i++)
+		argv[n++] = words[i];
+	return child_run(argv, CHECK_TIMEOUT_US, ret);
+}
+
 int setup_check_settings(struct deploy *deploy, const char *program)
 {
-	const char *const argv[] = { program, "check", NULL };
 	struct child_result child = { 0 };
 	char next[REPORT_TEXT_MAX];
-	int r = child_run(argv, CHECK_TIMEOUT_US, &child);
+	int r = setup_ask(deploy, program, (const char *const[]){ "check", NULL }, &child);
 
 	if (r < 0)
 		return tell_child_error(deploy, program, r);
@@ -132,9 +162,8 @@ int setup_check_settings(struct deploy *deploy, const char *program)
 
 int setup_dump(struct deploy *deploy, const char *program, struct json_object **ret)
 {
-	const char *const argv[] = { program, "dump", "--json", NULL };
 	struct child_result child = { 0 };
-	int r = child_run(argv, CHECK_TIMEOUT_US, &child);
+	int r = setup_ask(deploy, program, (const char *const[]){ "dump", "--json", NULL }, &child);
 
 	if (r < 0)
 		return tell_child_error(deploy, program, r);
@@ -178,7 +207,7 @@ static int xdg_path(
 	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-int setup_settings_path(const char *program, char ret[static PATH_MAX])
+int setup_settings_path(const char *program, const char *name, char ret[static PATH_MAX])
 {
 	size_t n;
 	int r = xdg_path("XDG_CONFIG_HOME", ".config", program, ret);
@@ -186,7 +215,8 @@ int setup_settings_path(const char *program, char ret[static PATH_MAX])
 	if (r < 0)
 		return r;
 	n = strlen(ret);
-	return snprintf(ret + n, PATH_MAX - n, "/%s.conf", program) < (int)(PATH_MAX - n)
+	return snprintf(ret + n, PATH_MAX - n, "/%s.conf", name ? name : program) <
+			(int)(PATH_MAX - n)
 		? 0
 		: -ENAMETOOLONG;
 }

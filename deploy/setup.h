@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "deploy/child.h"
 #include "deploy/units.h"
 
 #define SETUP_OPTIONS                                                                              \
@@ -24,10 +25,17 @@
  * has all of SETUP_OPTIONS.
  */
 int setup_begin(struct cli *cli, bool jobs, struct deploy *ret);
+/* The same for one camera of capturepi: --name of a command with that option. */
+int setup_begin_named(struct cli *cli, struct deploy *ret);
 void setup_end(struct deploy *deploy);
 
 /* The user's name; "UID" as a number where the user database does not know it. */
 const char *setup_user(char ret[static 64]);
+
+/* child_run() of PROGRAM [--name NAME] with these words, which end with NULL; at most SETUP_WORDS_MAX. */
+#define SETUP_WORDS_MAX 8
+int setup_ask(struct deploy *deploy, const char *program, const char *const words[],
+	struct child_result *ret);
 
 /* `PROGRAM check`, as step "settings". */
 int setup_check_settings(struct deploy *deploy, const char *program);
@@ -53,5 +61,5 @@ int setup_connect(struct deploy *deploy);
 /* A unit's next step: what to do with it so that it runs what is installed and set now. */
 enum unit_work setup_work_for(
 	const struct unit_state *unit, const char *settings, const char **ret_reason);
-/* ~/.config/PROGRAM/PROGRAM.conf. 0 or -errno. */
-int setup_settings_path(const char *program, char ret[static PATH_MAX]);
+/* ~/.config/PROGRAM/NAME.conf; `name` NULL: of the first, PROGRAM.conf. 0 or -errno. */
+int setup_settings_path(const char *program, const char *name, char ret[static PATH_MAX]);

@@ -125,7 +125,7 @@ static void print_people(const struct overview *o)
 static int read_units(struct deploy *deploy, struct overview *o)
 {
 	CLEANUP_FREE struct unit_names *names = calloc(1, sizeof *names);
-	int r = names ? ours_list(deploy, NULL, names) : CLI_INTERNAL;
+	int r = names ? ours_list(deploy, &(struct ours_choice){ 0 }, names) : CLI_INTERNAL;
 
 	for (size_t i = 0; r == CLI_OK && i < names->n; i++) {
 		r = units_read(deploy, "status", names->names[i], &o->units[o->n_units]);

@@ -15,6 +15,7 @@
 struct deploy {
 	struct report report;
 	struct session *session;
+	const char *name; /* --name: another camera of capturepi than the first; NULL: that */
 	char again[256]; /* "deploypi capture": how to go on after a failure */
 	int64_t settle_us; /* until a unit that was started is looked at again */
 	int64_t timeout_us; /* for jobs; 0: what their units allow */

@@ -194,6 +194,17 @@ static void check_camera(struct patient *p)
 		check_reach(p);
 }
 
+static void check_leftovers(struct patient *p, const struct pull_settings *settings)
+{
+	CLEANUP_FREE struct leftovers *gone = calloc(1, sizeof *gone);
+
+	if (!gone)
+		return;
+	leftovers_find(settings, gone);
+	for (unsigned i = 0; i < gone->n; i++)
+		tell(p, "leftover", doctor_leftover(&gone->list[i]));
+}
+
 const struct cli_option doctor_options[] = {
 	{ "connect", 0, NULL, "also speak to the cameras" },
 	{ "json", 0, NULL, "one object a check, then the totals" },
@@ -217,6 +228,8 @@ int command_doctor(struct cli *cli)
 	tell(&p, "linger", doctor_linger(&p.user));
 	tell(&p, "manager", doctor_manager(&p.user));
 	check_libssh(&p);
+	if (!only)
+		check_leftovers(&p, settings);
 	if (settings->n_cameras == 0)
 		tell(&p, "cameras",
 			doctor_fix(doctor_find(DOCTOR_WARN, "none is paired"),

@@ -128,3 +128,15 @@ struct doctor_finding doctor_stale(const struct doctor_stale *stale)
 		"the camera answers, but has nothing newer: look there with "
 		"`capturepi doctor`");
 }
+
+struct doctor_finding doctor_leftover(const struct leftover *l)
+{
+	struct doctor_finding finding = doctor_find(l->units ? DOCTOR_WARN : DOCTOR_INFO,
+		"no section [camera %s] any more, and still%s%s%s", l->camera,
+		l->units ? " its units" : "", l->key ? " its key" : "",
+		l->contact ? " its last contact" : "");
+
+	if (l->units)
+		return doctor_fix(finding, "run `deploypi pull`, which switches them off");
+	return doctor_fix(finding, "run `pullpi unpair %s`", l->camera);
+}

@@ -7,6 +7,7 @@
 
 #include "common/doctor_host.h"
 #include "pull/contact.h"
+#include "pull/leftovers.h"
 
 /*
  * libssh at run time, as ssh_version(0) has it ("0.10.6/openssl/zlib"), and the version of Debian's
@@ -40,3 +41,6 @@ struct doctor_stale {
 	const struct contact *contact; /* with the camera */
 };
 struct doctor_finding doctor_stale(const struct doctor_stale *stale);
+
+/* Of a camera that has no section. */
+struct doctor_finding doctor_leftover(const struct leftover *leftover);

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Facts about a camera's machine, judged; lines of authorized_keys, read. */
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include "capture/doctor.h"
+#include "capture/rivals.h"
 #include "tests/unit/doctor_kit.h"
 
 TEST(groups)
@@ -212,6 +216,8 @@ TEST(key)
 			"capturepi status", "serve" },
 		{ "program gone", { true, true, "/opt/capturepi serve", "a" }, -ENOENT, DOCTOR_FAIL,
 			"not there", "pair again" },
+		{ "camera gone", { true, true, "capturepi --name x serve", "a" }, -ENODEV,
+			DOCTOR_FAIL, "are gone", "pair again" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -219,7 +225,63 @@ TEST(key)
 
 		check_finding(cases[i].name, &got, cases[i].want, cases[i].text, cases[i].fix);
 	}
-	CHECK_INT(doctor_command_check("/bin/sh -c x"), 0);
-	CHECK_INT(doctor_command_check("/nothing/here serve"), -ENOENT);
-	CHECK_INT(doctor_command_check("capturepi serve"), 0);
+}
+
+/* A forced command names the camera that its key leads to. */
+TEST(command)
+{
+	static const struct cli_program program = { .name = "capturepi",
+		.table = &capture_settings_table };
+	const struct cli cli = { .program = &program };
+	char folder[64], path[128];
+
+	test_make_folder(folder);
+	setenv("XDG_CONFIG_HOME", folder, 1);
+	snprintf(path, sizeof path, "%s/capturepi", folder);
+	CHECK_INT(mkdir(path, 0700), 0);
+	strcat(path, "/porch.conf");
+	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	CHECK_INT(doctor_command_check(&cli, "/bin/sh -c x"), 0);
+	CHECK_INT(doctor_command_check(&cli, "/nothing/here serve"), -ENOENT);
+	CHECK_INT(doctor_command_check(&cli, "capturepi serve"), 0);
+	CHECK_INT(doctor_command_check(&cli, "capturepi --name porch serve --client a"), 0);
+	CHECK_INT(doctor_command_check(&cli, "capturepi --name=porch serve"), 0);
+	CHECK_INT(doctor_command_check(&cli, "capturepi --name attic serve --client a"), -ENODEV);
+	CHECK_INT(doctor_command_check(&cli, "capturepi --name ../porch serve"), -ENODEV);
+	CHECK_INT(doctor_command_check(&cli, "capturepi --name"), -ENODEV);
+	test_remove_folder(folder);
+}
+
+/* Two services of one user. */
+TEST(rivals)
+{
+	static const struct {
+		const char *mine, *its, *my_camera, *its_camera;
+		enum doctor_verdict want;
+		const char *text;
+	} cases[] = {
+		{ "/c", "/c-porch", "imx219", "imx708", DOCTOR_OK, "" },
+		{ "/c", "/c-porch", "test", "test", DOCTOR_OK, "" },
+		{ "/c", "/c", "test", "imx708", DOCTOR_FAIL, "capturepi@porch has /c, too" },
+		{ "/c", "/c/porch", "test", "imx708", DOCTOR_FAIL, "one is in the other" },
+		{ "/c/porch", "/c/", "test", "imx708", DOCTOR_FAIL, "one is in the other" },
+		{ "/c", "/d", "imx219", "imx219", DOCTOR_FAIL, "which is the same camera" },
+		{ "/c", "/d", "auto", "auto", DOCTOR_FAIL, "which is the same camera" },
+		{ "/c", "/d", "auto", "imx219", DOCTOR_WARN, "which may be" },
+		{ "/c", "/d", "/base/i2c@1/imx219@10", "imx219", DOCTOR_WARN, "which may be" },
+		{ "/c", "/d", "/base/i2c@1/imx219@10", "/base/i2c@0/imx219@10", DOCTOR_OK, "" },
+	};
+	static struct capture_settings mine, its;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct doctor_finding got;
+
+		strcpy(mine.archive.path, cases[i].mine);
+		strcpy(its.archive.path, cases[i].its);
+		strcpy(mine.camera.source, cases[i].my_camera);
+		strcpy(its.camera.source, cases[i].its_camera);
+		got = rivals_judge(&mine, &its, "capturepi@porch");
+		check_finding(cases[i].its, &got, cases[i].want, cases[i].text,
+			got.verdict == DOCTOR_OK ? "" : "its own");
+	}
 }

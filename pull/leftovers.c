@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* By names alone, which may be anything: only what can be a camera's is one. */
+#include "pull/leftovers.h"
+
+#include <dirent.h>
+#include <string.h>
+
+#include "common/userunits.h"
+#include "common/util.h"
+
+struct search {
+	const struct pull_settings *settings;
+	struct leftovers *found;
+};
+
+/* The place for what is of this camera; NULL: there is a section for it, or no room. */
+static struct leftover *leftover_of(struct search *s, const char *camera)
+{
+	struct leftovers *found = s->found;
+
+	if (!pull_camera_name_ok(camera) || pull_camera(s->settings, camera))
+		return NULL;
+	for (unsigned i = 0; i < found->n; i++)
+		if (strcmp(found->list[i].camera, camera) == 0)
+			return &found->list[i];
+	if (found->n == LEFTOVERS_MAX)
+		return NULL;
+	strcpy(found->list[found->n].camera, camera);
+	return &found->list[found->n++];
+}
+
+static int take_unit(void *data, const char *unit, const char *drop_in)
+{
+	char camera[UNIT_NAME_MAX];
+	struct leftover *l = NULL;
+
+	(void)drop_in;
+	if (unit_instance(unit, "pullpi-", camera) == 0)
+		l = leftover_of(data, camera);
+	if (l)
+		l->units = true;
+	return 0;
+}
+
+static bool is_used(const struct pull_settings *settings, const char *key)
+{
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < settings->n_cameras; i++)
+		if (pull_key_path(&settings->cameras[i], path) == 0 && strcmp(path, key) == 0)
+			return true;
+	return false;
+}
+
+/* "garden" of PREFIXgardenEND */
+static bool take_middle(
+	const char *file, const char *prefix, const char *end, char ret[static NAME_MAX + 1])
+{
+	size_t n = strlen(file), p = strlen(prefix), e = strlen(end);
+
+	if (n <= p + e || strncmp(file, prefix, p) != 0 || strcmp(file + n - e, end) != 0)
+		return false;
+	snprintf(ret, NAME_MAX + 1, "%.*s", (int)(n - p - e), file + p);
+	return true;
+}
+
+static void take_file(struct search *s, const char *file)
+{
+	char camera[NAME_MAX + 1], path[PATH_MAX], public[NAME_MAX + 1];
+	struct leftover *l;
+
+	if (take_middle(file, "contact-", ".json", camera)) {
+		l = leftover_of(s, camera);
+		if (l)
+			l->contact = true;
+	} else if (take_middle(file, "id_ed25519-", "", camera) &&
+		!take_middle(file, "", ".pub", public) && pull_state_path(file, path) == 0 &&
+		!is_used(s->settings, path)) {
+		l = leftover_of(s, camera);
+		if (l)
+			l->key = true;
+	}
+}
+
+void leftovers_find(const struct pull_settings *settings, struct leftovers *ret)
+{
+	struct search s = { .settings = settings, .found = ret };
+	struct dirent *entry;
+	char folder[PATH_MAX];
+	DIR *dir;
+
+	*ret = (struct leftovers){ .n = 0 };
+	(void)userunits_walk(take_unit, &s);
+	dir = pull_state_path(".", folder) == 0 ? opendir(folder) : NULL;
+	while (dir && (entry = readdir(dir)))
+		take_file(&s, entry->d_name);
+	if (dir)
+		closedir(dir);
+}
