@@ -17,7 +17,7 @@
 #define TURN_NS (60 * NS_PER_SEC) /* that a repair waits for its turn */
 
 const struct cli_option cli_verify_options[] = {
-	{ "json", 0, NULL, "one object per finding, then the totals" },
+	{ "json", 0, NULL, "one object per finding or note, then the totals" },
 	{ "quick", 0, NULL, "names and sizes only, reads no picture" },
 	{ "from", 0, "SEQ", "pictures from that number on; the ones before were read already" },
 	{ "repair", 0, NULL, "moves what is damaged to damaged/ in the archive, deletes nothing" },
@@ -58,8 +58,9 @@ static void print_finding_json(const struct verify_finding *finding)
 {
 	struct json_object *object = json_object_new_object();
 
-	json_object_object_add(
-		object, "finding", json_object_new_string(verify_kind_name(finding->kind)));
+	/* scripts count findings */
+	json_object_object_add(object, finding->kind == VERIFY_NOT_OURS ? "note" : "finding",
+		json_object_new_string(verify_kind_name(finding->kind)));
 	if (finding->seq)
 		add_number(object, "seq", finding->seq);
 	if (*finding->path)
@@ -115,6 +116,8 @@ static void print_totals(const struct verify_totals *totals)
 		printf(", %" PRIu64 " deleted", totals->deleted);
 	if (totals->pending)
 		printf(", %" PRIu64 " just being stored", totals->pending);
+	if (totals->found[VERIFY_NOT_OURS])
+		printf(", %" PRIu64 " names that are not ours", totals->found[VERIFY_NOT_OURS]);
 	printf("; findings: %" PRIu64 "\n", totals->findings);
 }
 
@@ -139,6 +142,7 @@ static void print_totals_json(
 	add_number(object, "pruned", totals->pruned);
 	add_number(object, "deleted", totals->deleted);
 	add_number(object, "pending", totals->pending);
+	add_number(object, "not_ours", totals->found[VERIFY_NOT_OURS]);
 	add_number(object, "findings", totals->findings);
 	if (stopped)
 		add_number(object, "next", totals->next);

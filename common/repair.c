@@ -66,6 +66,8 @@ void repair_note(struct repair *repair, const struct verify_finding *finding)
 	size_t room = repair->room ? repair->room * 2 : 64;
 	struct verify_finding *grown;
 
+	if (finding->kind == VERIFY_NOT_OURS)
+		return;
 	if (repair->n == repair->room) {
 		grown = repair->n < FINDINGS_MAX ? reallocarray(repair->list, room, sizeof(*grown))
 						 : NULL;
@@ -253,6 +255,7 @@ static int repair_one(struct repair *repair, const struct verify_finding *findin
 	case VERIFY_LATEST: /* opening for writing has seen to these two */
 	case VERIFY_IDENTITY:
 	case VERIFY_FOREIGN:
+	case VERIFY_NOT_OURS:
 	case VERIFY_KINDS:
 		break;
 	}

@@ -13,8 +13,8 @@
  *                           without one get a line that says nothing (camera). The old file moves.
  *   temps                   move
  *
- * What is none of ours stays where it is, and so does what cannot be read for a reason that is no
- * damage of it: those are `left`.
+ * What does not belong where it is stays, and so does what cannot be read for a reason that is no damage
+ * of it: those are `left`. What is not ours is nobody's business.
  */
 #pragma once
 

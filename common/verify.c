@@ -30,6 +30,7 @@ static const char *const kind_names[VERIFY_KINDS] = {
 	[VERIFY_GAP] = "gap",
 	[VERIFY_LATEST] = "latest",
 	[VERIFY_IDENTITY] = "identity",
+	[VERIFY_NOT_OURS] = "not-ours",
 };
 
 static const char *const kind_texts[VERIFY_KINDS] = {
@@ -39,7 +40,7 @@ static const char *const kind_texts[VERIFY_KINDS] = {
 	[VERIFY_MARKERS] = "the file is not a JPEG from start to end",
 	[VERIFY_UNREADABLE] = "cannot be read",
 	[VERIFY_NO_LINE] = "the journal does not know this file",
-	[VERIFY_FOREIGN] = "not a file of the archive",
+	[VERIFY_FOREIGN] = "does not belong there",
 	[VERIFY_TEMP] = "left over from a write that was cut short",
 	[VERIFY_LINE] = "damaged lines",
 	[VERIFY_SEGMENT] = "its first line is not that of a journal segment of this archive",
@@ -48,6 +49,7 @@ static const char *const kind_texts[VERIFY_KINDS] = {
 	[VERIFY_GAP] = "numbers without a line",
 	[VERIFY_LATEST] = "does not point at the newest frame",
 	[VERIFY_IDENTITY] = "damaged or gone; the journal tells what belongs there",
+	[VERIFY_NOT_OURS] = "not ours",
 };
 
 const char *verify_kind_name(enum verify_kind kind)
@@ -86,7 +88,7 @@ int verify_report(struct verify *verify, struct verify_finding finding)
 	if (finding.count == 0)
 		finding.count = 1;
 	verify->totals.found[finding.kind]++;
-	verify->totals.findings++;
+	verify->totals.findings += finding.kind != VERIFY_NOT_OURS;
 	if (verify->options->finding && !verify->options->finding(verify->options->data, &finding))
 		return -ECANCELED;
 	return 0;

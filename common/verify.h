@@ -15,7 +15,7 @@ enum verify_kind {
 	VERIFY_MARKERS, /* does not begin with SOI or end with EOI */
 	VERIFY_UNREADABLE, /* `error` says why: -EIO, -EACCES, ... */
 	VERIFY_NO_LINE, /* a frame's file of which the journal knows nothing */
-	VERIFY_FOREIGN, /* a name that is none of the archive's, or a frame in a wrong folder */
+	VERIFY_FOREIGN, /* what stands in the archive's own way: a frame in a wrong folder, a file as a day */
 	VERIFY_TEMP, /* a left-over temp; opening for writing sweeps those of the newest folder */
 	VERIFY_LINE, /* lines that are torn, damaged or foreign; `count` of them in `path` */
 	VERIFY_SEGMENT, /* a journal segment that is another archive's or has no header */
@@ -24,6 +24,7 @@ enum verify_kind {
 	VERIFY_GAP, /* `count` sequence numbers from `seq` on have no line (camera's side) */
 	VERIFY_LATEST, /* latest.jpg does not point at the newest frame */
 	VERIFY_IDENTITY, /* archive.json is damaged or gone; opening for writing makes it again */
+	VERIFY_NOT_OURS, /* Thumbs.db, a person's own folder: told, but no finding, and nobody touches it */
 	VERIFY_KINDS
 };
 
@@ -46,7 +47,7 @@ struct verify_totals {
 	uint64_t pending; /* files that a live writer is about to journal */
 	uint64_t next; /* where it ends early: `from` to go on with */
 	uint64_t found[VERIFY_KINDS];
-	uint64_t findings; /* their sum; 0: the archive is clean */
+	uint64_t findings; /* their sum without those that are not ours; 0: the archive is clean */
 };
 
 struct verify_options {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tree's side of a check: every name in the archive is one that belongs there, and every frame
- * has its line. Hidden names other than our temps are nobody's business.
+ * The tree's side of a check: every frame has its line, and what stands where the archive's own things
+ * belong is one of them. What others put beside these is named and left alone.
  */
 #include "common/verify_private.h"
 
@@ -100,18 +100,46 @@ static int check_unknown(struct verify *verify, const struct frame_name *name, c
 	return verify_report(verify, finding);
 }
 
-static bool is_temp(const char *name)
+/* "NAME" + `suffix` with a dot in front: the length of NAME, 0 for another name. */
+static size_t hidden_inner(const char *name, const char *suffix)
 {
-	size_t len = strlen(name);
+	size_t len = strlen(name), end = strlen(suffix);
 
-	return len > 6 && name[0] == '.' && strcmp(name + len - 5, ".part") == 0;
+	return len > end + 1 && name[0] == '.' && strcmp(name + len - end, suffix) == 0
+		? len - end - 1
+		: 0;
+}
+
+static bool is_own_hidden(const char *name)
+{
+	static const char *const own[] = { ".writer", ".gate", ".sync", ".settled" };
+	struct frame_name frame;
+
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
+		if (strcmp(name, own[i]) == 0)
+			return true;
+	}
+	return frame_name_parse(name + 1, hidden_inner(name, ".rest"), &frame) == 0;
 }
 
 static int check_hidden(struct verify *verify, const char *folder, const char *name)
 {
-	return is_temp(name) && !verify->writer_is_live
-		? report_path(verify, VERIFY_TEMP, folder, name, 0)
-		: 0;
+	if (is_own_hidden(name))
+		return 0;
+	if (!hidden_inner(name, ".part"))
+		return report_path(verify, VERIFY_NOT_OURS, folder, name, 0);
+	return verify->writer_is_live ? 0 : report_path(verify, VERIFY_TEMP, folder, name, 0);
+}
+
+/* A name that is none of the archive's. A picture's would be found nowhere but in its day. */
+static int check_other(struct verify *verify, const char *folder, const char *name)
+{
+	struct frame_name frame;
+
+	return report_path(verify,
+		frame_name_parse(name, strlen(name), &frame) == 0 ? VERIFY_FOREIGN
+								  : VERIFY_NOT_OURS,
+		folder, name, 0);
 }
 
 static int check_file(struct verify *verify, const char *folder, const char *file)
@@ -124,7 +152,7 @@ static int check_file(struct verify *verify, const char *folder, const char *fil
 
 	if (snprintf(path, sizeof(path), "%s/%s", folder, file) >= (int)sizeof(path) ||
 		frame_path_parse(path, strlen(path), &name) < 0)
-		return report_path(verify, VERIFY_FOREIGN, folder, file, 0);
+		return check_other(verify, folder, file);
 	r = get_table(verify, name.seq / SEGMENT_LINES, &table);
 	if (r < 0)
 		return r;
@@ -162,7 +190,7 @@ static int check_entry(
 	if (depth == 0 && belongs_in_root(name))
 		return 0;
 	if (!is_number(name, depth == 0 ? 4 : 2))
-		return report_path(verify, VERIFY_FOREIGN, folder, name, 0);
+		return check_other(verify, folder, name);
 	snprintf(path, sizeof(path), "%.20s%s%.20s", folder, *folder ? "/" : "", name);
 	return walk(verify, fd, name, path, depth + 1);
 }
@@ -199,6 +227,11 @@ static int walk(struct verify *verify, int parent_fd, const char *name, const ch
 	return r;
 }
 
+static bool is_segment(const char *suffix)
+{
+	return strcmp(suffix, ".jsonl") == 0 || strcmp(suffix, ".unsorted") == 0;
+}
+
 static bool belongs_in_journal(const char *name)
 {
 	const char *dot = strchr(name, '.');
@@ -207,8 +240,7 @@ static bool belongs_in_journal(const char *name)
 	if (strcmp(name, "folder") == 0 || strcmp(name, "redate") == 0 ||
 		strcmp(name, "ballast") == 0 || strcmp(name, "retention") == 0)
 		return true;
-	return dot && digits == 8 && dot == name + digits &&
-		(strcmp(dot, ".jsonl") == 0 || strcmp(dot, ".unsorted") == 0);
+	return dot && digits == 8 && dot == name + digits && is_segment(dot);
 }
 
 static int walk_journal(struct verify *verify)
@@ -227,7 +259,9 @@ static int walk_journal(struct verify *verify)
 		if (name[0] == '.')
 			r = check_hidden(verify, "journal", name);
 		else if (!belongs_in_journal(name))
-			r = report_path(verify, VERIFY_FOREIGN, "journal", name, 0);
+			r = report_path(verify,
+				is_segment(strchrnul(name, '.')) ? VERIFY_FOREIGN : VERIFY_NOT_OURS,
+				"journal", name, 0);
 	}
 	closedir(dir);
 	return r;

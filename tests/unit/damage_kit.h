@@ -76,12 +76,29 @@ __attribute__((unused)) static void damage_other_slot(const char *path)
 
 __attribute__((unused)) static void damage_foreign(const char *path)
 {
-	kit_write(path, KIT_DAY "/picture.jpg", "x", 1, 0);
-	kit_write(path, KIT_DAY "/20261121T160900Z-00000007.jpg", "x", 1, 0); /* wrong folder */
-	kit_write(path, "2026/11/readme.txt", "x", 1, 0);
-	kit_write(path, "notes\n.txt", "x", 1, 0);
+	/* in wrong folders */
+	kit_write(path, KIT_DAY "/20261121T160900Z-00000007.jpg", "x", 1, 0);
+	kit_write(path, "20261120T160900Z-00000007.jpg", "x", 1, 0);
 	kit_write(path, "journal/0.jsonl", "x", 1, 0);
-	kit_write(path, ".hidden", "x", 1, 0); /* nobody's business */
+	kit_write(path, "2028", "x", 1, 0);
+}
+
+/* What other programs and people leave in folders of pictures. */
+__attribute__((unused)) static void damage_not_ours(const char *path)
+{
+	static const char *const folders[] = { "lost+found", "@eaDir", ".Trash-1000", "best of",
+		"best of/2026", KIT_DAY "/@eaDir", "System Volume Information", "2026/spring" };
+	static const char *const files[] = { "Thumbs.db", ".DS_Store", ".nomedia", "desktop.ini",
+		"notes\n.txt", "2026/Thumbs.db", "2026/11/readme.txt", KIT_DAY "/Thumbs.db",
+		KIT_DAY "/picture.jpg", KIT_DAY "/._20261120T160100Z-00000001.jpg",
+		KIT_DAY "/20261120T160100Z-00000001 (1).jpg", "journal/Thumbs.db",
+		"journal/.DS_Store", "journal/00000000.jsonl~",
+		"best of/20261120T160100Z-00000001.jpg", "best of/2026/.x.part" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
+		CHECK_INT(mkdir(kit_path(path, folders[i]), 0755), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		kit_write(path, files[i], "x", 1, 0);
 }
 
 __attribute__((unused)) static void damage_folder_symlink(const char *path)
@@ -191,7 +208,9 @@ static const struct {
 	{ "markers", damage_markers, VERIFY_MARKERS, 1, 1, 1, 1 },
 	{ "no line", damage_no_line, VERIFY_NO_LINE, 1, 1, 1, 1 },
 	{ "other slot", damage_other_slot, VERIFY_NO_LINE, 1, 1, 1, 1 },
-	{ "foreign", damage_foreign, VERIFY_FOREIGN, 5, 5, 5, 5, 5 },
+	{ "foreign", damage_foreign, VERIFY_FOREIGN, 4, 4, 4, 4, 4 },
+	/* all but what is within their folders */
+	{ "not ours", damage_not_ours, VERIFY_NOT_OURS, 21, 21, 0, 0, 0 },
 	{ "folder symlink", damage_folder_symlink, VERIFY_FOREIGN, 1, 1, 1, 1, 1 },
 	{ "temp", damage_temp, VERIFY_TEMP, 2, 2, 2, 2 },
 	{ "lines", damage_lines, VERIFY_LINE, 1, 1, 1, 1 },

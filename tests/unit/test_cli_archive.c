@@ -201,6 +201,17 @@ TEST(verify)
 	CHECK_STR(err, "");
 	CHECK_INT(run("verify --json"), 0);
 	CHECK(strstr(out, "\"checked\":1,\"bytes\":6,"));
+	snprintf(path, sizeof(path), "%s/archive/Thumbs.db", folder);
+	CHECK_INT(mknod(path, S_IFREG | 0644, 0), 0);
+	CHECK_INT(run("verify"), 0);
+	CHECK_STR(out,
+		"Thumbs.db: not ours\n1 lines, 1 frames: 1 files right (6 bytes), 1 names that are "
+		"not ours; findings: 0\n");
+	CHECK_INT(run("verify --json"), 0);
+	CHECK(strstr(out, "{\"note\":\"not-ours\",\"path\":\"Thumbs.db\",\"count\":1}\n") == out);
+	CHECK(strstr(out, "\"not_ours\":1,"));
+	CHECK_INT(run("verify --repair"), 0);
+	CHECK_INT(unlink(path), 0);
 
 	parts = record_name(&frame);
 	CHECK(frame_name_path(&parts, name) >= 0);

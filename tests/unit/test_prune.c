@@ -57,6 +57,26 @@ TEST(a_range_goes_and_the_journal_tells_why)
 	test_remove_folder(path);
 }
 
+TEST(a_folder_that_others_use_stays)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	struct archive_pruned pruned;
+	struct verify_totals totals;
+	char path[64];
+
+	kit_make_folder(path);
+	make_archive(path, NULL, &archive);
+	kit_write(path, KIT_DAY "/Thumbs.db", "x", 1, 0);
+	CHECK_INT(archive_prune(archive, 1, 4, "age", &pruned), 0);
+	CHECK_INT(pruned.count, 3);
+	CHECK_INT(pruned.left, 0);
+	CHECK_STR(kit_read(path, KIT_DAY "/Thumbs.db"), "x");
+	CHECK_INT(kit_verify(path, &totals), 0);
+	CHECK_INT(totals.findings, 0);
+	CHECK_INT(totals.found[VERIFY_NOT_OURS], 1);
+	test_remove_folder(path);
+}
+
 TEST(refuses)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL, *reader = NULL;
