@@ -18,7 +18,7 @@
 
 #define STALL_SECONDS 300 /* a write that makes no progress */
 #define IDLE_SECONDS (2 * 3600) /* no request */
-#define WALK_BACK_MAX 1000 /* deleted files passed over to find the newest that is there */
+#define WALK_BACK_MAX 1000 /* files that are not there or damaged, passed over to find the newest */
 
 struct server {
 	const struct serve_options *options;
@@ -105,16 +105,44 @@ static int send_file(struct server *s, int fd, int64_t offset, int64_t bytes)
 	return 0;
 }
 
+/* 0: the file holds what was journalled. -EBADMSG, and what keeps it from being read. */
+static int check_frame(struct server *s, const struct record *frame)
+{
+	uint8_t sha256[SHA256_BYTES];
+	CLEANUP_FD int fd = -1;
+	int64_t bytes;
+	int r = archive_open_frame(s->archive, frame, &fd);
+
+	if (r == 0)
+		r = digest_fd(fd, sha256, &bytes);
+	if (r < 0)
+		return r;
+	return memcmp(sha256, frame->sha256, SHA256_BYTES) == 0 ? 0 : -EBADMSG;
+}
+
+static int refuse_frame(struct server *s, int error)
+{
+	char text[TEXT_MAX];
+
+	if (error == -ENOENT)
+		return send_error(s, WIRE_ERROR_PRUNED, "the frame is not stored any more");
+	snprintf(text, sizeof(text), "the frame's file %s%s",
+		error == -EBADMSG ? "is damaged" : "cannot be read: ",
+		error == -EBADMSG ? "" : strerror(-error));
+	return send_error(s, WIRE_ERROR_FAILED, text);
+}
+
 static int send_frame(struct server *s, const struct record *frame, uint64_t offset)
 {
 	char line[LINE_MAX_BYTES + 1];
 	CLEANUP_FD int fd = -1;
 	int r = archive_open_frame(s->archive, frame, &fd);
 
-	if (r == -ENOENT)
-		return send_error(s, WIRE_ERROR_PRUNED, "the frame is not stored any more");
+	/* whoever wants no byte of it asks whether it is whole */
+	if (r == 0 && offset == (uint64_t)frame->bytes)
+		r = check_frame(s, frame);
 	if (r < 0)
-		return send_error(s, WIRE_ERROR_FAILED, "the frame's file cannot be read");
+		return refuse_frame(s, r);
 	if (offset > (uint64_t)frame->bytes)
 		return send_error(
 			s, WIRE_ERROR_BAD_REQUEST, "the offset is past the end of the frame");
@@ -125,17 +153,14 @@ static int send_frame(struct server *s, const struct record *frame, uint64_t off
 	return r < 0 ? r : send_file(s, fd, (int64_t)offset, frame->bytes);
 }
 
-/* The newest frame whose file is there: a person may have deleted the very last ones. */
+/* The newest frame whose file is whole: a person may have deleted the very last ones, or edited them. */
 static int newest_present(struct server *s, uint64_t newer_than, struct record *ret)
 {
 	struct record frame;
 	int r = archive_newest(s->archive, &frame);
 
 	for (int i = 0; r == 0 && i < WALK_BACK_MAX && frame.seq > newer_than; i++) {
-		CLEANUP_FD int fd = -1;
-
-		if (frame.type == RECORD_FRAME &&
-			archive_open_frame(s->archive, &frame, &fd) == 0) {
+		if (frame.type == RECORD_FRAME && check_frame(s, &frame) == 0) {
 			*ret = frame;
 			return 0;
 		}

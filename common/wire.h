@@ -6,7 +6,8 @@
  *   greeting               {"capturepi":1,"id":"<uuid>","camera":"garden","first":1,"last":9,"now":"...Z"}
  *   latest [SEQ]           the newest frame: its journal line, then exactly `bytes` bytes;
  *                          "." if it is not newer than SEQ or there is none
- *   frame SEQ [OFFSET]     the same for one frame, the bytes from OFFSET on
+ *   frame SEQ [OFFSET]     the same for one frame, the bytes from OFFSET on; with its size as OFFSET
+ *                          the line alone if its file is whole, else an error
  *   list FROM [COUNT]      journal lines from FROM on, then "."
  *   wait SEQ SECONDS       as "latest SEQ", but where it would be "." it waits for a frame; "." at
  *                          the time-out. A client that comes back, or whose link is too slow for

@@ -59,8 +59,10 @@ static int stored(struct sync *sync, const struct ready *ready, int r)
 	}
 	if (r != -EEXIST)
 		return sync_archive_failed(sync, r);
-	sync_fail(sync, CLI_PROTOCOL, "frame %llu: another file of that name is here already",
-		(unsigned long long)ready->record.seq);
+	sync_fail(sync, CLI_PROTOCOL,
+		"frame %llu: another file of that name is here already; `pullpi verify --repair "
+		"%s` moves it aside",
+		(unsigned long long)ready->record.seq, sync->options->camera->name);
 	return sync_skip(sync, ready->record.seq);
 }
 

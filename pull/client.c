@@ -311,7 +311,10 @@ int client_read_frame(struct client *client, const struct record *frame, struct 
 		return r;
 	r = archive_draft_commit(draft);
 	if (r == -EBADMSG)
-		return fail(client, r, "the frame arrived damaged (size, sha256 or end marker)");
+		return fail(client, r,
+			"the frame arrived damaged (size, sha256 or end marker); where that stays "
+			"so "
+			"look there with `capturepi verify`");
 	if (r == -EEXIST)
 		return fail(client, r, "another file of that name is here already");
 	return r < 0 ? fail(client, r, "%s", strerror(-r)) : 0;

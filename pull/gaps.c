@@ -198,6 +198,9 @@ static bool classify(const struct walk *walk, uint64_t seq, struct gap *gap)
 
 	gap->cause = ranges_run(&walk->options->held->settled, seq, &last) ? GAP_GONE : GAP_PENDING;
 	gap->last_seq = last < gap->last_seq ? last : gap->last_seq;
+	if (ranges_run(&walk->options->held->damaged, seq, &last))
+		gap->cause = GAP_DAMAGED;
+	gap->last_seq = last < gap->last_seq ? last : gap->last_seq;
 	for (size_t i = 0; i < walk->n_reasons; i++) {
 		same = ranges_run(&walk->reasons[i].ranges, seq, &last);
 		gap->last_seq = last < gap->last_seq ? last : gap->last_seq;
@@ -414,6 +417,8 @@ const char *gap_cause_name(unsigned cause)
 		return "pruned";
 	case GAP_GONE:
 		return "gone";
+	case GAP_DAMAGED:
+		return "damaged";
 	case GAP_PENDING:
 		return "pending";
 	default:
@@ -458,6 +463,9 @@ const char *gap_describe(const struct gap *gap, char *buf, size_t size)
 		break;
 	case GAP_GONE:
 		words = "not on the camera any more, it does not say why";
+		break;
+	case GAP_DAMAGED:
+		words = "damaged on the camera: " DAMAGED_NEXT_STEP;
 		break;
 	case GAP_PENDING:
 		words = "not fetched yet";

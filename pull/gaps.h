@@ -13,10 +13,14 @@
 #include "common/archive.h"
 #include "pull/held.h"
 
+/* What to do about a picture that is damaged on the camera. */
+#define DAMAGED_NEXT_STEP "put a good copy back there, or run `capturepi verify --repair`"
+
 enum gap_cause {
 	/* MISS_CAMERA to MISS_DOWN of record.h come first, as they are */
 	GAP_PRUNED = MISS_CAUSES, /* by the camera, before it was fetched */
 	GAP_GONE, /* the camera has no file, or no line, of it and does not say why */
+	GAP_DAMAGED, /* its file is damaged, or cannot be read, on the camera */
 	GAP_PENDING, /* not fetched yet */
 	GAP_CAUSES,
 };
@@ -53,7 +57,7 @@ int gaps_bounds(struct archive *archive, const struct contact *contact, struct g
  */
 int gaps_walk(struct archive *archive, const struct gaps_options *options);
 
-/* "camera", "down", "pruned", "gone", "pending" */
+/* "camera", "down", "pruned", "gone", "damaged", "pending" */
 const char *gap_cause_name(unsigned cause);
 /* One line for people, in local time. Returns `buf`. */
 const char *gap_describe(const struct gap *gap, char *buf, size_t size);

@@ -17,6 +17,7 @@
 void held_clear(struct held *held)
 {
 	ranges_clear(&held->settled);
+	ranges_clear(&held->damaged);
 	free(held->segments);
 	free(held->redated);
 	*held = (struct held){ 0 };
@@ -63,6 +64,9 @@ static int parse_line(struct held *held, const char *line)
 	if (strncmp(line, "range ", 6) == 0 && two_numbers(line + 6, &a, &b) && a > 0 && a <= b &&
 		b <= SEQ_MAX && a > ranges_last(&held->settled))
 		return ranges_add(&held->settled, a, b);
+	if (strncmp(line, "damaged ", 8) == 0 && two_numbers(line + 8, &a, &b) && a > 0 && a <= b &&
+		b <= SEQ_MAX)
+		return ranges_add(&held->damaged, a, b);
 	if (strncmp(line, "acked ", 6) == 0 && sscanf(line + 6, "%" SCNu64, &a) == 1) {
 		held->acked = a;
 		return 0;
@@ -129,6 +133,9 @@ int held_save(struct held *held, struct archive *archive)
 	for (size_t i = 0; i < held->n_segments; i++)
 		fprintf(f, "segment %" PRIu64 " %" PRId64 "\n", held->segments[i].number,
 			held->segments[i].offset);
+	for (size_t i = 0; i < held->damaged.n; i++)
+		fprintf(f, "damaged %" PRIu64 " %" PRIu64 "\n", held->damaged.list[i].first,
+			held->damaged.list[i].last);
 	for (size_t i = 0; i < held->settled.n; i++)
 		fprintf(f, "range %" PRIu64 " %" PRIu64 "\n", held->settled.list[i].first,
 			held->settled.list[i].last);
@@ -170,16 +177,37 @@ void held_forget_redated(struct held *held, size_t n)
 	memmove(held->redated, held->redated + n, held->n_redated * sizeof *held->redated);
 }
 
+static int settle(struct held *held, uint64_t first, uint64_t last)
+{
+	int r = ranges_remove(&held->damaged, first, last);
+
+	return r < 0 ? r : ranges_add(&held->settled, first, last);
+}
+
+int held_note_damaged(struct held *held, uint64_t seq)
+{
+	int r = ranges_add(&held->damaged, seq, seq);
+
+	held->changed = true;
+	return r < 0 ? r : ranges_add(&held->settled, seq, seq);
+}
+
+int held_want(struct held *held, uint64_t seq)
+{
+	held->changed = true;
+	return ranges_remove(&held->settled, seq, seq);
+}
+
 int held_note(struct held *held, const struct record *record)
 {
-	int r = ranges_add(&held->settled, record->seq, record->seq);
+	int r = settle(held, record->seq, record->seq);
 
 	if (r == 0 && record->type == RECORD_FRAME && record->was > 0)
 		r = note_redated(held, record);
 	/* only what is older than the line that tells of it */
 	if (r == 0 && record->type == RECORD_PRUNE && record->first_seq > 0 &&
 		record->last_seq < record->seq)
-		r = ranges_add(&held->settled, record->first_seq, record->last_seq);
+		r = settle(held, record->first_seq, record->last_seq);
 	held->changed = true;
 	return r;
 }
@@ -206,7 +234,7 @@ static int add_bits(struct held *held, uint64_t number, const uint8_t *bits)
 		while (i < SEGMENT_LINES && bits[i / 8] >> i % 8 & 1)
 			i++;
 		if (i > first)
-			r = ranges_add(&held->settled, number * SEGMENT_LINES + first,
+			r = settle(held, number * SEGMENT_LINES + first,
 				number * SEGMENT_LINES + i - 1);
 	}
 	return r;

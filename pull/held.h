@@ -11,6 +11,7 @@
  *   settled 1 0b5c6a3e-7f60-4c1d-9a55-1f1f6f3b9f10
  *   acked LAST
  *   unwanted LAST
+ *   damaged FIRST LAST
  *   segment NUMBER OFFSET
  *   range FIRST LAST
  *   end
@@ -24,6 +25,8 @@ struct held {
 	struct ranges settled;
 	uint64_t acked; /* what the camera was told to be safe here */
 	uint64_t unwanted; /* up to there nothing is missed here: retention would remove it */
+	/* Of the settled ones those whose file is damaged over there: each sync asks whether it still is. */
+	struct ranges damaged;
 	/*
 	 * Frames that took another's place (redated.h), of the lines that were read and noted. While there
 	 * are any the file is not written, so that they are met again after a crash.
@@ -49,6 +52,10 @@ int held_load(struct archive *archive, struct held *ret);
 int held_update(struct held *held, struct archive *archive);
 /* A line that was stored or is known to be none. A prune line settles what was pruned too. */
 int held_note(struct held *held, const struct record *record);
+/* The frame's file is damaged over there. -ENOMEM. */
+int held_note_damaged(struct held *held, uint64_t seq);
+/* It seems to be whole again, and is wanted like any other. -ENOMEM. */
+int held_want(struct held *held, uint64_t seq);
 /* Writes the file if anything changed; by the archive's writer. */
 int held_save(struct held *held, struct archive *archive);
 /* The first `n` of `redated` are done with. */

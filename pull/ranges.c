@@ -73,6 +73,30 @@ int ranges_add(struct ranges *ranges, uint64_t first, uint64_t last)
 	return 0;
 }
 
+int ranges_remove(struct ranges *ranges, uint64_t first, uint64_t last)
+{
+	size_t i = find(ranges, first);
+	int r;
+
+	while (i < ranges->n && ranges->list[i].first <= last) {
+		struct range old = ranges->list[i];
+
+		r = old.first < first && old.last > last ? grow(ranges) : 0;
+		if (r < 0)
+			return r;
+		memmove(&ranges->list[i], &ranges->list[i + 1],
+			(--ranges->n - i) * sizeof *ranges->list);
+		if (old.first < first)
+			r = ranges_add(ranges, old.first, first - 1);
+		if (r == 0 && old.last > last)
+			r = ranges_add(ranges, last + 1, old.last);
+		if (r < 0)
+			return r;
+		i += old.first < first;
+	}
+	return 0;
+}
+
 int ranges_copy(const struct ranges *ranges, struct ranges *ret)
 {
 	if (ranges->n == 0)

@@ -24,6 +24,8 @@ struct ranges {
 void ranges_clear(struct ranges *ranges);
 /* -ENOMEM. */
 int ranges_add(struct ranges *ranges, uint64_t first, uint64_t last);
+/* -ENOMEM. */
+int ranges_remove(struct ranges *ranges, uint64_t first, uint64_t last);
 /* `ret` must be empty. -ENOMEM. */
 int ranges_copy(const struct ranges *ranges, struct ranges *ret);
 

@@ -41,14 +41,6 @@ int sync_archive_failed(struct sync *sync, int r)
 	return sync_fail_here(sync, CLI_INTERNAL, "%s: %s", sync->result->archive, strerror(-r));
 }
 
-int sync_skip(struct sync *sync, uint64_t seq)
-{
-	int r = ranges_add(&sync->skipped, seq, seq);
-
-	sync->result->bad++;
-	return r < 0 ? sync_archive_failed(sync, r) : CLI_OK;
-}
-
 /* ---- requests */
 
 static int ask(struct sync *sync, const struct ask *ask, const struct wire_request *request)
@@ -95,13 +87,16 @@ static int ask_frame(struct sync *sync)
 	struct wire_request request = { .verb = WIRE_FRAME, .seq = frame.item.seq };
 	struct record record = record_new(RECORD_FRAME);
 
-	if (ranges_has(&sync->held.settled, frame.item.seq))
+	if (frame.item.probe ? !ranges_has(&sync->held.damaged, frame.item.seq)
+			     : ranges_has(&sync->held.settled, frame.item.seq))
 		return CLI_OK; /* somebody else fetched it, or it was pruned */
 	record.seq = frame.item.seq;
 	record.slot_us = frame.item.slot_us;
 	record.bytes = frame.item.bytes;
 	if (sync->archive && !frame.item.again)
 		frame.offset = archive_rest_bytes(sync->archive, &record);
+	if (frame.item.probe)
+		frame.offset = frame.item.bytes;
 	request.offset = (uint64_t)frame.offset;
 	sync->under_way += frame.item.bytes - frame.offset;
 	pace_requested(&sync->pace, frame.item.bytes - frame.offset);
@@ -200,7 +195,8 @@ static int plan_frames(struct sync *sync, const struct ask *list)
 
 	for (size_t i = sync->n_lines; i-- > 0;) {
 		const struct record *line = &sync->lines[i];
-		const struct item item = { line->seq, line->slot_us, line->bytes, false };
+		const bool damaged = ranges_has(&sync->held.damaged, line->seq);
+		const struct item item = { line->seq, line->slot_us, line->bytes, false, damaged };
 
 		if (line->type != RECORD_FRAME)
 			continue;
@@ -217,8 +213,9 @@ static int plan_frames(struct sync *sync, const struct ask *list)
 		if (line->slot_us < sync->options->since_us)
 			continue;
 		wanted = true;
-		if (ranges_has(&sync->held.settled, line->seq) ||
-			ranges_has(&sync->skipped, line->seq))
+		if ((ranges_has(&sync->held.settled, line->seq) && !damaged) ||
+			ranges_has(&sync->skipped, line->seq) ||
+			(damaged && sync->options->dry_run))
 			continue;
 		if (sync->options->dry_run) {
 			sync->result->found++;
@@ -311,24 +308,8 @@ static int finish_frame(struct sync *sync, const struct ask *frame, const struct
 		sync_push_again(sync, frame->item);
 		return CLI_OK;
 	}
-	sync_fail(sync, CLI_PROTOCOL, "frame %llu: it arrives damaged (size, sha256 or end marker)",
-		(unsigned long long)record->seq);
-	return sync_skip(sync, record->seq);
-}
-
-/*
- * The stream ended before a byte of the frame came, for the second time: its file cannot be read over
- * there, and nothing older would ever come.
- */
-static int stuck(struct sync *sync, uint64_t seq, int code)
-{
-	if (sync->stuck_seq != seq) {
-		sync->stuck_seq = seq;
-		return code;
-	}
-	sync_fail(sync, CLI_PROTOCOL, "frame %llu cannot be read over there",
-		(unsigned long long)seq);
-	return sync_skip(sync, seq) == CLI_OK ? CLI_TEMPFAIL : CLI_INTERNAL;
+	return sync_damaged(
+		sync, record->seq, "its file is not the picture that the journal there tells of");
 }
 
 static int receive(
@@ -349,7 +330,7 @@ static int receive(
 		if (n < 0) {
 			r = session_failed(sync, (int)n);
 			return client_ended(sync->client) && left == all
-				? stuck(sync, frame->item.seq, r)
+				? sync_stuck(sync, frame->item.seq, r)
 				: r;
 		}
 		if (r < 0)
@@ -371,6 +352,8 @@ static int take_frame(struct sync *sync, const struct ask *frame, const struct r
 	struct archive_draft *draft = NULL;
 	int code = check_frame(sync, frame, record);
 
+	if (code == CLI_OK && frame->item.probe)
+		return sync_want_again(sync, frame->item);
 	if (code == CLI_OK)
 		code = begin_frame(sync, frame, record, &draft);
 	if (code == CLI_OK)
@@ -403,10 +386,12 @@ static int refused_frame(struct sync *sync, const struct ask *frame, const struc
 	case WIRE_ERROR_BAD_REQUEST:
 	case WIRE_ERROR_FAILED:
 	default:
-		if (frame->offset > 0 && !frame->item.again) {
+		if (frame->offset > 0 && !frame->item.again && !frame->item.probe) {
 			sync_push_again(sync, frame->item);
 			return CLI_OK;
 		}
+		if (reply->error == WIRE_ERROR_FAILED)
+			return sync_damaged(sync, frame->item.seq, reply->text);
 		sync_fail(sync, CLI_PROTOCOL, "frame %llu: capturepi there says: %s",
 			(unsigned long long)frame->item.seq, reply->text);
 		return sync_skip(sync, frame->item.seq);
@@ -542,6 +527,8 @@ static int begin(struct sync *sync)
 	result->camera_first = sync->first;
 	ranges_clear(&sync->seen);
 	r = ranges_copy(&sync->held.settled, &sync->seen);
+	if (r == 0)
+		r = sync_ask_of_damaged(sync);
 	for (size_t i = 0; r == 0 && i < sync->skipped.n; i++)
 		r = ranges_add(
 			&sync->seen, sync->skipped.list[i].first, sync->skipped.list[i].last);

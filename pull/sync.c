@@ -155,7 +155,9 @@ int sync_unwanted(struct sync *sync, uint64_t seq)
 		return 0;
 	sync->held.changed = true;
 	sync->held.unwanted = seq;
-	r = ranges_add(&sync->held.settled, 1, seq);
+	r = ranges_remove(&sync->held.damaged, 1, seq);
+	if (r == 0)
+		r = ranges_add(&sync->held.settled, 1, seq);
 	return r < 0 ? r : ranges_add(&sync->seen, 1, seq);
 }
 
@@ -249,7 +251,8 @@ static void pause_us(int64_t us)
 static bool brought_something(const struct sync_result *before, const struct sync_result *now)
 {
 	return now->bytes > before->bytes || now->frames > before->frames ||
-		now->lines > before->lines || now->gone > before->gone || now->bad > before->bad;
+		now->lines > before->lines || now->gone > before->gone || now->bad > before->bad ||
+		now->damaged_new > before->damaged_new;
 }
 
 static int visit_until_done(struct sync *sync)
@@ -318,6 +321,7 @@ int sync_camera(const struct sync_options *options, struct sync_result *ret)
 		code = visit_until_done(sync);
 	if (sync->last > 0)
 		ret->left = ranges_missing(&sync->held.settled, sync->first, sync->last);
+	ret->damaged = SEQ_MAX - ranges_missing(&sync->held.damaged, 1, SEQ_MAX);
 	if (code == CLI_OK && ret->bad > 0)
 		code = CLI_PROTOCOL; /* the sentence is there */
 	flusher_free(sync->flusher);

@@ -21,7 +21,11 @@ struct sync_result {
 	uint64_t lines; /* stored that are no frames */
 	uint64_t redated; /* taken away here, for they are here under their true time */
 	uint64_t gone; /* the camera has the line but no file any more */
-	uint64_t bad; /* damaged, unreadable there, or their name is taken here */
+	uint64_t
+		damaged; /* their files are damaged there, or cannot be read; found so by this sync: */
+	uint64_t damaged_new;
+	char damage[PULL_ERROR_MAX]; /* what the first of these had; "": there is none */
+	uint64_t bad; /* their name is taken here */
 	uint64_t left; /* sequence numbers that are not settled */
 	uint64_t found; /* dry run: frames that would be fetched, */
 	int64_t found_bytes; /* and their size */

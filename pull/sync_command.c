@@ -161,6 +161,9 @@ static void print_person(const char *camera, const struct sync_result *result, i
 	if (result->gone > 0)
 		n += (size_t)snprintf(more + n, sizeof more - n,
 			", %" PRIu64 " are not on the camera any more", result->gone);
+	if (result->damaged > 0 && (result->damaged_new > 0 || !log_is_journal()))
+		n += (size_t)snprintf(more + n, sizeof more - n,
+			", %" PRIu64 " are damaged on the camera", result->damaged);
 	if (result->redated > 0)
 		n += (size_t)snprintf(more + n, sizeof more - n,
 			", %" PRIu64 " now under their true time", result->redated);
@@ -193,6 +196,7 @@ static void print_program(
 		{ "lines", result->lines },
 		{ "gone", result->gone },
 		{ "redated", result->redated },
+		{ "damaged", result->damaged },
 		{ "bad", result->bad },
 		{ "removed", result->removed },
 		{ "left", result->left },
@@ -214,6 +218,21 @@ static void print_program(
 	puts(json_object_to_json_string_ext(
 		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(o);
+}
+
+/* Once for each: the gap stays known. */
+static void tell_damage(const struct cli *cli, const char *camera, const struct sync_result *result)
+{
+	char more[48] = "";
+
+	if (result->damaged_new == 0)
+		return;
+	if (result->damaged_new > 1)
+		snprintf(more, sizeof more, " (and %" PRIu64 " more)", result->damaged_new - 1);
+	if (log_is_journal())
+		log_warning("%s: %s%s", camera, result->damage, more);
+	else
+		cli_error(cli, "%s: %s%s", camera, result->damage, more);
 }
 
 static void note_connected(void *data, bool yes)
@@ -259,6 +278,7 @@ static int sync_one(void *data, const struct camera_settings *camera, struct lan
 	report_visit(cli, camera->name, code, result.ours, result.error);
 	report_seen(camera->name, result.camera_first, result.camera_last, result.rate);
 	tell_room(camera->name, result.removed, result.room_error);
+	tell_damage(cli, camera->name, &result);
 	if (cli_flag(cli, "json"))
 		print_program(camera->name, code, &result, took_us);
 	else if (code == CLI_OK && options.dry_run)

@@ -19,6 +19,7 @@ struct item {
 	uint64_t seq;
 	int64_t slot_us, bytes;
 	bool again; /* it arrived damaged once */
+	bool probe; /* it was damaged over there: only asked whether it is still */
 };
 
 enum ask_kind { ASK_LIST, ASK_FRAME, ASK_ACK };
@@ -85,6 +86,14 @@ int sync_fail_here(struct sync *sync, int code, const char *fmt, ...) PRINTF(3, 
 int sync_archive_failed(struct sync *sync, int r);
 /* Not to be asked for again in this run, and the run ends as a failure. */
 int sync_skip(struct sync *sync, uint64_t seq);
+/* The same where its file over there is damaged, `what` says how: that is a gap, and no failure. */
+int sync_damaged(struct sync *sync, uint64_t seq, const char *what);
+/* The stream ended with `code` before a byte of the frame came. An exit code. */
+int sync_stuck(struct sync *sync, uint64_t seq, int code);
+/* What is damaged over there is to be listed once more, the newest of it. -errno. */
+int sync_ask_of_damaged(struct sync *sync);
+/* What was damaged is whole again: it is wanted like any other. An exit code. */
+int sync_want_again(struct sync *sync, struct item item);
 
 /*
  * Our turn at the archive, which is made if there is none; what others wrote in the meantime is in

@@ -4,13 +4,7 @@
  * between is whole, in the end all is equal, and no byte of a picture came twice. TEST_ALL=1: at every
  * byte in each way in which a link can end.
  */
-#include <sys/socket.h>
-#include <sys/wait.h>
-
-#include "capture/serve.h"
-#include "common/cli.h"
-#include "pull/sync.h"
-#include "tests/unit/pull_kit.h"
+#include "tests/unit/serve_kit.h"
 
 #define FRAMES 3
 #define FRAME_BYTES 61
@@ -97,24 +91,6 @@ static void wire_free(struct stream *stream)
 	free(wire);
 }
 
-/* `capturepi serve COMMAND` as a process of its own. */
-static pid_t start_server(int fd, int other_fd, const char *command)
-{
-	struct archive_options options = { .mode = ARCHIVE_READ };
-	struct serve_options serve_options = {
-		.in_fd = fd, .out_fd = fd, .first_request = serve_first_request(command)
-	};
-	pid_t pid = fork();
-
-	if (pid != 0)
-		return pid;
-	close(other_fd);
-	signal(SIGPIPE, SIG_IGN);
-	if (archive_open(run.camera, &options, &serve_options.archive) < 0)
-		_exit(1);
-	_exit(serve(&serve_options) < 0);
-}
-
 /* Every picture that is seen is the camera's. */
 static int count_whole(void)
 {
@@ -157,7 +133,7 @@ static int connect_server(const struct camera_settings *camera, const char *comm
 		.down = first ? run.down : INT64_MAX,
 		.up = first ? run.up : INT64_MAX,
 		.end = run.end,
-		.server = start_server(fds[1], fds[0], command) };
+		.server = serve_start(run.camera, fds[1], fds[0], command) };
 	close(fds[1]);
 	CHECK_INT(stream_fd_new(fds[0], fds[0], &wire->inner), 0);
 	*ret_stream = &wire->stream;

@@ -34,7 +34,7 @@ static const char *local_line(void)
  * Frame 1 is published again as 3. `seed` makes its picture, of `bytes` the last one is wrong. What is
  * left here then, in frames.
  */
-static int dated_anew(uint64_t seed, bool damaged, int code)
+static int dated_anew(uint64_t seed, bool damaged)
 {
 	uint8_t jpeg[KIT_JPEG_BYTES];
 	struct record old = undated(1, 0, 1, jpeg), new;
@@ -64,7 +64,7 @@ static int dated_anew(uint64_t seed, bool damaged, int code)
 	if (damaged)
 		say_undated(peer, &new, jpeg);
 	say(peer, ".\n");
-	CHECK_INT(sync_run(), code);
+	CHECK_INT(sync_run(), CLI_OK);
 	return count_frames(run.camera.archive);
 }
 
@@ -72,7 +72,7 @@ TEST(a_picture_under_its_true_time)
 {
 	struct peer *peer;
 
-	CHECK_INT(dated_anew(1, false, CLI_OK), 2);
+	CHECK_INT(dated_anew(1, false), 2);
 	CHECK_INT(run.result.redated, 1);
 	CHECK(strstr(
 		local_line(), "\"prune\":\"redated\",\"first_seq\":1,\"last_seq\":1,\"count\":1"));
@@ -88,7 +88,7 @@ TEST(a_picture_under_its_true_time)
 
 TEST(another_picture_takes_no_place)
 {
-	CHECK_INT(dated_anew(7, false, CLI_OK), 3);
+	CHECK_INT(dated_anew(7, false), 3);
 	CHECK_INT(run.result.redated, 0);
 	CHECK_STR(local_line(), "");
 	run_end();
@@ -96,7 +96,7 @@ TEST(another_picture_takes_no_place)
 
 TEST(the_old_one_stays_until_the_new_one_is_here)
 {
-	CHECK_INT(dated_anew(1, true, CLI_PROTOCOL), 2);
+	CHECK_INT(dated_anew(1, true), 2);
 	CHECK_INT(run.result.redated, 0);
 	run_end();
 }
@@ -112,7 +112,7 @@ TEST(the_old_one_goes_after_a_crash)
 	char state[CONF_VALUE_MAX + 16];
 	struct peer *peer;
 
-	CHECK_INT(dated_anew(1, false, CLI_OK), 2);
+	CHECK_INT(dated_anew(1, false), 2);
 	CHECK_INT(archive_open(run.camera.archive, &copy, &archive), 0);
 	/* as if it had not been removed */
 	CHECK_INT(archive_draft_new(archive, &old, &draft), 0);
