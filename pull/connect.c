@@ -16,9 +16,6 @@ int connect_code(int error)
 	case ENOKEY:
 	case EACCES:
 	case EPERM:
-	case ELOOP:
-	case ENOENT:
-	case EINVAL:
 		return CLI_REFUSED;
 	case EPROTO:
 	case EPROTONOSUPPORT:
@@ -27,6 +24,7 @@ int connect_code(int error)
 	case ENOMEM:
 	case EMFILE:
 	case ENFILE:
+	case ENOSYS:
 		return CLI_INTERNAL;
 	default: /* all the ways in which a network is not there */
 		return CLI_TEMPFAIL;
@@ -97,7 +95,7 @@ int connect_try(const struct camera_settings *camera, const char *command, int64
 	code = connect_code(r);
 	n = strlen(error);
 	if (code == CLI_REFUSED)
-		snprintf(error + n, size - n, "; to pair it anew: %s",
+		snprintf(error + n, size - n, "; to pair it again: %s",
 			reach_pair_command(camera, pair, sizeof pair));
 	return code;
 }

@@ -113,7 +113,35 @@ static int lookup_new(const char *host, int port, struct lookup **ret)
 	return 0;
 }
 
-/* The addresses of `host`, or -errno and a sentence. */
+int dial_fault(int error)
+{
+	switch (error) {
+	case ETIMEDOUT:
+	case ECONNREFUSED:
+	case ECONNRESET:
+	case EADDRNOTAVAIL:
+	case ENOMEM:
+	case EMFILE:
+	case ENFILE:
+		return -error;
+	default:
+		return -ENETUNREACH;
+	}
+}
+
+int dial_fault_of_name(int result, int error)
+{
+	switch (result) {
+	case EAI_SYSTEM:
+		return dial_fault(error);
+	case EAI_MEMORY:
+		return -ENOMEM;
+	default:
+		return -EADDRNOTAVAIL;
+	}
+}
+
+/* The addresses of `host`, or an error of dial_fault() and a sentence. */
 static int resolve(const char *host, int port, int64_t deadline_ns, struct lookup **ret,
 	char *error, size_t size)
 {
@@ -130,12 +158,12 @@ static int resolve(const char *host, int port, int64_t deadline_ns, struct looku
 	else if (r < 0)
 		snprintf(error, size, "%s: %s", host, strerror(-r));
 	if (r < 0)
-		return r;
+		return dial_fault(-r);
 	if (lookup->result != 0) {
 		snprintf(error, size, "%s: %s", host,
 			lookup->result == EAI_SYSTEM ? strerror(lookup->error)
 						     : gai_strerror(lookup->result));
-		return -EADDRNOTAVAIL;
+		return dial_fault_of_name(lookup->result, lookup->error);
 	}
 	*ret = TAKE_PTR(lookup);
 	return 0;
@@ -182,10 +210,23 @@ static void race_end(struct race *race)
 		close(race->polls[i].fd);
 }
 
+/* An address of one link that does not say of which (RFC 4007): getaddrinfo() of a .local name may give it. */
+static bool lacks_interface(const struct addrinfo *address)
+{
+	struct sockaddr_in6 in6;
+
+	if (address->ai_family != AF_INET6 || address->ai_addrlen < sizeof in6)
+		return false;
+	memcpy(&in6, address->ai_addr, sizeof in6);
+	return IN6_IS_ADDR_LINKLOCAL(&in6.sin6_addr) && in6.sin6_scope_id == 0;
+}
+
 static void race_failed(struct race *race, const struct addrinfo *address, int error)
 {
-	race->failed = address;
-	race->failed_errno = error;
+	if (!race->failed || !lacks_interface(address)) {
+		race->failed = address;
+		race->failed_errno = error;
+	}
 	if (race->next)
 		race->next_ns = 0; /* do not wait for the stagger */
 }
@@ -199,6 +240,10 @@ static void race_start(struct race *race)
 	race->tried++;
 	race->next = race->next && race->tried < ADDRESSES_MAX ? a->ai_next : NULL;
 	race->next_ns = deadline_in(STAGGER_US);
+	if (lacks_interface(a)) {
+		race_failed(race, a, EINVAL);
+		return;
+	}
 	fd = socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a->ai_protocol);
 	if (fd < 0) {
 		race_failed(race, a, errno);
@@ -289,7 +334,12 @@ static void describe_failure(
 	if (failed)
 		getnameinfo(failed->ai_addr, failed->ai_addrlen, address, sizeof address, NULL, 0,
 			NI_NUMERICHOST);
-	if (address[0] && strcmp(address, host) != 0)
+	if (failed && lacks_interface(failed))
+		snprintf(error, size,
+			"%s: %s is an address of one link and does not say of which; use "
+			"%s%%INTERFACE (%%wlan0, %%eth0), another address or another name",
+			host, address, address);
+	else if (address[0] && strcmp(address, host) != 0)
 		snprintf(error, size, "%s (%s) port %d: %s", host, address, port, strerror(-r));
 	else
 		snprintf(error, size, "%s port %d: %s", host, port, strerror(-r));
@@ -304,7 +354,8 @@ int dial_tcp(const char *host, int port, int64_t deadline_ns, int *ret_fd, char 
 	if (r < 0)
 		return r;
 	r = dial_addresses(lookup->list, deadline_ns, ret_fd, &failed);
-	if (r < 0)
-		describe_failure(r, failed, host, port, error, size);
-	return r;
+	if (r == 0)
+		return 0;
+	describe_failure(r, failed, host, port, error, size);
+	return dial_fault(-r);
 }

@@ -146,7 +146,9 @@ int jump_error(const struct jump *jump, const struct jump_options *options, int 
 		return error;
 	said[n] = '\0';
 	changed = strstr(said, "IDENTIFICATION HAS CHANGED") != NULL;
-	refused = strstr(said, "Permission denied") != NULL;
+	/* "USER@HOST: Permission denied (publickey)."; without the list it is connect(2)'s */
+	refused = strstr(said, "Permission denied (") ||
+		strstr(said, "Too many authentication failures");
 	if (!changed && strstr(said, "Host key verification failed")) {
 		snprintf(text, size,
 			"no host key of %s is known; put it into %s, as ssh-keyscan prints it",

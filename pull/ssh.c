@@ -229,7 +229,7 @@ static int set_up_session(struct ssh_stream *s, const struct ssh_options *o)
 		if (ssh_options_set(s->session, list[i].name, list[i].value) != SSH_OK) {
 			text_format(s->error, sizeof s->error, "libssh refuses an option: %s",
 				ssh_get_error(s->session));
-			return -EINVAL;
+			return -ENOSYS;
 		}
 	ssh_set_blocking(s->session, 0);
 	return 0;
@@ -243,14 +243,16 @@ static int dial(struct ssh_stream *s, const struct ssh_options *o, int64_t deadl
 	if (!o->jump)
 		return dial_tcp(o->host, o->port, deadline_ns, &s->fd, s->error, sizeof s->error);
 	r = jump_open(o->jump, o->host, o->port, &s->jump, &s->fd);
+	if (r == 0)
+		return 0;
 	if (r == -ENOENT)
 		text_format(s->error, sizeof s->error,
 			"there is no ssh here to go through %s with; install openssh-client",
 			o->jump->jump);
-	else if (r < 0)
+	else
 		text_format(
 			s->error, sizeof s->error, "through %s: %s", o->jump->jump, strerror(-r));
-	return r;
+	return r == -ENOENT || r == -EINVAL ? -ENOSYS : dial_fault(-r);
 }
 
 /* Version lines, key exchange. */
@@ -310,6 +312,12 @@ static int check_host_key(struct ssh_stream *s, const struct ssh_options *o)
 		return -EKEYREJECTED;
 	case SSH_KNOWN_HOSTS_UNKNOWN:
 	case SSH_KNOWN_HOSTS_NOT_FOUND:
+		/* libssh takes a file that it cannot read for one that is not there */
+		if (access(o->known_hosts, R_OK) < 0 && errno != ENOENT) {
+			text_format(s->error, sizeof s->error, "%s cannot be read: %s",
+				o->known_hosts, strerror(errno));
+			return -ENOSYS;
+		}
 		text_format(s->error, sizeof s->error, "no host key of %s is known for %s", o->host,
 			o->alias);
 		return -ENOKEY;
@@ -507,6 +515,12 @@ static int give_error(int r, const struct ssh_stream *s, char *error, size_t siz
 	return r;
 }
 
+/* The key file's own faults are one to the callers; what the machine lacks is not its fault. */
+static int key_fault(int r)
+{
+	return r == 0 || r == -ENOMEM || r == -EMFILE || r == -ENFILE ? r : -EPERM;
+}
+
 int ssh_stream_open(
 	const struct ssh_options *options, struct stream **ret, char *error, size_t size)
 {
@@ -517,7 +531,7 @@ int ssh_stream_open(
 
 	if (!s)
 		return give_error(-ENOMEM, s, error, size);
-	r = key_load(options->key, &key, s->error, sizeof s->error);
+	r = key_fault(key_load(options->key, &key, s->error, sizeof s->error));
 	if (r == 0)
 		r = connect_session(s, options, &deadline_ns);
 	if (r == 0)

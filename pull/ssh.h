@@ -30,13 +30,12 @@ struct ssh_options {
 };
 
 /*
- * Errors that a caller tells apart: -ETIMEDOUT, -ECONNREFUSED, -ECONNRESET, -EHOSTUNREACH,
- * -ENETUNREACH and the like, -EADDRNOTAVAIL (the host has no address): unreachable, try later;
- * -EBUSY sshd turned the connection away before the login, later more;
- * -EKEYREJECTED the host key is not the pinned one; -ENOKEY no host key is pinned;
- * -EACCES login refused; -EPERM the key file is not private; -ENOENT no key file; -EINVAL it holds
- * no key that can be used; -EPROTO not an SSH server or a broken one. `error` gets one sentence for
- * a person.
+ * Errors that a caller tells apart. Unreachable, try later: those of dial_fault() but -ENOMEM, -EMFILE and
+ * -ENFILE; -EBUSY sshd turned the connection away before the login. A key: -EKEYREJECTED the host key is
+ * not the pinned one; -ENOKEY no host key is pinned; -EACCES login refused; -EPERM the key file is not
+ * there, not private or no key that can be used. -EPROTO not an SSH server or a broken one. Of this
+ * machine: -ENOMEM, -EMFILE, -ENFILE; -ENOSYS something is missing or cannot be read. `error` gets one
+ * sentence for a person.
  */
 int ssh_stream_open(
 	const struct ssh_options *options, struct stream **ret, char *error, size_t size);

@@ -116,6 +116,9 @@ says() { # TEXT in out or err
 says_on_err() {
 	grep -qF -- "$1" "$T/err"
 }
+silent_of() {
+	! says "$1"
+}
 one_line_on_err() {
 	[ "$(wc -l <"$T/err")" -eq 1 ]
 }

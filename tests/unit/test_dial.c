@@ -123,6 +123,39 @@ TEST(the_next_address_at_once)
 	close(server);
 }
 
+/* What a .local name may give: an address of a link, without the link. No packet leaves for it. */
+TEST(link_local_without_its_interface)
+{
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6,
+		.sin6_addr = { { { 0xfe, 0x80, [15] = 1 } } } };
+	struct addrinfo list[3],
+		lost = { .ai_family = AF_INET6,
+			.ai_socktype = SOCK_STREAM,
+			.ai_addr = (struct sockaddr *)&in6,
+			.ai_addrlen = sizeof in6 };
+	struct sockaddr_in addresses[3];
+	const struct addrinfo *failed = NULL;
+	int port, closed_port, fd = -1, server = bound(&port), closed = bound(&closed_port);
+
+	listen(server, 5);
+	lost.ai_next = make_list(&port, 1, list, addresses);
+	CHECK_INT(dial_addresses(&lost, deadline_in(US_PER_SEC), &fd, &failed), 0);
+	closep(&fd);
+	fd = -1;
+	make_list(&closed_port, 1, list, addresses);
+	CHECK_INT(dial_addresses(&lost, deadline_in(US_PER_SEC), &fd, &failed), -ECONNREFUSED);
+	list[0].ai_next = &lost;
+	lost.ai_next = NULL;
+	CHECK_INT(dial_addresses(list, deadline_in(US_PER_SEC), &fd, &failed), -ECONNREFUSED);
+	CHECK(failed == &list[0]);
+	CHECK_INT(dial_tcp("fe80::1", port, deadline_in(US_PER_SEC), &fd, error, sizeof error),
+		-ENETUNREACH);
+	CHECK(strstr(error, "fe80::1%INTERFACE") != NULL);
+	CHECK_INT(fd, -1);
+	close(closed);
+	close(server);
+}
+
 TEST(no_answer)
 {
 	int port, fd = -1, server = bound(&port), fillers[4];
@@ -152,7 +185,7 @@ TEST(no_such_name)
 		-EADDRNOTAVAIL);
 	CHECK(strstr(error, "no..name") != NULL);
 	CHECK_INT(dial_tcp(long_name, 22, deadline_in(10 * US_PER_SEC), &fd, error, sizeof error),
-		-ENAMETOOLONG);
+		-ENETUNREACH);
 	CHECK_INT(fd, -1);
 }
 

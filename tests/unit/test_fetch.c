@@ -2,8 +2,11 @@
 /* One visit for the newest frame, against scripted cameras; what each failure leaves behind. */
 #include "pull/fetch.h"
 
+#include <netdb.h>
+
 #include "common/cli.h"
 #include "pull/connect.h"
+#include "pull/dial.h"
 #include "tests/unit/pull_kit.h"
 
 #define OTHER_ID "5f0c7a9e-0d3b-4c1a-9f55-2b8f6f0a7d11"
@@ -346,11 +349,41 @@ TEST(codes_of_connections)
 		{ -ENOKEY, CLI_REFUSED },
 		{ -EACCES, CLI_REFUSED },
 		{ -EPERM, CLI_REFUSED },
-		{ -ENOENT, CLI_REFUSED },
 		{ -EPROTO, CLI_PROTOCOL },
+		{ -EPROTONOSUPPORT, CLI_PROTOCOL },
+		{ -EBADMSG, CLI_PROTOCOL },
 		{ -ENOMEM, CLI_INTERNAL },
+		{ -EMFILE, CLI_INTERNAL },
+		{ -ENFILE, CLI_INTERNAL },
+		{ -ENOSYS, CLI_INTERNAL },
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		CHECK_INT(connect_code(cases[i].error), cases[i].code);
+	/* whatever has no place of its own is the network's */
+	for (int error = 1; error < 256; error++) {
+		int want = CLI_TEMPFAIL;
+
+		for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+			want = cases[i].error == -error ? cases[i].code : want;
+		if (!CHECK(connect_code(-error) == want))
+			fprintf(stderr, "  %s\n", strerror(error));
+	}
+}
+
+/* What the network does never looks like a refused key, a broken peer or a fault of this program. */
+TEST(codes_of_the_network)
+{
+	static const int names[] = { EAI_ADDRFAMILY, EAI_AGAIN, EAI_BADFLAGS, EAI_FAIL, EAI_FAMILY,
+		EAI_NODATA, EAI_NONAME, EAI_OVERFLOW, EAI_SERVICE, EAI_SOCKTYPE };
+
+	for (int error = 1; error < 256; error++) {
+		const bool lack = error == ENOMEM || error == EMFILE || error == ENFILE;
+		const int want = lack ? CLI_INTERNAL : CLI_TEMPFAIL;
+
+		if (!CHECK(connect_code(dial_fault(error)) == want) ||
+			!CHECK(connect_code(dial_fault_of_name(EAI_SYSTEM, error)) == want))
+			fprintf(stderr, "  %s\n", strerror(error));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		CHECK_INT(connect_code(dial_fault_of_name(names[i], EACCES)), CLI_TEMPFAIL);
+	CHECK_INT(connect_code(dial_fault_of_name(EAI_MEMORY, 0)), CLI_INTERNAL);
 }
