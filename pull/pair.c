@@ -24,6 +24,7 @@
 const struct cli_option pair_options[] = {
 	{ "camera", 0, "NAME", "what this camera is called here" },
 	{ "identity", 'i', "FILE", "log in with this key to install ours" },
+	{ "remote-name", 0, "NAME", "which camera over there; else the first" },
 	{ "serve", 0, "COMMAND", "what our key may run there (capturepi serve)" },
 	{ "fingerprint", 0, "SHA256:...", "accept this host key and no other" },
 	{ "yes", 'y', NULL, "accept whatever host key there is" },
@@ -35,7 +36,7 @@ struct pair {
 	const struct cli *cli;
 	struct camera_settings camera;
 	struct reach reach;
-	bool key_is_new;
+	bool key_is_new, other_camera; /* than the one it led to, if it did */
 	char *public_key;
 	char comment[CAMERA_NAME_MAX + 80];
 	char client[CAMERA_NAME_MAX];
@@ -96,6 +97,44 @@ static int check_name(const struct cli *cli, const struct pull_settings *setting
 	return CLI_OK;
 }
 
+/* Which of the cameras over there: as asked for now, else as it was. */
+static int take_remote_name(struct pair *pair, const struct camera_settings *old)
+{
+	const char *name = cli_value(pair->cli, "remote-name");
+
+	if (!name)
+		return CLI_OK;
+	if (cli_value(pair->cli, "serve"))
+		return cli_usage(pair->cli, "--serve and --remote-name: one of them");
+	if (*name && !cli_name_ok("capturepi", name))
+		return cli_usage(pair->cli, "--remote-name %s: not a name: " CLI_NAME_RULE, name);
+	snprintf(pair->camera.remote_name, sizeof pair->camera.remote_name, "%s", name);
+	pair->other_camera = strcmp(old ? old->remote_name : "", name) != 0;
+	return CLI_OK;
+}
+
+/* A key has one line over there, and so leads to one camera. */
+static int check_shared_key(const struct pair *pair, const struct pull_settings *settings)
+{
+	const struct camera_settings *mine = &pair->camera;
+	char key[PATH_MAX];
+
+	for (size_t i = 0; i < settings->n_cameras; i++) {
+		const struct camera_settings *other = &settings->cameras[i];
+
+		if (strcmp(other->name, mine->name) == 0 || strcmp(other->host, mine->host) != 0 ||
+			strcmp(other->remote_name, mine->remote_name) == 0 ||
+			pull_key_path(other, key) < 0 || strcmp(key, pair->reach.key) != 0)
+			continue;
+		cli_error(pair->cli,
+			"%s leads to another camera there, %s; take `key` out of [camera %s], so "
+			"that it has a key of its own",
+			key, other->name, mine->name);
+		return CLI_SETTINGS;
+	}
+	return CLI_OK;
+}
+
 /* Who is paired: the camera's settings as they will be. */
 static int begin(struct pair *pair, const struct pull_settings *settings)
 {
@@ -123,10 +162,15 @@ static int begin(struct pair *pair, const struct pull_settings *settings)
 	snprintf(pair->camera.host, sizeof pair->camera.host, "%s", destination.host);
 	snprintf(pair->camera.user, sizeof pair->camera.user, "%s", destination.user);
 	pair->camera.port = destination.port;
+	r = take_remote_name(pair, old);
+	if (r != CLI_OK)
+		return r;
 	r = reach_camera(&pair->camera, &pair->reach);
-	if (r < 0)
+	if (r < 0) {
 		cli_error(cli, "no folder for keys: %s", strerror(-r));
-	return r < 0 ? CLI_SETTINGS : CLI_OK;
+		return CLI_SETTINGS;
+	}
+	return check_shared_key(pair, settings);
 }
 
 /* Who we are to the camera: keeps our acknowledgements apart from those of other pullers. */
@@ -173,9 +217,11 @@ static int print_line(const struct pair *pair)
 {
 	const char *given = cli_value(pair->cli, "serve");
 	CLEANUP_FREE char *line = NULL;
+	const char *name = pair->camera.remote_name;
 	char serve[SERVE_COMMAND_MAX];
 
-	snprintf(serve, sizeof serve, "capturepi serve --client %s", pair->client);
+	snprintf(serve, sizeof serve, "capturepi%s%s serve --client %s", *name ? " --name " : "",
+		name, pair->client);
 	if (authorized_line(given ? given : serve, pair->public_key, pair->comment, &line) < 0)
 		return CLI_INTERNAL;
 	puts(line);
@@ -293,6 +339,7 @@ static int install(struct pair *pair)
 		.reach = &pair->reach,
 		.identity = cli_value(cli, "identity"),
 		.serve = cli_value(cli, "serve"),
+		.name = pair->camera.remote_name,
 		.client = pair->client,
 		.public_key = pair->public_key,
 		.comment = pair->comment,
@@ -334,7 +381,7 @@ static int connect_both(struct pair *pair, struct wire_greeting *ret)
 	int r;
 
 	/* Paired before, or the line was pasted: then nobody needs to type a password. */
-	if (!pair->key_is_new && !cli_value(cli, "serve") &&
+	if (!pair->key_is_new && !cli_value(cli, "serve") && !pair->other_camera &&
 		try_key(pair, ret, error, sizeof error) == 0)
 		return CLI_OK;
 	r = install(pair);
@@ -361,6 +408,7 @@ static int write_settings(const struct pair *pair)
 		{ "host", camera->host, false },
 		{ "port", port, camera->port == 22 },
 		{ "user", camera->user, !*camera->user },
+		{ "remote_name", camera->remote_name, !*camera->remote_name },
 	};
 	int r = cli_settings_path(pair->cli, path);
 

@@ -52,6 +52,7 @@ struct install {
 	const char *serve; /* NULL: capturepi is looked for over there */
 	const char *public_key; /* "ssh-ed25519 AAAA..." */
 	const char *comment;
+	const char *name; /* capturepi's --name over there; "": the first camera */
 	const char *client; /* our name in `capturepi serve --client`; named like a camera */
 	bool may_ask; /* there is a terminal to ask for a password on */
 };

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "common/cli.h"
 #include "common/text.h"
 #include "common/util.h"
 #include "pull/pair.h"
@@ -29,7 +30,7 @@ static const char script_tail[] =
 	"	case $program in\n"
 	"	/*[!A-Za-z0-9_./+@-]* | [!/]*) fail \"odd path: $program\" ;;\n"
 	"	esac\n"
-	"	serve=\"$program serve --client $client\"\n"
+	"	serve=\"$program${name:+ --name $name} serve --client $client\"\n"
 	"fi\n"
 	"cd \"$HOME\" || fail 'there is no home folder'\n"
 	"mkdir -p .ssh || fail 'cannot make ~/.ssh'\n"
@@ -55,17 +56,20 @@ static int make_script(const struct install *install, char **ret)
 
 	if (!blob || strchr(install->public_key, '\n') || strchr(install->comment, '\n') ||
 		!pull_camera_name_ok(install->client) ||
+		(*install->name && !cli_name_ok("capturepi", install->name)) ||
 		(install->serve && !serve_command_ok(install->serve)))
 		return -EINVAL;
 	if (asprintf(ret,
 		    "%s"
 		    "IFS= read -r serve <<'" END_OF_TEXT "'\n%s\n" END_OF_TEXT "\n"
+		    "IFS= read -r name <<'" END_OF_TEXT "'\n%s\n" END_OF_TEXT "\n"
 		    "IFS= read -r client <<'" END_OF_TEXT "'\n%s\n" END_OF_TEXT "\n"
 		    "IFS= read -r key <<'" END_OF_TEXT "'\n%s %s\n" END_OF_TEXT "\n"
 		    "IFS= read -r blob <<'" END_OF_TEXT "'\n%s\n" END_OF_TEXT "\n"
 		    "%s",
-		    script_head, install->serve ? install->serve : "", install->client,
-		    install->public_key, install->comment, blob + 1, script_tail) >= 0)
+		    script_head, install->serve ? install->serve : "", install->name,
+		    install->client, install->public_key, install->comment, blob + 1,
+		    script_tail) >= 0)
 		return 0;
 	*ret = NULL;
 	return -ENOMEM;

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "common/cli.h"
 #include "common/clock.h"
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -39,6 +40,14 @@ static int parse_user(const struct conf_item *item, const char *key, const char 
 static int parse_proxy(const struct conf_item *item, const char *key, const char *value, void *dest)
 {
 	return parse_word_of(item, key, value, dest, LETTERS DIGITS ".-_:%@[]");
+}
+
+static int parse_remote_name(
+	const struct conf_item *item, const char *key, const char *value, void *dest)
+{
+	return *value && !cli_name_ok("capturepi", value)
+		? -EINVAL
+		: conf_parse_string(item, key, value, dest);
 }
 
 static int parse_optional_path(
@@ -85,6 +94,18 @@ static const struct conf_item items[] = {
 		.allowed = "a login name",
 		.help = "Who capturepi runs as over there; empty: who pullpi runs as here",
 		.size = SIZE_OF(user),
+	},
+	{
+		.section = "camera",
+		.key = "remote_name",
+		.parse = parse_remote_name,
+		.print = conf_print_string,
+		.offset = AT(remote_name),
+		.def = "",
+		.allowed = CLI_NAME_RULE,
+		.help = "Which camera over there, as pair was told: --name of capturepi; empty: "
+			"the first",
+		.size = SIZE_OF(remote_name),
 	},
 	{
 		.section = "camera",
