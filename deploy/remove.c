@@ -29,6 +29,15 @@ static void order(struct unit_names *names)
 	}
 }
 
+/* Else the manager keeps the unit, and every list of units has it. */
+static void forget_failure(struct deploy *deploy, const char *unit)
+{
+	CLEANUP(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+
+	(void)session_call(deploy->session, &(struct session_call){ .member = "ResetFailedUnit" },
+		&error, NULL, "s", unit);
+}
+
 static int stop_all(struct deploy *deploy, const struct unit_names *names)
 {
 	CLEANUP_FREE struct unit_task *tasks = calloc(UNITS_MAX, sizeof *tasks);
@@ -42,6 +51,8 @@ static int stop_all(struct deploy *deploy, const struct unit_names *names)
 		r = units_read(deploy, "stop", names->names[i], &tasks[n].before);
 		if (r != CLI_OK)
 			return r;
+		if (strcmp(tasks[n].before.active, "failed") == 0)
+			forget_failure(deploy, names->names[i]);
 		if (strcmp(tasks[n].before.active, "inactive") == 0 ||
 			strcmp(tasks[n].before.active, "failed") == 0)
 			continue;
@@ -86,7 +97,7 @@ static void tell_left(struct deploy *deploy)
 int ours_remove(struct deploy *deploy, const struct ours_choice *choice)
 {
 	CLEANUP_FREE struct unit_names *names = calloc(1, sizeof *names);
-	int r = names ? ours_list(deploy, choice, names) : CLI_INTERNAL;
+	int r = names ? ours_list(deploy, choice, names) : CLI_INTERNAL, disabled;
 
 	if (r != CLI_OK)
 		return r;
@@ -98,11 +109,12 @@ int ours_remove(struct deploy *deploy, const struct ours_choice *choice)
 		r = stop_all(deploy, names);
 	if (r == CLI_OK && !choice->prefix)
 		r = ours_files(deploy, names);
-	if (r == CLI_OK)
-		r = sandbox_close(deploy, choice);
-	if (r == CLI_OK && (!choice->known || names->n > 0))
-		r = disable_all(deploy, names);
-	return r;
+	if (r != CLI_OK)
+		return r;
+	/* a drop-in that stays is told, and keeps no unit enabled */
+	r = sandbox_close(deploy, choice);
+	disabled = choice->known && names->n == 0 ? CLI_OK : disable_all(deploy, names);
+	return disabled != CLI_OK ? disabled : r;
 }
 
 static int choose(struct cli *cli, struct ours_choice *ret)
