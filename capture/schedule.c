@@ -2,7 +2,8 @@
 /*
  * Finds slots. The windows are never tried slot by slot: time is walked in spans in which they are
  * all open or one of them is closed, from edge to edge, and within an open span the slots are a matter
- * of division. One function, open_span(), knows where spans end; all others walk.
+ * of division. One function, open_span(), knows where spans end; all others walk. The times of `at` are few:
+ * they are tried one by one, day after day.
  */
 #include "capture/schedule.h"
 
@@ -18,6 +19,7 @@
 #define US_PER_DAY (SECONDS_PER_DAY * US_PER_SEC)
 #define HORIZON_US (400 * US_PER_DAY)
 #define END_US (INT64_C(253402300800) * US_PER_SEC) /* the year 10000 */
+#define ZONES_S (16 * 3600) /* no zone is further from UTC */
 #define THURSDAY 3 /* 1970-01-01; Monday is 0 */
 
 /* Times are from 0 to END_US + 400 days here, so nothing overflows and division rounds down. */
@@ -26,10 +28,31 @@ static int64_t within_time(int64_t us)
 	return us < 0 ? 0 : us > END_US ? END_US : us;
 }
 
+int64_t schedule_every_us(const struct schedule_settings *settings)
+{
+	if (settings->every_us == 0 && settings->n_at == 0)
+		return SCHEDULE_EVERY_US;
+	return settings->every_us;
+}
+
+int64_t schedule_interval_us(const struct schedule_settings *settings)
+{
+	int64_t interval = schedule_every_us(settings) ? schedule_every_us(settings) : US_PER_DAY;
+
+	for (int i = 0; i < settings->n_at; i++) {
+		int next = i + 1 < settings->n_at ? settings->at[i + 1].minute
+						  : settings->at[0].minute + 24 * 60;
+
+		if ((next - settings->at[i].minute) * US_PER_MIN < interval)
+			interval = (next - settings->at[i].minute) * US_PER_MIN;
+	}
+	return interval;
+}
+
 /* The first instant of the grid at or after `us`. */
 static int64_t grid_at_or_after(const struct schedule_settings *settings, int64_t us)
 {
-	int64_t every = settings->every_us, offset = settings->offset_us % every;
+	int64_t every = schedule_every_us(settings), offset = settings->offset_us % every;
 
 	return us <= offset ? offset : (us - offset + every - 1) / every * every + offset;
 }
@@ -37,7 +60,7 @@ static int64_t grid_at_or_after(const struct schedule_settings *settings, int64_
 /* Instants of the grid in [0, us). */
 static int64_t grid_before(const struct schedule_settings *settings, int64_t us)
 {
-	int64_t every = settings->every_us, offset = settings->offset_us % every;
+	int64_t every = schedule_every_us(settings), offset = settings->offset_us % every;
 
 	return us <= offset ? 0 : (us - offset + every - 1) / every;
 }
@@ -45,6 +68,18 @@ static int64_t grid_before(const struct schedule_settings *settings, int64_t us)
 static bool day_chosen(const struct schedule_settings *settings, int64_t local_day)
 {
 	return settings->days >> (local_day + THURSDAY + 7) % 7 & 1;
+}
+
+bool schedule_has_minute(const struct schedule_settings *settings, int minute)
+{
+	for (int i = 0; i < settings->n_hours; i++) {
+		const struct hours_window *w = &settings->hours[i];
+		bool from = minute >= w->from_minute, to = minute < w->to_minute;
+
+		if (w->from_minute < w->to_minute ? from && to : from || to)
+			return true;
+	}
+	return settings->n_hours == 0;
 }
 
 /* Whether the wall clock's reading, seconds since its 1970, is in one of the windows. */
@@ -147,11 +182,14 @@ static bool open_span(const struct schedule_settings *settings, int64_t us, int6
 	return open;
 }
 
-/* The first slot in [from_us, to_us). */
-static int64_t first_slot(const struct schedule_settings *settings, int64_t from_us, int64_t to_us)
+/* The first slot of the grid in [from_us, to_us). */
+static int64_t grid_first(const struct schedule_settings *settings, int64_t from_us, int64_t to_us)
 {
-	int64_t slot = grid_at_or_after(settings, from_us), until_us;
+	int64_t slot, until_us;
 
+	if (schedule_every_us(settings) == 0)
+		return TIME_NONE;
+	slot = grid_at_or_after(settings, from_us);
 	while (slot < to_us) {
 		if (open_span(settings, slot, &until_us))
 			return slot;
@@ -160,64 +198,179 @@ static int64_t first_slot(const struct schedule_settings *settings, int64_t from
 	return TIME_NONE;
 }
 
-/* The last slot in [from_us, to_us). */
-static int64_t last_slot(const struct schedule_settings *settings, int64_t from_us, int64_t to_us)
+/* The last slot of the grid in [from_us, to_us). */
+static int64_t grid_last(const struct schedule_settings *settings, int64_t from_us, int64_t to_us)
 {
-	int64_t slot = grid_at_or_after(settings, from_us), until_us, last = TIME_NONE;
+	int64_t every = schedule_every_us(settings), last = TIME_NONE, slot, until_us;
 
+	if (every == 0)
+		return TIME_NONE;
+	slot = grid_at_or_after(settings, from_us);
 	while (slot < to_us) {
 		bool open = open_span(settings, slot, &until_us);
 
 		if (until_us > to_us)
 			until_us = to_us;
 		if (open)
-			last = slot +
-				(until_us - 1 - slot) / settings->every_us * settings->every_us;
+			last = slot + (until_us - 1 - slot) / every * every;
 		slot = grid_at_or_after(settings, until_us);
 	}
 	return last;
 }
 
+/* ---- the times of `at` ---- */
+
+/* A day of the local calendar, with the zone's offset well before and after it. */
+struct local_day {
+	int64_t start_s; /* of what the wall clock shows */
+	int before_s, after_s;
+};
+
+static struct local_day local_day_new(int64_t day)
+{
+	int64_t start_s = day * SECONDS_PER_DAY;
+
+	return (struct local_day){
+		.start_s = start_s,
+		.before_s = utc_local_offset_s((start_s - ZONES_S) * US_PER_SEC),
+		.after_s = utc_local_offset_s((start_s + SECONDS_PER_DAY + ZONES_S) * US_PER_SEC),
+	};
+}
+
+static int64_t local_day_of(int64_t us)
+{
+	return (us / US_PER_SEC + utc_local_offset_s(us) + SECONDS_PER_DAY) / SECONDS_PER_DAY - 1;
+}
+
+/* Whether the wall clock's reading, seconds since its 1970, is a time of `at`. */
+static bool at_has(const struct schedule_settings *settings, int64_t local_s)
+{
+	for (int i = 0; i < settings->n_at; i++)
+		if (local_s % SECONDS_PER_DAY == settings->at[i].minute * 60)
+			return true;
+	return false;
+}
+
+/*
+ * The instant of a time of `at` on that day. The offset is taken to change at most once in the two days
+ * around it. TIME_NONE where it falls on another time of `at`, because its own is left out that day.
+ */
+static int64_t at_instant(
+	const struct schedule_settings *settings, const struct local_day *day, int i)
+{
+	int64_t local_s = day->start_s + settings->at[i].minute * 60;
+	int64_t first_s = local_s - day->before_s, second_s = local_s - day->after_s;
+	int offset_s;
+
+	if (day->before_s == day->after_s)
+		return first_s * US_PER_SEC;
+	offset_s = utc_local_offset_s(first_s * US_PER_SEC);
+	if (offset_s == day->before_s)
+		return first_s * US_PER_SEC;
+	if (utc_local_offset_s(second_s * US_PER_SEC) == day->after_s)
+		return second_s * US_PER_SEC;
+	return at_has(settings, first_s + offset_s) ? TIME_NONE : first_s * US_PER_SEC;
+}
+
+/* Of the slots of `at` in [from_us, to_us) the first (step 1) or the last (step -1). */
+static int64_t at_nearest(
+	const struct schedule_settings *settings, int64_t from_us, int64_t to_us, int step)
+{
+	int64_t first_day = local_day_of(from_us) - 1, last_day = local_day_of(to_us) + 1;
+	int64_t day = step > 0 ? first_day : last_day, best = TIME_NONE, until_us;
+
+	/* where the clock changes at midnight, the next day has slots before the last of this one */
+	for (int more = 2; settings->n_at > 0 && day >= first_day && day <= last_day && more > 0;
+		day += step, more -= best != TIME_NONE) {
+		struct local_day local = local_day_new(day);
+
+		for (int i = 0; i < settings->n_at; i++) {
+			int64_t us = at_instant(settings, &local, i);
+
+			if (us < from_us || us >= to_us || !open_span(settings, us, &until_us))
+				continue;
+			if (best == TIME_NONE || (step > 0 ? us < best : us > best))
+				best = us;
+		}
+	}
+	return best;
+}
+
+/* Slots of `at` in [from_us, to_us) that the grid has not. */
+static uint64_t at_count(const struct schedule_settings *settings, int64_t from_us, int64_t to_us)
+{
+	bool grid = schedule_every_us(settings) > 0;
+	uint64_t count = 0;
+	int64_t until_us;
+
+	for (int64_t day = local_day_of(from_us) - 1;
+		settings->n_at > 0 && day <= local_day_of(to_us) + 1; day++) {
+		struct local_day local = local_day_new(day);
+
+		for (int i = 0; i < settings->n_at; i++) {
+			int64_t us = at_instant(settings, &local, i);
+
+			if (us >= from_us && us < to_us &&
+				!(grid && grid_at_or_after(settings, us) == us) &&
+				open_span(settings, us, &until_us))
+				count++;
+		}
+	}
+	return count;
+}
+
+/* ---- both ---- */
+
 int64_t schedule_next(const struct schedule_settings *settings, int64_t wall_us)
 {
 	int64_t from_us = within_time(wall_us), to_us = within_time(from_us + HORIZON_US);
+	int64_t grid_us, at_us;
 
-	assert(settings->every_us > 0 && settings->offset_us >= 0);
-	return first_slot(settings, from_us, to_us);
+	assert(settings->every_us >= 0 && settings->offset_us >= 0);
+	grid_us = grid_first(settings, from_us, to_us);
+	at_us = at_nearest(settings, from_us, grid_us == TIME_NONE ? to_us : grid_us, 1);
+	return at_us == TIME_NONE ? grid_us : at_us;
 }
 
 int64_t schedule_previous(const struct schedule_settings *settings, int64_t wall_us)
 {
 	int64_t to_us = within_time(wall_us), end_us = within_time(to_us - HORIZON_US);
 
-	assert(settings->every_us > 0 && settings->offset_us >= 0);
+	assert(settings->every_us >= 0 && settings->offset_us >= 0);
 	while (to_us > end_us) {
 		int64_t from_us = to_us - US_PER_DAY > end_us ? to_us - US_PER_DAY : end_us;
-		int64_t slot = last_slot(settings, from_us, to_us);
+		int64_t grid_us = grid_last(settings, from_us, to_us);
+		int64_t at_us = at_nearest(settings, from_us, to_us, -1);
 
-		if (slot != TIME_NONE)
-			return slot;
+		if (grid_us != TIME_NONE || at_us != TIME_NONE)
+			return at_us > grid_us ? at_us : grid_us;
 		to_us = from_us;
 	}
 	return TIME_NONE;
 }
 
-uint64_t schedule_count(const struct schedule_settings *settings, int64_t from_us, int64_t to_us)
+static uint64_t grid_count(const struct schedule_settings *settings, int64_t from_us, int64_t to_us)
 {
-	int64_t at_us = within_time(from_us), end_us = within_time(to_us), until_us;
-	int64_t count = 0;
+	int64_t at_us = from_us, until_us, count = 0;
 
-	assert(settings->every_us > 0 && settings->offset_us >= 0);
-	while (at_us < end_us) {
+	while (schedule_every_us(settings) > 0 && at_us < to_us) {
 		bool open = open_span(settings, at_us, &until_us);
 
-		if (until_us > end_us)
-			until_us = end_us;
+		if (until_us > to_us)
+			until_us = to_us;
 		if (open)
 			count += grid_before(settings, until_us) - grid_before(settings, at_us);
 		at_us = until_us;
 	}
 	return (uint64_t)count;
+}
+
+uint64_t schedule_count(const struct schedule_settings *settings, int64_t from_us, int64_t to_us)
+{
+	from_us = within_time(from_us);
+	to_us = within_time(to_us);
+	assert(settings->every_us >= 0 && settings->offset_us >= 0);
+	return grid_count(settings, from_us, to_us) + at_count(settings, from_us, to_us);
 }
 
 bool schedule_open_at(const struct schedule_settings *settings, int64_t wall_us)

@@ -2,10 +2,15 @@
 /*
  * Which slots there are: pure functions of (settings, now, the machine's zone).
  *
- * Slots are the integers k on the UTC epoch grid: slot k is at k * every + offset. Arithmetic on
- * epoch microseconds only, so there is no drift and no slot depends on when the program started.
+ * Slots are the integers k on the UTC epoch grid, slot k at k * every + offset, and the times of the local
+ * day that `at` lists, each once a day; an instant that is both is one slot. Arithmetic on epoch
+ * microseconds only, so there is no drift and no slot depends on when the program started.
  *
- * Windows then select slots. A slot counts by what a clock on the wall shows at that instant, so both
+ * A time of `at` that the clock on the wall shows twice in autumn is its first time; one that is left out
+ * in spring is counted from the clock as it went before: 02:30 comes at what is then 03:30, a day
+ * after the one before it (as in iCalendar, RFC 5545, 3.3.5).
+ *
+ * Windows then select slots, those of `at` too. A slot counts by what a clock on the wall shows at that instant, so both
  * passes of the repeated hour in autumn are in or out alike, and the hour that is left out in spring
  * has no slots to lose. A window over midnight belongs to the day it starts on: "fri" with
  * 22:00-02:00 ends on Saturday at 02:00, and has nothing on Friday at 01:00. Daylight, too, counts at
@@ -23,15 +28,24 @@
 #include "common/conf.h"
 
 #define SCHEDULE_WINDOWS_MAX 8
+#define SCHEDULE_AT_MAX 48
+#define SCHEDULE_EVERY_US (60 * INT64_C(1000000)) /* where nothing is set */
 
 /* Minutes of the local day, from included, to excluded; from > to runs over midnight. */
 struct hours_window {
 	int from_minute, to_minute; /* 0..1439 and 0..1440, never the same */
 };
 
+/* A time of each local day. */
+struct schedule_at {
+	int minute; /* 0..1439 */
+};
+
 struct schedule_settings {
-	int64_t every_us;
+	int64_t every_us; /* 0: SCHEDULE_EVERY_US, or no grid where there is an `at` */
 	int64_t offset_us; /* 0 <= offset; only what is left of it after whole intervals counts */
+	struct schedule_at at[SCHEDULE_AT_MAX]; /* in order, none twice */
+	int n_at;
 	unsigned days; /* bit 0 Monday ... bit 6 Sunday; 0x7f: all */
 	struct hours_window hours[SCHEDULE_WINDOWS_MAX];
 	int n_hours; /* 0: all day */
@@ -51,9 +65,18 @@ int64_t schedule_previous(const struct schedule_settings *settings, int64_t wall
 
 /*
  * Slots in [from_us, to_us), exact for any span. The work is per window edge, not per slot: without
- * windows it is a division, with them 1 to 30 us for each day of the span.
+ * windows and `at` it is a division, with them 1 to 30 us for each day of the span.
  */
 uint64_t schedule_count(const struct schedule_settings *settings, int64_t from_us, int64_t to_us);
+
+/* The interval of the grid, 0: there is none. */
+int64_t schedule_every_us(const struct schedule_settings *settings);
+
+/* The nearest that neighbouring slots may be, by the grid and by `at`, up to a day. */
+int64_t schedule_interval_us(const struct schedule_settings *settings);
+
+/* Whether that minute of the local day, 0..1439, is within the hours of any day. */
+bool schedule_has_minute(const struct schedule_settings *settings, int minute);
 
 /* Whether the windows are open at that instant, whatever the grid: the definition of the above. */
 bool schedule_open_at(const struct schedule_settings *settings, int64_t wall_us);
@@ -61,11 +84,15 @@ bool schedule_open_at(const struct schedule_settings *settings, int64_t wall_us)
 /*
  * Parsers for the settings table, `dest` in brackets. Days and words in any case, blanks around them
  * are allowed.
+ *  - every [struct schedule_settings]: "auto", or a duration within the item's bounds
+ *  - at [struct schedule_settings]: "12:00, 18:30", "none"; SCHEDULE_AT_MAX at most, sorted here
  *  - days [unsigned]: "mon-fri", "mon,wed,sat-sun", "sat-mon", "all"
  *  - hours [struct schedule_settings]: "06:00-21:00", "22:00-02:00, 05:30-07:00", "18:00-24:00", "all";
  *    SCHEDULE_WINDOWS_MAX at most
  *  - daylight [struct schedule_settings]: "no", "yes" (the upper edge of the sun above the horizon,
  *    -0.833 with refraction), "civil" (twilight, -6), an elevation in degrees such as "-4.5"
  */
-conf_parser schedule_parse_days, schedule_parse_hours, schedule_parse_daylight;
-conf_printer schedule_print_days, schedule_print_hours, schedule_print_daylight;
+conf_parser schedule_parse_every, schedule_parse_at, schedule_parse_days, schedule_parse_hours,
+	schedule_parse_daylight;
+conf_printer schedule_print_every, schedule_print_at, schedule_print_days, schedule_print_hours,
+	schedule_print_daylight;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The schedule's settings as text: days, hours, daylight. Each printer writes what its parser reads. */
+/* The schedule's settings as text: every, at, days, hours, daylight. Each printer writes what its parser reads. */
 #include <ctype.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -137,6 +138,82 @@ static int read_window(const char **p, struct hours_window *ret)
 	if (w.from_minute == 1440 || w.from_minute == w.to_minute)
 		return -EINVAL;
 	*ret = w;
+	return 0;
+}
+
+static int compare_at(const void *a, const void *b)
+{
+	return ((const struct schedule_at *)a)->minute - ((const struct schedule_at *)b)->minute;
+}
+
+static int read_at(const char **p, struct schedule_at *ret)
+{
+	int minute;
+
+	if (read_time(p, &minute) < 0 || minute == 1440)
+		return -EINVAL;
+	*ret = (struct schedule_at){ .minute = minute };
+	return 0;
+}
+
+int schedule_parse_at(const struct conf_item *item, const char *key, const char *value, void *dest)
+{
+	struct schedule_settings *settings = dest;
+	struct schedule_at at[SCHEDULE_AT_MAX];
+	int n = 0, more;
+
+	(void)item, (void)key;
+	if (is_word(value, "none")) {
+		settings->n_at = 0;
+		return 0;
+	}
+	do {
+		if (n == SCHEDULE_AT_MAX || read_at(&value, &at[n]) < 0)
+			return -EINVAL;
+		n++;
+		more = next_in_list(&value);
+	} while (more > 0);
+	if (more < 0)
+		return more;
+	qsort(at, (size_t)n, sizeof *at, compare_at);
+	settings->n_at = 0;
+	for (int i = 0; i < n; i++)
+		if (i == 0 || compare_at(&at[i - 1], &at[i]) != 0)
+			settings->at[settings->n_at++] = at[i];
+	return 0;
+}
+
+int schedule_print_at(const struct conf_item *item, const void *dest, FILE *out)
+{
+	const struct schedule_settings *settings = dest;
+
+	(void)item;
+	if (settings->n_at == 0)
+		fputs("none", out);
+	for (int i = 0; i < settings->n_at; i++)
+		fprintf(out, "%s%02d:%02d", i ? ", " : "", settings->at[i].minute / 60,
+			settings->at[i].minute % 60);
+	return 0;
+}
+
+int schedule_parse_every(
+	const struct conf_item *item, const char *key, const char *value, void *dest)
+{
+	struct schedule_settings *settings = dest;
+
+	if (!is_word(value, "auto"))
+		return conf_parse_duration(item, key, value, &settings->every_us);
+	settings->every_us = 0;
+	return 0;
+}
+
+int schedule_print_every(const struct conf_item *item, const void *dest, FILE *out)
+{
+	const struct schedule_settings *settings = dest;
+
+	if (settings->every_us > 0)
+		return conf_print_duration(item, &settings->every_us, out);
+	fputs("auto", out);
 	return 0;
 }
 

@@ -302,7 +302,7 @@ static int on_watchdog(sd_event_source *source, uint64_t usec, void *data)
 
 	if (!s->trouble_us ||
 		service_mono_us(s) - s->trouble_us <
-			TROUBLE_LIMIT_US + 3 * s->settings->schedule.every_us)
+			TROUBLE_LIMIT_US + 3 * schedule_interval_us(&s->settings->schedule))
 		sd_notify(0, "WATCHDOG=1");
 	if (sd_watchdog_enabled(0, &interval) > 0) {
 		sd_event_source_set_time(source, usec + interval / 2);
@@ -354,8 +354,8 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	*s->settings = *new;
 	writer_set_quality(s->writer, (int)s->settings->camera.quality);
 	service_set_store(s);
-	standby_set(&s->standby, s->settings->camera.standby, s->settings->schedule.every_us,
-		s->settings->camera.warmup_us);
+	standby_set(&s->standby, s->settings->camera.standby,
+		schedule_interval_us(&s->settings->schedule), s->settings->camera.warmup_us);
 	service_plan_slots(s);
 	log_notice("settings read again%s", camera ? "; the camera is opened anew" : "");
 	if (camera && supervisor_begin(s) < 0)
@@ -459,8 +459,8 @@ int service_run(const struct service_options *options, struct record *ret_last)
 	int r;
 
 	s.stats.started_us = now_us;
-	s.standby = standby_new(s.settings->camera.standby, s.settings->schedule.every_us,
-		s.settings->camera.warmup_us);
+	s.standby = standby_new(s.settings->camera.standby,
+		schedule_interval_us(&s.settings->schedule), s.settings->camera.warmup_us);
 	r = begin(&s);
 	if (r >= 0) {
 		service_begin(&s);

@@ -133,6 +133,18 @@ static void match(struct service *s, struct frame *frame, int64_t exposed_us)
 	}
 }
 
+/* From the open slot to the one after it, 0: there is none. */
+static int64_t open_interval_us(const struct service *s)
+{
+	const struct schedule_settings *schedule = &s->settings->schedule;
+	int64_t after_us;
+
+	if (schedule->n_at == 0)
+		return schedule_every_us(schedule);
+	after_us = schedule_next(schedule, s->slots.open_us + 1);
+	return after_us == TIME_NONE ? 0 : after_us - s->slots.open_us;
+}
+
 /* Shows a frame to the phase lock and carries out what it orders. */
 static void steer(struct service *s, const struct frame *frame)
 {
@@ -148,8 +160,7 @@ static void steer(struct service *s, const struct frame *frame)
 		steer_start(&s->steer);
 	s->steered_start = starts;
 	slot_ns = s->last_mono_ns + (s->slots.open_us - s->last_wall_us) * NS_PER_US;
-	r = steer_frame(
-		&s->steer, frame, slot_ns, s->settings->schedule.every_us * NS_PER_US, &order);
+	r = steer_frame(&s->steer, frame, slot_ns, open_interval_us(s) * NS_PER_US, &order);
 	if (r > 0)
 		r = camera->ops->set_frame_duration(camera, order.duration_ns, order.frames);
 	if (r < 0) {

@@ -180,12 +180,12 @@ static const struct conf_item items[] = {
 	{
 		.section = "schedule",
 		.key = "every",
-		.parse = conf_parse_duration,
-		.print = conf_print_duration,
-		.offset = AT(schedule.every_us),
-		.def = "60s",
-		.allowed = "a duration from 100ms to 24h",
-		.help = "A frame each that long, on the grid of UTC",
+		.parse = schedule_parse_every,
+		.print = schedule_print_every,
+		.offset = AT(schedule),
+		.def = "auto",
+		.allowed = "auto, or a duration from 100ms to 24h",
+		.help = "A frame each that long, on the grid of UTC; auto: 60s, or none beside at",
 		.min = EVERY_MIN_US,
 		.max = EVERY_MAX_US,
 	},
@@ -200,6 +200,16 @@ static const struct conf_item items[] = {
 		.help = "Shifts the grid; less than every",
 		.min = 0,
 		.max = EVERY_MAX_US - 1,
+	},
+	{
+		.section = "schedule",
+		.key = "at",
+		.parse = schedule_parse_at,
+		.print = schedule_print_at,
+		.offset = AT(schedule),
+		.def = "none",
+		.allowed = "none, or at most 48 times such as 12:00, 18:30",
+		.help = "A frame at these times of each day, local time",
 	},
 	{
 		.section = "schedule",
@@ -430,6 +440,26 @@ static int tell(conf_complain *complain, void *data, const char *message)
 	return 1;
 }
 
+/* A time that the hours shut out every day was hardly meant. */
+static int check_at(
+	const struct schedule_settings *schedule, conf_complain *complain, void *complain_data)
+{
+	char text[128];
+	int count = 0;
+
+	for (int i = 0; i < schedule->n_at; i++) {
+		int minute = schedule->at[i].minute;
+
+		if (schedule_has_minute(schedule, minute))
+			continue;
+		snprintf(text, sizeof text,
+			"schedule.at: %02d:%02d is outside of schedule.hours; it never comes",
+			minute / 60, minute % 60);
+		count += tell(complain, complain_data, text);
+	}
+	return count;
+}
+
 int capture_settings_check(void *data, conf_complain *complain, void *complain_data)
 {
 	struct capture_settings *settings = data;
@@ -439,11 +469,14 @@ int capture_settings_check(void *data, conf_complain *complain, void *complain_d
 	if (!*settings->archive.path)
 		count += tell(complain, complain_data,
 			"archive.path: no home folder is known; set it to an absolute path");
-	if (schedule->offset_us >= schedule->every_us) {
+	if (schedule->offset_us > 0 && schedule->offset_us >= schedule_every_us(schedule)) {
 		count += tell(complain, complain_data,
-			"schedule.offset: must be less than schedule.every; taken as 0");
+			schedule_every_us(schedule)
+				? "schedule.offset: must be less than schedule.every; taken as 0"
+				: "schedule.offset: has no effect without schedule.every");
 		schedule->offset_us = 0;
 	}
+	count += check_at(schedule, complain, complain_data);
 	if (schedule->daylight && (isnan(schedule->latitude) || isnan(schedule->longitude))) {
 		count += tell(complain, complain_data,
 			"schedule.daylight: needs schedule.latitude and schedule.longitude; "

@@ -10,13 +10,14 @@
 
 int64_t slots_small_step_us(const struct schedule_settings *schedule)
 {
-	return schedule->every_us > SLOT_TOLERANCE_MAX_US ? schedule->every_us
-							  : SLOT_TOLERANCE_MAX_US;
+	int64_t interval = schedule_interval_us(schedule);
+
+	return interval > SLOT_TOLERANCE_MAX_US ? interval : SLOT_TOLERANCE_MAX_US;
 }
 
 static int64_t tolerance_us(const struct slots *slots)
 {
-	int64_t half = slots->schedule->every_us / 2;
+	int64_t half = schedule_interval_us(slots->schedule) / 2;
 
 	return half < SLOT_TOLERANCE_MAX_US ? half : SLOT_TOLERANCE_MAX_US;
 }

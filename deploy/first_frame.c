@@ -40,13 +40,25 @@ static int64_t duration_setting(struct json_object *dump, const char *section, c
 	return us;
 }
 
+/* How long ago the last slot may be: `every`, or as capturepi.conf(5) has it where that is "auto". */
+static int64_t interval_setting(struct json_object *dump)
+{
+	int64_t every_us = duration_setting(dump, "schedule", "every");
+
+	if (every_us > 0)
+		return every_us;
+	return strcmp(setup_setting(dump, "schedule", "at"), "none") == 0
+		? 60 * US_PER_SEC
+		: INT64_C(24) * 3600 * US_PER_SEC;
+}
+
 void first_frame_note(struct json_object *dump, struct first_frame *ret)
 {
 	struct frame_name name;
 	char path[FRAME_PATH_MAX];
 
 	*ret = (struct first_frame){
-		.every_us = duration_setting(dump, "schedule", "every"),
+		.every_us = interval_setting(dump),
 		.wait_for_clock_us = duration_setting(dump, "schedule", "wait_for_clock"),
 	};
 	snprintf(ret->archive, sizeof ret->archive, "%s", setup_setting(dump, "archive", "path"));

@@ -1,65 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Slots of the schedule against a plain oracle that asks the C library for every single slot; days on
- * which the clocks change; the sun; a million slots with clock steps. The zones come from tzdata where
- * it is installed, else from a POSIX rule that says the same for today.
+ * which the clocks change; the sun; a million slots with clock steps.
  */
-#include "tests/test.h"
+#include "tests/unit/schedule_kit.h"
 
-#include <math.h>
-
-#include "capture/schedule.h"
 #include "capture/slots.h"
 #include "capture/sun.h"
-#include "common/clock.h"
-#include "common/utc.h"
-
-#define MINUTE (60 * US_PER_SEC)
-#define HOUR (60 * MINUTE)
-#define DAY (24 * HOUR)
-
-static const struct {
-	const char *name, *rule;
-} zones[] = {
-	{ "UTC", "UTC0" },
-	{ "Europe/London", "GMT0BST,M3.5.0/1,M10.5.0" },
-	{ "Australia/Lord_Howe", "<+1030>-10:30<+11>-11,M10.1.0,M4.1.0" },
-	{ "Europe/Dublin", "IST-1GMT0,M10.5.0,M3.5.0/1" },
-	{ "America/St_Johns", "NST3:30NDT,M3.2.0,M11.1.0" },
-};
-enum { UTC, LONDON, LORD_HOWE, DUBLIN, ST_JOHNS };
-
-static void set_zone(int zone)
-{
-	char path[128];
-
-	snprintf(path, sizeof path, "/usr/share/zoneinfo/%s", zones[zone].name);
-	setenv("TZ", access(path, R_OK) == 0 ? zones[zone].name : zones[zone].rule, 1);
-	tzset();
-}
-
-static int64_t at(const char *text)
-{
-	int64_t us = 0;
-
-	CHECK_INT(utc_parse(text, strlen(text), &us), 0);
-	return us;
-}
-
-#define CHECK_TIME(got, want)                                                                      \
-	do {                                                                                       \
-		char text_[UTC_TEXT_MAX];                                                          \
-		CHECK_STR(utc_format((got), text_), (want));                                       \
-	} while (0)
-
-static struct schedule_settings make(int64_t every_us, const char *days, const char *hours)
-{
-	struct schedule_settings settings = { .every_us = every_us, .latitude = NAN };
-
-	CHECK_INT(schedule_parse_days(NULL, NULL, days, &settings.days), 0);
-	CHECK_INT(schedule_parse_hours(NULL, NULL, hours, &settings), 0);
-	return settings;
-}
 
 /* The definition, said once more without any of the code under test but the sun. */
 static bool oracle(const struct schedule_settings *settings, int64_t us)
@@ -87,11 +34,6 @@ static bool oracle(const struct schedule_settings *settings, int64_t us)
 		open = sun_elevation(us / MINUTE * MINUTE, settings->latitude,
 			       settings->longitude) >= settings->daylight_elevation;
 	return open;
-}
-
-static int64_t pick(uint64_t *state, int64_t from, int64_t to)
-{
-	return from + (int64_t)(test_random(state) % (uint64_t)(to - from));
 }
 
 static struct schedule_settings random_settings(uint64_t *state)

@@ -140,3 +140,52 @@ TEST(daylight_as_text)
 			CHECK(!s.daylight);
 	}
 }
+
+TEST(times_as_text)
+{
+	static const struct {
+		const char *text, *want; /* NULL: refused */
+	} cases[] = {
+		{ "none", "none" },
+		{ " None ", "none" },
+		{ "12:00", "12:00" },
+		{ "18:30,12:00", "12:00, 18:30" },
+		{ " 6:05 , 00:00, 23:59", "00:00, 06:05, 23:59" },
+		{ "12:00, 12:00, 6:00", "06:00, 12:00" },
+		{ "", NULL },
+		{ "12", NULL },
+		{ "12:0", NULL },
+		{ "12:60", NULL },
+		{ "24:00", NULL },
+		{ "-1:00", NULL },
+		{ "12:00,", NULL },
+		{ "12:00 18:30", NULL },
+		{ "12:00-13:00", NULL },
+		{ "12:00:30", NULL },
+		{ "noon", NULL },
+		{ "none, 12:00", NULL },
+		{ "all", NULL },
+	};
+	char text[256], many[SCHEDULE_AT_MAX * 7 + 16] = "";
+	struct schedule_settings s = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct schedule_settings before;
+
+		memset(&s, 0, sizeof s);
+		before = s;
+		CHECK_INT(schedule_parse_at(NULL, NULL, cases[i].text, &s),
+			cases[i].want ? 0 : -EINVAL);
+		if (cases[i].want)
+			CHECK_STR(printed(schedule_print_at, &s, text), cases[i].want);
+		else
+			CHECK_INT(memcmp(&s, &before, sizeof s), 0);
+	}
+	for (int i = 0; i <= SCHEDULE_AT_MAX; i++) {
+		CHECK_INT(i == 0 ? 0 : schedule_parse_at(NULL, NULL, many, &s), 0);
+		snprintf(many + strlen(many), sizeof many - strlen(many), "%s%02d:%02d",
+			i ? "," : "", i / 2 % 24, i % 2 * 30);
+	}
+	CHECK_INT(s.n_at, SCHEDULE_AT_MAX);
+	CHECK_INT(schedule_parse_at(NULL, NULL, many, &s), -EINVAL);
+}

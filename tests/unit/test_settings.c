@@ -47,7 +47,8 @@ TEST(defaults)
 	CHECK_STR(s->archive.camera, "camera");
 	CHECK_INT(s->archive.reserve, -5);
 	CHECK_INT(s->archive.durability, DURABILITY_FRAME);
-	CHECK_INT(s->schedule.every_us, 60000000);
+	CHECK_INT(schedule_every_us(&s->schedule), 60000000);
+	CHECK_INT(s->schedule.n_at, 0);
 	CHECK_INT(s->schedule.offset_us, 0);
 	CHECK_INT(s->schedule.days, 0x7f);
 	CHECK_INT(s->schedule.n_hours, 0);
@@ -98,6 +99,9 @@ static const struct {
 	{ "schedule.every=24h", "every = 1d" },
 	{ "schedule.every=86400000001us", NULL },
 	{ "schedule.every=0", NULL },
+	{ "schedule.every=auto", "every = auto" },
+	{ "schedule.at=18:30,6:00 , 18:30", "at = 06:00, 18:30" },
+	{ "schedule.at=24:00", NULL },
 	{ "schedule.offset=24h", NULL },
 	{ "schedule.offset=2s", "offset = 2s" },
 	{ "schedule.latitude=91", NULL },
@@ -238,6 +242,20 @@ TEST(checks_across_keys)
 	CHECK_STR(complaints, "schedule.offset: must be less than schedule.every; taken as 0\n");
 	CHECK_INT(s->schedule.offset_us, 0);
 	CHECK_INT(check(s), 0);
+
+	CHECK_INT(set(s, "schedule.every=auto"), 0);
+	CHECK_INT(set(s, "schedule.at=12:00"), 0);
+	CHECK_INT(check(s), 0);
+	CHECK_INT(set(s, "schedule.offset=10s"), 0);
+	CHECK_INT(check(s), 1);
+	CHECK_STR(complaints, "schedule.offset: has no effect without schedule.every\n");
+	CHECK_INT(set(s, "schedule.hours=22:00-02:00, 06:00-12:00"), 0);
+	CHECK_INT(set(s, "schedule.at=23:00, 01:59, 06:00"), 0);
+	CHECK_INT(check(s), 0);
+	CHECK_INT(set(s, "schedule.at=23:00, 02:00"), 0);
+	CHECK_INT(check(s), 1);
+	CHECK_STR(complaints, "schedule.at: 02:00 is outside of schedule.hours; it never comes\n");
+	CHECK_INT(set(s, "schedule.at=none"), 0);
 
 	CHECK_INT(set(s, "schedule.daylight=yes"), 0);
 	CHECK_INT(set(s, "schedule.latitude=52"), 0);
