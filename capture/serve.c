@@ -18,6 +18,8 @@
 
 #define STALL_SECONDS 300 /* a write that makes no progress */
 #define IDLE_SECONDS (2 * 3600) /* no request */
+#define LOOK_MS 30000 /* beside inotify: file systems that other machines write do not report */
+#define LOOK_BLIND_MS 1000 /* without it: a read at the end of one file */
 #define WALK_BACK_MAX 1000 /* files that are not there or damaged, passed over to find the newest */
 
 struct server {
@@ -229,15 +231,15 @@ static bool client_gone(struct server *s)
 	return poll(&out, 1, 0) > 0 && out.revents & (POLLERR | POLLHUP | POLLNVAL);
 }
 
-/* Waits for a change in the journal folder, the client's end, or the deadline. */
+/* Waits for a change in the journal folder, for when it is time to look, the client's end, or the deadline. */
 static int wait_change(struct server *s, int inotify_fd, int64_t left_ms)
 {
+	const int64_t look_ms = inotify_fd < 0 ? LOOK_BLIND_MS : LOOK_MS;
 	struct pollfd fds[2] = { { .fd = inotify_fd, .events = POLLIN },
 		{ .fd = s->options->out_fd } };
 	char events[4096];
 
-	/* the look every 30 s covers file systems that have no inotify */
-	if (poll(fds, 2, (int)(left_ms < 30000 ? left_ms : 30000)) < 0 && errno != EINTR)
+	if (poll(fds, 2, (int)(left_ms < look_ms ? left_ms : look_ms)) < 0 && errno != EINTR)
 		return -errno;
 	if (fds[1].revents & (POLLERR | POLLHUP | POLLNVAL))
 		return -EPIPE;
@@ -246,18 +248,16 @@ static int wait_change(struct server *s, int inotify_fd, int64_t left_ms)
 	return 0;
 }
 
-static int watch_journal(struct server *s, int *ret_fd)
+/* -1 where the user has no instance or watch left (fs.inotify.*), or the kernel none at all. */
+static int watch_journal(struct server *s)
 {
 	CLEANUP_FD int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	char path[64];
 
-	if (fd < 0)
-		return -errno;
 	snprintf(path, sizeof path, "/proc/self/fd/%d/journal", archive_root_fd(s->archive));
-	if (inotify_add_watch(fd, path, IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0)
-		return -errno;
-	*ret_fd = TAKE_FD(fd);
-	return 0;
+	if (fd < 0 || inotify_add_watch(fd, path, IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0)
+		return -1;
+	return TAKE_FD(fd);
 }
 
 /* Whether a frame was journalled since the cursor was here last: 1, 0 none, -errno. */
@@ -285,12 +285,10 @@ static int find_newer(struct server *s, const struct wire_request *request, stru
 {
 	int64_t end_ns = clock_mono_ns(&clock_real) + (int64_t)request->seconds * NS_PER_SEC;
 	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
-	CLEANUP_FD int fd = -1;
+	CLEANUP_FD int fd = watch_journal(s); /* first: what comes from here on is seen */
 	uint64_t last = 0;
-	int r = watch_journal(s, &fd), any = 1;
+	int r = journal_last(archive_journal(s->archive), &last), any = 1;
 
-	if (r == 0)
-		r = journal_last(archive_journal(s->archive), &last);
 	if (r == 0)
 		r = journal_seek(archive_journal(s->archive), last + 1, &cursor);
 	if (r < 0)

@@ -2,14 +2,32 @@
 /* The camera's end of the wire, driven as a client and as a person would, hostile input included. */
 #include "tests/test.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/inotify.h>
+#include <sys/syscall.h>
 
 #include "capture/serve.h"
 #include "common/wire.h"
 
 static const int64_t base = INT64_C(1795000000) * US_PER_SEC;
+
+/* The C library's, unless the user's instances or watches are said to be used up. */
+static int no_instance, no_watch;
+
+int inotify_init1(int flags)
+{
+	errno = no_instance;
+	return no_instance ? -1 : (int)syscall(SYS_inotify_init1, flags);
+}
+
+int inotify_add_watch(int fd, const char *path, uint32_t mask)
+{
+	errno = no_watch;
+	return no_watch ? -1 : (int)syscall(SYS_inotify_add_watch, fd, path, mask);
+}
 
 struct fixture {
 	char folder[64];
@@ -341,6 +359,23 @@ TEST(wait_answers_when_a_frame_is_stored)
 	talk(&f, NULL, "wait 7 0\n", 9, buf, sizeof buf, &r);
 	CHECK_STR(buf, ".\n");
 	end(&f);
+}
+
+TEST(wait_without_inotify)
+{
+	static const struct {
+		int instance, watch;
+	} cases[] = { { EMFILE, 0 }, { ENFILE, 0 }, { ENOSYS, 0 }, { 0, ENOSPC }, { 0, ENOMEM } };
+	struct fixture f;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		begin(&f);
+		no_instance = cases[i].instance;
+		no_watch = cases[i].watch;
+		waits_for(&f, 5, 7);
+		no_instance = no_watch = 0;
+		end(&f);
+	}
 }
 
 TEST(wait_for_the_first_frame)
