@@ -188,6 +188,15 @@ static void check_keys(struct patient *p)
 				p->user.name));
 }
 
+static void check_shell(struct patient *p)
+{
+	CLEANUP(child_result_clear) struct child_result child;
+	struct doctor_shell shell;
+
+	doctor_shell_read(&p->user, &shell, &child);
+	tell(p, "shell", doctor_shell(&shell));
+}
+
 static void tell_rival(void *data, const struct doctor_finding *finding)
 {
 	tell(data, "others", *finding);
@@ -218,6 +227,7 @@ static void check_machine(struct patient *p)
 	check_disk(p);
 	check_newest(p);
 	check_keys(p);
+	check_shell(p);
 	doctor_network_read(&network);
 	tell(p, "network", doctor_network(&network));
 }

@@ -2,12 +2,14 @@
 /* Facts of a camera's machine, as they stand in /proc, /sys and the user database. */
 #include <errno.h>
 #include <grp.h>
+#include <pwd.h>
 #include <string.h>
 
 #include "capture/doctor.h"
 #include "capture/rivals.h"
 
 #define CALL_US (UINT64_C(5) * 1000000)
+#define SHELL_US (INT64_C(10) * 1000000)
 
 void doctor_groups_read(
 	const struct doctor_user *user, const char *source, struct doctor_groups *ret)
@@ -90,4 +92,28 @@ int doctor_command_check(const struct cli *cli, const char *command)
 	if (program[0] != '/')
 		return 0;
 	return access(program, X_OK) < 0 ? -errno : 0;
+}
+
+void doctor_shell_read(
+	const struct doctor_user *user, struct doctor_shell *ret, struct child_result *ret_child)
+{
+	const struct passwd *entry = getpwuid(user->uid);
+	char home[CONF_VALUE_MAX], home_is[sizeof home + 8];
+	/* bash reads its start-up file where sshd is its parent, by this variable */
+	const char *argv[] = { "env", "-i", "PATH=/usr/bin:/bin", home_is,
+		"SSH_CLIENT=127.0.0.1 1 1", ret->shell, "-c", "exit 0", NULL };
+
+	*ret = (struct doctor_shell){ .said = "", .error = -ENOENT };
+	*ret_child = (struct child_result){ 0 };
+	if (!entry || conf_home(home) < 0)
+		return;
+	snprintf(home_is, sizeof home_is, "HOME=%s", home);
+	snprintf(ret->home, sizeof ret->home, "%s", home);
+	snprintf(ret->shell, sizeof ret->shell, "%s",
+		*entry->pw_shell ? entry->pw_shell : "/bin/sh");
+	ret->error = child_run(argv, SHELL_US, ret_child);
+	if (ret->error < 0)
+		return;
+	ret->code = ret_child->code;
+	ret->said = ret_child->out;
 }

@@ -197,3 +197,65 @@ struct doctor_finding doctor_timer(
 	return doctor_find(DOCTOR_OK, "%s is enabled, next in %s", name,
 		duration_format((int64_t)unit->next_us - now_us, left));
 }
+
+/* The file that such a shell reads at each start, and what ends it where nobody types. */
+static struct doctor_finding shell_fix(
+	struct doctor_finding finding, const struct doctor_shell *shell)
+{
+	static const struct {
+		const char *shell, *file, *line;
+	} files[] = {
+		{ "bash", ".bashrc", "case $- in *i*) ;; *) return ;; esac" },
+		{ "zsh", ".zshenv", "[[ -o interactive ]] || return" },
+		{ "fish", ".config/fish/config.fish", "status is-interactive; or exit" },
+		{ "tcsh", ".tcshrc", "if (! $?prompt) exit" },
+		{ "csh", ".cshrc", "if (! $?prompt) exit" },
+	};
+	const char *name = strrchr(shell->shell, '/');
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		if (name && strcmp(name + 1, files[i].shell) == 0)
+			return doctor_fix(finding, "put `%s` at the top of %s/%s", files[i].line,
+				shell->home, files[i].file);
+	}
+	if (*shell->shell)
+		return doctor_fix(finding, "find what its start-up files print, and let them");
+	return doctor_fix(finding,
+		"`capturepi doctor` there names the file; for bash put `%s` at the top of ~/%s",
+		files[0].line, files[0].file);
+}
+
+struct doctor_finding doctor_shell(const struct doctor_shell *shell)
+{
+	const char *name = *shell->shell ? shell->shell : "there";
+	int line = (int)strcspn(shell->said + strspn(shell->said, "\r\n"), "\r\n");
+
+	switch (shell->error) {
+	case 0:
+		break;
+	case -EFBIG:
+		return shell_fix(
+			doctor_find(DOCTOR_FAIL, "the login shell %s prints without an end", name),
+			shell);
+	case -ETIMEDOUT:
+		return shell_fix(doctor_find(DOCTOR_FAIL,
+					 "the login shell %s does not run a command in time", name),
+			shell);
+	default:
+		return doctor_find(DOCTOR_FAIL, "the login shell %s cannot be run: %s", name,
+			strerror(-shell->error));
+	}
+	if (shell->code != 0)
+		return doctor_fix(
+			doctor_find(DOCTOR_FAIL,
+				"the login shell %s does not run commands (exit status %d)", name,
+				shell->code),
+			"sshd needs one that does: chsh -s /bin/bash");
+	if (*shell->said)
+		return shell_fix(
+			doctor_find(DOCTOR_WARN,
+				"the login shell %s prints \"%.*s\" before what it runs", name,
+				line < 60 ? line : 60, shell->said + strspn(shell->said, "\r\n")),
+			shell);
+	return doctor_find(DOCTOR_OK, "%s prints nothing of its own", name);
+}

@@ -50,6 +50,15 @@ struct doctor_finding doctor_service(int error, const char *name, const struct u
 struct doctor_finding doctor_timer(
 	int error, const char *name, const struct unit_state *unit, int64_t now_us);
 
+/* What a login shell makes of a command without a terminal, as sshd gives it one. */
+struct doctor_shell {
+	char shell[PATH_MAX], home[PATH_MAX]; /* "": another machine's, not known here */
+	int error; /* -ETIMEDOUT, -EFBIG; other: it cannot be run; 0 */
+	int code; /* its exit status */
+	const char *said; /* what it printed of its own, on stdout */
+};
+struct doctor_finding doctor_shell(const struct doctor_shell *shell);
+
 /* The file system of a path, or of the nearest folder above it that is there. */
 struct doctor_disk {
 	char path[PATH_MAX]; /* the one that was looked at */

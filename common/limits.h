@@ -53,6 +53,7 @@
 /* Pulling. */
 #define CLIENT_BUFFER_BYTES (2 * 1024 * 1024) /* a read of so much opens libssh 0.10's window */
 #define PROGRESS_BYTES 4096 /* that must come within a client's longest wait */
+#define PREAMBLE_BYTES_MAX (256 * 1024) /* of a login shell, before the greeting */
 #define COMMENTS_MAX 1000 /* in a row, before a server counts as broken */
 #define ADDRESSES_MAX 16 /* of one host name, tried */
 #define KEY_FILE_MAX (16 * 1024)

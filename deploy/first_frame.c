@@ -5,11 +5,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/child.h"
 #include "common/clock.h"
 #include "common/conf.h"
 #include "common/name.h"
 #include "common/utc.h"
-#include "deploy/child.h"
 #include "deploy/setup.h"
 
 #define LOOK_NS (200 * INT64_C(1000000))

@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/child.h"
 #include "common/clock.h"
 #include "common/utc.h"
-#include "deploy/child.h"
 #include "deploy/commands.h"
 #include "deploy/sandbox.h"
 #include "deploy/setup.h"

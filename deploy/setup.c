@@ -7,10 +7,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/child.h"
 #include "common/clock.h"
 #include "common/conf.h"
 #include "common/fs.h"
-#include "deploy/child.h"
 
 #define CHECK_TIMEOUT_US (20 * INT64_C(1000000))
 #define SETTLE_US (2 * INT64_C(1000000))

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "deploy/child.h"
+#include "common/child.h"
 #include "deploy/units.h"
 
 #define SETUP_OPTIONS                                                                              \

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/text.h"
 #include "pull/wait.h"
 
@@ -24,6 +25,8 @@ struct client {
 	bool ended;
 	int64_t waited_ns; /* for the answer under way, since it last made progress */
 	size_t came; /* in that time */
+	size_t passed; /* bytes before the greeting */
+	char preamble[60]; /* how they begin */
 	char error[400];
 };
 
@@ -134,15 +137,95 @@ static int read_line(struct client *client, const char *what, const char **ret, 
 	}
 }
 
+/* How a greeting begins: wire_greeting_format() writes the version first. */
+static const char greeting_start[] = "{\"capturepi\":";
+
+/* What came before the greeting and is not it. */
+static void pass_over(struct client *client, const char *text, size_t len)
+{
+	const char *end = text + len;
+
+	client->passed += len;
+	while (text < end && strchr(" \t\r\n", *text))
+		text++;
+	while (end > text && strchr(" \t\r\n", end[-1]))
+		end--;
+	if (!client->preamble[0])
+		text_clean(text, (size_t)(end - text), client->preamble, sizeof client->preamble);
+}
+
+static int not_capturepi(struct client *client)
+{
+	const char *why = client->stream->ops->error(client->stream);
+
+	return fail(client, -EPROTO, "not capturepi: it says \"%s\"%s%s", client->preamble,
+		*why ? "; " : "", why);
+}
+
+/*
+ * Takes what cannot be the beginning of a greeting off the buffer. 1: a line that begins like one is at its
+ * front, whole; 0: more has to come.
+ */
+static int find_greeting(struct client *client, size_t *ret_len)
+{
+	for (;;) {
+		char *text = client->data + client->start;
+		size_t have = client->end - client->start, keep = sizeof greeting_start - 2;
+		char *newline = memchr(text, '\n', have);
+		size_t len = newline ? (size_t)(newline - text) : have;
+		char *found = memmem(text, len, greeting_start, sizeof greeting_start - 1);
+
+		if (found > text) { /* a prompt or so, without a newline */
+			pass_over(client, text, (size_t)(found - text));
+			client->start += (size_t)(found - text);
+		} else if (newline && found) {
+			*ret_len = len;
+			return 1;
+		} else if (newline) {
+			pass_over(client, text, len + 1);
+			client->start += len + 1;
+		} else {
+			/* the end may be the first half of its beginning */
+			if (!found && have >= LINE_MAX_BYTES) {
+				pass_over(client, text, have - keep);
+				client->start += have - keep;
+			}
+			return 0;
+		}
+	}
+}
+
+/*
+ * The greeting, after whatever the start-up files of the login shell over there print: sshd runs a forced
+ * command through that shell, too.
+ */
 static int read_greeting(struct client *client)
 {
 	const char *line;
 	char text[60];
 	size_t len;
-	int r = read_line(client, "greeting", &line, &len);
+	int r;
 
-	if (r < 0)
-		return r;
+	while (find_greeting(client, &len) == 0) {
+		ssize_t n;
+
+		if (client->passed > PREAMBLE_BYTES_MAX)
+			return not_capturepi(client);
+		if (client->end - client->start >= LINE_MAX_BYTES)
+			return fail(client, -EPROTO, "greeting: a line of more than %d bytes",
+				LINE_MAX_BYTES);
+		n = fill(client);
+		if (n < 0)
+			return stream_failed(client, (int)n, "greeting");
+		if (n > 0)
+			continue;
+		if (client->end > client->start && client->data[client->start] != greeting_start[0])
+			pass_over(
+				client, client->data + client->start, client->end - client->start);
+		return client->preamble[0] ? not_capturepi(client) : no_line(client, "greeting");
+	}
+	line = client->data + client->start;
+	client->start += len + 1;
 	r = wire_greeting_parse(line, len, &client->greeting);
 	if (r == 0)
 		return 0;
@@ -174,6 +257,9 @@ int client_new(struct stream *stream, const struct client_options *options, stru
 		snprintf(error, size, "%s", client->error);
 		return r;
 	}
+	if (client->preamble[0])
+		log_debug(
+			"%zu bytes before the greeting: \"%s\"", client->passed, client->preamble);
 	*ret = TAKE_PTR(client);
 	return 0;
 }
@@ -194,6 +280,11 @@ const struct wire_greeting *client_greeting(const struct client *client)
 const char *client_error(const struct client *client)
 {
 	return client->error;
+}
+
+const char *client_preamble(const struct client *client)
+{
+	return client->preamble;
 }
 
 bool client_ended(const struct client *client)
@@ -224,8 +315,8 @@ int client_reply(struct client *client, struct wire_reply *ret)
 	progress(client);
 	for (unsigned comments = 0; comments < COMMENTS_MAX; comments++) {
 		struct wire_reply reply;
-		const char *line;
-		size_t len;
+		const char *line = "";
+		size_t len = 0;
 		int r = read_line(client, "answer", &line, &len);
 
 		if (r < 0)

@@ -24,7 +24,7 @@ struct client_options {
 };
 
 /*
- * Reads the greeting. The stream stays the caller's and must outlive the client. -EPROTO the peer is
+ * Reads the greeting, PREAMBLE_BYTES_MAX of other text before it at most: what a login shell prints. The stream stays the caller's and must outlive the client. -EPROTO the peer is
  * not `capturepi serve`, -EPROTONOSUPPORT it is of another version, -ETIMEDOUT, and what the stream
  * returns; `error` gets one sentence for a person.
  */
@@ -36,6 +36,9 @@ DEFINE_CLEANUP(struct client, client_free)
 const struct wire_greeting *client_greeting(const struct client *client);
 /* What went wrong in the last call, one sentence for a person. */
 const char *client_error(const struct client *client);
+
+/* How the text began that came before the greeting, cleaned; "": none did. */
+const char *client_preamble(const struct client *client);
 
 /* Whether the other side has ended the stream. */
 bool client_ended(const struct client *client);

@@ -167,6 +167,9 @@ static void check_reach(struct patient *p)
 
 		code = r < 0 ? connect_code_of_transfer(r) : CLI_OK;
 	}
+	if (client && *client_preamble(client))
+		tell(p, "shell",
+			doctor_shell(&(struct doctor_shell){ .said = client_preamble(client) }));
 	if (code == CLI_OK)
 		tell(p, "reach",
 			doctor_find(DOCTOR_OK, "camera %s answers after %.1f s",

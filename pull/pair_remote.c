@@ -21,12 +21,12 @@
 #define ARGUMENTS_MAX 40
 
 static const char script_head[] = "umask 077\n"
-				  "fail() { printf 'pullpi-error %s\\n' \"$1\"; exit 1; }\n";
+				  "fail() { printf '\\npullpi-error %s\\n' \"$1\"; exit 1; }\n";
 
 static const char script_tail[] =
 	"if [ -z \"$serve\" ]; then\n"
 	"	PATH=$PATH:$HOME/.local/bin:/usr/local/bin:/usr/bin\n"
-	"	program=$(command -v capturepi) || { echo pullpi-missing; exit 1; }\n"
+	"	program=$(command -v capturepi) || { printf '\\npullpi-missing\\n'; exit 1; }\n"
 	"	case $program in\n"
 	"	/*[!A-Za-z0-9_./+@-]* | [!/]*) fail \"odd path: $program\" ;;\n"
 	"	esac\n"
@@ -47,7 +47,7 @@ static const char script_tail[] =
 	"printf 'restrict,command=\"%s\" %s\\n' \"$serve\" \"$key\" >>\"$temp\" ||\n"
 	"	fail 'cannot write in ~/.ssh'\n"
 	"mv -f \"$temp\" \"$file\" || fail 'cannot replace ~/.ssh/authorized_keys'\n"
-	"printf 'pullpi-%s %s\\n' \"$what\" \"$serve\"\n";
+	"printf '\\npullpi-%s %s\\n' \"$what\" \"$serve\"\n";
 
 /* None of the texts has a newline in it, so none can end its own here-document. */
 static int make_script(const struct install *install, char **ret)
@@ -181,25 +181,26 @@ static int spawn_ssh(const char *const *argv, pid_t *ret_pid, int *ret_in, int *
 	return 0;
 }
 
-/* All of its output up to the limit; what is more is read and dropped, so that it can end. */
+/* Its output; of what is more than the limit the end, where the result is. */
 static int read_output(int fd, char ret[static INSTALL_OUTPUT_MAX])
 {
 	size_t have = 0;
-	char rest[4096];
 
 	for (;;) {
-		bool full = have == INSTALL_OUTPUT_MAX - 1;
-		ssize_t n = read(fd, full ? rest : ret + have,
-			full ? sizeof rest : INSTALL_OUTPUT_MAX - 1 - have);
+		ssize_t n;
 
+		if (have == INSTALL_OUTPUT_MAX - 1) {
+			have /= 2;
+			memmove(ret, ret + INSTALL_OUTPUT_MAX - 1 - have, have);
+		}
+		n = read(fd, ret + have, INSTALL_OUTPUT_MAX - 1 - have);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -errno;
 		if (n == 0)
 			break;
-		if (!full)
-			have += (size_t)n;
+		have += (size_t)n;
 	}
 	ret[have] = 0;
 	return 0;
@@ -263,8 +264,10 @@ static int judge(char *output, int status, bool *ret_replaced,
 		snprintf(error, size, "ssh could not log in");
 		return -EACCES;
 	}
-	snprintf(error, size, "the login shell there did not run the script (ssh's exit status %d)",
-		WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+	text_format(error, size,
+		"the login shell there did not run the script (ssh's exit status %d)%s%.*s",
+		WIFEXITED(status) ? WEXITSTATUS(status) : -1, *output ? "; it says: " : "",
+		(int)strcspn(output, "\r\n"), output);
 	return -EPROTO;
 }
 

@@ -38,6 +38,52 @@ static void repeat(FILE *out, const char *text, size_t times)
 		fputs(text, out);
 }
 
+/* What start-up files of the camera's login shell print, and the greeting after it. */
+TEST(greeting_after_other_text)
+{
+	static const struct {
+		const char *says;
+		size_t times;
+		const char *preamble;
+	} cases[] = {
+		{ "hi\n", 1, "hi" },
+		{ "stty: 'standard input': Inappropriate ioctl for device\r\n", 1,
+			"stty: 'standard input': Inappropriate ioctl for device" },
+		{ "\n\n  Welcome to \033[1mgarden\033[0m\n", 1, "Welcome to ?[1mgarden?[0m" },
+		{ "no newline at its end", 1, "no newline at its end" },
+		{ "{\"capture", 1, "{\"capture" },
+		{ "\xff\n", 1, "?" },
+		{ "x", 64 * 1024, NULL },
+		{ "0123456789 abcdef\n", 4096, "0123456789 abcdef" },
+		{ ".\n# comment\n", 1, "." },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		for (size_t piece = 1; piece < 100000; piece = piece * 9 + 4) {
+			struct client *client = NULL;
+			struct wire_reply reply;
+			struct peer peer;
+
+			peer_init(&peer);
+			peer.piece = piece;
+			repeat(peer.out, cases[i].says, cases[i].times);
+			say_greeting(&peer, KIT_ID, 9);
+			fputs(".\n", peer.out);
+			if (CHECK(open_client(&peer, &client) == 0)) {
+				CHECK_INT(client_greeting(client)->last, 9);
+				if (cases[i].preamble)
+					CHECK_STR(client_preamble(client), cases[i].preamble);
+				CHECK_INT(client_reply(client, &reply), 0);
+				CHECK_INT(reply.type, WIRE_REPLY_END);
+			} else {
+				fprintf(stderr, "  case %zu, pieces of %zu: %s\n", i, piece, error);
+			}
+			client_free(client);
+			peer_end(&peer);
+		}
+	}
+}
+
 TEST(no_greeting)
 {
 	static const struct {
@@ -51,15 +97,22 @@ TEST(no_greeting)
 		{ "", 1, -ECONNRESET, -ECONNRESET, "the link broke", "the link broke" },
 		{ "Welcome to garden!\n", 1, 0, -EPROTO, "", "\"Welcome to garden!\"" },
 		{ "\033[2Jboo\n", 1, 0, -EPROTO, "", "\"?[2Jboo\"" },
-		{ "\n", 1, 0, -EPROTO, "", "not capturepi" },
+		{ "\n", 1, 0, -EPROTO, "", "without a word" },
+		{ "This account is currently not available.\n", 1, 0, -EPROTO, "",
+			"\"This account is currently not available.\"" },
+		{ "hi", 1, 0, -EPROTO, "", "\"hi\"" },
+		{ "hi\n", 1, 0, -EPROTO, "sh: 1: capturepi: not found", "\"hi\"; sh: 1:" },
 		{ ".\n", 1, 0, -EPROTO, "", "not capturepi" },
 		{ "{\"capturepi\":1", 1, 0, -EPROTO, "", "in the middle of a line" },
 		{ "{\"capturepi\":1}\n", 1, 0, -EPROTO, "", "not capturepi" },
 		{ "{\"capturepi\":2,\"id\":\"" KIT_ID "\",\"camera\":\"x\",\"first\":0,\"last\":0,"
 		  "\"now\":\"2026-11-20T16:01:00Z\"}\n",
 			1, 0, -EPROTONOSUPPORT, "", "the same version" },
-		{ "0123456789abcdef", 256, 0, -EPROTO, "", "more than 4096 bytes" },
-		{ "0123456789abcdef", 1000000, 0, -EPROTO, "", "more than 4096 bytes" },
+		{ "0123456789abcdef", 256, 0, -EPROTO, "", "\"0123456789abcdef" },
+		{ "0123456789abcdef", 1000000, 0, -EPROTO, "", "\"0123456789abcdef" },
+		{ "thinking\n", 1000000, 0, -EPROTO, "", "\"thinking\"" },
+		{ "\n", 1000000, 0, -EPROTO, "", "not capturepi" },
+		{ "{\"capturepi\":1111111111", 300, 0, -EPROTO, "", "more than 4096 bytes" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

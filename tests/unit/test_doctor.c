@@ -206,6 +206,41 @@ TEST(space)
 }
 
 /* The real thing: a path that is not there is that of the nearest folder. */
+TEST(shell)
+{
+	static const struct {
+		const char *name;
+		struct doctor_shell shell;
+		enum doctor_verdict want;
+		const char *text, *fix;
+	} cases[] = {
+		{ "silent", { "/bin/bash", "/home/pi", 0, 0, "" }, DOCTOR_OK, "prints nothing",
+			"" },
+		{ "greets", { "/bin/bash", "/home/pi", 0, 0, "hi\nthere\n" }, DOCTOR_WARN,
+			"prints \"hi\" before", "/home/pi/.bashrc" },
+		{ "a blank line first", { "/usr/bin/zsh", "/home/pi", 0, 0, "\r\nhi\r\n" },
+			DOCTOR_WARN, "prints \"hi\" before", "/home/pi/.zshenv" },
+		{ "steers", { "/usr/bin/fish", "/home/pi", 0, 0, "\033[2J\xe2\x80\xae" },
+			DOCTOR_WARN, "prints \"?[2J?\" before", "config.fish" },
+		{ "unknown", { "/opt/sh", "/home/pi", 0, 0, "hi" }, DOCTOR_WARN, "hi", "start-up" },
+		{ "over there", { "", "", 0, 0, "hi" }, DOCTOR_WARN, "hi", "~/.bashrc" },
+		{ "no login", { "/usr/sbin/nologin", "/home/pi", 0, 1, "This account ..." },
+			DOCTOR_FAIL, "exit status 1", "chsh -s" },
+		{ "for ever", { "/bin/bash", "/home/pi", -ETIMEDOUT, 0, "" }, DOCTOR_FAIL,
+			"in time", ".bashrc" },
+		{ "much", { "/bin/bash", "/home/pi", -EFBIG, 0, "" }, DOCTOR_FAIL, "without an end",
+			".bashrc" },
+		{ "gone", { "/bin/ksh", "/home/pi", -ENOENT, 0, "" }, DOCTOR_FAIL, "cannot be run",
+			"" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct doctor_finding got = doctor_shell(&cases[i].shell);
+
+		check_finding(cases[i].name, &got, cases[i].want, cases[i].text, cases[i].fix);
+	}
+}
+
 TEST(disk_read)
 {
 	struct doctor_disk disk;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Child processes whose output is read through pipes, with a deadline. */
-#include "deploy/child.h"
+#include "common/child.h"
 
 #include <errno.h>
 #include <fcntl.h>

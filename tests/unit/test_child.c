@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Programs that are asked something: their output, their ends, and those that do not end. */
-#include "deploy/child.h"
+#include "common/child.h"
 
 #include <signal.h>
 
