@@ -86,10 +86,14 @@ __attribute__((unused)) static uint64_t test_random(uint64_t *state)
 	return *state * UINT64_C(2685821657736338717);
 }
 
-/* A new empty folder, removed with all that is in it by test_remove_folder(). */
+/* A new empty folder in TMPDIR, else /tmp, removed with all that is in it by test_remove_folder(). */
 __attribute__((unused)) static void test_make_folder(char path[static 64])
 {
-	snprintf(path, 64, "/tmp/capturepi-test-XXXXXX");
+	const char *in = getenv("TMPDIR");
+
+	if (!in || strlen(in) > 64 - sizeof("/capturepi-test-XXXXXX"))
+		in = "/tmp";
+	snprintf(path, 64, "%s/capturepi-test-XXXXXX", in);
 	if (!mkdtemp(path)) {
 		perror("mkdtemp");
 		exit(1);

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 # For tests/deploy/run, which sources it: one machine with real systemd as process 1, from a Debian root, with
-# capturepi, pullpi and deploypi of this tree installed in it. Everything is gone at the end.
+# capturepi, pullpi and deploypi of this tree installed in it. tests/contain ends it.
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 src=$(cd "$here/../.." && pwd)
 work=${CAPTUREPI_WORK:-$src/build/tests}/deploy
-T=$(mktemp -d "${TMPDIR:-/var/tmp}/capturepi-deploy-XXXXXX") || exit 1
+T=$(mktemp -d)
 passed=0 failed=0
 nspawn=
 
@@ -61,12 +61,10 @@ machine_make() {
 	chroot "$T/root" useradd --create-home --shell /bin/bash --groups video pi
 }
 
-# A control group of its own, with what controllers this machine lends.
+# A control group of its own.
 cgroup_make() {
-	local top
-	top=$(findmnt -n -t cgroup2 -o TARGET | head -n 1)
-	[ -n "$top" ] || { echo "no cgroup2 is mounted here"; return 1; }
-	cgroup=$top/capturepi-deploy-$$
+	[ -n "$CONTAIN_CGROUP" ] || { echo "no cgroup2 is mounted here"; return 1; }
+	cgroup=$CONTAIN_CGROUP/deploy$$
 	mkdir -p "$cgroup"
 }
 
@@ -117,9 +115,3 @@ machine_down() {
 	! mountpoint -q "$T/root" || umount "$T/root" || umount -l "$T/root"
 	rm -rf --one-file-system "$T"/{upper,work,root,console,out,err}
 }
-finish() {
-	machine_down
-	rm -rf --one-file-system "$T"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM

@@ -7,7 +7,7 @@
 #   link_dark, link_light     packets vanish; and come through again
 #   link_is_dark              whether they vanish now
 #   link_a, link_b COMMAND...  runs it in that namespace
-#   link_down                 ends the link and takes the namespaces away; for the trap on EXIT as well
+#   link_down                 ends the link, what runs at its ends, and the namespaces; before another link
 link_name='' link_pid='' link_state=light
 link_ip_a=10.78.0.1 link_ip_b=10.78.0.2
 
@@ -29,8 +29,13 @@ link_up() {
 }
 
 link_down() {
+	local end
 	[ -z "$link_pid" ] || kill "$link_pid" 2>/dev/null
-	[ -z "$link_name" ] || { ip netns del "$link_name-a"; ip netns del "$link_name-b"; } 2>/dev/null
+	for end in ${link_name:+"$link_name-a" "$link_name-b"}; do
+		# shellcheck disable=SC2046 # numbers
+		kill -KILL $(ip netns pids "$end")
+		ip netns del "$end"
+	done 2>/dev/null
 	link_name='' link_pid='' link_state=light
 	exec 6<&-
 }

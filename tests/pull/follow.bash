@@ -28,7 +28,6 @@ end_follow() { # [SIGNAL]; its exit code is in $code
 	code=$?
 	follow_pid=''
 }
-trap 'kill $follow_pid $notify_pid 2>/dev/null; finish' EXIT
 
 eventually() { # COMMAND...: a deadline against hangs, not a measure
 	local end=$((SECONDS + 60))

@@ -8,19 +8,12 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=$(cd "${1:?BUILD folder}" && pwd) || exit 1
 part=${2:-}
 pullpi=$build/pull/pullpi capturepi=$build/capture/capturepi
-T=$(mktemp -d "${TMPDIR:-/tmp}/pullpi-test-XXXXXX") || exit 1
+T=$(mktemp -d) || exit 1
 cam=$T/cam pull=$T/pull
 passed=0 failed=0 sshd_pid='' listener_pid=''
 host=127.0.0.1 at_camera=() at_puller=()
 me=$(id -un)
 sshd=$(command -v sshd || echo /usr/sbin/sshd)
-
-finish() {
-	stop_sshd
-	stop_listener
-	rm -rf "$T"
-}
-trap finish EXIT
 
 check() { # NAME COMMAND...
 	local name=$1

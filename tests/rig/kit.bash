@@ -6,8 +6,7 @@
 #                                port 2222 leads to capturepi's sshd
 #
 # Each machine is an overlay on a cached root, booted by systemd-nspawn in a network namespace of its own; its
-# /home is a folder of this machine's disk. The user of both is `pi`. Everything is called rigPID-something
-# and gone at the end.
+# /home is a folder of this machine's disk. The user of both is `pi`. tests/contain ends it all.
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 src=$(cd "$here/../.." && pwd)
@@ -18,8 +17,8 @@ declare -A owner=()  # machine -> its user, if it is not pi any more
 if [ -n "${RIG_ATTACH-}" ]; then # the machines of another process
 	. "$RIG_ATTACH/state"
 else
-	id=rig$$
-	T=$(mktemp -d "${TMPDIR:-/var/tmp}/capturepi-rig-XXXXXX") || exit 1
+	id=rig
+	T=$(mktemp -d)
 fi
 
 say() {
@@ -97,12 +96,6 @@ network_up() {
 		}
 	END
 }
-network_down() {
-	local machine
-	for machine in capturepi nat pullpi; do
-		! [ -e "/run/netns/$id-$machine" ] || ip netns del "$id-$machine"
-	done
-}
 link() { # up|down: CapturePi's
 	ip -n "$id-nat" link set net1 "$1"
 }
@@ -147,17 +140,12 @@ machine_remove() { # MACHINE, which is off
 	rm -rf --one-file-system "${T:?}/$1"
 }
 
-# A control group of its own for each machine, with what controllers this one lends.
+# A control group of its own for each machine.
 cgroup_of() { # MACHINE
-	echo "$(findmnt -n -t cgroup2 -o TARGET | head -n 1)/$id-$1"
+	echo "$CONTAIN_CGROUP/$1"
 }
 cgroup_make() { # MACHINE
-	local group controller
-	group=$(cgroup_of "$1")
-	for controller in cpu memory pids; do
-		echo "+$controller" >"${group%/*}/cgroup.subtree_control"
-	done 2>/dev/null
-	mkdir -p "$group"
+	mkdir -p "$(cgroup_of "$1")"
 }
 cgroup_remove() { # MACHINE: once its last process is gone
 	wait_for 30 cgroup_is_empty "$1"
@@ -271,18 +259,3 @@ rig_up() {
 		die "the machines do not come up"
 	}
 }
-rig_down() {
-	local machine
-	for machine in "${!nspawn[@]}"; do
-		machine_cut "$machine"
-	done
-	network_down
-	for machine in capturepi pullpi; do
-		machine_remove $machine
-	done
-	rm -rf --one-file-system "$T"
-}
-if [ -z "${RIG_ATTACH-}" ]; then
-	trap rig_down EXIT
-	trap 'exit 130' INT TERM
-fi
