@@ -202,7 +202,7 @@ static int take_lock(int fd)
 		if (errno == EINTR)
 			continue;
 		if (errno != EWOULDBLOCK || tries >= LOCK_TRIES)
-			return -errno;
+			return turnstile_error(errno);
 		nanosleep(&pause, NULL);
 	}
 	return 0;

@@ -40,7 +40,8 @@ int archive_ballast_make(struct archive *archive)
 	fd = fs_open_new(archive->fs, journal_fd, ARCHIVE_BALLAST_FILE, 0644);
 	if (fd < 0)
 		return fd;
-	r = fallocate(fd, 0, 0, BALLAST_BYTES) < 0 ? -errno : 0;
+	/* writes it where the file system cannot reserve */
+	r = -posix_fallocate(fd, 0, BALLAST_BYTES);
 	if (r < 0)
 		archive->fs->unlinkat(journal_fd, ARCHIVE_BALLAST_FILE, 0);
 	archive->ballast = r == 0;
@@ -58,7 +59,7 @@ int archive_ballast_release(struct archive *archive)
 	if (archive->fs->unlinkat(journal_fd, ARCHIVE_BALLAST_FILE, 0) < 0)
 		return -errno;
 	/* some file systems have the blocks of a deleted file only when the deletion is on the disk */
-	archive->fs->fsync(journal_fd);
+	fs_sync_folder(archive->fs, journal_fd);
 	return 0;
 }
 

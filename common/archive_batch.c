@@ -194,7 +194,7 @@ static int place(struct archive *archive, struct entry **named, unsigned n)
 	CLEANUP_FREE char *lines = NULL;
 	size_t bytes = 0;
 	int folder_fd = named[0]->temp.folder_fd;
-	int r = archive->fs->fsync(folder_fd) < 0 ? -errno : 0;
+	int r = fs_sync_folder(archive->fs, folder_fd);
 
 	if (r == 0)
 		r = format_lines(named, n, &lines, &bytes);
@@ -211,7 +211,7 @@ static int place(struct archive *archive, struct entry **named, unsigned n)
 		named[i]->error = r;
 	}
 	if (r < 0)
-		archive->fs->fsync(folder_fd);
+		fs_sync_folder(archive->fs, folder_fd);
 	else
 		archive->next_seq = named[n - 1]->record.seq + 1;
 	return r;

@@ -297,9 +297,8 @@ static int adopt(struct archive_draft *draft, const char *line, size_t line_byte
 		r = -EBADMSG;
 	if (r < 0)
 		return r == -EBADMSG || r == -ELOOP ? -EEXIST : r;
-	if (archive->fs->fsync(draft->temp.folder_fd) < 0)
-		return -errno;
-	if (line_bytes > 0)
+	r = fs_sync_folder(archive->fs, draft->temp.folder_fd);
+	if (r == 0 && line_bytes > 0)
 		r = journal_append(archive->journal, name.seq, line, line_bytes, true);
 	if (r < 0)
 		return r;
@@ -438,7 +437,7 @@ static void commit_some(struct archive_draft **drafts, unsigned n, int *ret_erro
 	}
 	if (n_named == 0)
 		return;
-	r = archive->fs->fsync(folder_fd) < 0 ? -errno : 0;
+	r = fs_sync_folder(archive->fs, folder_fd);
 	if (r == 0)
 		r = append_drafts(archive, named, n_named);
 	for (unsigned i = 0; i < n_named; i++) {
@@ -450,7 +449,7 @@ static void commit_some(struct archive_draft **drafts, unsigned n, int *ret_erro
 	if (r == 0)
 		archive_point_latest(archive);
 	else
-		archive->fs->fsync(folder_fd);
+		fs_sync_folder(archive->fs, folder_fd);
 	for (unsigned i = 0; i < n; i++)
 		ret_errors[i] = ret_errors[i] == 1 ? r : ret_errors[i];
 }

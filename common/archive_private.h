@@ -5,6 +5,7 @@
 #include "common/archive.h"
 #include "common/turnstile.h"
 
+#define LATEST "latest.jpg" /* a symlink, or a copy where the file system has none */
 #define ARCHIVE_FOLDER_FILE "folder" /* in journal/: the day folder being written */
 #define ARCHIVE_REDATE_FILE "redate" /* in journal/: the line of the frame dated anew last */
 #define ARCHIVE_BALLAST_FILE "ballast" /* in journal/ */
@@ -38,6 +39,7 @@ struct archive {
 	struct orphan {
 		int folder_fd;
 		char name[ARCHIVE_TEMP_MAX];
+		bool harmless; /* a temp whose name nobody needs: frames go on without it */
 	} orphans[BATCH_FRAMES_MAX];
 	unsigned n_orphans;
 
@@ -74,6 +76,8 @@ int archive_place(struct archive *archive, const struct temp *temp, const struct
 void archive_note_newest(struct archive *archive, const struct record *frame);
 /* The same, and latest.jpg follows as well as it can. */
 void archive_saw_frame(struct archive *archive, const struct record *frame);
+/* Whether latest.jpg is a symlink to that frame, or a copy of it. */
+bool archive_latest_is_right(int root_fd, const struct frame_name *newest);
 /* Points latest.jpg at the newest frame, if it did not work the last time. */
 void archive_point_latest(struct archive *archive);
 
@@ -85,6 +89,8 @@ int archive_write_temp(struct archive *archive, const struct temp *temp, const v
 	struct record *record, int *ret_fd);
 /* Whether a new line may be appended; removes what a failure before left. */
 int archive_check_next(struct archive *archive);
+/* Removes a name now or before one of the next frames; true: now. */
+bool archive_remove_name(struct archive *archive, int folder_fd, const char *name, bool harmless);
 /* Takes a frame back whose line failed. */
 void archive_unname(struct archive *archive, const struct temp *temp);
 /* Frees the batch; hidden files that were not made durable are removed. */

@@ -53,7 +53,7 @@ static void leave_folder(struct walk *walk)
 
 	/* or a name may be back after a power cut, long after the line that tells why it is gone */
 	if (walk->removed) {
-		note_error(walk, archive->fs->fsync(walk->folder_fd) < 0 ? -errno : 0);
+		note_error(walk, fs_sync_folder(archive->fs, walk->folder_fd));
 		remove_empty(archive, walk->folder);
 	}
 	closep(&walk->folder_fd);

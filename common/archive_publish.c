@@ -100,39 +100,97 @@ int temp_init(const struct archive *archive, const struct frame_name *name, stru
 	return 0;
 }
 
-/* Removes a name; what cannot be removed now is removed before the next frame. */
-static void remove_name(struct archive *archive, int folder_fd, const char *name)
+bool archive_remove_name(struct archive *archive, int folder_fd, const char *name, bool harmless)
 {
 	struct orphan *orphan = &archive->orphans[archive->n_orphans];
 
-	if (archive->fs->unlinkat(folder_fd, name, 0) == 0 || errno == ENOENT ||
-		archive->n_orphans == ARRAY_SIZE(archive->orphans))
-		return;
+	if (archive->fs->unlinkat(folder_fd, name, 0) == 0)
+		return true;
+	if (errno == ENOENT || archive->n_orphans == ARRAY_SIZE(archive->orphans))
+		return false;
 	orphan->folder_fd = fcntl(folder_fd, F_DUPFD_CLOEXEC, 0);
+	orphan->harmless = harmless;
 	snprintf(orphan->name, sizeof(orphan->name), "%s", name);
 	archive->n_orphans += orphan->folder_fd >= 0;
+	return false;
 }
 
 void temp_remove(struct archive *archive, const struct temp *temp)
 {
-	remove_name(archive, temp->folder_fd, temp->temp);
+	archive_remove_name(archive, temp->folder_fd, temp->temp, false);
 }
 
 void archive_unname(struct archive *archive, const struct temp *temp)
 {
-	remove_name(archive, temp->folder_fd, temp->name);
+	archive_remove_name(archive, temp->folder_fd, temp->name, false);
+}
+
+/* The newest frame's file. */
+static int open_newest(int root_fd, const struct frame_name *newest, int *ret_fd)
+{
+	char folder[FRAME_PATH_MAX], file[FRAME_NAME_MAX];
+	CLEANUP_FD int folder_fd = -1;
+	int r = frame_name_folder(newest, folder);
+
+	if (r == 0)
+		r = frame_name_format(newest, file);
+	if (r == 0)
+		r = fs_open_folder(&fs_real, root_fd, folder, false, &folder_fd);
+	if (r < 0)
+		return r;
+	r = openat(folder_fd, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (r < 0)
+		return -errno;
+	*ret_fd = r;
+	return 0;
+}
+
+/* For a file system without symlinks. */
+static int copy_newest(struct archive *archive)
+{
+	CLEANUP_FD int fd = -1;
+	int r = open_newest(archive->root_fd, &archive->newest, &fd);
+
+	return r < 0 ? r : fs_replace_copy(archive->fs, fd, archive->root_fd, LATEST, 0644);
+}
+
+/* Whether latest.jpg is a file of its own with that frame's content. */
+static bool latest_is_copy(int root_fd, const struct frame_name *newest)
+{
+	CLEANUP_FD int frame_fd = -1, copy_fd = -1;
+	uint8_t frame[SHA256_BYTES], copy[SHA256_BYTES];
+	int64_t bytes;
+
+	copy_fd = openat(root_fd, LATEST, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	return copy_fd >= 0 && open_newest(root_fd, newest, &frame_fd) == 0 &&
+		digest_fd(copy_fd, copy, &bytes) == 0 && digest_fd(frame_fd, frame, &bytes) == 0 &&
+		memcmp(frame, copy, sizeof(frame)) == 0;
+}
+
+bool archive_latest_is_right(int root_fd, const struct frame_name *newest)
+{
+	char path[FRAME_PATH_MAX], target[FRAME_PATH_MAX + 1];
+	ssize_t n = readlinkat(root_fd, LATEST, target, sizeof(target));
+
+	if (n < 0)
+		return errno != ENOENT && latest_is_copy(root_fd, newest);
+	return n < (ssize_t)sizeof(target) && frame_name_path(newest, path) == 0 &&
+		strlen(path) == (size_t)n && memcmp(path, target, (size_t)n) == 0;
 }
 
 void archive_point_latest(struct archive *archive)
 {
 	char path[FRAME_PATH_MAX];
+	int r;
 
 	if (archive->latest_ok || !archive->has_newest ||
 		frame_name_path(&archive->newest, path) < 0)
 		return;
 	/* No frame is lost where this fails; it is done again with the next one. */
-	archive->latest_ok =
-		fs_replace_symlink(archive->fs, archive->root_fd, path, "latest.jpg") == 0;
+	r = fs_replace_symlink(archive->fs, archive->root_fd, path, LATEST);
+	if (fs_is_unsupported(r))
+		r = copy_newest(archive);
+	archive->latest_ok = r == 0;
 }
 
 void archive_note_newest(struct archive *archive, const struct record *frame)
@@ -157,14 +215,17 @@ void archive_saw_frame(struct archive *archive, const struct record *frame)
 
 static int remove_orphans(struct archive *archive)
 {
-	while (archive->n_orphans > 0) {
-		struct orphan *orphan = &archive->orphans[archive->n_orphans - 1];
+	for (unsigned i = archive->n_orphans; i-- > 0;) {
+		struct orphan *orphan = &archive->orphans[i];
 
 		if (archive->fs->unlinkat(orphan->folder_fd, orphan->name, 0) < 0 &&
-			errno != ENOENT)
+			errno != ENOENT) {
+			if (orphan->harmless)
+				continue;
 			return -errno;
+		}
 		closep(&orphan->folder_fd);
-		archive->n_orphans--;
+		*orphan = archive->orphans[--archive->n_orphans];
 	}
 	return 0;
 }
@@ -179,12 +240,12 @@ int archive_place(struct archive *archive, const struct temp *temp, const struct
 		temp_remove(archive, temp);
 		return r;
 	}
-	r = archive->fs->fsync(temp->folder_fd) < 0 ? -errno : 0;
+	r = fs_sync_folder(archive->fs, temp->folder_fd);
 	if (r == 0 && line_bytes > 0)
 		r = archive_append(archive, frame->seq, line, line_bytes);
 	if (r < 0) {
 		archive_unname(archive, temp);
-		archive->fs->fsync(temp->folder_fd);
+		fs_sync_folder(archive->fs, temp->folder_fd);
 		return r;
 	}
 	archive_saw_frame(archive, frame);

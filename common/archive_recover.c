@@ -56,9 +56,7 @@ static void closedirp(DIR **dir)
 
 static void remove_temp(struct archive *archive, int dirfd, const char *name)
 {
-	/* A failure is no harm: whoever needs the name of a left-over temp removes it first. */
-	if (archive->fs->unlinkat(dirfd, name, 0) == 0)
-		archive->repairs.temps_removed++;
+	archive->repairs.temps_removed += archive_remove_name(archive, dirfd, name, true);
 }
 
 /* The length of NAME in ".NAME.part", 0 for another name. */
@@ -274,9 +272,9 @@ static int restore_line(struct scan *scan, const struct found *found)
 	if (length < 0)
 		return length;
 	/* The crash may have come before the folder was on the disk. */
-	if (archive->fs->fsync(fd) < 0)
-		return -errno;
-	r = fill_gap(scan, record.seq);
+	r = fs_sync_folder(archive->fs, fd);
+	if (r == 0)
+		r = fill_gap(scan, record.seq);
 	if (r < 0)
 		return r;
 	r = archive_append(archive, record.seq, line, (size_t)length);
@@ -307,12 +305,7 @@ static int restore_lines(struct scan *scan)
 
 static bool latest_is_right(const struct archive *archive)
 {
-	char path[FRAME_PATH_MAX], target[FRAME_PATH_MAX + 1];
-	ssize_t n = readlinkat(archive->root_fd, "latest.jpg", target, sizeof(target));
-
-	return n > 0 && n < (ssize_t)sizeof(target) &&
-		frame_name_path(&archive->newest, path) == 0 && strlen(path) == (size_t)n &&
-		memcmp(path, target, (size_t)n) == 0;
+	return archive->has_newest && archive_latest_is_right(archive->root_fd, &archive->newest);
 }
 
 static int find_newest(struct archive *archive)
@@ -335,7 +328,7 @@ int archive_refresh(struct archive *archive)
 	r = read_recorded_folder(archive);
 	if (r == 0)
 		r = find_newest(archive);
-	archive->latest_ok = archive->has_newest && latest_is_right(archive);
+	archive->latest_ok = latest_is_right(archive);
 	return r;
 }
 
@@ -370,7 +363,7 @@ int archive_recover(struct archive *archive)
 		r = journal_next(archive->journal, scan.highest, &archive->next_seq);
 	if (r < 0)
 		return r;
-	archive->latest_ok = archive->has_newest && latest_is_right(archive);
+	archive->latest_ok = latest_is_right(archive);
 	archive_point_latest(archive);
 	return archive->copy ? 0 : archive_finish_pruning(archive);
 }

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* The disk under an archive, as `doctor` sees it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "common/doctor_host.h"
+#include "common/fs.h"
 
 #define DAYS_FEW 7 /* until a disk is full that nothing makes room on */
 
@@ -35,6 +39,76 @@ void doctor_disk_read(const char *path, struct doctor_disk *ret)
 	ret->free_inodes = (int64_t)space.f_favail;
 }
 
+#define TRIAL ".doctor.jpg" /* its temp is what a killed writer leaves, too */
+
+/* One after the other, until one fails. */
+static void trial_steps(int dirfd, struct doctor_trial *ret)
+{
+	const struct fs_ops *fs = &fs_real;
+	int fd = fs_open_new(fs, dirfd, TRIAL ".part", 0644);
+
+	ret->step = "make a file";
+	ret->error = fd < 0 ? fd : 0;
+	if (fd < 0)
+		return;
+	ret->step = "write to it";
+	ret->error = fs_write_all(fs, fd, TRIAL, strlen(TRIAL));
+	if (ret->error == 0) {
+		ret->step = "lock it (flock)";
+		ret->error = flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+	}
+	if (ret->error < 0) {
+		close(fd);
+		return;
+	}
+	ret->step = "put it onto the disk (fsync)";
+	ret->error = fs_finish(fs, fd);
+	if (ret->error < 0)
+		return;
+	ret->step = "give it its name (rename)";
+	ret->error = fs_rename_noreplace(fs, dirfd, TRIAL ".part", TRIAL);
+	if (ret->error < 0)
+		return;
+	ret->step = "put the name onto the disk (fsync)";
+	ret->error = fs_sync_folder(fs, dirfd);
+	if (ret->error == 0) {
+		ret->step = "replace it (rename)";
+		ret->error = fs_replace(fs, dirfd, TRIAL, TRIAL, strlen(TRIAL), 0644);
+	}
+}
+
+void doctor_trial_run(const char *folder, struct doctor_trial *ret)
+{
+	CLEANUP_FD int dirfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	*ret = (struct doctor_trial){ .step = "open it" };
+	snprintf(ret->path, sizeof ret->path, "%s", folder);
+	if (dirfd < 0) {
+		ret->error = -errno;
+		return;
+	}
+	unlinkat(dirfd, TRIAL, 0); /* of a trial that was killed */
+	trial_steps(dirfd, ret);
+	unlinkat(dirfd, TRIAL ".part", 0);
+	unlinkat(dirfd, TRIAL, 0);
+	ret->has_symlinks = ret->error == 0 && fs_replace_symlink(&fs_real, dirfd, "x", TRIAL) == 0;
+	unlinkat(dirfd, TRIAL, 0);
+}
+
+struct doctor_finding doctor_publish(const struct doctor_trial *trial)
+{
+	if (trial->error == -ENOLCK)
+		return doctor_fix(doctor_find(DOCTOR_FAIL, "%s: the file system has no file locks",
+					  trial->path),
+			"NFS: start rpc.statd, or mount with local_lock=flock; SMB: without nobrl");
+	if (trial->error < 0)
+		return doctor_fix(doctor_find(DOCTOR_FAIL, "%s: cannot %s: %s", trial->path,
+					  trial->step, strerror(-trial->error)),
+			"see that it can be written by who runs this, and `dmesg`");
+	return doctor_find(DOCTOR_OK, "a picture can be stored in %s%s", trial->path,
+		trial->has_symlinks ? "" : "; without symlinks, so latest.jpg is a copy");
+}
+
 /* Numbers: linux/magic.h; statfs(2). */
 static const struct kind {
 	int64_t type;
@@ -53,10 +127,16 @@ static const struct kind {
 		"set archive to a folder on a disk" },
 	{ 0x794c7630, "overlay", DOCTOR_FAIL, ": what is written is mostly in memory",
 		"use a disk that is not overlaid (overlayroot: recurse=0)" },
-	{ 0x4d44, "vfat", DOCTOR_FAIL, ", which has no symbolic links and loses files",
+	{ 0x4d44, "vfat", DOCTOR_WARN, ", which has no journal: a power cut may cost files",
 		"make ext4 on that disk" },
-	{ 0x2011bab0, "exfat", DOCTOR_FAIL, ", which has no symbolic links and loses files",
+	{ 0x2011bab0, "exfat", DOCTOR_WARN, ", which has no journal: a power cut may cost files",
 		"make ext4 on that disk" },
+	{ 0x7366746e, "ntfs3", DOCTOR_WARN,
+		", which a power cut may leave to be repaired by Windows",
+		"make ext4 on that disk" },
+	{ 0x65735546, "FUSE", DOCTOR_WARN,
+		" (exFAT, NTFS or another by a program): slow, and a power cut may cost files",
+		"make ext4 on that disk, or use the kernel's exfat" },
 	{ 0x6969, "nfs", DOCTOR_WARN, " over the network: frames are missed while that is away",
 		"" },
 	{ 0xff534d42, "cifs", DOCTOR_WARN,
@@ -111,6 +191,8 @@ struct doctor_finding doctor_space(const struct doctor_disk *disk, const struct 
 		(double)disk->free_bytes / 1e9, (long long)disk->free_inodes);
 	if (disk->inodes == 0)
 		*strchr(free_text, ',') = '\0';
+	if (disk->bytes == 0)
+		return doctor_find(DOCTOR_OK, "the file system does not tell how much is free");
 	if (disk->free_bytes == 0 || (disk->inodes > 0 && disk->free_inodes == 0))
 		return doctor_fix(doctor_find(DOCTOR_FAIL, "%s: no %s left", disk->path,
 					  disk->free_bytes ? "inodes" : "space"),

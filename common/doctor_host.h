@@ -74,6 +74,18 @@ void doctor_disk_read(const char *path, struct doctor_disk *ret);
 /* Whether what is written there is still there after the power was off. */
 struct doctor_finding doctor_real_disk(const struct doctor_disk *disk);
 
+/* What came of storing a file in a folder as a frame is stored. */
+struct doctor_trial {
+	char path[PATH_MAX];
+	int error; /* -errno of `step`; 0: it worked */
+	const char *step;
+	bool has_symlinks;
+};
+
+/* Tries it with small hidden files, which it removes again. */
+void doctor_trial_run(const char *folder, struct doctor_trial *ret);
+struct doctor_finding doctor_publish(const struct doctor_trial *trial);
+
 struct doctor_use {
 	double frames_per_day; /* 0: not known */
 	double frame_bytes; /* 0: not known */

@@ -15,6 +15,7 @@
 #include "common/util.h"
 
 #define OPEN_FOLDER (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+#define COPY_BYTES 65536
 #define OPEN_NEW (O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC)
 
 static int real_openat(int dirfd, const char *path, int flags, mode_t mode)
@@ -59,21 +60,44 @@ int fs_write_all(const struct fs_ops *fs, int fd, const void *data, size_t bytes
 	return 0;
 }
 
+/* EPERM: exFAT and vfat say it of symlinks, and all of a mode that somebody who is not the owner sets. */
+bool fs_is_unsupported(int error)
+{
+	return error == -EINVAL || error == -ENOSYS || error == -EOPNOTSUPP || error == -EPERM;
+}
+
+int fs_sync_folder(const struct fs_ops *fs, int fd)
+{
+	return fs->fsync(fd) < 0 && !fs_is_unsupported(-errno) ? -errno : 0;
+}
+
+/* The file has both names. */
+static int remove_old(const struct fs_ops *fs, int dirfd, const char *old, const char *new)
+{
+	int r = fs->unlinkat(dirfd, old, 0) < 0 ? -errno : 0;
+
+	if (r < 0)
+		fs->unlinkat(dirfd, new, 0);
+	return r;
+}
+
 int fs_rename_noreplace(const struct fs_ops *fs, int dirfd, const char *old, const char *new)
 {
+	struct stat st;
+
 	if (fs->renameat2(dirfd, old, dirfd, new, RENAME_NOREPLACE) == 0)
 		return 0;
-	if (errno != EINVAL && errno != ENOSYS)
+	if (!fs_is_unsupported(-errno))
 		return -errno;
-	if (linkat(dirfd, old, dirfd, new, 0) < 0)
+	if (linkat(dirfd, old, dirfd, new, 0) == 0)
+		return remove_old(fs, dirfd, old, new);
+	if (!fs_is_unsupported(-errno))
 		return -errno;
-	if (fs->unlinkat(dirfd, old, 0) < 0) {
-		int r = -errno;
-
-		fs->unlinkat(dirfd, new, 0);
-		return r;
-	}
-	return 0;
+	if (fstatat(dirfd, new, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return -EEXIST;
+	if (errno != ENOENT)
+		return -errno;
+	return fs->renameat2(dirfd, old, dirfd, new, 0) < 0 ? -errno : 0;
 }
 
 static int temp_name(const char *name, char ret[static NAME_MAX + 1])
@@ -103,19 +127,31 @@ int fs_finish(const struct fs_ops *fs, int fd)
 	return r;
 }
 
-int fs_replace(const struct fs_ops *fs, int dirfd, const char *name, const void *data, size_t bytes,
-	mode_t mode)
+/* Makes the temp of `name` with the mode; returns its fd. */
+static int replace_begin(const struct fs_ops *fs, int dirfd, const char *name, mode_t mode,
+	char ret_temp[static NAME_MAX + 1])
 {
-	char temp[NAME_MAX + 1];
-	int fd, r;
+	int fd, r = temp_name(name, ret_temp);
 
-	r = temp_name(name, temp);
 	if (r < 0)
 		return r;
-	fd = fs_open_new(fs, dirfd, temp, mode);
+	fd = fs_open_new(fs, dirfd, ret_temp, mode);
 	if (fd < 0)
 		return fd;
-	r = fchmod(fd, mode) < 0 ? -errno : fs_write_all(fs, fd, data, bytes);
+	/* the mode it has by now is no wider */
+	if (fchmod(fd, mode) < 0 && !fs_is_unsupported(-errno)) {
+		r = -errno;
+		fs->close(fd);
+		fs->unlinkat(dirfd, ret_temp, 0);
+		return r;
+	}
+	return fd;
+}
+
+/* `r`: how writing the temp went. */
+static int replace_end(
+	const struct fs_ops *fs, int dirfd, const char *name, const char *temp, int fd, int r)
+{
 	if (r < 0)
 		fs->close(fd);
 	else
@@ -126,7 +162,49 @@ int fs_replace(const struct fs_ops *fs, int dirfd, const char *name, const void 
 		fs->unlinkat(dirfd, temp, 0);
 		return r;
 	}
-	return fs->fsync(dirfd) < 0 ? -errno : 0;
+	return fs_sync_folder(fs, dirfd);
+}
+
+int fs_replace(const struct fs_ops *fs, int dirfd, const char *name, const void *data, size_t bytes,
+	mode_t mode)
+{
+	char temp[NAME_MAX + 1];
+	int fd = replace_begin(fs, dirfd, name, mode, temp);
+
+	return fd < 0 ? fd
+		      : replace_end(fs, dirfd, name, temp, fd, fs_write_all(fs, fd, data, bytes));
+}
+
+static int copy_bytes(const struct fs_ops *fs, int from_fd, int fd)
+{
+	char block[COPY_BYTES];
+	off_t at = 0;
+	ssize_t n;
+	int r = 0;
+
+	while (r == 0 && (n = fs_read_at(from_fd, block, sizeof block, at)) != 0) {
+		r = n < 0 ? (int)n : fs_write_all(fs, fd, block, (size_t)n);
+		at += n;
+	}
+	return r;
+}
+
+int fs_replace_copy(const struct fs_ops *fs, int from_fd, int dirfd, const char *name, mode_t mode)
+{
+	char temp[NAME_MAX + 1];
+	int fd = replace_begin(fs, dirfd, name, mode, temp);
+
+	return fd < 0 ? fd : replace_end(fs, dirfd, name, temp, fd, copy_bytes(fs, from_fd, fd));
+}
+
+/* SMB servers take a symlink and make an empty file of it. */
+static int check_symlink(int dirfd, const char *name, const char *target)
+{
+	char found[PATH_MAX];
+	ssize_t n = readlinkat(dirfd, name, found, sizeof found);
+
+	return n == (ssize_t)strlen(target) && memcmp(found, target, (size_t)n) == 0 ? 0
+										     : -EOPNOTSUPP;
 }
 
 int fs_replace_symlink(const struct fs_ops *fs, int dirfd, const char *target, const char *name)
@@ -142,12 +220,12 @@ int fs_replace_symlink(const struct fs_ops *fs, int dirfd, const char *target, c
 		r = fs->symlinkat(target, dirfd, temp);
 	if (r < 0)
 		return -errno;
-	if (fs->renameat2(dirfd, temp, dirfd, name, 0) < 0) {
+	r = check_symlink(dirfd, temp, target);
+	if (r == 0 && fs->renameat2(dirfd, temp, dirfd, name, 0) < 0)
 		r = -errno;
+	if (r < 0)
 		fs->unlinkat(dirfd, temp, 0);
-		return r;
-	}
-	return 0;
+	return r;
 }
 
 /* openat(2) says ENOTDIR for a symlink with O_DIRECTORY | O_NOFOLLOW; the caller hears of a link. */
@@ -170,7 +248,7 @@ static int make_component(const struct fs_ops *fs, int dirfd, const char *name)
 {
 	if (fs->mkdirat(dirfd, name, 0777) < 0 && errno != EEXIST)
 		return -errno;
-	return fs->fsync(dirfd) < 0 ? -errno : 0;
+	return fs_sync_folder(fs, dirfd);
 }
 
 int fs_open_folder(const struct fs_ops *fs, int dirfd, const char *path, bool create, int *ret_fd)
@@ -226,7 +304,7 @@ static int make_folder(const char *path, mode_t mode)
 	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 && errno == EACCES)
 		return 0; /* a parent that may be passed through but not be read */
-	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+	return fd < 0 ? -errno : fs_sync_folder(&fs_real, fd);
 }
 
 static int check_folder(const char *path)

@@ -37,6 +37,15 @@ extern const struct fs_ops fs_real;
  */
 int fs_open_new(const struct fs_ops *fs, int dirfd, const char *name, mode_t mode);
 
+/*
+ * Whether an error (negative) says that the file system has no such thing: symlinks, modes, a flag of a
+ * call. Each of our calls that meets it has another way, or goes without.
+ */
+bool fs_is_unsupported(int error);
+
+/* fsync of a folder; nothing where the file system has no such thing. -errno. */
+int fs_sync_folder(const struct fs_ops *fs, int fd);
+
 /* fsync and close, each checked; the fd is closed in any case. -errno. */
 int fs_finish(const struct fs_ops *fs, int fd);
 
@@ -44,19 +53,27 @@ int fs_finish(const struct fs_ops *fs, int fd);
 int fs_write_all(const struct fs_ops *fs, int fd, const void *data, size_t bytes);
 
 /*
- * rename(2) that never replaces: RENAME_NOREPLACE, or where the file system has no such flag
- * (-EINVAL) link(2) + unlink(2). -EEXIST when the new name is taken.
+ * rename(2) that does not replace: RENAME_NOREPLACE; where the file system has no such flag (NFS, FUSE) link(2) +
+ * unlink(2); where it has no hard links either (exFAT over FUSE) a look whether the name is free, so there
+ * the caller's lock must keep others from making that name. -EEXIST when the new name is taken.
  */
 int fs_rename_noreplace(const struct fs_ops *fs, int dirfd, const char *old, const char *new);
 
 /*
  * Replaces or makes `name` in `dirfd` with `data`, durably: temp in the same folder, write, fsync,
- * rename, fsync of the folder. Mode is exact (no umask). -errno, and the old file is untouched.
+ * rename, fsync of the folder. Mode is exact (no umask) where the file system has modes of its own.
+ * -errno, and the old file is untouched.
  */
 int fs_replace(const struct fs_ops *fs, int dirfd, const char *name, const void *data, size_t bytes,
 	mode_t mode);
 
-/* Points the symlink `name` at `target` by rename; there is no moment without a link. -errno. */
+/* The same with what is in the file `from_fd`. */
+int fs_replace_copy(const struct fs_ops *fs, int from_fd, int dirfd, const char *name, mode_t mode);
+
+/*
+ * Points the symlink `name` at `target` by rename; there is no moment without a link. -errno;
+ * fs_is_unsupported(): the file system has no symlinks.
+ */
 int fs_replace_symlink(const struct fs_ops *fs, int dirfd, const char *target, const char *name);
 
 /*

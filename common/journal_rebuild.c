@@ -119,23 +119,37 @@ static int write_segment(struct journal *journal, uint64_t number, const struct 
 	return r < 0 ? r : flush(out);
 }
 
-/* The old one is kept under a second name first, so at no moment is it gone. */
+/* The old one under a second name, or as a copy where the file system has no second names. */
+static int keep_old(struct journal *journal, const char *name, int aside_fd)
+{
+	CLEANUP_FD int fd = -1;
+
+	if (linkat(journal->dirfd, name, aside_fd, name, 0) == 0 || errno == ENOENT ||
+		errno == EEXIST)
+		return fs_sync_folder(journal->fs, aside_fd);
+	if (!fs_is_unsupported(-errno) && errno != EMLINK)
+		return -errno;
+	fd = openat(journal->dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fs_replace_copy(journal->fs, fd, aside_fd, name, 0644);
+}
+
+/* The old one is kept first, so at no moment is it gone. */
 static int replace(struct journal *journal, uint64_t number, const char *temp, int aside_fd)
 {
 	const struct fs_ops *fs = journal->fs;
 	char name[SEGMENT_NAME_MAX];
+	int r;
 
 	segment_name(number, ".jsonl", name);
-	if (aside_fd >= 0 && linkat(journal->dirfd, name, aside_fd, name, 0) < 0 &&
-		errno != ENOENT && errno != EEXIST)
-		return -errno;
-	if ((aside_fd >= 0 && fs->fsync(aside_fd) < 0) ||
-		fs->renameat2(journal->dirfd, temp, journal->dirfd, name, 0) < 0)
-		return -errno;
+	r = aside_fd >= 0 ? keep_old(journal, name, aside_fd) : 0;
+	if (r == 0 && fs->renameat2(journal->dirfd, temp, journal->dirfd, name, 0) < 0)
+		r = -errno;
+	if (r < 0)
+		return r;
 	segment_name(number, ".unsorted", name);
 	if (fs->unlinkat(journal->dirfd, name, 0) < 0 && errno != ENOENT)
 		return -errno;
-	return fs->fsync(journal->dirfd) < 0 ? -errno : 0;
+	return fs_sync_folder(fs, journal->dirfd);
 }
 
 int segment_rebuild(

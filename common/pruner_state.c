@@ -102,7 +102,7 @@ int pruner_state_take(struct pruner *p)
 	int r = open_journal(p->archive, &fd);
 
 	if (r == 0 && p->archive->fs->unlinkat(fd, RETENTION_FILE, 0) == 0)
-		r = p->archive->fs->fsync(fd) < 0 ? -errno : 0;
+		r = fs_sync_folder(p->archive->fs, fd);
 	p->saved = (struct pruner_state){ 0 };
 	return r;
 }

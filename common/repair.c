@@ -127,8 +127,13 @@ static int move(struct repair *repair, const char *path)
 	if (r < 0)
 		return r;
 	/* where it moves to is new, so there is nothing that this could replace */
-	if (fs->renameat2(from, name, to, name, 0) < 0 || fs->fsync(to) < 0 || fs->fsync(from) < 0)
+	if (fs->renameat2(from, name, to, name, 0) < 0)
 		return -errno;
+	r = fs_sync_folder(fs, to);
+	if (r == 0)
+		r = fs_sync_folder(fs, from);
+	if (r < 0)
+		return r;
 	repair->result.moved++;
 	return 0;
 }

@@ -59,7 +59,8 @@ static int64_t space_shortage(
 					      : settings->reserve;
 	int64_t slack = least(multiply(f->incoming_bytes, SLACK_FRAMES), available / SLACK_PART);
 
-	if (settings->reserve == 0)
+	/* some network file systems do not tell their size */
+	if (settings->reserve == 0 || f->disk_bytes <= 0)
 		return 0;
 	return shortage(add(attainable(asked, available), f->incoming_bytes) - f->free_bytes, slack,
 		f->going);

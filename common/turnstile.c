@@ -64,6 +64,11 @@ static void tick_stop(struct tick *tick)
 	sigaction(SIGALRM, &tick->old_action, NULL);
 }
 
+int turnstile_error(int error)
+{
+	return fs_is_unsupported(-error) ? -ENOLCK : -error;
+}
+
 int turnstile_flock(int fd, int64_t deadline_ns)
 {
 	struct tick tick;
@@ -72,7 +77,7 @@ int turnstile_flock(int fd, int64_t deadline_ns)
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return 0;
 	if (errno != EWOULDBLOCK && errno != EINTR)
-		return -errno;
+		return turnstile_error(errno);
 	r = tick_start(&tick);
 	if (r < 0)
 		return r;

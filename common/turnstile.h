@@ -28,5 +28,8 @@
 int turnstile_enter(int dirfd, const char *gate, const char *lock, const char *who,
 	int64_t deadline_ns, int *ret_fd, bool *ret_others);
 
+/* -errno for what flock(2) says; -ENOLCK for all that means: the file system has no such locks. */
+int turnstile_error(int error);
+
 /* flock(2) with LOCK_EX and a deadline, as above. -ETIMEDOUT. */
 int turnstile_flock(int fd, int64_t deadline_ns);

@@ -47,7 +47,7 @@ static const char *const kind_texts[VERIFY_KINDS] = {
 	[VERIFY_DUPLICATE] = "the number has more than one line",
 	[VERIFY_ORDER] = "out of order and not marked so",
 	[VERIFY_GAP] = "numbers without a line",
-	[VERIFY_LATEST] = "does not point at the newest frame",
+	[VERIFY_LATEST] = "does not lead to the newest frame",
 	[VERIFY_IDENTITY] = "damaged or gone; the journal tells what belongs there",
 	[VERIFY_NOT_OURS] = "not ours",
 };
@@ -441,8 +441,7 @@ static int check_identity(struct verify *verify)
 
 static int check_latest(struct verify *verify)
 {
-	char path[FRAME_PATH_MAX], target[FRAME_PATH_MAX + 1] = "";
-	struct verify_finding finding = { .kind = VERIFY_LATEST, .path = "latest.jpg" };
+	struct verify_finding finding = { .kind = VERIFY_LATEST, .path = LATEST };
 	struct frame_name name;
 	struct record newest;
 	int r = archive_newest(verify->archive, &newest);
@@ -450,12 +449,7 @@ static int check_latest(struct verify *verify)
 	if (r < 0 || verify->writer_is_live)
 		return r == -ENOENT ? 0 : r;
 	name = record_name(&newest);
-	r = frame_name_path(&name, path);
-	if (r < 0)
-		return r;
-	if (readlinkat(archive_root_fd(verify->archive), "latest.jpg", target,
-		    sizeof(target) - 1) >= 0 &&
-		strcmp(path, target) == 0)
+	if (archive_latest_is_right(archive_root_fd(verify->archive), &name))
 		return 0;
 	finding.seq = newest.seq;
 	return verify_report(verify, finding);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* latest.jpg of the archive moves when a frame is stored: its name has slot and number. */
+/* The newest frame of the archive is another one when a frame is stored: its name has slot and number. */
 #include "deploy/first_frame.h"
 
 #include <errno.h>
 #include <string.h>
 
+#include "common/archive.h"
 #include "common/child.h"
 #include "common/clock.h"
 #include "common/conf.h"
@@ -16,18 +17,17 @@
 #define LOOK_AT_UNIT_TURNS 10
 #define GRACE_US (20 * US_PER_SEC) /* a camera that opens slowly, a slot that is missed */
 
-static int newest(const char *archive, struct frame_name *ret, char ret_path[static FRAME_PATH_MAX])
+static int newest(const char *path, struct frame_name *ret, char ret_path[static FRAME_PATH_MAX])
 {
-	char link[PATH_MAX], target[FRAME_PATH_MAX];
-	ssize_t n;
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	struct record frame;
+	int r = archive_open(path, &(struct archive_options){ .mode = ARCHIVE_READ }, &archive);
 
-	if (snprintf(link, sizeof link, "%s/latest.jpg", archive) >= (int)sizeof link)
-		return -ENAMETOOLONG;
-	n = readlink(link, target, sizeof target);
-	if (n < 0)
-		return -errno;
-	if (n >= (ssize_t)sizeof target || frame_path_parse(target, (size_t)n, ret) < 0)
-		return -EBADMSG;
+	if (r == 0)
+		r = archive_newest(archive, &frame);
+	if (r < 0)
+		return r;
+	*ret = record_name(&frame);
 	return frame_name_path(ret, ret_path);
 }
 

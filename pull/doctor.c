@@ -120,6 +120,7 @@ static void check_archive(struct patient *p)
 	struct archive_options options = { .mode = ARCHIVE_READ };
 	struct doctor_use use = { .makes_room = p->camera->reserve != 0 };
 	struct doctor_stale stale = { .stale_after_us = p->camera->stale_after_us };
+	struct doctor_trial trial;
 	struct doctor_disk disk;
 	struct contact contact;
 	struct record newest;
@@ -145,6 +146,8 @@ static void check_archive(struct patient *p)
 	}
 	doctor_disk_read(path, &disk);
 	tell(p, "disk", doctor_real_disk(&disk));
+	doctor_trial_run(disk.path, &trial);
+	tell(p, "publish", doctor_publish(&trial));
 	tell(p, "space", doctor_space(&disk, &use));
 	tell(p, "newest", doctor_stale(&stale));
 }

@@ -116,15 +116,51 @@ static int plain_renameat2(int olddir, const char *old, int newdir, const char *
 	return renameat2(olddir, old, newdir, new, 0);
 }
 
-TEST(poor_file_system)
+/* vfat, exFAT */
+static int no_symlinkat(const char *target, int dirfd, const char *path)
 {
-	CLEANUP(archive_freep) struct archive *archive = NULL;
+	(void)target, (void)dirfd, (void)path;
+	errno = EPERM;
+	return -1;
+}
+
+/* A server of SMB that has no symlinks, as the Linux client finds it. */
+static int empty_symlinkat(const char *target, int dirfd, const char *path)
+{
+	int fd = openat(dirfd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+
+	(void)target;
+	return fd < 0 ? -1 : close(fd);
+}
+
+static int file_fsync(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		return fsync(fd);
+	errno = EINVAL;
+	return -1;
+}
+
+static struct fs_ops poor_fs(bool smb)
+{
 	struct fs_ops fs = fs_real;
-	struct record frame;
-	char path[64];
 
 	fs.write = trickle_write;
 	fs.renameat2 = plain_renameat2;
+	fs.symlinkat = smb ? empty_symlinkat : no_symlinkat;
+	fs.fsync = file_fsync;
+	return fs;
+}
+
+TEST(poor_file_system)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	struct fs_ops fs = poor_fs(false);
+	struct record frame;
+	char path[64];
+
 	kit_make_folder(path);
 	CHECK_INT(kit_open(path, &fs, &archive), 0);
 	CHECK_INT(kit_publish(archive, KIT_SLOT, 1, NULL), 0);
@@ -134,6 +170,67 @@ TEST(poor_file_system)
 	CHECK_INT(kit_publish(archive, KIT_SLOT + 2 * KIT_MINUTE, 2, &frame), 0);
 	CHECK_INT(frame.seq, 2);
 	test_remove_folder(path);
+}
+
+static bool latest_is(const char *path, uint64_t seed)
+{
+	uint8_t jpeg[KIT_JPEG_BYTES];
+	struct stat st;
+
+	kit_jpeg(jpeg, seed);
+	return lstat(kit_path(path, "latest.jpg"), &st) == 0 && S_ISREG(st.st_mode) &&
+		st.st_size == KIT_JPEG_BYTES &&
+		memcmp(kit_read(path, "latest.jpg"), jpeg, sizeof(jpeg)) == 0;
+}
+
+/* latest.jpg is a copy of the newest picture then, and all that looks at it knows that. */
+TEST(no_symlinks)
+{
+	for (int smb = 0; smb < 2; smb++) {
+		CLEANUP(archive_freep) struct archive *archive = NULL;
+		struct archive_options copy = { .mode = ARCHIVE_WRITE, .copy = true };
+		struct archive_batched done[BATCH_FRAMES_MAX];
+		struct fs_ops fs = poor_fs(smb);
+		struct record frame = kit_frame(KIT_SLOT + 2 * KIT_MINUTE);
+		uint8_t jpeg[KIT_JPEG_BYTES];
+		char path[64];
+		int hidden = 9;
+
+		kit_make_folder(path);
+		CHECK_INT(kit_open(path, &fs, &archive), 0);
+		CHECK_INT(archive_ballast_make(archive), 0);
+		CHECK_INT(kit_publish(archive, KIT_SLOT, 1, NULL), 0);
+		CHECK(latest_is(path, 1));
+		CHECK_INT(kit_publish(archive, KIT_SLOT + KIT_MINUTE, 2, NULL), 0);
+		CHECK(latest_is(path, 2));
+		kit_jpeg(jpeg, 3);
+		CHECK_INT(archive_batch_add(archive, &frame, jpeg, sizeof(jpeg)), 0);
+		CHECK_INT(archive_batch_commit(archive, done), 1);
+		CHECK(latest_is(path, 3));
+		archive_free(TAKE_PTR(archive));
+		kit_count(path, "", &hidden);
+		CHECK_INT(hidden, 1); /* .writer */
+		CHECK_INT(kit_findings(path), 0);
+		/* an older picture, a part of it, nothing: found, and put right */
+		for (int damage = 0; damage < 3; damage++) {
+			kit_jpeg(jpeg, 1);
+			kit_write(path, "latest.jpg", jpeg, damage ? 0 : sizeof(jpeg), O_TRUNC);
+			if (damage == 1)
+				kit_write(path, "latest.jpg", jpeg, 100, O_TRUNC);
+			CHECK_INT(kit_findings(path), 1);
+			copy.fs = &fs;
+			CHECK_INT(archive_open(path, &copy, &archive), 0);
+			archive_free(TAKE_PTR(archive));
+			CHECK(latest_is(path, 3));
+			CHECK_INT(kit_findings(path), 0);
+		}
+		/* on a better disk it is a link again with the next frame */
+		CHECK_INT(kit_open(path, NULL, &archive), 0);
+		CHECK(latest_is(path, 3));
+		CHECK_INT(kit_publish(archive, KIT_SLOT + 4 * KIT_MINUTE, 4, NULL), 0);
+		CHECK_STR(kit_latest(path), KIT_DAY "/20261120T160500Z-00000004.jpg");
+		test_remove_folder(path);
+	}
 }
 
 TEST(taken_name_is_not_overwritten)

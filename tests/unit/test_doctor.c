@@ -2,6 +2,7 @@
 /* What the doctors of both programs share: facts in, verdicts out, and how they are told. */
 #include "common/doctor_host.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 
 #include "common/cli.h"
@@ -142,7 +143,8 @@ TEST(real_disk)
 			"disk" },
 		{ "overlay", { .path = "/", .type = 0x794c7630 }, DOCTOR_FAIL, "overlay",
 			"recurse" },
-		{ "vfat", { .path = "/u", .type = 0x4d44 }, DOCTOR_FAIL, "symbolic", "ext4" },
+		{ "vfat", { .path = "/u", .type = 0x4d44 }, DOCTOR_WARN, "no journal", "ext4" },
+		{ "FUSE", { .path = "/u", .type = 0x65735546 }, DOCTOR_WARN, "program", "ext4" },
 		{ "nfs", { .path = "/n", .type = 0x6969 }, DOCTOR_WARN, "network", "" },
 		{ "read-only", { .path = "/data", .type = 0xef53, .read_only = true }, DOCTOR_FAIL,
 			"read-only", "dmesg" },
@@ -154,6 +156,36 @@ TEST(real_disk)
 
 		check_finding(cases[i].name, &got, cases[i].want, cases[i].text, cases[i].fix);
 	}
+}
+
+/* What is tried leaves nothing behind. */
+TEST(publish)
+{
+	struct doctor_finding got;
+	struct doctor_trial trial;
+	char path[64], file[100];
+
+	test_make_folder(path);
+	snprintf(file, sizeof file, "%s/.doctor.jpg.part", path);
+	CHECK_INT(close(open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)), 0);
+	doctor_trial_run(path, &trial);
+	CHECK_INT(trial.error, 0);
+	CHECK(trial.has_symlinks);
+	CHECK_INT(rmdir(path), 0);
+	got = doctor_publish(&trial);
+	check_finding("works", &got, DOCTOR_OK, path, "");
+	trial.has_symlinks = false;
+	got = doctor_publish(&trial);
+	check_finding("no symlinks", &got, DOCTOR_OK, "latest.jpg is a copy", "");
+	doctor_trial_run(path, &trial);
+	CHECK_INT(trial.error, -ENOENT);
+	doctor_trial_run("/proc/self", &trial);
+	CHECK(trial.error < 0);
+	got = doctor_publish(&trial);
+	check_finding("no files", &got, DOCTOR_FAIL, "/proc/self: cannot make a file", "written");
+	trial.error = -ENOLCK;
+	got = doctor_publish(&trial);
+	check_finding("no locks", &got, DOCTOR_FAIL, "locks", "rpc.statd");
 }
 
 TEST(space)
@@ -183,6 +215,7 @@ TEST(space)
 			"inodes for 24.0 hours only", "reserve" },
 		{ "no inodes at all is no limit", 43200, 0, 0, 1440, 1, false, 0, DOCTOR_OK,
 			"43.2 GB: space for 30 days", "" },
+		{ "no size", -1, 0, 0, 1440, 1, true, 0, DOCTOR_OK, "does not tell", "" },
 		{ "full", 0, 1000, 2000000, 1440, 1, true, 0, DOCTOR_FAIL, "no space left",
 			"remove" },
 		{ "out of inodes", 100, 0, 2000000, 1440, 1, true, 0, DOCTOR_FAIL, "no inodes left",
@@ -193,7 +226,7 @@ TEST(space)
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct doctor_disk disk = { .path = "/data",
-			.bytes = INT64_C(1000000000000),
+			.bytes = cases[i].free_mb < 0 ? 0 : INT64_C(1000000000000),
 			.free_bytes = cases[i].free_mb * 1000000,
 			.inodes = cases[i].inodes,
 			.free_inodes = cases[i].free_inodes };

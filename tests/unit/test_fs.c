@@ -113,6 +113,41 @@ TEST(rename_never_replaces)
 	teardown(&f);
 }
 
+static int plain_renameat2(int olddir, const char *old, int newdir, const char *new, unsigned flags)
+{
+	errno = EOPNOTSUPP;
+	return flags ? -1 : renameat2(olddir, old, newdir, new, 0);
+}
+
+/* Without RENAME_NOREPLACE: by a second name. */
+TEST(rename_without_a_flag_replaces_nothing)
+{
+	static const int others[] = { -EACCES, -EIO, -ENOSPC, -EROFS, -ENOENT, -EEXIST };
+	static const int unsupported[] = { -EINVAL, -ENOSYS, -EOPNOTSUPP, -EPERM };
+	struct fs_ops fs = fs_real;
+	struct fixture f;
+	struct stat st;
+
+	fs.renameat2 = plain_renameat2;
+	setup(&f);
+	kit_write(f.path, "old", "old", 3, 0);
+	kit_write(f.path, "new", "new", 3, 0);
+	CHECK_INT(symlinkat("nowhere", f.fd, "link"), 0);
+	CHECK_INT(fs_rename_noreplace(&fs, f.fd, "old", "new"), -EEXIST);
+	CHECK_INT(fs_rename_noreplace(&fs, f.fd, "old", "link"), -EEXIST);
+	CHECK_STR(kit_read(f.path, "new"), "new");
+	CHECK_INT(fs_rename_noreplace(&fs, f.fd, "gone", "free"), -ENOENT);
+	CHECK_INT(fs_rename_noreplace(&fs, f.fd, "old", "free"), 0);
+	CHECK_STR(kit_read(f.path, "free"), "old");
+	CHECK_INT(fstatat(f.fd, "free", &st, 0), 0);
+	CHECK_INT(st.st_nlink, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		CHECK(!fs_is_unsupported(others[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(unsupported); i++)
+		CHECK(fs_is_unsupported(unsupported[i]));
+	teardown(&f);
+}
+
 TEST(folders)
 {
 	static const struct {
