@@ -143,17 +143,22 @@ static void check_disk(struct patient *p)
 		.makes_room = s->archive.reserve != 0,
 		.held_frames = (double)json_object_get_int64(get(store, "frames")),
 	};
+	struct doctor_trial trial;
 	struct doctor_disk disk;
+	char where[PATH_MAX];
 	struct record frame;
 
 	doctor_disk_read(s->archive.path, &disk);
 	if (store)
 		tell(p, "store",
-			doctor_store(get_text(store, "error"), access(disk.path, W_OK) == 0,
-				s->archive.path));
+			doctor_store(-json_object_get_int(get(store, "errno")),
+				store_find_unwritable(s->archive.path, now, where) == 0,
+				get_text(store, "where"), s->archive.path));
 	if (p->archive && archive_newest(p->archive, &frame) == 0)
 		use.frame_bytes = (double)frame.bytes;
 	tell(p, "disk", doctor_real_disk(&disk));
+	doctor_trial_run(disk.path, &trial);
+	tell(p, "publish", doctor_publish(&trial));
 	tell(p, "mount",
 		doctor_mount(s->archive.require_mount,
 			store_check_place(s->archive.path, s->archive.require_mount, "/"),

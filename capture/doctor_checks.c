@@ -69,15 +69,17 @@ struct doctor_finding doctor_clock(bool synced)
 		"look at `timedatectl timesync-status` and the network");
 }
 
-struct doctor_finding doctor_store(const char *error, bool writable, const char *path)
+struct doctor_finding doctor_store(int error, bool writable, const char *where, const char *path)
 {
+	const bool forbidden = error == -EACCES || error == -EPERM || error == -EROFS;
 	struct doctor_finding finding;
 
-	if (!*error)
+	if (error == 0)
 		return doctor_find(DOCTOR_OK, "the service stores frames");
-	finding = doctor_find(DOCTOR_FAIL, "the service stores nothing: %s", error);
-	if (!writable)
-		return doctor_fix(finding, "see that %s can be written", path);
+	finding = doctor_find(
+		DOCTOR_FAIL, "the service stores nothing: %s: %s", where, store_error_text(error));
+	if (!writable || !forbidden)
+		return doctor_fix(finding, "%s", store_error_fix(error));
 	return doctor_fix(finding,
 		"you may write there, its unit may not: `systemctl --user edit capturepi`, "
 		"[Service], "

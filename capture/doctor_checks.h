@@ -40,7 +40,8 @@ struct doctor_finding doctor_clock(bool synced);
  * What hinders the running service from storing; `error` "" nothing. `writable`: we can write there, so it is the
  * unit's sandbox that cannot.
  */
-struct doctor_finding doctor_store(const char *error, bool writable, const char *path);
+/* `error`, -errno, at `where`; `writable`: for who runs this, all of the archive at `path` is. */
+struct doctor_finding doctor_store(int error, bool writable, const char *where, const char *path);
 
 /* `error` of store_check_place(). */
 struct doctor_finding doctor_mount(bool required, int error, const char *path);

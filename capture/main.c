@@ -23,6 +23,8 @@
 /* Tells why the archive cannot be opened; returns the exit code. */
 static int tell_open_error(struct cli *cli, const char *path, int r)
 {
+	const char *fix = store_error_fix(r);
+
 	if (r == -EWOULDBLOCK) {
 		cli_error(cli,
 			"%s: another capturepi writes this archive; stop it first "
@@ -44,7 +46,8 @@ static int tell_open_error(struct cli *cli, const char *path, int r)
 			path);
 		return CLI_PROTOCOL;
 	}
-	cli_error(cli, "%s: cannot open the archive: %s", path, store_error_text(r));
+	cli_error(cli, "%s: cannot open the archive: %s%s%s", path, store_error_text(r),
+		*fix ? "; " : "", fix);
 	return CLI_INTERNAL;
 }
 
@@ -75,9 +78,7 @@ static int open_for_run(struct cli *cli, const struct capture_settings *settings
 		return CLI_OK;
 	if (!store_is_away(r) && !store_is_full(r))
 		return tell_open_error(cli, settings->archive.path, r);
-	log_error("%s: cannot open the archive: %s; frames are missed until that passes",
-		settings->archive.path, store_error_text(r));
-	return CLI_OK;
+	return CLI_OK; /* the service tells of it */
 }
 
 /* Settings and archive at once, for the commands that only read. */

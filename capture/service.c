@@ -453,7 +453,7 @@ int service_run(const struct service_options *options, struct record *ret_last)
 		.archive = options->archive,
 		.slots_from_us = TIME_NONE,
 		.last_outcome_us = TIME_NONE,
-		.store.error = options->archive_error, /* told already */
+		.store.error = options->archive_error,
 	};
 	int64_t now_us = clock_wall_us(options->clock);
 	int r;

@@ -13,6 +13,7 @@
 #include "capture/steer.h"
 #include "capture/supervisor.h"
 #include "capture/writer.h"
+#include "common/trouble.h"
 
 struct service {
 	const struct service_options *options;
@@ -25,6 +26,8 @@ struct service {
 	struct archive *archive; /* until the writer has it */
 	char store_path[PATH_MAX]; /* of the archive, for the life of the process */
 	struct store_facts store; /* at the last look */
+	struct trouble store_trouble;
+	uint64_t store_missed; /* for want of a disk, when that began */
 	int64_t unfetched_told_us; /* monotonic */
 	uint64_t unfetched_told;
 

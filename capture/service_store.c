@@ -9,6 +9,7 @@
 #include "capture/service_private.h"
 #include "capture/status.h"
 #include "common/log.h"
+#include "common/utc.h"
 
 #define UNFETCHED_US                                                                               \
 	(3600 * US_PER_SEC) /* frames that a puller misses are told that often at most */
@@ -75,16 +76,26 @@ static void account(struct service *s, const struct writer_opened *opened)
 	writer_account(s->writer, has_down ? &down : NULL);
 }
 
-static void tell_error(struct service *s, int before)
+static void tell_error(struct service *s)
 {
-	if (s->store.error == before)
-		return;
-	s->dirty = true;
-	if (s->store.error < 0)
-		log_error("%s: nothing can be stored: %s; frames are missed until that passes",
-			s->store_path, store_error_text(s->store.error));
-	else
-		log_notice("%s: storing works again", s->store_path);
+	int64_t since_us = s->store_trouble.since_us, now_us = service_mono_us(s);
+	enum trouble_news news = trouble_look(&s->store_trouble, s->store.error < 0, now_us);
+	unsigned long long missed = s->stats.missed[MISS_DISK] - s->store_missed;
+	const char *fix = store_error_fix(s->store.error);
+	char lasted[UTC_TEXT_MAX];
+
+	if (!since_us)
+		s->store_missed = s->stats.missed[MISS_DISK];
+	if (news == TROUBLE_BEGINS)
+		log_error("%s: nothing can be stored: %s; slots are missed until that passes%s%s",
+			s->store.where, store_error_text(s->store.error), *fix ? "; " : "", fix);
+	else if (news == TROUBLE_LASTS)
+		log_error("%s: still nothing can be stored: %s; %llu slots missed in %s",
+			s->store.where, store_error_text(s->store.error), missed,
+			duration_format(now_us - since_us, lasted));
+	else if (news == TROUBLE_ENDS)
+		log_notice("%s: storing works again; %llu slots were missed in %s", s->store_path,
+			missed, duration_format(now_us - since_us, lasted));
 }
 
 /* Frames went that a puller does not have: it was away for too long, or the disk is too small. */
@@ -114,6 +125,7 @@ void service_watch_store(struct service *s)
 		s->dirty = true;
 		s->published_us = 0;
 	}
-	tell_error(s, before);
+	s->dirty |= s->store.error != before;
+	tell_error(s);
 	tell_unfetched(s);
 }

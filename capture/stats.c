@@ -99,8 +99,8 @@ const char *stats_line(const struct stats_view *view, char *buf, size_t size)
 	int n = 0;
 
 	if (view->store->error)
-		n = snprintf(
-			buf, size, "nothing stored: %s; ", store_error_text(view->store->error));
+		n = snprintf(buf, size, "nothing stored: %s: %s; ", view->store->where,
+			store_error_text(view->store->error));
 	if (n < (int)size && *view->camera->text)
 		n += snprintf(buf + n, size - (size_t)n, "camera %s; ", view->camera->text);
 	if (n < (int)size && stats->last.seq)
@@ -218,6 +218,8 @@ static void add_store(struct json_object *o, const struct stats_view *view)
 	add_string(s, "archive", view->archive);
 	json_object_object_add(s, "open", json_object_new_boolean(facts->open));
 	add_string(s, "error", facts->error ? store_error_text(facts->error) : "");
+	add_int(s, "errno", -facts->error);
+	add_string(s, "where", facts->error ? facts->where : "");
 	add_int(s, "frames", facts->stored.frames);
 	add_int(s, "bytes", facts->stored.bytes);
 	json_object_object_add(s, "counted", json_object_new_boolean(facts->stored.counted));

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "capture/store.h"
 #include "common/digest.h"
 #include "common/fs.h"
 #include "common/utc.h"
@@ -144,7 +145,9 @@ static bool is_alive(struct json_object *o)
 static struct json_object *read_published(const char *path)
 {
 	struct json_object *o = read_file(path);
-	bool open = json_object_get_boolean(get(get(o, "store"), "open"));
+	struct json_object *store = get(o, "store");
+	/* in a trouble the archive is closed and opened again */
+	bool open = json_object_get_boolean(get(store, "open")) && get_int(store, "errno") == 0;
 	pid_t pid;
 
 	if (o && (open ? archive_writer_pid(path, &pid) == 0 : is_alive(o)))
@@ -233,10 +236,13 @@ static void print_store(struct json_object *store)
 	struct json_object *removed = get(store, "removed");
 	const char *error = get_string(store, "error");
 
-	printf("stored     %lld frames, %.1f MB%s%s%s\n", (long long)get_int(store, "frames"),
+	printf("stored     %lld frames, %.1f MB%s\n", (long long)get_int(store, "frames"),
 		(double)get_int(store, "bytes") / 1e6,
-		json_object_get_boolean(get(store, "counted")) ? "" : " and more",
-		*error ? "; nothing can be stored: " : "", error);
+		json_object_get_boolean(get(store, "counted")) ? "" : " and more");
+	if (*error)
+		printf("trouble    nothing can be stored: %s: %s\n           %s\n",
+			get_string(store, "where"), error,
+			store_error_fix(-(int)get_int(store, "errno")));
 	if (get_int(removed, "frames"))
 		printf("removed    %lld frames, %.1f MB; %lld of them before every puller had "
 		       "them\n",

@@ -22,7 +22,9 @@ struct store {
 	char id[UUID_CHARS + 1];
 	uint64_t generation;
 	bool own_disk; /* it was on another file system than `root` */
-	int error;
+	int error; /* of the last frame, or why there is no archive; 0: the last one was stored */
+	char where[PATH_MAX]; /* of that */
+	int64_t slot_us; /* of the last frame */
 	int64_t next_us, retry_us; /* not opened again before; how long that was */
 
 	struct record waiting[BATCH_FRAMES_MAX]; /* in the batch, as they came */
@@ -37,6 +39,17 @@ struct store {
 static int64_t now_us(const struct store *s)
 {
 	return clock_mono_ns(s->clock) / NS_PER_US;
+}
+
+/*
+ * A trouble lasts until a frame is stored: that an archive can be opened, or a line be written, says nothing of
+ * the folder that frames go to.
+ */
+static void note_error(struct store *s, int error)
+{
+	if (error < 0 && error != s->error)
+		store_find_unwritable(s->settings.path, s->slot_us, s->where);
+	s->error = error;
 }
 
 /* ---- open and closed ---- */
@@ -59,7 +72,7 @@ static int close_archive(struct store *s, int error)
 {
 	unsigned n = s->n_waiting;
 
-	s->error = error;
+	note_error(s, error);
 	if (!s->archive)
 		return 0;
 	pruner_free(TAKE_PTR(s->pruner));
@@ -83,7 +96,6 @@ static int adopt(struct store *s, struct archive *archive)
 	s->own_disk = s->own_disk || store_check_place(s->settings.path, true, s->root) == 0;
 	snprintf(s->id, sizeof s->id, "%s", archive_id(archive));
 	s->retry_us = 0;
-	s->error = 0;
 	return 0;
 }
 
@@ -125,7 +137,7 @@ int store_ready(struct store *s)
 	if (s->retry_us > RETRY_MAX * s->options.retry_us)
 		s->retry_us = RETRY_MAX * s->options.retry_us;
 	s->next_us = now_us(s) + s->retry_us;
-	s->error = r;
+	note_error(s, r);
 	return r;
 }
 
@@ -174,7 +186,7 @@ static int commit(struct store *s)
 			error = done[i].error;
 		s->options.outcome(s->options.data, &done[i].record, done[i].error);
 	}
-	s->error = error;
+	note_error(s, error);
 	if (store_is_away(error))
 		close_archive(s, error);
 	return error < 0 ? -EAGAIN : 0;
@@ -204,14 +216,14 @@ static bool has_room(const struct store *s, size_t bytes)
 	struct statvfs st;
 
 	return !store_is_full(s->error) || fstatvfs(archive_root_fd(s->archive), &st) < 0 ||
-		st.f_bavail > bytes / (st.f_frsize ? st.f_frsize : 1);
+		st.f_blocks == 0 || st.f_bavail > bytes / (st.f_frsize ? st.f_frsize : 1);
 }
 
 /* 1: it waits in the batch. */
 static int write_frame(
 	struct store *s, struct record *record, const void *jpeg, size_t bytes, bool ahead)
 {
-	int r = has_room(s, bytes) ? hold_ballast(s) : -ENOSPC;
+	int r = hold_ballast(s);
 
 	if (r < 0)
 		return r;
@@ -248,7 +260,6 @@ static int write_again(struct store *s, struct record *record, const void *jpeg,
 	if (store_is_full(error)) {
 		if (make_room(s, (int64_t)bytes) < 0)
 			return error;
-		s->error = 0;
 		return write_frame(s, record, jpeg, bytes, ahead);
 	}
 	if (!store_is_away(error))
@@ -268,16 +279,18 @@ int store_frame(
 	int r = store_ready(s);
 
 	s->last_bytes = (int64_t)bytes;
+	s->slot_us = record.slot_us;
 	s->frames_since_idle++;
 	if (r == 0) {
-		r = write_frame(s, &record, jpeg, bytes, ahead);
+		r = has_room(s, bytes) ? write_frame(s, &record, jpeg, bytes, ahead) : -ENOSPC;
 		if (r < 0 && r != -EAGAIN)
 			r = write_again(s, &record, jpeg, bytes, ahead, r);
 		if (r == -EAGAIN)
 			return r;
 		if (store_is_away(r))
 			close_archive(s, r);
-		s->error = r < 0 ? r : 0;
+		if (r <= 0)
+			note_error(s, r);
 	}
 	if (r <= 0)
 		s->options.outcome(s->options.data, r < 0 ? frame : &record, r);
@@ -302,7 +315,7 @@ int store_note(struct store *s, struct record *record, bool early)
 	if (store_is_full(r) && make_room(s, 1) == 0)
 		r = archive_note(s->archive, record);
 	if (r < 0)
-		s->error = r;
+		note_error(s, r);
 	if (store_is_away(r))
 		close_archive(s, r);
 	return r;
@@ -359,6 +372,7 @@ struct store_facts store_facts(const struct store *s)
 	};
 
 	snprintf(facts.id, sizeof facts.id, "%s", s->id);
+	snprintf(facts.where, sizeof facts.where, "%s", s->where);
 	if (s->pruner)
 		facts.stored = pruner_totals(s->pruner);
 	return facts;
@@ -378,7 +392,8 @@ int store_new(const struct store_options *options, struct store **ret)
 	s->root = options->root ? options->root : "/";
 	if (s->options.retry_us == 0)
 		s->options.retry_us = RETRY_US;
-	s->error = options->error ? options->error : -ENODEV;
+	if (!archive)
+		note_error(s, options->error ? options->error : -ENODEV);
 	if (archive && !*s->settings.path) {
 		snprintf(s->settings.path, sizeof s->settings.path, "%s", archive_path(archive));
 		snprintf(s->settings.camera, sizeof s->settings.camera, "%s",

@@ -55,7 +55,9 @@ struct store_options {
 struct store_facts {
 	char id[UUID_CHARS + 1]; /* of the archive; "" before it was ever open */
 	bool open;
-	int error; /* why it is not, or of the last write; 0: none */
+	int error; /* why nothing is stored; 0 once a frame has been */
+	char where
+		[PATH_MAX]; /* what cannot be written then, as far as can be seen; else the archive */
 	uint64_t generation; /* counts the times it was opened */
 	struct pruner_totals stored;
 	struct pruner_removed removed; /* since the start */
@@ -130,3 +132,11 @@ int64_t store_last_outcome(struct archive *archive);
 
 /* "the disk is full", for miss lines, logs and status. */
 const char *store_error_text(int error);
+/* What a person can do about it; "": that is not known. */
+const char *store_error_fix(int error);
+
+/*
+ * What of the archive at `path` its writer cannot write: the nearest folder that is there, the journal, a
+ * folder on the way to the day of `slot_us`; "where" it is, and why. 0: nothing, and `ret` is `path`. -errno.
+ */
+int store_find_unwritable(const char *path, int64_t slot_us, char ret[static PATH_MAX]);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Where an archive may be, and what an error says about the disk under it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "capture/store.h"
 
@@ -111,6 +113,8 @@ bool store_is_away(int error)
 	case ESTALE:
 	case EACCES:
 	case EPERM:
+	case ENOTDIR: /* a file, or a symlink, where a folder has to be */
+	case ELOOP:
 	case EUCLEAN: /* ext4, xfs: the file system is damaged */
 	case EREMOTEIO:
 	case ENOTCONN: /* FUSE and network file systems, from here on */
@@ -145,6 +149,10 @@ const char *store_error_text(int error)
 	case ENXIO:
 	case ESTALE:
 		return "the archive's disk or folder is gone";
+	case ENOTDIR:
+		return "a file is where a folder has to be (Not a directory)";
+	case ENOLCK:
+		return "its file system has no file locks (No locks available)";
 	case EWOULDBLOCK:
 		return "another program writes the archive";
 	case EBADMSG:
@@ -152,6 +160,95 @@ const char *store_error_text(int error)
 	default:
 		return strerror(-error);
 	}
+}
+
+const char *store_error_fix(int error)
+{
+	switch (-error) {
+	case ENOSPC:
+		return "remove what is not needed, or set archive.reserve";
+	case EDQUOT:
+		return "raise the quota, or set archive.max_bytes below it";
+	case EACCES:
+		return "give the service's user the right to write there (ls -ld tells whose it "
+		       "is)";
+	case EPERM:
+		return "remove what forbids it: lsattr -d tells of flags, mount of options";
+	case EROFS:
+	case EIO:
+	case EUCLEAN:
+	case EREMOTEIO:
+		return "see dmesg; check the disk, or take another one";
+	case ENOTDIR:
+	case ELOOP:
+	case EEXIST:
+		return "move away what is there";
+	case ENOMEDIUM:
+	case ENODEV:
+	case ENOENT:
+	case ENXIO:
+		return "mount the disk; see /etc/fstab, with nofail";
+	case ENOLCK:
+		return "NFS: start rpc.statd, or mount with local_lock=flock; SMB: without nobrl";
+	default:
+		return "";
+	}
+}
+
+/* Whether it can be written, as far as owner, modes, flags and mount tell. */
+static int check_writable(const char *path, bool folder)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	if (folder && !S_ISDIR(st.st_mode))
+		return -ENOTDIR;
+	return faccessat(AT_FDCWD, path, folder ? W_OK | X_OK : W_OK, AT_EACCESS) < 0 ? -errno : 0;
+}
+
+/* A part of the archive; what is not there yet is not wrong. */
+static int check_below(const char *path, const char *part, bool folder, char ret[static PATH_MAX])
+{
+	char whole[PATH_MAX];
+	int r;
+
+	if (snprintf(whole, sizeof whole, "%s%s", path, part) >= (int)sizeof whole)
+		return 0;
+	r = check_writable(whole, folder);
+	if (r == 0 || r == -ENOENT)
+		return 0;
+	snprintf(ret, PATH_MAX, "%s", whole);
+	return r;
+}
+
+int store_find_unwritable(const char *path, int64_t slot_us, char ret[static PATH_MAX])
+{
+	struct frame_name name = { .slot_us = slot_us, .seq = 1 };
+	char nearest[PATH_MAX], folder[FRAME_PATH_MAX] = "", file[FRAME_PATH_MAX + 8];
+	struct stat st;
+	int r;
+
+	snprintf(ret, PATH_MAX, "%s", path);
+	r = stat_nearest(path, &st, nearest);
+	if (r < 0)
+		return r;
+	r = check_writable(nearest, true);
+	if (r < 0)
+		snprintf(ret, PATH_MAX, "%s", nearest);
+	if (r < 0 || frame_name_folder(&name, folder) < 0)
+		return r;
+	/* "2026", "2026/11", "2026/11/20" */
+	for (size_t i = 0; i <= strlen(folder); i++) {
+		if (folder[i] != '/' && folder[i] != '\0')
+			continue;
+		snprintf(file, sizeof file, "/%.*s", (int)i, folder);
+		r = check_below(path, file, true, ret);
+		if (r < 0)
+			return r;
+	}
+	r = check_below(path, "/journal", true, ret);
+	return r < 0 ? r : check_below(path, "/.writer", false, ret);
 }
 
 int64_t store_last_outcome(struct archive *archive)

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "common/log.h"
+#include "common/trouble.h"
 
 #define REOPEN_AFTER 2 /* failures in a row that a restart of the stream is tried for */
 #define EXIT_AFTER 30 /* by then the back-off has lasted more than two minutes */
@@ -27,6 +28,8 @@ struct supervisor {
 	int64_t started_ns;
 	bool seen; /* a frame since the stream started */
 	double exposure_us;
+	struct trouble trouble; /* as the log has it */
+	unsigned failures; /* since the last line that told of its end */
 };
 
 static const int64_t backoff_s[] = { 0, 1, 2, 5 };
@@ -79,11 +82,18 @@ int supervisor_new(const struct supervisor_options *options, struct supervisor *
 	return 0;
 }
 
+static int64_t mono_us(const struct supervisor *s)
+{
+	return clock_mono_ns(s->options.clock) / NS_PER_US;
+}
+
 /* All is well: the ladder starts from its bottom again. */
 static void recovered(struct supervisor *s)
 {
-	if (s->facts.failures)
-		log_notice("camera: frames again after %u failures", s->facts.failures);
+	if (trouble_look(&s->trouble, false, mono_us(s)) == TROUBLE_ENDS) {
+		log_notice("camera: frames again after %u failures", s->failures);
+		s->failures = 0;
+	}
 	s->facts.failures = 0;
 	s->facts.text[0] = 0;
 }
@@ -134,9 +144,10 @@ static void failed(struct supervisor *s, const char *what, const char *why)
 
 	snprintf(s->facts.text, sizeof s->facts.text, "%s: %s", what, why);
 	s->not_before_ns = clock_mono_ns(s->options.clock) + backoff_s[step] * NS_PER_SEC;
-	if (n == 0 || n == REOPEN_AFTER || (n & (n - 1)) == 0)
-		log_warning("camera: %s: %s; try %u, next in %lld s", what, why, n + 1,
-			(long long)backoff_s[step]);
+	s->failures++;
+	if (trouble_look(&s->trouble, true, mono_us(s)) != TROUBLE_NONE)
+		log_warning("camera: %s: %s; failure %u, tried again in %lld s", what, why,
+			s->failures, (long long)backoff_s[step]);
 }
 
 static void open_camera(struct supervisor *s)

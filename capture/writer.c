@@ -11,7 +11,7 @@
 #include "capture/writer_private.h"
 
 #define RETRY_US US_PER_SEC
-#define HOLD_US (60 * US_PER_SEC) /* misses of a full disk wait so long to become one line */
+#define HOLD_US (60 * US_PER_SEC) /* misses of such a disk wait so long to become one line */
 #define IDLE_US (60 * US_PER_SEC) /* without frames: what has become too old still goes */
 
 /* ---- the thread ---- */
@@ -99,14 +99,13 @@ static void fail_frames(struct writer *w, int error)
 	}
 }
 
-/* Whether the first item is a miss of a full disk that waits for more of them. */
+/* Whether the first item is a miss of a disk that takes no frames, and waits for more of them. */
 static bool holds(struct writer *w)
 {
 	const struct record *first = &w->items[0].record;
 
 	if (w->ending || w->items[0].camera || w->items[0].early || first->type != RECORD_MISS ||
-		first->cause != MISS_DISK || !store_is_full(w->facts.error) ||
-		!store_archive(w->store)) {
+		first->cause != MISS_DISK || w->facts.error == 0 || !store_archive(w->store)) {
 		w->held_until_us = 0;
 		return false;
 	}

@@ -43,7 +43,7 @@ struct writer {
 	unsigned early; /* misses that were put before all others since something was in hand */
 	bool failed; /* it could not be stored: its item says so already */
 	int64_t stuck_until_us; /* the first item is not tried before that; 0: it is no stuck note */
-	int64_t held_until_us; /* misses of a full disk wait to become one line; 0: none waits */
+	int64_t held_until_us; /* misses of a disk that takes no frames wait to become one line; 0: none waits */
 	int64_t encode_us, store_us; /* what the last frame took */
 	struct writer_result results[RESULTS_MAX];
 	unsigned n_results;

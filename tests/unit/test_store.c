@@ -464,10 +464,94 @@ TEST(last_outcomes)
 	test_remove_folder(path);
 }
 
+/*
+ * The day's folder cannot be written, and all else can: the archive can be opened again and again, but nothing
+ * is stored, and it is one trouble until a frame is.
+ */
+TEST(a_folder_that_takes_no_frame_is_one_trouble)
+{
+	static const char *const parts[] = { "archive/2026/11/20", "archive/2026/11",
+		"archive/2026" };
+	static const int batches[] = { 0, 1 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts) * ARRAY_SIZE(batches); i++) {
+		const char *part = parts[i / ARRAY_SIZE(batches)];
+		CLEANUP(store_freep) struct store *store = NULL;
+		struct record miss = kit_miss(KIT_SLOT);
+		struct store_options options;
+		char path[64], folder[PATH_MAX];
+
+		kit_make_folder(path);
+		options = new_options(path, NULL);
+		options.settings.batch = batches[i % ARRAY_SIZE(batches)];
+		CHECK_INT(store_new(&options, &store), 0);
+		CHECK(store_ready(store) == 0);
+		/* a file is where the folder has to be; root may write everywhere else */
+		snprintf(folder, sizeof folder, "%s/%.*s", path, (int)(strrchr(part, '/') - part),
+			part);
+		CHECK_INT(fs_make_folders(folder, 0777), 0);
+		kit_write(path, part, "x", 1, 0);
+		for (int minute = 1; minute <= 5; minute++) {
+			put(store, minute, false);
+			CHECK_INT(store_facts(store).error, -ENOTDIR);
+			CHECK_STR(store_facts(store).where, kit_path(path, part));
+			pass(60);
+			store_idle(store, true);
+			CHECK_INT(store_ready(store), 0);
+			CHECK_INT(store_note(store, &miss, false), 0);
+			CHECK_INT(store_facts(store).error, -ENOTDIR);
+		}
+		CHECK_INT(told.failed, 5);
+		CHECK_INT(unlink(kit_path(path, part)), 0);
+		put(store, 6, false);
+		CHECK_INT(store_facts(store).error, options.settings.batch ? -ENOTDIR : 0);
+		store_idle(store, true);
+		CHECK_INT(store_facts(store).error, 0);
+		CHECK_INT(told.stored, 1);
+		store_free(TAKE_PTR(store));
+		CHECK_INT(findings(path), 0);
+		test_remove_folder(path);
+	}
+}
+
+/* What stands in the way is named. */
+TEST(what_cannot_be_written)
+{
+	static const struct {
+		const char *file; /* a file that is there, below the folder */
+		const char *archive;
+		int error;
+		const char *where;
+	} cases[] = {
+		{ "other", "archive", 0, "archive" },
+		{ "archive", "archive", -ENOTDIR, "archive" },
+		{ "a", "a/archive", -ENOTDIR, "a/archive" },
+		{ "archive/journal", "archive", -ENOTDIR, "archive/journal" },
+		{ "archive/2026/11/20", "archive", -ENOTDIR, "archive/2026/11/20" },
+		{ "archive/2026/11/21", "archive", 0, "archive" },
+		{ "archive/.writer", "archive", 0, "archive" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *slash = strrchr(cases[i].file, '/');
+		char path[64], folder[PATH_MAX], where[PATH_MAX];
+
+		kit_make_folder(path);
+		snprintf(folder, sizeof folder, "%s/%.*s", path,
+			slash ? (int)(slash - cases[i].file) : 0, cases[i].file);
+		CHECK_INT(fs_make_folders(folder, 0777), 0);
+		kit_write(path, cases[i].file, "x", 1, 0);
+		snprintf(folder, sizeof folder, "%s/%s", path, cases[i].archive);
+		CHECK_INT(store_find_unwritable(folder, KIT_SLOT, where), cases[i].error);
+		CHECK_STR(where, kit_path(path, cases[i].where));
+		test_remove_folder(path);
+	}
+}
+
 TEST(error_texts)
 {
 	static const int errors[] = { ENOSPC, EDQUOT, EROFS, EIO, ENOMEDIUM, ENODEV, EWOULDBLOCK,
-		EBADMSG, ENOMEM };
+		EBADMSG, ENOMEM, ENOTDIR, EACCES, EPERM, ENOLCK };
 
 	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
 		CHECK(strlen(store_error_text(-errors[i])) > 8);
