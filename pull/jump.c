@@ -15,7 +15,7 @@
 
 #include "common/text.h"
 #include "common/util.h"
-#include "pull/pair.h"
+#include "pull/settings.h"
 
 struct command {
 	struct destination to;

@@ -11,18 +11,6 @@
 #include "pull/reach.h"
 #include "pull/settings.h"
 
-struct destination {
-	char user[sizeof(((struct camera_settings *)NULL)->user)]; /* "": not given */
-	char host[sizeof(((struct camera_settings *)NULL)->host)];
-	int port;
-};
-
-/*
- * "[USER@]HOST[:PORT]", an IPv6 address in brackets where a port follows. -EINVAL also for what
- * could be mistaken for an option, or would not pass as a setting.
- */
-int destination_parse(const char *text, struct destination *ret);
-
 /* The "TYPE BASE64" that known_hosts `text` has for `alias`, for free(). -ENOENT, -ENOMEM. */
 int known_hosts_find(const char *text, const char *alias, char **ret_key);
 /* `text` with the lines of `alias` replaced by one with `key`; all else as it is. -ENOMEM. */

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
@@ -106,7 +107,7 @@ static void add(struct arguments *a, const char *first, const char *second)
 		a->argv[a->n++] = second;
 }
 
-static int make_arguments(const struct install *install, struct arguments *ret)
+static int make_arguments(const struct install *install, bool agent, struct arguments *ret)
 {
 	const struct ssh_options *ssh = &install->reach->ssh;
 	int r = quote_path("UserKnownHostsFile", ssh->known_hosts, ret->known_hosts);
@@ -134,95 +135,135 @@ static int make_arguments(const struct install *install, struct arguments *ret)
 	add(ret, "-p", ret->port);
 	if (ssh->user)
 		add(ret, "-l", ssh->user);
-	if (install->identity)
+	/* and no other: sshd ends the connection after a few keys, those of an agent come first */
+	if (install->identity) {
+		add(ret, "-o", "IdentitiesOnly=yes");
 		add(ret, "-i", install->identity);
+	}
+	if (!agent)
+		add(ret, "-o", "IdentityAgent=none");
 	add(ret, "--", ssh->host);
 	add(ret, "sh -s", NULL);
 	ret->argv[ret->n] = NULL;
 	return 0;
 }
 
-/* Starts ssh with pipes on its stdin and stdout; stderr stays the person's. */
-static int spawn_ssh(const char *const *argv, pid_t *ret_pid, int *ret_in, int *ret_out)
+/* ssh with pipes on its stdin, stdout and stderr; it asks for passwords on the terminal itself. */
+struct run {
+	pid_t pid;
+	int in, out, err;
+	size_t used; /* of the output */
+	char line[1024]; /* of stderr, as far as it has come */
+	size_t line_used;
+	bool too_many_keys; /* stderr said so */
+};
+
+static void run_end(struct run *run)
+{
+	closep(&run->in);
+	closep(&run->out);
+	closep(&run->err);
+}
+
+static int run_start(struct run *run, const char *const *argv)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
-	int in[2], out[2], r;
+	int pipes[3][2] = { { -1, -1 }, { -1, -1 }, { -1, -1 } }, r = 0;
 	sigset_t signals;
 
-	if (pipe2(in, O_CLOEXEC) < 0)
-		return -errno;
-	if (pipe2(out, O_CLOEXEC) < 0) {
-		r = -errno;
-		close(in[0]);
-		close(in[1]);
-		return r;
-	}
+	for (int i = 0; i < 3 && r == 0; i++)
+		r = pipe2(pipes[i], O_CLOEXEC) < 0 ? -errno : 0;
+	run->in = pipes[0][1];
+	run->out = pipes[1][0];
+	run->err = pipes[2][0];
 	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, pipes[0][0], STDIN_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, pipes[1][1], STDOUT_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, pipes[2][1], STDERR_FILENO);
 	posix_spawnattr_init(&attributes);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGPIPE); /* ignored here */
 	posix_spawnattr_setsigdefault(&attributes, &signals);
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-	r = -posix_spawnp(ret_pid, argv[0], &actions, &attributes, (char *const *)argv, environ);
+	if (r == 0)
+		r = -posix_spawnp(
+			&run->pid, argv[0], &actions, &attributes, (char *const *)argv, environ);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
-	close(in[0]);
-	close(out[1]);
-	if (r < 0) {
-		close(in[1]);
-		close(out[0]);
-		return r;
-	}
-	*ret_in = in[1];
-	*ret_out = out[0];
-	return 0;
+	closep(&pipes[0][0]);
+	closep(&pipes[1][1]);
+	closep(&pipes[2][1]);
+	return r;
 }
 
-/* Its output; of what is more than the limit the end, where the result is. */
-static int read_output(int fd, char ret[static INSTALL_OUTPUT_MAX])
+/* Some of its output; of what is more than the limit the end stays, where the result is. */
+static void take_output(struct run *run, char output[static INSTALL_OUTPUT_MAX])
 {
-	size_t have = 0;
+	ssize_t n;
 
-	for (;;) {
-		ssize_t n;
-
-		if (have == INSTALL_OUTPUT_MAX - 1) {
-			have /= 2;
-			memmove(ret, ret + INSTALL_OUTPUT_MAX - 1 - have, have);
-		}
-		n = read(fd, ret + have, INSTALL_OUTPUT_MAX - 1 - have);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		have += (size_t)n;
+	if (run->used == INSTALL_OUTPUT_MAX - 1) {
+		run->used /= 2;
+		memmove(output, output + INSTALL_OUTPUT_MAX - 1 - run->used, run->used);
 	}
-	ret[have] = 0;
-	return 0;
+	n = read(run->out, output + run->used, INSTALL_OUTPUT_MAX - 1 - run->used);
+	if (n > 0)
+		run->used += (size_t)n;
+	else if (n == 0 || errno != EINTR)
+		close(TAKE_FD(run->out));
+	output[run->used] = 0;
+}
+
+/* What ssh, or the shell there, complains of is for the person, cleaned. */
+static void take_complaint(struct run *run)
+{
+	char c = '\n', clean[sizeof run->line];
+	ssize_t n = read(run->err, &c, 1);
+
+	if (n < 0 && errno == EINTR)
+		return;
+	if (n > 0 && c != '\n')
+		run->line[run->line_used++] = c;
+	if (run->line_used > 0 && (c == '\n' || run->line_used == sizeof run->line)) {
+		if (run->line[run->line_used - 1] == '\r')
+			run->line_used--;
+		text_clean(run->line, run->line_used, clean, sizeof clean);
+		if (strstr(clean, "Too many authentication failures"))
+			run->too_many_keys = true;
+		fprintf(stderr, "%s\n", clean);
+		run->line_used = 0;
+	}
+	if (n <= 0)
+		close(TAKE_FD(run->err));
 }
 
 /* Feeds the script and takes the output. The script is smaller than a pipe, so this cannot block. */
 static int run_ssh(const char *const *argv, const char *script,
-	char ret_output[static INSTALL_OUTPUT_MAX], int *ret_status)
+	char ret_output[static INSTALL_OUTPUT_MAX], int *ret_status, bool *ret_too_many_keys)
 {
-	CLEANUP_FD int in = -1, out = -1;
+	CLEANUP(run_end) struct run run = { .in = -1, .out = -1, .err = -1 };
 	size_t bytes = strlen(script);
-	pid_t pid;
-	int r = spawn_ssh(argv, &pid, &in, &out);
+	int r = run_start(&run, argv);
 
 	if (r < 0)
 		return r;
 	/* If ssh is gone already, its exit status says why. */
-	if (write(in, script, bytes) != (ssize_t)bytes)
+	if (write(run.in, script, bytes) != (ssize_t)bytes)
 		r = 0;
-	close(TAKE_FD(in));
-	r = read_output(out, ret_output);
-	while (waitpid(pid, ret_status, 0) < 0)
+	close(TAKE_FD(run.in));
+	*ret_output = 0;
+	while (run.out >= 0 || run.err >= 0) {
+		struct pollfd fds[2] = { { run.out, POLLIN, 0 }, { run.err, POLLIN, 0 } };
+
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			return -errno;
+		if (fds[0].revents)
+			take_output(&run, ret_output);
+		if (fds[1].revents)
+			take_complaint(&run);
+	}
+	*ret_too_many_keys = run.too_many_keys;
+	while (waitpid(run.pid, ret_status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
 	return r;
@@ -276,13 +317,22 @@ int install_key(const struct install *install, bool *ret_replaced,
 {
 	CLEANUP_FREE char *script = NULL, *output = malloc(INSTALL_OUTPUT_MAX);
 	struct arguments arguments;
+	bool too_many_keys = false;
 	int r, status = 0;
 
 	r = output ? make_script(install, &script) : -ENOMEM;
 	if (r == 0)
-		r = make_arguments(install, &arguments);
+		r = make_arguments(install, true, &arguments);
 	if (r == 0)
-		r = run_ssh(arguments.argv, script, output, &status);
+		r = run_ssh(arguments.argv, script, output, &status, &too_many_keys);
+	/* the keys in files and a password have not had their turn */
+	if (r == 0 && too_many_keys && !install->identity &&
+		make_arguments(install, false, &arguments) == 0) {
+		fprintf(stderr,
+			"The agent here has more keys than sshd there takes; once more "
+			"without it\n");
+		r = run_ssh(arguments.argv, script, output, &status, &too_many_keys);
+	}
 	if (r == -ENOENT)
 		snprintf(error, size, "there is no ssh program here; install openssh-client");
 	else if (r < 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The text work of pairing: destinations, known_hosts, authorized_keys and the settings file. */
+/* The text work of pairing: known_hosts, authorized_keys and the settings file. */
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
@@ -53,66 +53,6 @@ static struct line take_word(struct line *line)
 	line->len -= word.len;
 	*line = trim(*line);
 	return word;
-}
-
-static bool made_of(const char *text, const char *bytes)
-{
-	return text[strspn(text, bytes)] == 0;
-}
-
-/* Copies what can stand as a word on a command line. */
-static int take_part(const char *start, size_t len, const char *bytes, char *ret, size_t size)
-{
-	if (len == 0 || len >= size || *start == '-')
-		return -EINVAL;
-	memcpy(ret, start, len);
-	ret[len] = 0;
-	return made_of(ret, bytes) ? 0 : -EINVAL;
-}
-
-static int parse_port(const char *text, int *ret)
-{
-	char *end;
-	long port;
-
-	if (!made_of(text, "0123456789"))
-		return -EINVAL;
-	port = strtol(text, &end, 10);
-	if (end == text || port < 1 || port > 65535)
-		return -EINVAL;
-	*ret = (int)port;
-	return 0;
-}
-
-#define WORD "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
-
-int destination_parse(const char *text, struct destination *ret)
-{
-	struct destination d = { .port = 22 };
-	const char *at = strrchr(text, '@'), *host = at ? at + 1 : text, *end, *port = NULL;
-	int r = 0;
-
-	if (at)
-		r = take_part(text, (size_t)(at - text), WORD, d.user, sizeof d.user);
-	if (*host == '[') {
-		end = strchr(++host, ']');
-		if (!end || (end[1] && end[1] != ':'))
-			return -EINVAL;
-		port = end[1] ? end + 2 : NULL;
-	} else {
-		end = strchr(host, ':');
-		if (end && strchr(end + 1, ':'))
-			end = NULL; /* an IPv6 address without a port */
-		port = end ? end + 1 : NULL;
-		end = end ? end : host + strlen(host);
-	}
-	if (r == 0)
-		r = take_part(host, (size_t)(end - host), WORD ":%", d.host, sizeof d.host);
-	if (r == 0 && port)
-		r = parse_port(port, &d.port);
-	if (r == 0)
-		*ret = d;
-	return r;
 }
 
 int known_hosts_find(const char *text, const char *alias, char **ret_key)

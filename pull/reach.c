@@ -55,12 +55,13 @@ int reach_camera(const struct camera_settings *camera, struct reach *ret)
 const char *reach_pair_command(const struct camera_settings *camera, char *buf, size_t size)
 {
 	bool v6 = strchr(camera->host, ':') != NULL;
+	const char *quote = strchr(camera->user, '\\') ? "'" : "";
 	char port[24] = "";
 
 	if (camera->port != 22)
 		snprintf(port, sizeof port, ":%lld", (long long)camera->port);
-	snprintf(buf, size, "pullpi pair %s%s%s%s%s%s --camera %s", camera->user,
-		*camera->user ? "@" : "", v6 ? "[" : "", camera->host, v6 ? "]" : "", port,
+	snprintf(buf, size, "pullpi pair %s%s%s%s%s%s%s%s --camera %s", quote, camera->user,
+		*camera->user ? "@" : "", v6 ? "[" : "", camera->host, v6 ? "]" : "", port, quote,
 		camera->name);
 	return buf;
 }

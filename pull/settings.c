@@ -18,28 +18,73 @@ static bool is_made_of(const char *text, const char *bytes)
 	return text[strspn(text, bytes)] == '\0';
 }
 
+#define HOST_BYTES LETTERS DIGITS ".-_:%"
+#define USER_BYTES LETTERS DIGITS ".-_@\\"
+
 /* A leading '-' would be an option to whatever program reads the text next. */
-static int parse_word_of(const struct conf_item *item, const char *key, const char *value,
-	void *dest, const char *bytes)
+static int take_word(const char *start, size_t len, const char *bytes, char *ret, size_t size)
 {
-	if (*value == '-' || !is_made_of(value, bytes))
+	if (len == 0 || len >= size || *start == '-' || strspn(start, bytes) < len)
 		return -EINVAL;
-	return conf_parse_string(item, key, value, dest);
+	memcpy(ret, start, len);
+	ret[len] = '\0';
+	return 0;
+}
+
+int destination_parse(const char *text, struct destination *ret)
+{
+	const struct conf_item item = { .min = 1, .max = 65535 };
+	struct destination d = { .port = 22 };
+	const char *at = strrchr(text, '@'), *host = at ? at + 1 : text, *end, *port = NULL;
+	int64_t number = d.port;
+	int r = 0;
+
+	if (at)
+		r = take_word(text, (size_t)(at - text), USER_BYTES, d.user, sizeof(d.user));
+	if (*host == '[') {
+		end = strchr(++host, ']');
+		if (!end || (end[1] && end[1] != ':'))
+			return -EINVAL;
+		port = end[1] ? end + 2 : NULL;
+	} else {
+		end = strchr(host, ':');
+		if (end && strchr(end + 1, ':'))
+			end = NULL; /* an IPv6 address without a port */
+		port = end ? end + 1 : NULL;
+		end = end ? end : host + strlen(host);
+	}
+	if (r == 0)
+		r = take_word(host, (size_t)(end - host), HOST_BYTES, d.host, sizeof(d.host));
+	if (r == 0 && port)
+		r = is_made_of(port, DIGITS) ? conf_parse_int(&item, "port", port, &number)
+					     : -EINVAL;
+	if (r < 0)
+		return -EINVAL;
+	d.port = (int)number;
+	*ret = d;
+	return 0;
 }
 
 static int parse_host(const struct conf_item *item, const char *key, const char *value, void *dest)
 {
-	return *value ? parse_word_of(item, key, value, dest, LETTERS DIGITS ".-_:%") : -EINVAL;
+	(void)key;
+	return take_word(value, strlen(value), HOST_BYTES, dest, item->size);
 }
 
 static int parse_user(const struct conf_item *item, const char *key, const char *value, void *dest)
 {
-	return parse_word_of(item, key, value, dest, LETTERS DIGITS ".-_@\\");
+	if (!*value)
+		return conf_parse_string(item, key, value, dest);
+	return take_word(value, strlen(value), USER_BYTES, dest, item->size);
 }
 
 static int parse_proxy(const struct conf_item *item, const char *key, const char *value, void *dest)
 {
-	return parse_word_of(item, key, value, dest, LETTERS DIGITS ".-_:%@[]");
+	struct destination way;
+
+	return *value && destination_parse(value, &way) < 0
+		? -EINVAL
+		: conf_parse_string(item, key, value, dest);
 }
 
 static int parse_remote_name(

@@ -29,6 +29,19 @@ struct pull_settings {
 	size_t n_cameras;
 };
 
+struct destination {
+	char user[sizeof(((struct camera_settings *)NULL)->user)]; /* "": not given */
+	char host[sizeof(((struct camera_settings *)NULL)->host)];
+	int port;
+};
+
+/*
+ * "[USER@]HOST[:PORT]", an IPv6 address in brackets where a port follows; the last '@' ends the user. Of the
+ * same words as the settings host, user and port, so that what one takes the others do. -EINVAL also for
+ * what could be mistaken for an option.
+ */
+int destination_parse(const char *text, struct destination *ret);
+
 extern const struct conf_table pull_settings_table;
 
 /*

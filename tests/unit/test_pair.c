@@ -23,6 +23,11 @@ TEST(destinations)
 		{ "pi@[fe80::1%eth0]", "pi", "fe80::1%eth0", 22 },
 		{ "2001:db8::7", "", "2001:db8::7", 22 },
 		{ "a:65535", "", "a", 65535 },
+		{ "a@b@garden", "a@b", "garden", 22 },
+		{ "pi@example.org@garden:2222", "pi@example.org", "garden", 2222 },
+		{ "DOM\\pi@garden", "DOM\\pi", "garden", 22 },
+		{ "@pi@garden", "@pi", "garden", 22 },
+		{ "DOM\\a@b@[fe80::1%wlan0]:22", "DOM\\a@b", "fe80::1%wlan0", 22 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -32,6 +37,58 @@ TEST(destinations)
 		CHECK_STR(d.user, cases[i].user);
 		CHECK_STR(d.host, cases[i].host);
 		CHECK_INT(d.port, cases[i].port);
+	}
+}
+
+/* What the settings take for `key`; the value has to be there afterwards. */
+static bool setting_takes(const char *key, const char *value)
+{
+	struct camera_settings camera = { 0 };
+
+	for (size_t i = 0; i < pull_settings_table.n_items; i++) {
+		const struct conf_item *item = &pull_settings_table.items[i];
+		char *dest = (char *)&camera + item->offset;
+
+		if (strcmp(item->key, key) == 0)
+			return item->parse(item, key, value, dest) == 0 && strcmp(dest, value) == 0;
+	}
+	return false;
+}
+
+/* A person may write host and user into the settings, or give them to pair: both take the same. */
+TEST(pair_takes_what_the_settings_take)
+{
+	static char long_user[65], long_host[257];
+	static const char *const users[] = { "pi", "a@b", "DOM\\u", "first.last", "_pi", "pi-2",
+		"@pi", "pi@", "1000", "a b", "-pi", "-", "pi;x", "p'i", "p$i", "p\"i", "pi/x",
+		"pi:x", "pi\n", "\tpi", "p\xc3\xa4r", "[pi]", "pi%h", long_user, long_user + 1 };
+	static const char *const hosts[] = { "garden", "garden.local", "192.0.2.7", "2001:db8::7",
+		"fe80::1%wlan0", "::1", "gar_den", "-garden", "-", "gar den", "gar;den", "gar/den",
+		"garden\n", "g\xc3\xa4rten", "", "[::1]", "garden@x", long_host, long_host + 1 };
+
+	memset(long_user, 'u', sizeof long_user - 1);
+	memset(long_host, 'h', sizeof long_host - 1);
+	for (size_t i = 0; i < ARRAY_SIZE(users); i++) {
+		struct destination d = { .port = 0 };
+		char text[400];
+		bool takes;
+
+		snprintf(text, sizeof text, "%s@garden", users[i]);
+		takes = destination_parse(text, &d) == 0 && strcmp(d.user, users[i]) == 0;
+		if (!CHECK(takes == setting_takes("user", users[i])) ||
+			!CHECK(takes == setting_takes("proxy_jump", text)))
+			fprintf(stderr, "  user \"%s\"\n", users[i]);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(hosts); i++) {
+		struct destination d = { .port = 0 };
+		char text[400];
+		bool takes;
+
+		snprintf(text, sizeof text, strchr(hosts[i], ':') ? "pi@[%s]:22" : "pi@%s:22",
+			hosts[i]);
+		takes = destination_parse(text, &d) == 0 && strcmp(d.host, hosts[i]) == 0;
+		if (!CHECK(takes == setting_takes("host", hosts[i])))
+			fprintf(stderr, "  host \"%s\"\n", hosts[i]);
 	}
 }
 
