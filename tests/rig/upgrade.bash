@@ -53,12 +53,56 @@ nobody_elses() { # a user who has a manager and did not ask for the service has 
 	on capturepi loginctl disable-linger root
 	return $r
 }
+# What a user can do to processes of root's that become his: he stops all that he has, and notes each that he did not
+# start and that has a terminal, to push keystrokes into or to read from.
+hostile_program() {
+	cat <<-'END'
+		$| = 1;
+		while (1) {
+			for my $process (grep { (stat)[4] == $< } glob "/proc/[0-9]*") {
+				my ($pid) = $process =~ /(\d+)/;
+				next if $pid == $$;
+				open my $file, "<", "$process/stat" or next;
+				my ($name, $terminal) = <$file> =~ /\((.*)\) \S+ \d+ \d+ \d+ (-?\d+)/;
+				print "$name has a terminal\n" if $terminal;
+				for (glob "$process/fd/*") {
+					next unless (readlink // "") =~ m{^/dev/(pts/|tty|console)};
+					print "$name holds a terminal\n";
+					print "$name: pushed\n" if open my $tty, "+<", $_ and ioctl $tty, 0x5412, my $key = "#";
+				}
+				kill STOP => $pid and print "$name is stopped\n";
+			}
+			select undef, undef, undef, 0.005;
+		}
+	END
+}
+attacked() { # packages come while a user attacks, from a terminal as a person has it
+	local log=$T/capturepi/home/mallory.log run
+	run=$(invocation)
+	on capturepi useradd mallory
+	on capturepi sh -c 'systemctl start "user@$(id -u mallory)"' || return
+	# its own package stays as it is meanwhile
+	on capturepi sed -i 's/^limit=120.*/limit=10/' /usr/libexec/capturepi/each-manager
+	hostile_program >"$T/capturepi/home/hostile"
+	on capturepi systemd-run -q --unit=hostile --uid=mallory -p StandardOutput=truncate:/home/mallory.log \
+		perl /home/hostile
+	wait_for 30 grep -q '^systemd is stopped' "$log"
+	on capturepi timeout -s KILL 150 script -qec 'DEBIAN_FRONTEND=noninteractive apt-get -qy install --reinstall \
+		/home/pi/newer/capturepi_*.deb' /dev/null </dev/null
+	local r=$?
+	on capturepi sh -c 'systemctl stop hostile
+		systemctl kill -s KILL "user@$(id -u mallory)"'
+	sort "$log" | uniq -c
+	[ $r -eq 0 ] && grep -q '^systemctl is stopped' "$log" && ! grep -E 'terminal|pushed' "$log" &&
+		[ "$(invocation)" != "$run" ] && ! on capturepi pgrep -u mallory systemctl
+}
 
 part_upgrade() {
 	check "later packages" newer_packages
 	check "CapturePi: an upgrade loses the slots of one restart" upgraded
 	grep ^measured "$T/out"
 	check "an upgrade starts nothing for another user" nobody_elses
+	check "a hostile user neither stops an upgrade nor sees root's terminal" attacked
 	check "PullPi: an upgrade" install_newer pullpi pullpi
 	check "deploypi restart loses the slots of one restart" restarted
 	grep ^measured "$T/out"
