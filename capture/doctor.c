@@ -11,6 +11,7 @@
 #include "capture/status.h"
 #include "capture/store.h"
 #include "common/clock.h"
+#include "common/place.h"
 
 #define DAY_US (INT64_C(24) * 3600 * US_PER_SEC)
 #define STATUS_BYTES (2 * LINE_MAX_BYTES)
@@ -161,7 +162,7 @@ static void check_disk(struct patient *p)
 	tell(p, "publish", doctor_publish(&trial));
 	tell(p, "mount",
 		doctor_mount(s->archive.require_mount,
-			store_check_place(s->archive.path, s->archive.require_mount, "/"),
+			place_check(s->archive.path, s->archive.require_mount, NULL, NULL),
 			s->archive.path));
 	tell(p, "space", doctor_space(&disk, &use));
 }

@@ -87,18 +87,6 @@ struct doctor_finding doctor_store(int error, bool writable, const char *where, 
 		path);
 }
 
-struct doctor_finding doctor_mount(bool required, int error, const char *path)
-{
-	if (!required)
-		return doctor_find(DOCTOR_OK, "archive.require_mount is off");
-	if (error == -ENOMEDIUM)
-		return doctor_fix(doctor_find(DOCTOR_FAIL, "the disk of %s is not mounted", path),
-			"mount it; see /etc/fstab, with nofail");
-	if (error < 0)
-		return doctor_find(DOCTOR_FAIL, "%s: %s", path, strerror(-error));
-	return doctor_find(DOCTOR_OK, "the disk of %s is mounted", path);
-}
-
 struct doctor_finding doctor_memory(bool known, bool has_memory)
 {
 	if (!known)

@@ -43,9 +43,6 @@ struct doctor_finding doctor_clock(bool synced);
 /* `error`, -errno, at `where`; `writable`: for who runs this, all of the archive at `path` is. */
 struct doctor_finding doctor_store(int error, bool writable, const char *where, const char *path);
 
-/* `error` of store_check_place(). */
-struct doctor_finding doctor_mount(bool required, int error, const char *path);
-
 /* Whether cgroups can limit and count memory; `known`: there are cgroups of version 2 to ask. */
 struct doctor_finding doctor_memory(bool known, bool has_memory);
 

@@ -17,6 +17,7 @@
 #include "common/archive.h"
 #include "common/cli.h"
 #include "common/log.h"
+#include "common/place.h"
 #include "common/text.h"
 #include "common/utc.h"
 
@@ -76,7 +77,7 @@ static int open_for_run(struct cli *cli, const struct capture_settings *settings
 	*ret_error = r;
 	if (r == 0)
 		return CLI_OK;
-	if (!store_is_away(r) && !store_is_full(r))
+	if (!place_is_away(r) && !store_is_full(r))
 		return tell_open_error(cli, settings->archive.path, r);
 	return CLI_OK; /* the service tells of it */
 }

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "common/place.h"
+
 #define RETRY_US US_PER_SEC
 #define RETRY_MAX 15 /* times that */
 #define PRUNE_BUSY 8 /* frames without an idle moment, then room is made all the same */
@@ -21,7 +23,7 @@ struct store {
 	struct pruner *pruner; /* with it */
 	char id[UUID_CHARS + 1];
 	uint64_t generation;
-	bool own_disk; /* it was on another file system than `root` */
+	char mount[PATH_MAX]; /* where its disk was mounted; "": it has none of its own */
 	int error; /* of the last frame, or why there is no archive; 0: the last one was stored */
 	char where[PATH_MAX]; /* of that */
 	int64_t slot_us; /* of the last frame */
@@ -93,7 +95,7 @@ static int adopt(struct store *s, struct archive *archive)
 	}
 	s->archive = archive;
 	s->generation++;
-	s->own_disk = s->own_disk || store_check_place(s->settings.path, true, s->root) == 0;
+	place_mount(s->settings.path, s->root, s->mount);
 	snprintf(s->id, sizeof s->id, "%s", archive_id(archive));
 	s->retry_us = 0;
 	return 0;
@@ -105,7 +107,7 @@ static int open_archive(struct store *s)
 	struct archive *archive = NULL;
 	int r;
 
-	settings.require_mount = settings.require_mount || s->own_disk;
+	snprintf(settings.mount, sizeof settings.mount, "%s", s->mount);
 	r = store_open_archive(&settings, s->options.fs, s->root, &archive);
 	return r < 0 ? r : adopt(s, archive);
 }
@@ -187,7 +189,7 @@ static int commit(struct store *s)
 		s->options.outcome(s->options.data, &done[i].record, done[i].error);
 	}
 	note_error(s, error);
-	if (store_is_away(error))
+	if (place_is_away(error))
 		close_archive(s, error);
 	return error < 0 ? -EAGAIN : 0;
 }
@@ -262,7 +264,7 @@ static int write_again(struct store *s, struct record *record, const void *jpeg,
 			return error;
 		return write_frame(s, record, jpeg, bytes, ahead);
 	}
-	if (!store_is_away(error))
+	if (!place_is_away(error))
 		return error;
 	if (close_archive(s, error) < 0)
 		return -EAGAIN;
@@ -287,7 +289,7 @@ int store_frame(
 			r = write_again(s, &record, jpeg, bytes, ahead, r);
 		if (r == -EAGAIN)
 			return r;
-		if (store_is_away(r))
+		if (place_is_away(r))
 			close_archive(s, r);
 		if (r <= 0)
 			note_error(s, r);
@@ -316,7 +318,7 @@ int store_note(struct store *s, struct record *record, bool early)
 		r = archive_note(s->archive, record);
 	if (r < 0)
 		note_error(s, r);
-	if (store_is_away(r))
+	if (place_is_away(r))
 		close_archive(s, r);
 	return r;
 }
@@ -421,6 +423,8 @@ void store_free(struct store *s)
 
 void store_set(struct store *s, const struct store_settings *settings)
 {
+	if (strcmp(s->settings.path, settings->path) != 0)
+		s->mount[0] = '\0';
 	s->settings = *settings;
 	if (s->pruner)
 		pruner_set(s->pruner, &settings->retention);

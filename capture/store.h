@@ -7,8 +7,8 @@
  * after making room where there was no space, on the archive opened anew where the disk failed. What
  * fails then too is told, and later calls try to open the archive again, after 1 s, 2 s, ... 15 s.
  *
- * Where the archive was on another file system than / it is not made anew on that of /: then its disk
- * is not mounted. `require_mount` asks for that from the start. An archive whose folder was moved or
+ * Where the archive was on a mounted disk it is not made anew without that (common/place.h).
+ * `require_mount` asks for that from the start. An archive whose folder was moved or
  * unmounted is let go, and its path opened again.
  */
 #pragma once
@@ -28,6 +28,7 @@ struct store_settings {
 	struct retention_settings retention;
 	bool batch;
 	bool require_mount;
+	char mount[PATH_MAX]; /* where its disk is mounted, see common/place.h; "": not known */
 };
 
 struct store_settings store_settings(const struct capture_settings *settings);
@@ -63,18 +64,10 @@ struct store_facts {
 	struct pruner_removed removed; /* since the start */
 };
 
-/*
- * Whether an archive of that path may be opened: 0; -ENOMEDIUM `require_mount`, and its file system is
- * that of `root`. Only looks. -errno of stat(2).
- */
-int store_check_place(const char *path, bool require_mount, const char *root);
-
 /* Opens the archive of the settings for writing, where that is allowed. `fs`, `root` may be NULL. */
 int store_open_archive(const struct store_settings *settings, const struct fs_ops *fs,
 	const char *root, struct archive **ret);
 
-/* Whether an error says that the disk is not there, failing, or read-only: that may pass by itself. */
-bool store_is_away(int error);
 /* Whether an error says that it is full. */
 bool store_is_full(int error);
 

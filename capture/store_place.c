@@ -4,13 +4,12 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "capture/store.h"
+#include "common/place.h"
 
 #define LOOK_BACK_MAX 1000 /* lines without an outcome at the journal's end */
-#define TMPFS_TYPE 0x01021994 /* statfs(2) */
 
 struct store_settings store_settings(const struct capture_settings *settings)
 {
@@ -29,69 +28,13 @@ struct store_settings store_settings(const struct capture_settings *settings)
 	return store;
 }
 
-/* The file or folder of the path, else the nearest folder above that is there: 1, and 0 if itself. */
-static int stat_nearest(const char *path, struct stat *ret_st, char ret_path[static PATH_MAX])
-{
-	int above = 0;
-
-	if (snprintf(ret_path, PATH_MAX, "%s", path) >= PATH_MAX)
-		return -ENAMETOOLONG;
-	while (stat(ret_path, ret_st) < 0) {
-		char *slash = strrchr(ret_path, '/');
-
-		if (errno != ENOENT)
-			return -errno;
-		above = 1;
-		if (!slash)
-			snprintf(ret_path, PATH_MAX, ".");
-		else
-			slash[slash == ret_path] = '\0';
-	}
-	return above;
-}
-
-/*
- * Where disks are mounted below /run, what is there without them is in memory. Only a file system in
- * memory that somebody mounted for it may get an archive's folder.
- */
-static bool is_only_memory(const char *path, const struct stat *st)
-{
-	char parent[PATH_MAX + 4];
-	struct stat parent_st;
-	struct statfs fs;
-
-	if (statfs(path, &fs) < 0 || fs.f_type != TMPFS_TYPE)
-		return false;
-	snprintf(parent, sizeof parent, "%s/..", path);
-	return strcmp(path, "/run") == 0 || stat(parent, &parent_st) < 0 ||
-		parent_st.st_dev == st->st_dev;
-}
-
-int store_check_place(const char *path, bool require_mount, const char *root)
-{
-	char nearest[PATH_MAX];
-	struct stat st, root_st;
-	int above;
-
-	if (!require_mount)
-		return 0;
-	above = stat_nearest(path, &st, nearest);
-	if (above < 0)
-		return above;
-	if (stat(root, &root_st) < 0)
-		return -errno;
-	if (st.st_dev == root_st.st_dev)
-		return -ENOMEDIUM;
-	return above && is_only_memory(nearest, &st) ? -ENOMEDIUM : 0;
-}
-
 int store_open_archive(const struct store_settings *settings, const struct fs_ops *fs,
 	const char *root, struct archive **ret)
 {
 	struct archive_options options = {
 		.mode = ARCHIVE_WRITE, .camera = settings->camera, .fs = fs
 	};
-	int r = store_check_place(settings->path, settings->require_mount, root ? root : "/");
+	int r = place_check(settings->path, settings->require_mount, settings->mount, root);
 
 	return r < 0 ? r : archive_open(settings->path, &options, ret);
 }
@@ -99,36 +42,6 @@ int store_open_archive(const struct store_settings *settings, const struct fs_op
 bool store_is_full(int error)
 {
 	return error == -ENOSPC || error == -EDQUOT;
-}
-
-bool store_is_away(int error)
-{
-	switch (-error) {
-	case EIO:
-	case EROFS:
-	case ENOENT:
-	case ENODEV:
-	case ENXIO:
-	case ENOMEDIUM:
-	case ESTALE:
-	case EACCES:
-	case EPERM:
-	case ENOTDIR: /* a file, or a symlink, where a folder has to be */
-	case ELOOP:
-	case EUCLEAN: /* ext4, xfs: the file system is damaged */
-	case EREMOTEIO:
-	case ENOTCONN: /* FUSE and network file systems, from here on */
-	case ECONNABORTED:
-	case ECONNREFUSED:
-	case ETIMEDOUT:
-	case EHOSTDOWN:
-	case EHOSTUNREACH:
-	case ENETUNREACH:
-	case ESHUTDOWN:
-		return true;
-	default:
-		return false;
-	}
 }
 
 const char *store_error_text(int error)
@@ -230,7 +143,7 @@ int store_find_unwritable(const char *path, int64_t slot_us, char ret[static PAT
 	int r;
 
 	snprintf(ret, PATH_MAX, "%s", path);
-	r = stat_nearest(path, &st, nearest);
+	r = place_nearest(path, &st, nearest);
 	if (r < 0)
 		return r;
 	r = check_writable(nearest, true);

@@ -164,6 +164,18 @@ struct doctor_finding doctor_real_disk(const struct doctor_disk *disk)
 		(unsigned long long)disk->type);
 }
 
+struct doctor_finding doctor_mount(bool required, int error, const char *path)
+{
+	if (!required)
+		return doctor_find(DOCTOR_OK, "require_mount is off");
+	if (error == -ENOMEDIUM)
+		return doctor_fix(doctor_find(DOCTOR_FAIL, "the disk of %s is not mounted", path),
+			"mount it; see /etc/fstab, with nofail");
+	if (error < 0)
+		return doctor_find(DOCTOR_FAIL, "%s: %s", path, strerror(-error));
+	return doctor_find(DOCTOR_OK, "the disk of %s is mounted", path);
+}
+
 static const char *days_text(double days, char buf[static 32])
 {
 	if (days < 2)

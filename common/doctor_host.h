@@ -93,5 +93,8 @@ struct doctor_use {
 	double held_frames; /* in the archive now */
 };
 
+/* `error` of place_check(); `required`: a disk has to be there, by the settings or the memory. */
+struct doctor_finding doctor_mount(bool required, int error, const char *path);
+
 /* How long space and inodes last at that rate. */
 struct doctor_finding doctor_space(const struct doctor_disk *disk, const struct doctor_use *use);

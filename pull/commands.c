@@ -11,6 +11,7 @@
 #include "common/utc.h"
 #include "pull/all.h"
 #include "pull/contact.h"
+#include "pull/copy.h"
 #include "pull/fetch.h"
 #include "pull/room.h"
 #include "pull/wait.h"
@@ -65,10 +66,14 @@ int choose_archive(struct cli *cli, const void *settings, char ret[static PATH_M
 	if (r != CLI_OK)
 		return r;
 	r = pull_archive_path(camera, ret);
-	if (r == 0)
+	if (r < 0) {
+		cli_error(cli, "%s: no folder for the archive: %s", camera->name, strerror(-r));
+		return CLI_SETTINGS;
+	}
+	if (copy_check(camera, ret) != -ENOMEDIUM)
 		return CLI_OK;
-	cli_error(cli, "%s: no folder for the archive: %s", camera->name, strerror(-r));
-	return CLI_SETTINGS;
+	cli_error(cli, "%s: the disk of the archive is not mounted", ret);
+	return CLI_TEMPFAIL;
 }
 
 static int timeout_of(const struct cli *cli, int64_t *ret_us)

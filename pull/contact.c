@@ -43,9 +43,17 @@ static int64_t get_number(struct json_object *o, const char *key)
 	return number > 0 ? number : 0;
 }
 
+static void get_text(struct json_object *o, const char *key, char *ret, size_t size)
+{
+	struct json_object *value = json_object_object_get(o, key);
+
+	if (json_object_is_type(value, json_type_string))
+		snprintf(ret, size, "%s", json_object_get_string(value));
+}
+
 static void parse(const char *text, struct contact *ret)
 {
-	struct json_object *o = json_tokener_parse(text), *error;
+	struct json_object *o = json_tokener_parse(text);
 
 	if (json_object_is_type(o, json_type_object)) {
 		ret->last_try_us = get_time(o, "last_try");
@@ -55,10 +63,9 @@ static void parse(const char *text, struct contact *ret)
 		ret->first = (uint64_t)get_number(o, "camera_first");
 		ret->last = (uint64_t)get_number(o, "camera_last");
 		ret->rate = get_number(o, "rate");
-		error = json_object_object_get(o, "error");
-		if (json_object_is_type(error, json_type_string))
-			text_format(
-				ret->error, sizeof ret->error, "%s", json_object_get_string(error));
+		get_text(o, "error", ret->error, sizeof ret->error);
+		get_text(o, "archive", ret->archive, sizeof ret->archive);
+		get_text(o, "mount", ret->mount, sizeof ret->mount);
 	}
 	json_object_put(o);
 }
@@ -90,14 +97,21 @@ static void add_number(struct json_object *o, const char *key, int64_t number)
 		json_object_object_add(o, key, json_object_new_int64(number));
 }
 
+static void add_text(struct json_object *o, const char *key, const char *text)
+{
+	if (*text)
+		json_object_object_add(o, key, json_object_new_string(text));
+}
+
 static const char *contact_text(struct json_object *o, const struct contact *contact)
 {
 	add_time(o, "last_try", contact->last_try_us);
 	add_time(o, "last_ok", contact->last_ok_us);
 	add_time(o, "since", contact->since_us);
 	json_object_object_add(o, "code", json_object_new_int(contact->code));
-	if (contact->error[0])
-		json_object_object_add(o, "error", json_object_new_string(contact->error));
+	add_text(o, "error", contact->error);
+	add_text(o, "archive", contact->archive);
+	add_text(o, "mount", contact->mount);
 	add_number(o, "camera_first", (int64_t)contact->first);
 	add_number(o, "camera_last", (int64_t)contact->last);
 	add_number(o, "rate", contact->rate);
@@ -190,5 +204,33 @@ int contact_seen(const char *camera, uint64_t first, uint64_t last, int64_t rate
 	contact.last = last;
 	if (rate > 0)
 		contact.rate = rate;
+	return save(camera, &contact);
+}
+
+void contact_mount(const char *camera, const char *path, char ret[static PATH_MAX])
+{
+	struct contact contact;
+
+	contact_load(camera, &contact);
+	/* the settings name another place now: nothing is known of that */
+	snprintf(ret, PATH_MAX, "%s", strcmp(contact.archive, path) == 0 ? contact.mount : "");
+}
+
+int contact_mounted(const char *camera, const char *path, const char *mount)
+{
+	CLEANUP_FD int lock = -1;
+	struct contact contact;
+
+	contact_load(camera, &contact);
+	if (strcmp(contact.archive, path) == 0 ? strcmp(contact.mount, mount) == 0 : !*mount)
+		return 0;
+	if (strlen(path) >= sizeof contact.archive || strlen(mount) >= sizeof contact.mount)
+		return -ENAMETOOLONG;
+	lock = lock_folder(camera);
+	if (lock < 0)
+		return lock;
+	contact_load(camera, &contact);
+	snprintf(contact.archive, sizeof contact.archive, "%s", *mount ? path : "");
+	snprintf(contact.mount, sizeof contact.mount, "%s", mount);
 	return save(camera, &contact);
 }

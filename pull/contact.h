@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -18,7 +19,16 @@ struct contact {
 	char error[PULL_ERROR_MAX]; /* "" where code is 0 */
 	uint64_t first, last; /* of the camera's journal when it answered last; 0: not known */
 	int64_t rate; /* bytes a second of the last pull, 0: not known */
+	char archive[CONF_VALUE_MAX],
+		mount[CONF_VALUE_MAX]; /* an archive, and where its disk is mounted */
 };
+
+/*
+ * Where the disk of the camera's archive at `path` was mounted, "": not known, or on none; and takes note
+ * of it where that changed. -errno.
+ */
+void contact_mount(const char *camera, const char *path, char ret[static PATH_MAX]);
+int contact_mounted(const char *camera, const char *path, const char *mount);
 
 /* No file, or one that cannot be read, is a contact that never was. */
 void contact_load(const char *camera, struct contact *ret);

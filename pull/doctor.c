@@ -9,6 +9,7 @@
 #include "pull/client.h"
 #include "pull/commands.h"
 #include "pull/connect.h"
+#include "pull/copy.h"
 #include "pull/doctor_checks.h"
 #include "pull/keys.h"
 #include "pull/pair.h"
@@ -126,7 +127,7 @@ static void check_archive(struct patient *p)
 	struct record newest;
 	uint64_t first = 0, last = 0;
 	char path[PATH_MAX];
-	int r = pull_archive_path(p->camera, path);
+	int r = pull_archive_path(p->camera, path), mount;
 
 	if (r < 0) {
 		tell(p, "disk", doctor_find(DOCTOR_FAIL, "no folder: %s", strerror(-r)));
@@ -134,7 +135,8 @@ static void check_archive(struct patient *p)
 	}
 	contact_load(p->camera->name, &contact);
 	stale.contact = &contact;
-	stale.error = archive_open(path, &options, &archive);
+	mount = copy_check(p->camera, path);
+	stale.error = mount < 0 ? mount : archive_open(path, &options, &archive);
 	stale.has_frame = archive && archive_newest(archive, &newest) == 0;
 	if (stale.has_frame) {
 		stale.age_us = clock_wall_us(&clock_real) - newest.slot_us;
@@ -144,6 +146,8 @@ static void check_archive(struct patient *p)
 		journal_last(archive_journal(archive), &last);
 		use.held_frames = (double)(last - first + 1);
 	}
+	tell(p, "mount",
+		doctor_mount(p->camera->require_mount || mount == -ENOMEDIUM, mount, path));
 	doctor_disk_read(path, &disk);
 	tell(p, "disk", doctor_real_disk(&disk));
 	doctor_trial_run(disk.path, &trial);

@@ -108,6 +108,8 @@ struct doctor_finding doctor_stale(const struct doctor_stale *stale)
 	char age[UTC_TEXT_MAX];
 	struct doctor_finding finding;
 
+	if (stale->error == -ENOMEDIUM)
+		return doctor_find(DOCTOR_FAIL, "the archive's disk is not mounted");
 	if (stale->error < 0 && stale->error != -ENOENT)
 		return doctor_fix(doctor_find(DOCTOR_FAIL, "the archive cannot be read: %s",
 					  strerror(-stale->error)),

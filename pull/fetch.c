@@ -15,8 +15,10 @@
 #include "common/archive.h"
 #include "common/cli.h"
 #include "common/clock.h"
+#include "common/place.h"
 #include "pull/client.h"
 #include "pull/connect.h"
+#include "pull/copy.h"
 #include "pull/history.h"
 #include "pull/pace.h"
 #include "pull/wait.h"
@@ -73,9 +75,15 @@ int fetch_look(
 	r = pull_archive_path(options->camera, ret->archive);
 	if (r < 0)
 		return fail_here(ret, CLI_SETTINGS, "no folder for the archive: %s", strerror(-r));
-	r = archive_open(ret->archive, &(struct archive_options){ .mode = ARCHIVE_READ }, &archive);
+	r = copy_open(options->camera, ret->archive,
+		&(struct archive_options){ .mode = ARCHIVE_READ }, &archive);
 	if (r == -ENOENT)
 		return CLI_OK;
+	if (place_is_away(r)) {
+		ret->ours = true;
+		return copy_open_failed(
+			r, ret->archive, options->camera->name, ret->error, sizeof ret->error);
+	}
 	if (r < 0)
 		return fail_here(ret, r == -EBADMSG ? CLI_PROTOCOL : CLI_INTERNAL,
 			"%s cannot be read: %s; `pullpi verify %s` tells more", ret->archive,
@@ -106,12 +114,12 @@ static int open_writer(const struct fetch_options *options, const struct wire_gr
 		.wait_until_ns = options->deadline_ns,
 		.who = "fetch",
 	};
-	int r = archive_open(ret->archive, &archive_options, ret_archive);
+	int r = copy_open(options->camera, ret->archive, &archive_options, ret_archive);
 
 	if (r == 0)
 		return CLI_OK;
 	ret->ours = true;
-	return history_open_failed(
+	return copy_open_failed(
 		r, ret->archive, options->camera->name, ret->error, sizeof ret->error);
 }
 

@@ -16,6 +16,7 @@
 #include "common/cli.h"
 #include "pull/backoff.h"
 #include "pull/client.h"
+#include "pull/copy.h"
 #include "pull/fetch.h"
 #include "pull/history.h"
 #include "pull/wait.h"
@@ -109,7 +110,7 @@ static int try_turn(struct follow *f)
 	if (f->archive && archive_moved(f))
 		close_archive(f);
 	if (!f->archive)
-		return archive_open(f->state.archive, &options, &f->archive);
+		return copy_open(f->options->camera, f->state.archive, &options, &f->archive);
 	r = archive_retake(f->archive, options.wait_until_ns, &others);
 	if (r < 0 && r != -ETIMEDOUT)
 		close_archive(f);
@@ -179,7 +180,7 @@ static int take_in(struct follow *f)
 
 	if (r < 0 && !f->over) {
 		f->state.why = CONNECT_HERE;
-		f->state.code = history_open_failed(r, f->state.archive, f->options->camera->name,
+		f->state.code = copy_open_failed(r, f->state.archive, f->options->camera->name,
 			f->state.error, sizeof f->state.error);
 		return f->state.code;
 	}

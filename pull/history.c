@@ -27,27 +27,3 @@ int history_check(const struct wire_greeting *greeting, const char *held_id, uin
 		return CLI_OK;
 	return CLI_PROTOCOL;
 }
-
-int history_open_failed(int r, const char *path, const char *camera, char *error, size_t size)
-{
-	pid_t pid = 0;
-
-	switch (-r) {
-	case ETIMEDOUT:
-		archive_writer_pid(path, &pid);
-		snprintf(error, size, "%s is being written by process %d", path, (int)pid);
-		return CLI_TEMPFAIL;
-	case EMEDIUMTYPE:
-		snprintf(error, size, "%s belongs to another camera's archive", path);
-		return CLI_PROTOCOL;
-	case EBADMSG:
-	case ELOOP:
-	case EINVAL:
-		snprintf(error, size, "%s is damaged: %s; `pullpi verify %s` tells more", path,
-			strerror(-r), camera);
-		return CLI_PROTOCOL;
-	default:
-		snprintf(error, size, "%s cannot be written: %s", path, strerror(-r));
-		return CLI_INTERNAL;
-	}
-}

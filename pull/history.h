@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whether the archive here and the camera's go together, and what is said where the one here cannot be
- * used. Shared by fetch, sync and follow; each returns an exit code of common/cli.h and, where that
- * is not CLI_OK, leaves a sentence for the person in `error`.
+ * Whether the archive here and the camera's go together. Shared by fetch, sync and follow; each returns an
+ * exit code of common/cli.h and, where that is not CLI_OK, leaves a sentence for the person in `error`.
  */
 #pragma once
 
@@ -16,6 +15,3 @@
  */
 int history_check(const struct wire_greeting *greeting, const char *held_id, uint64_t held_last,
 	const char *path, char *error, size_t size);
-
-/* After archive_open() or archive_retake() of the archive of `camera` at `path` returned `r`. */
-int history_open_failed(int r, const char *path, const char *camera, char *error, size_t size);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "pull/copy.h"
 #include "pull/wait.h"
 
 #define DAY_US (INT64_C(24) * 3600 * US_PER_SEC)
@@ -82,7 +83,7 @@ void room_tidy(const struct camera_settings *camera, const char *path, int64_t b
 	*ret = (struct room){ 0 };
 	if (camera->reserve == 0 && camera->keep_days == 0)
 		return;
-	r = archive_open(path, &options, &archive);
+	r = copy_open(camera, path, &options, &archive);
 	if (r == 0)
 		r = archive_lock_copy(archive, 0, &lock_fd);
 	if (r < 0) {

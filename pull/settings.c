@@ -233,6 +233,17 @@ static const struct conf_item items[] = {
 		.min = -90,
 		.max = INT64_MAX,
 	},
+	{
+		.section = "camera",
+		.key = "require_mount",
+		.parse = conf_parse_bool,
+		.print = conf_print_bool,
+		.offset = AT(require_mount),
+		.def = "no",
+		.allowed = "yes or no",
+		.help = "Store only if the archive is on another file system than /: the disk is "
+			"there",
+	},
 };
 
 bool pull_camera_name_ok(const char *name)

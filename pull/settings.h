@@ -21,6 +21,7 @@ struct camera_settings {
 	int64_t limit_rate; /* bytes per second, 0: none */
 	char proxy_jump[256];
 	int64_t keep_days, reserve;
+	bool require_mount;
 };
 
 /* 450 KB: for the heap, zeroed. */

@@ -12,6 +12,7 @@
 #include "common/utc.h"
 #include "pull/commands.h"
 #include "pull/contact.h"
+#include "pull/copy.h"
 #include "pull/gaps.h"
 
 #define GAPS_US (24 * 3600 * US_PER_SEC) /* older ones are for `list --gaps` */
@@ -69,7 +70,8 @@ static int look_into(struct camera_status *s)
 	r = pull_archive_path(s->camera, s->archive);
 	if (r < 0)
 		return r;
-	r = archive_open(s->archive, &(struct archive_options){ .mode = ARCHIVE_READ }, &archive);
+	r = copy_open(
+		s->camera, s->archive, &(struct archive_options){ .mode = ARCHIVE_READ }, &archive);
 	if (r < 0)
 		return r;
 	journal_first(archive_journal(archive), &s->first);
@@ -154,6 +156,11 @@ static void print_contact(const struct contact *contact)
 			contact->error);
 }
 
+static const char *archive_error(const struct camera_status *s)
+{
+	return s->error == -ENOMEDIUM ? "its disk is not mounted" : strerror(-s->error);
+}
+
 static void print_person(const struct camera_status *s)
 {
 	char age[UTC_TEXT_MAX];
@@ -164,7 +171,7 @@ static void print_person(const struct camera_status *s)
 	if (s->error == -ENOENT)
 		printf(" (nothing fetched yet)\n");
 	else if (s->error < 0)
-		printf(" (cannot be read: %s)\n", strerror(-s->error));
+		printf(" (cannot be read: %s)\n", archive_error(s));
 	else
 		printf(" (journal lines %llu to %llu)\n", (unsigned long long)s->first,
 			(unsigned long long)s->last);
@@ -232,7 +239,7 @@ static struct json_object *status_object(const struct camera_status *s)
 	add_string(o, "camera", s->camera->name);
 	add_string(o, "archive", s->archive);
 	if (s->error < 0 && s->error != -ENOENT)
-		add_string(o, "archive_error", strerror(-s->error));
+		add_string(o, "archive_error", archive_error(s));
 	json_object_object_add(o, "stale", json_object_new_boolean(s->stale));
 	json_object_object_add(o, "first", json_object_new_int64((int64_t)s->first));
 	json_object_object_add(o, "last", json_object_new_int64((int64_t)s->last));

@@ -16,7 +16,7 @@
 
 #include "common/cli.h"
 #include "pull/connect.h"
-#include "pull/history.h"
+#include "pull/copy.h"
 #include "pull/sync_private.h"
 #include "pull/wait.h"
 
@@ -88,7 +88,7 @@ static int lock_sync(struct sync *sync)
 static int open_failed(struct sync *sync, int r)
 {
 	sync->result->ours = true;
-	return history_open_failed(r, sync->result->archive, sync->options->camera->name,
+	return copy_open_failed(r, sync->result->archive, sync->options->camera->name,
 		sync->result->error, sizeof sync->result->error);
 }
 
@@ -103,7 +103,7 @@ static int open_writer(struct sync *sync)
 		.who = "sync",
 	};
 	struct archive *archive;
-	int r = archive_open(sync->result->archive, &options, &archive);
+	int r = copy_open(sync->options->camera, sync->result->archive, &options, &archive);
 
 	if (r < 0)
 		return open_failed(sync, r);
@@ -183,7 +183,7 @@ static int look(struct sync *sync)
 	if (r < 0)
 		return sync_fail_here(
 			sync, CLI_SETTINGS, "no folder for the archive: %s", strerror(-r));
-	r = archive_open(result->archive, &read, &sync->archive);
+	r = copy_open(sync->options->camera, result->archive, &read, &sync->archive);
 	if (r == -ENOENT)
 		return CLI_OK;
 	if (r < 0)

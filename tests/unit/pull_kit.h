@@ -17,6 +17,13 @@
 #define KIT_MEMORY_KB(kb) (kb)
 #endif
 
+/* Nothing is kept of a person who runs the tests, and nothing of his is read. */
+__attribute__((constructor)) static void kit_without_state(void)
+{
+	setenv("XDG_STATE_HOME", "/dev/null", 1);
+	unsetenv("STATE_DIRECTORY");
+}
+
 struct peer {
 	struct stream stream;
 	char *data; /* what it says, a memory stream until peer_start() */

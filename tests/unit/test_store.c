@@ -2,6 +2,8 @@
 /* Storing while the disk fails, is full, is away and comes back. */
 #include "capture/store.h"
 
+#include "common/place.h"
+
 #include "tests/unit/archive_kit.h"
 
 #define DAY (24 * 60 * KIT_MINUTE)
@@ -365,37 +367,6 @@ TEST(ballast_before_frames)
 	test_remove_folder(path);
 }
 
-TEST(places)
-{
-	char memory[64], path[64], inner[100], deep[120], link[100];
-
-	snprintf(memory, sizeof(memory), "/dev/shm/capturepi-test-XXXXXX");
-	test_make_folder(path);
-	snprintf(inner, sizeof(inner), "%s/a", path);
-	snprintf(deep, sizeof(deep), "%s/a/b/c", path);
-	snprintf(link, sizeof(link), "%s/link", path);
-	CHECK_INT(store_check_place(deep, false, "/"), 0);
-	CHECK_INT(store_check_place(deep, true, path), -ENOMEDIUM);
-	CHECK_INT(store_check_place(path, true, path), -ENOMEDIUM);
-	kit_write(path, "a", "x", 1, 0);
-	CHECK_INT(store_check_place(deep, true, path), -ENOTDIR);
-	if (!mkdtemp(memory)) {
-		printf("skipped: no /dev/shm\n");
-	} else {
-		/* another file system than `root`, and a folder that is not there on one in memory */
-		CHECK_INT(store_check_place(memory, true, path), 0);
-		CHECK_INT(store_check_place(path, true, memory), 0);
-		snprintf(inner, sizeof(inner), "%s/captures", memory);
-		CHECK_INT(store_check_place(inner, true, path), -ENOMEDIUM);
-		CHECK_INT(store_check_place(inner, false, path), 0);
-		/* what is behind a link counts */
-		CHECK_INT(symlink(memory, link), 0);
-		CHECK_INT(store_check_place(link, true, path), 0);
-		test_remove_folder(memory);
-	}
-	test_remove_folder(path);
-}
-
 /* The archive was on a disk of its own: where that is gone, none is made in its place. */
 TEST(a_disk_that_is_unplugged)
 {
@@ -555,8 +526,8 @@ TEST(error_texts)
 
 	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
 		CHECK(strlen(store_error_text(-errors[i])) > 8);
-		CHECK(!store_is_away(-errors[i]) || !store_is_full(-errors[i]));
+		CHECK(!place_is_away(-errors[i]) || !store_is_full(-errors[i]));
 	}
-	CHECK(store_is_away(-EIO) && store_is_away(-ENOMEDIUM) && !store_is_away(-ENOMEM));
-	CHECK(!store_is_away(0) && !store_is_full(0) && store_is_full(-EDQUOT));
+	CHECK(place_is_away(-EIO) && place_is_away(-ENOMEDIUM) && !place_is_away(-ENOMEM));
+	CHECK(!place_is_away(0) && !store_is_full(0) && store_is_full(-EDQUOT));
 }
