@@ -30,8 +30,23 @@ struct patient {
 	struct json_object *waiting; /* of a service that cannot open it; NULL */
 };
 
+/* What to do is written for the first camera: each command that has a camera gets the name of another one. */
+static void name_camera(
+	const struct cli *cli, const char *command, char fix[static DOCTOR_TEXT_MAX])
+{
+	char named[DOCTOR_TEXT_MAX], *at = fix;
+
+	while (cli->name && (at = strstr(at, command))) {
+		at += strlen(command);
+		snprintf(named, sizeof named, " --name %s%s", cli->name, at);
+		snprintf(at, (size_t)(fix + DOCTOR_TEXT_MAX - at), "%s", named);
+	}
+}
+
 static void tell(struct patient *p, const char *check, struct doctor_finding finding)
 {
+	name_camera(p->cli, "`capturepi", finding.fix);
+	name_camera(p->cli, "`deploypi capture", finding.fix);
 	doctor_tell(&p->doctor, check, NULL, finding);
 }
 
@@ -190,8 +205,9 @@ static void check_keys(struct patient *p)
 	if (ours == 0)
 		tell(p, "key",
 			doctor_fix(doctor_find(DOCTOR_INFO, "no puller is paired"),
-				"on the other machine run `pullpi pair %s@THIS-MACHINE`",
-				p->user.name));
+				"on the other machine run `pullpi pair %s@THIS-MACHINE%s%s`",
+				p->user.name, p->cli->name ? " --remote-name " : "",
+				p->cli->name ? p->cli->name : ""));
 }
 
 static void check_shell(struct patient *p)
