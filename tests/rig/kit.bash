@@ -109,7 +109,7 @@ nat_forgets() {
 # there; no compiler.
 machine_packages() {
 	echo systemd-sysv dbus-user-session libpam-systemd polkitd openssh-server openssh-client iproute2 \
-		procps netbase libinih1 libjson-c5 libjpeg62-turbo libexif12 libssh-4
+		procps netbase rsync libinih1 libjson-c5 libjpeg62-turbo libexif12 libssh-4
 	case $suite in
 	bookworm) echo libcamera0.0.3 ;;
 	trixie) echo libcamera0.4 ;;

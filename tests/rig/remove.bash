@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 # For tests/rig/run: the packages go, by way of deploypi and without it. The pictures stay.
 
+[ -n "$(declare -F by_the_page)" ] || . "$here/howto.bash"
+
 removed() { # MACHINE ARCHIVE PACKAGE...
 	local machine=$1 archive=$2 before
 	shift 2
@@ -14,10 +16,24 @@ no_trace() { # MACHINE: of the packages
 		\( -name 'capturepi*' -o -name 'pullpi*' -o -name deploypi \) | grep .
 }
 
+# From packages again, to be taken away as docs/how-to.md has it: only the pictures stay.
+uninstalled() {
+	local before
+	on capturepi bash -c 'DEBIAN_FRONTEND=noninteractive apt-get install -qy /home/pi/capturepi/build/packages/{capturepi,deploypi}_*.deb' ||
+		return
+	login capturepi deploypi capture || return
+	before=$(find "$captures" -name '2*.jpg' | wc -l)
+	by_the_page capturepi "Uninstall for good" || return
+	[ "$(find "$captures" -name '2*.jpg' | wc -l)" -ge "$before" ] && ! as capturepi pgrep -u pi capturepi &&
+		[ ! -e "$T/capturepi/root/var/lib/systemd/linger/pi" ] && ! grep capturepi "$T/capturepi/home/pi/.ssh/authorized_keys" &&
+		! find "$T/capturepi/home/pi/.config" "$T/capturepi/home/pi/.local" -name '*capturepi*' | grep .
+}
+
 part_remove() {
 	check "PullPi: deploypi remove" login pullpi deploypi remove
 	check "PullPi: the packages go, the pictures stay" removed pullpi "$pulled" pullpi
 	check "CapturePi: removed while it runs, the pictures stay" removed capturepi "$captures" capturepi
 	check "nothing of the packages is left" no_trace capturepi
 	check "no unit failed" nothing_failed
+	check "uninstalled as the page has it" uninstalled
 }

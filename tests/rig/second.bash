@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # For tests/rig/run: a second camera on CapturePi, which PullPi pulls as a second one, and what becomes of both when one
 # stops, is upgraded, is called something else, goes.
+[ -n "$(declare -F newer_packages)" ] || . "$here/upgrade.bash"
 home=$T/capturepi/home/pi puller=$T/pullpi/home/pi
 
 porch_settings() {
@@ -42,8 +43,8 @@ upgrade_restarts_both() {
 	local before after
 	before=$(invocations)
 	[ -d "$T/newer" ] || newer_packages || return
-	install_newer capturepi capturepi || on capturepi sh -c \
-		'DEBIAN_FRONTEND=noninteractive apt-get install -qy --reinstall /home/pi/newer/*.deb' || return
+	mkdir -p "$home/newer" && cp "$T"/newer/{deploypi,capturepi}_*.deb "$home/newer/" &&
+		on capturepi sh -c 'DEBIAN_FRONTEND=noninteractive apt-get install -qy --reinstall /home/pi/newer/*.deb' || return
 	after=$(invocations)
 	[ "$(grep -c . <<<"$after")" -eq 2 ] && ! grep -qFf <(grep . <<<"$before") <<<"$after" || { echo "$before: $after"; return 1; }
 	wait_for 30 status_of '^service    running' && wait_for 30 status_of '^service    running' --name porch
@@ -57,21 +58,17 @@ same_archive_is_told() { # and the other goes on
 	porch_settings
 	login capturepi capturepi --name porch check && login capturepi deploypi capture --name porch
 }
-# The commands stand in the pages: the first example after a line that begins so, as a reader sees it.
-commands_of() { # PAGE LINE
-	awk -v from="$2" 'index($0, from) == 1 { on = 1 } on && /^```/ { if (inside) exit; inside = 1; next } inside' "$src/$1" |
-		sed 's/\\\(.\)/\1/g'
-}
+# The commands of the pages.
 renamed_there() {
 	local page
-	page=$(commands_of capture/capturepi.1.scd "To rename the first camera")
+	page=$("$src/tests/commands" "$src/capture/capturepi.1.scd" "To rename the first camera")
 	[ "$(grep -c . <<<"$page")" -eq 4 ] && login capturepi "set -e; $page" && wait_for 30 status_of '^camera     front' --name front &&
 		login pullpi "pullpi pair pi@garden.example:2222 --camera porch --remote-name front --identity login_key" &&
 		login pullpi pullpi fetch --latest porch && grep -q '"camera":"front"' "$puller/pulled/porch/archive.json"
 }
 renamed_here() {
 	local page before
-	page=$(commands_of pull/pullpi.1.scd "# RENAMING" | sed 's/garden/porch/g; s/front/street/g')
+	page=$("$src/tests/commands" "$src/pull/pullpi.1.scd" "# RENAMING" | sed 's/garden/porch/g; s/front/street/g')
 	before=$(newest "$puller/pulled/porch")
 	[ "$(grep -c . <<<"$page")" -eq 9 ] || { echo "$page"; return 1; }
 	login pullpi "set -e; $page" && wait_for 60 newer "$puller/pulled/street" "$before" &&
