@@ -23,7 +23,7 @@
 #include "common/utc.h"
 
 #define END_GRACE_US (5 * US_PER_SEC) /* SIGTERM and SIGHUP wait so long for the slot in hand */
-#define CLOCK_CHECK_US (60 * US_PER_SEC) /* a step is told from slewing by its size in that time */
+#define CLOCK_CHECK_US (30 * US_PER_SEC) /* a step is told from slewing by its size in that time */
 #define STATUS_EVERY_US (1 * US_PER_SEC) /* the status file is not written more often */
 #define TROUBLE_LIMIT_US (180 * US_PER_SEC) /* slots missed, no frame: the watchdog is let go */
 
@@ -137,6 +137,8 @@ static int64_t next_wake_us(struct service *s, int64_t camera_ns, int64_t now_us
 {
 	int64_t now = service_mono_us(s), wake = now + CLOCK_CHECK_US, due;
 
+	if (s->options->zone_look_us && now + s->options->zone_look_us < wake)
+		wake = now + s->options->zone_look_us;
 	if (camera_ns != INT64_MAX && camera_ns / NS_PER_US < wake)
 		wake = camera_ns / NS_PER_US;
 	if (s->slots.open_us != TIME_NONE) {
@@ -230,6 +232,7 @@ static void advance(struct service *s)
 	int64_t now_us, camera_ns;
 
 	service_check_clock(s);
+	service_check_zone(s);
 	now_us = s->last_wall_us;
 	if (s->waiting_clock && !service_clock_awaited(s))
 		service_begin_slots(s);
@@ -459,6 +462,7 @@ int service_run(const struct service_options *options, struct record *ret_last)
 	int r;
 
 	s.stats.started_us = now_us;
+	zone_begin(&s.zone);
 	s.standby = standby_new(s.settings->camera.standby,
 		schedule_interval_us(&s.settings->schedule), s.settings->camera.warmup_us);
 	r = begin(&s);

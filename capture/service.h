@@ -29,6 +29,7 @@ struct service_options {
 	void (*stored)(void *data, const struct record *frame);
 	void *stored_data;
 	uint64_t frames_max; /* ends by itself after so many frames; 0: never */
+	int64_t zone_look_us; /* how often the time zone is looked at; 0, outside of tests: 20 s */
 	int call_seconds; /* see supervisor_options; 0 outside of tests */
 	bool one_shot; /* takes one frame outside the schedule and ends */
 };

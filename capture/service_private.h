@@ -14,6 +14,7 @@
 #include "capture/supervisor.h"
 #include "capture/writer.h"
 #include "common/trouble.h"
+#include "common/zone.h"
 
 struct service {
 	const struct service_options *options;
@@ -56,6 +57,8 @@ struct service {
 	bool clock_known; /* at the last look */
 	bool waiting_clock; /* no slot begins before the time is known */
 	int64_t tick_us; /* the slot the timer is armed for */
+	struct zone zone; /* that local times are by */
+	int64_t zone_looked_us; /* monotonic */
 	int64_t last_wall_us, last_mono_ns; /* a pair of readings, to measure a clock step with */
 	int64_t trouble_us; /* monotonic: first slot missed since a frame passed the writer, 0: none */
 	int64_t published_us; /* monotonic: status file */
@@ -102,6 +105,9 @@ void service_begin_shot(struct service *s);
  * step is journalled with both sides and the slots are planned again.
  */
 void service_check_clock(struct service *s);
+
+/* The same for the machine's time zone, which is looked at now and then. */
+void service_check_zone(struct service *s);
 
 /* Frames from before the clock was known get their time once it is (the writer does it). */
 void service_redate(struct service *s);

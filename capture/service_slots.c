@@ -6,10 +6,12 @@
 
 #include "capture/service_private.h"
 #include "common/log.h"
+#include "common/utc.h"
 
 #define FRAME_LATENCY_US (2 * US_PER_SEC) /* a frame's way through sensor, ISP and libcamera */
 #define RUN_US (10 * US_PER_SEC) /* misses wait so long to become one line */
 #define SHOT_US (30 * US_PER_SEC) /* a one-shot run gives up after it */
+#define ZONE_LOOK_US (20 * US_PER_SEC) /* with CLOCK_CHECK_US of the loop less than a minute */
 #define STEP_MIN_US 1000 /* less is the noise of reading two clocks */
 
 void service_drop_candidate(struct service *s)
@@ -385,4 +387,37 @@ void service_check_clock(struct service *s)
 	/* a clock that is slewed moves by 500 ppm at most; what is more was set */
 	if (llabs(wall_us - expected_us) > STEP_MIN_US + passed_us / 1000)
 		clock_stepped(s, expected_us, wall_us);
+}
+
+/* Journalled like a step of the clock: outcomes by the old zone stand before it. */
+static void zone_changed(struct service *s)
+{
+	struct record note = record_new(RECORD_ZONE);
+	char name[ZONE_NAME_MAX];
+	int r;
+
+	note.at_us = s->last_wall_us;
+	note.from_s = utc_local_offset_s(note.at_us);
+	service_keep_slots(s);
+	r = zone_read_again(&s->zone, note.at_us);
+	service_plan_slots(s);
+	if (r < 0)
+		return;
+	note.to_s = utc_local_offset_s(note.at_us);
+	snprintf(note.text, sizeof note.text, "%s", zone_name(name));
+	log_notice("the time zone or its rules changed: %s, %+lld min from UTC, before %+lld min",
+		note.text, (long long)note.to_s / 60, (long long)note.from_s / 60);
+	service_flush_misses(s);
+	writer_note(s->writer, &note);
+}
+
+void service_check_zone(struct service *s)
+{
+	int64_t now_us = service_mono_us(s), every_us = s->options->zone_look_us;
+
+	if (now_us - s->zone_looked_us < (every_us ? every_us : ZONE_LOOK_US))
+		return;
+	s->zone_looked_us = now_us;
+	if (zone_has_changed(&s->zone))
+		zone_changed(s);
 }

@@ -16,6 +16,7 @@
 #include "common/utc.h"
 #include "common/util.h"
 
+#define ZONE_OFFSET_MAX_S INT64_C(93599) /* as POSIX has it: 24:59:59, and an hour of summer time */
 #define LATE_MAX_US INT64_C(253402300800000000) /* no two times we can write are further apart */
 
 static const char *const miss_causes[MISS_CAUSES] = {
@@ -117,6 +118,14 @@ static void add_clock(struct jsonline *line, const struct record *record)
 	jsonline_add_time(line, "after", record->after_us);
 }
 
+static void add_zone(struct jsonline *line, const struct record *record)
+{
+	jsonline_add_string(line, "zone", record->text);
+	jsonline_add_time(line, "at", record->at_us);
+	jsonline_add_int(line, "from_s", record->from_s);
+	jsonline_add_int(line, "to_s", record->to_s);
+}
+
 static void add_prune(struct jsonline *line, const struct record *record)
 {
 	jsonline_add_string(line, "prune", record->text);
@@ -129,6 +138,11 @@ static void add_prune(struct jsonline *line, const struct record *record)
 static bool is_seq(uint64_t seq)
 {
 	return seq >= 1 && seq <= SEQ_MAX;
+}
+
+static bool is_offset(int64_t offset_s)
+{
+	return offset_s >= -ZONE_OFFSET_MAX_S && offset_s <= ZONE_OFFSET_MAX_S;
 }
 
 /* Whether the fields have values that record_parse() takes back. Times are checked when written. */
@@ -145,6 +159,8 @@ static bool is_in_range(const struct record *r)
 	case RECORD_MISS:
 		return (unsigned)r->cause < MISS_CAUSES && is_seq(r->count) &&
 			(r->last_us == TIME_NONE || r->last_us >= r->slot_us);
+	case RECORD_ZONE:
+		return is_offset(r->from_s) && is_offset(r->to_s);
 	case RECORD_PRUNE:
 		return *r->text && is_seq(r->first_seq) && is_seq(r->last_seq) &&
 			r->first_seq <= r->last_seq && is_seq(r->count) && r->bytes >= 0;
@@ -169,6 +185,9 @@ int record_format(const struct record *record, char ret_line[static LINE_MAX_BYT
 		break;
 	case RECORD_CLOCK:
 		add_clock(&line, record);
+		break;
+	case RECORD_ZONE:
+		add_zone(&line, record);
 		break;
 	case RECORD_PRUNE:
 		add_prune(&line, record);
@@ -317,6 +336,18 @@ static int parse_clock(struct json_object *object, struct record *record)
 	return 1;
 }
 
+static int parse_zone(struct json_object *object, struct record *record)
+{
+	if (required(jsonline_get_text(object, "zone", record->text, sizeof(record->text))) < 0 ||
+		required(jsonline_get_time(object, "at", &record->at_us)) < 0 ||
+		required(jsonline_get_int(object, "from_s", -ZONE_OFFSET_MAX_S, ZONE_OFFSET_MAX_S,
+			&record->from_s)) < 0 ||
+		required(jsonline_get_int(
+			object, "to_s", -ZONE_OFFSET_MAX_S, ZONE_OFFSET_MAX_S, &record->to_s)) < 0)
+		return -EINVAL;
+	return 1;
+}
+
 static int parse_prune(struct json_object *object, struct record *record)
 {
 	if (required(jsonline_get_text(object, "prune", record->text, sizeof(record->text))) < 0 ||
@@ -340,6 +371,7 @@ int record_parse_object(struct json_object *object, struct record *ret)
 		{ "file", RECORD_FRAME, parse_frame },
 		{ "miss", RECORD_MISS, parse_miss },
 		{ "clock", RECORD_CLOCK, parse_clock },
+		{ "zone", RECORD_ZONE, parse_zone },
 		{ "prune", RECORD_PRUNE, parse_prune },
 	};
 	struct record record = record_new(RECORD_OTHER);

@@ -9,7 +9,9 @@
  *   miss    {"seq":124,"slot":"...Z","miss":"camera","text":"..."}
  *           a range has "last":"...Z","count":N as well; `down` always is one
  *   clock   {"seq":125,"clock":"step","before":"...Z","after":"...Z"}
- *   prune   {"seq":126,"prune":"space","first_seq":N,"last_seq":N,"count":N,"bytes":N}
+ *   zone    {"seq":126,"zone":"Asia/Tokyo","at":"...Z","from_s":3600,"to_s":32400}
+ *           local times are by that zone from then on; both are its seconds ahead of UTC, before and after
+ *   prune   {"seq":127,"prune":"space","first_seq":N,"last_seq":N,"count":N,"bytes":N}
  *
  * Sequence numbers are dense: every line has the number after the one before it, and a frame is
  * named with its line's number. So one cursor tells a reader all that happened, misses included.
@@ -26,7 +28,14 @@
 #include "common/limits.h"
 #include "common/name.h"
 
-enum record_type { RECORD_FRAME, RECORD_MISS, RECORD_CLOCK, RECORD_PRUNE, RECORD_OTHER };
+enum record_type {
+	RECORD_FRAME,
+	RECORD_MISS,
+	RECORD_CLOCK,
+	RECORD_ZONE,
+	RECORD_PRUNE,
+	RECORD_OTHER
+};
 
 enum miss_cause { MISS_CAMERA, MISS_BUSY, MISS_DISK, MISS_CLOCK, MISS_DOWN, MISS_CAUSES };
 
@@ -68,6 +77,10 @@ struct record {
 
 	/* clock */
 	int64_t before_us, after_us;
+
+	/* zone; `text` is its name, "" where not known */
+	int64_t at_us;
+	int64_t from_s, to_s;
 
 	/* prune; `bytes` is shared with frame, `text` is why (space, inodes, age, size, redated) */
 	uint64_t first_seq, last_seq;

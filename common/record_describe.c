@@ -102,6 +102,28 @@ static void describe_clock(const struct record *step, char *buf, size_t size)
 		known ? describe_shift(step->after_us - step->before_us, shift) : shift);
 }
 
+/* "+05:30" */
+static const char *describe_offset(int64_t offset_s, char buf[static SHORT_TEXT])
+{
+	int minutes = (int)(offset_s < 0 ? -offset_s : offset_s) / 60;
+
+	snprintf(buf, SHORT_TEXT, "%c%02d:%02d", offset_s < 0 ? '-' : '+', minutes / 60,
+		minutes % 60);
+	return buf;
+}
+
+static void describe_zone(const struct record *zone, char *buf, size_t size)
+{
+	char at[UTC_TEXT_MAX], name[TEXT_MAX], from[SHORT_TEXT], to[SHORT_TEXT];
+	bool moved = zone->from_s != zone->to_s;
+
+	text_clean(zone->text, strnlen(zone->text, sizeof(zone->text)), name, sizeof(name));
+	snprintf(buf, size, "%" PRIu64 "  %s  the time zone or its rules changed: now %s, %s%s%s",
+		zone->seq, utc_format_local(zone->at_us, at), *name ? name : "one without a name",
+		describe_offset(zone->to_s, to), moved ? ", before it was " : "",
+		moved ? describe_offset(zone->from_s, from) : "");
+}
+
 static void describe_prune(const struct record *prune, char *buf, size_t size)
 {
 	char bytes[SHORT_TEXT], why[TEXT_MAX];
@@ -130,6 +152,9 @@ const char *record_describe(const struct record *record, char *buf, size_t size)
 		break;
 	case RECORD_CLOCK:
 		describe_clock(record, buf, size);
+		break;
+	case RECORD_ZONE:
+		describe_zone(record, buf, size);
 		break;
 	case RECORD_PRUNE:
 		describe_prune(record, buf, size);

@@ -3,7 +3,7 @@
  * The whole service in a child process on the test camera: real time, a second or two each. What is
  * checked is the accounting: from the first slot to the last each has exactly one outcome.
  */
-#include "tests/test.h"
+#include "tests/unit/zone_kit.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "capture/service.h"
+#include "common/fs.h"
 #include "common/log.h"
 
 #define EVERY_US 100000
@@ -120,6 +121,7 @@ static pid_t start(struct capture_settings *settings, bool one_shot)
 			.reload = reload,
 			.stored = tell,
 			.stored_data = settings,
+			.zone_look_us = US_PER_SEC / 10,
 			.one_shot = one_shot };
 		struct archive *archive = NULL;
 		struct record last;
@@ -332,6 +334,70 @@ TEST(an_earlier_schedule_holds_at_once)
 		test_remove_folder(folder);
 	}
 	change = faster;
+}
+
+static bool read_zone_line(const char *folder, struct record *ret)
+{
+	struct archive_options open = { .mode = ARCHIVE_READ };
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	uint64_t last = 0;
+
+	if (archive_open(folder, &open, &archive) < 0 ||
+		journal_last(archive_journal(archive), &last) < 0)
+		return false;
+	for (uint64_t seq = last; seq > 0; seq--)
+		if (journal_find(archive_journal(archive), seq, ret) == 0 &&
+			ret->type == RECORD_ZONE)
+			return true;
+	return false;
+}
+
+/* Whether the EXIF of the newest picture has such an offset from UTC. */
+static bool newest_has_offset(const char *folder, const char *offset)
+{
+	CLEANUP_FREE char *text = NULL;
+	size_t bytes = 0;
+	CLEANUP_FD int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char target[FRAME_PATH_MAX] = "";
+
+	return readlinkat(fd, "latest.jpg", target, sizeof target - 1) > 0 &&
+		fs_read_file(fd, target, FRAME_BYTES_MAX, &text, &bytes) == 0 &&
+		memmem(text, bytes, offset, strlen(offset));
+}
+
+/* Hours that are shut by the old zone and open by the new one: slots come once that is noticed. */
+TEST(another_zone_is_noticed)
+{
+	char folder[64], zone[80], tz[96];
+	CLEANUP_FREE struct capture_settings *settings = NULL;
+	struct record line;
+	int hour, tokyo;
+	pid_t pid;
+
+	test_make_folder(folder);
+	snprintf(zone, sizeof zone, "%s/.zone", folder);
+	snprintf(tz, sizeof tz, ":%s", zone);
+	zone_write(zone, "UTC0", 1700000000);
+	setenv("TZ", tz, 1);
+	settings = settings_new(folder);
+	hour = (int)(clock_wall_us(&clock_real) / US_PER_SEC / 3600 % 24);
+	tokyo = (hour + 9) % 24;
+	settings->schedule.hours[0] =
+		(struct hours_window){ (tokyo + 23) % 24 * 60, (tokyo + 4) % 24 * 60 };
+	settings->schedule.n_hours = 1;
+	pid = start(settings, false);
+	usleep(300000);
+	zone_write(zone, "JST-9", 1700000000);
+	CHECK(has_slots(folder, 15));
+	CHECK_INT(stop(pid, SIGTERM), 0);
+	CHECK(add_up(folder, EVERY_US).frames > 0);
+	if (CHECK(read_zone_line(folder, &line))) {
+		CHECK_INT(line.from_s, 0);
+		CHECK_INT(line.to_s, 9 * 3600);
+	}
+	CHECK(newest_has_offset(folder, "+09:00"));
+	setenv("TZ", "UTC0", 1);
+	test_remove_folder(folder);
 }
 
 TEST(one_shot)

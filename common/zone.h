@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine's time zone, which may change under a running program: /etc/localtime is replaced
+ * (timedatectl set-timezone), or the rules in it are (an update of tzdata). The C library reads it once.
+ */
+#pragma once
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#define ZONE_NAME_MAX 64 /* "America/Argentina/ComodRivadavia" and room, NUL included */
+
+struct zone {
+	/* of the file that was read; all 0: there was none */
+	dev_t device;
+	ino_t inode;
+	off_t bytes;
+	struct timespec modified, changed;
+};
+
+/*
+ * The file that tells the zone: of TZ ("Europe/Berlin" below TZDIR, ":/etc/zone"), else /etc/localtime. -ENOENT TZ
+ * is "", -ENAMETOOLONG. Where TZ is a rule of its own ("CET-1") there is no such file.
+ */
+int zone_file(char ret[static PATH_MAX]);
+
+/* The zone's name for people, "Europe/Berlin": TZ, or where the file is below zoneinfo/. "" where that tells none. */
+const char *zone_name(char ret[static ZONE_NAME_MAX]);
+
+/* Reads the zone, as it is from now on. */
+void zone_begin(struct zone *zone);
+
+/* Whether another file, or another text in it, stands there than was read. One stat(2). */
+bool zone_has_changed(const struct zone *zone);
+
+/*
+ * Reads it again. Other threads may ask for local times meanwhile, but not change the environment; what they get is by
+ * the old zone, by the new one or by the offset of the old one at `now_us`. -ENOMEM: nothing has changed.
+ */
+int zone_read_again(struct zone *zone, int64_t now_us);
