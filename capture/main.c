@@ -107,10 +107,13 @@ static void log_repairs(const struct archive_repairs *repairs)
 
 static int reload(void *data, struct capture_settings *ret)
 {
+	struct cli *cli = data;
 	CLEANUP_FREE void *settings = NULL;
 
-	if (cli_settings(data, CLI_LENIENT, &settings) != CLI_OK)
+	if (cli_settings(cli, CLI_KEEP, &settings) != CLI_OK || cli->wrong) {
+		log_warning("the settings of before hold");
 		return -EINVAL;
+	}
 	memcpy(ret, settings, sizeof *ret);
 	return 0;
 }
@@ -166,7 +169,7 @@ static int run(struct cli *cli)
 	int r = cli_number(cli, "frames", 1, INT64_MAX, 0, &frames), error = 0;
 
 	if (r == CLI_OK)
-		r = cli_settings(cli, CLI_LENIENT, &settings);
+		r = cli_settings(cli, CLI_KEEP, &settings);
 	if (r == CLI_OK)
 		r = open_for_run(cli, settings, &archive, &error);
 	return r == CLI_OK
@@ -237,6 +240,10 @@ static int status(struct cli *cli)
 	settings = loaded;
 	if (r != CLI_OK)
 		return r;
+	if (cli->wrong && !json)
+		printf("settings   have mistakes, see `%s check`; %s\n", cli->call,
+			cli->last_good ? "the last good ones hold"
+				       : "the defaults hold where they do");
 	r = archive_open(settings->archive.path, &options, &archive);
 	if (r == 0)
 		return status_print(archive, cli->unit, json);

@@ -86,6 +86,9 @@ struct cli {
 
 	const char *file; /* -c; NULL: the usual one */
 
+	bool wrong; /* the settings that were read last have mistakes */
+	bool last_good; /* the last good ones hold instead */
+
 	/* private to cli.c */
 	const char *overrides[CLI_OVERRIDES_MAX];
 	size_t n_overrides;
@@ -110,16 +113,22 @@ int cli_number(const struct cli *cli, const char *name, int64_t min, int64_t max
 	int64_t *ret);
 
 enum cli_strictness {
-	CLI_LENIENT, /* for work: a bad line is a warning in the log and the default stays */
+	CLI_LENIENT, /* a file with mistakes is a warning in the log, and its last good version holds */
+	CLI_KEEP, /* for work: the same, and a file without mistakes is the last good one from now on */
 	CLI_STRICT, /* for `check`: every complaint goes to stderr, any ends in CLI_SETTINGS */
 };
 
 /*
  * The settings: defaults, the file, the -o options, program->check(). A missing default file is
- * fine, a missing -c FILE and a bad -o are CLI_SETTINGS even when lenient. Can be called again to
- * reload. The caller frees.
+ * fine, a bad -o is CLI_SETTINGS even when lenient. Can be called again to reload. The caller frees.
+ *
+ * Each file that was in order when a service worked by it (CLI_KEEP) has a copy with the program's state
+ * (conf_state_path()). A file with a mistake, or one that cannot be read, or that is empty or ends in the middle of a
+ * line of the copy, is not used: the copy is, whole, so that a slip loosens nothing (require_mount, another
+ * archive). Without a copy its good lines hold and the defaults for the others; a -c FILE that cannot be read is
+ * CLI_SETTINGS then. cli->wrong and cli->last_good tell of both.
  */
-int cli_settings(const struct cli *cli, enum cli_strictness strictness, void **ret_settings);
+int cli_settings(struct cli *cli, enum cli_strictness strictness, void **ret_settings);
 
 /* The settings file in force, whether it is there or not. CLI_OK, or CLI_SETTINGS without $HOME. */
 int cli_settings_path(const struct cli *cli, char ret[static PATH_MAX]);

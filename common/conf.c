@@ -250,7 +250,7 @@ static int set_value(struct teller *teller, const struct conf_table *table,
 	const struct section *section, const char *key, const char *value)
 {
 	const struct conf_item *item = find_item(table, section->section, key);
-	char key_buf[SHOWN_MAX], value_buf[SHOWN_MAX];
+	char key_buf[SHOWN_MAX], value_buf[SHOWN_MAX], hint[CONF_HINT_MAX] = "";
 	int r;
 
 	if (!item) {
@@ -260,9 +260,13 @@ static int set_value(struct teller *teller, const struct conf_table *table,
 	r = item->parse(item, key, value, (char *)section->base + item->offset);
 	if (r == 0)
 		return 0;
-	tell(teller, "%s%s%s.%s = %s: %s%s", section->section, *section->name ? "." : "",
+	if (r == -EINVAL && strstr(item->allowed, "duration"))
+		conf_duration_hint(value, hint);
+	else if (r == -EINVAL && strstr(item->allowed, "a size"))
+		conf_size_hint(value, hint);
+	tell(teller, "%s%s%s.%s = %s: %s%s%s", section->section, *section->name ? "." : "",
 		section->name, shown(key, key_buf), shown(value, value_buf),
-		r == -EINVAL ? "not " : strerror(-r), r == -EINVAL ? item->allowed : "");
+		r == -EINVAL ? "not " : strerror(-r), r == -EINVAL ? item->allowed : "", hint);
 	return -EINVAL;
 }
 
@@ -391,7 +395,7 @@ static int load_pair(void *data, const char *section, const char *key, const cha
 	return 1;
 }
 
-static int read_file(const char *path, char **ret_text, size_t *ret_length)
+int conf_read(const char *path, char **ret_text, size_t *ret_length)
 {
 	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	CLEANUP_FREE char *text = NULL;
@@ -430,7 +434,7 @@ int conf_load(const struct conf_table *table, void *settings, const char *path,
 	size_t length = 0;
 	int r;
 
-	r = read_file(path, &text, &length);
+	r = conf_read(path, &text, &length);
 	return r < 0 ? r : conf_load_text(table, settings, path, text, length, complain, data);
 }
 

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -82,6 +83,9 @@ void conf_instance_defaults(const struct conf_table *table, void *instance);
 int conf_load(const struct conf_table *table, void *settings, const char *path,
 	conf_complain *complain, void *data);
 
+/* The file's text, for free(); it does not end in NUL. -errno as above. */
+int conf_read(const char *path, char **ret_text, size_t *ret_length);
+
 /*
  * The same of a text in memory, which need not end in NUL; `name` is what complaints call it.
  */
@@ -114,7 +118,19 @@ conf_printer conf_print_bool, conf_print_int, conf_print_double, conf_print_dura
 
 /* For complaints: the known key nearest to a mistyped one, NULL if none is near. */
 const char *conf_nearest_key(const struct conf_table *table, const char *section, const char *key);
+/*
+ * For complaints about a duration or a size that was refused: "; the unit is missing: write 60s, 60min or 60h" where it
+ * is a number alone, the same of one that is no unit, "" else. Returns `buf`.
+ */
+#define CONF_HINT_MAX 160
+const char *conf_duration_hint(const char *value, char buf[static CONF_HINT_MAX]);
+const char *conf_size_hint(const char *value, char buf[static CONF_HINT_MAX]);
 /* Whether `word` is `typed` but for a slip or two: letters missing, added, changed or swapped. */
 bool conf_is_near(const char *typed, const char *word);
 /* The home folder: $HOME, else the user database. -ENOENT, -ENAMETOOLONG. */
 int conf_home(char ret[static CONF_VALUE_MAX]);
+/*
+ * `file` where a program has its memory: in $STATE_DIRECTORY, else $XDG_STATE_HOME/PROGRAM, else
+ * ~/.local/state/PROGRAM. -ENOENT, -ENAMETOOLONG.
+ */
+int conf_state_path(const char *program, const char *file, char ret[static PATH_MAX]);

@@ -249,6 +249,41 @@ int conf_print_duration(const struct conf_item *item, const void *dest, FILE *ou
 
 static const char size_letters[] = "KMGT";
 
+/* What `value` would be with one of three units, or "". */
+static const char *unit_hint(const char *value, bool may_be_alone,
+	const char *const units[static 3], char buf[static CONF_HINT_MAX])
+{
+	size_t digits = strspn(skip_blanks(value), "0123456789.");
+	const char *number = skip_blanks(value), *unit = skip_blanks(number + digits);
+	size_t letters = strspn(unit, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+	bool known = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(duration_units); i++)
+		known |= !may_be_alone && strcmp(unit, duration_units[i].name) == 0;
+	*buf = '\0';
+	if (digits == 0 || digits > 16 || unit[letters] || known ||
+		(may_be_alone && (letters == 0 || (letters == 1 && strchr(size_letters, *unit)))))
+		return buf;
+	snprintf(buf, CONF_HINT_MAX, "; %s: write %.*s%s, %.*s%s or %.*s%s",
+		letters ? "the unit is not known" : "the unit is missing", (int)digits, number,
+		units[0], (int)digits, number, units[1], (int)digits, number, units[2]);
+	return buf;
+}
+
+const char *conf_duration_hint(const char *value, char buf[static CONF_HINT_MAX])
+{
+	static const char *const units[] = { "s", "min", "h" };
+
+	return unit_hint(value, false, units, buf);
+}
+
+const char *conf_size_hint(const char *value, char buf[static CONF_HINT_MAX])
+{
+	static const char *const units[] = { "K", "M", "G" };
+
+	return unit_hint(value, true, units, buf);
+}
+
 int conf_parse_size(const struct conf_item *item, const char *key, const char *value, void *dest)
 {
 	const char *p = value, *letter;
@@ -345,6 +380,26 @@ int conf_home(char ret[static CONF_VALUE_MAX])
 	if (home[0] != '/')
 		return -ENOENT;
 	return snprintf(ret, CONF_VALUE_MAX, "%s", home) < CONF_VALUE_MAX ? 0 : -ENAMETOOLONG;
+}
+
+int conf_state_path(const char *program, const char *file, char ret[static PATH_MAX])
+{
+	const char *state = getenv("STATE_DIRECTORY"), *xdg = getenv("XDG_STATE_HOME");
+	char home[CONF_VALUE_MAX];
+	int r;
+
+	/* the folder that systemd made for the service, else where XDG has a program's state */
+	if (state && *state == '/') {
+		r = snprintf(ret, PATH_MAX, "%.*s/%s", (int)strcspn(state, ":"), state, file);
+	} else if (xdg && *xdg == '/') {
+		r = snprintf(ret, PATH_MAX, "%s/%s/%s", xdg, program, file);
+	} else {
+		r = conf_home(home);
+		if (r < 0)
+			return r;
+		r = snprintf(ret, PATH_MAX, "%s/.local/state/%s/%s", home, program, file);
+	}
+	return r < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
 int conf_parse_path(const struct conf_item *item, const char *key, const char *value, void *dest)

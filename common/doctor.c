@@ -90,10 +90,12 @@ int doctor_settings(struct doctor *doctor, struct cli *cli, void **ret)
 		doctor_tell(doctor, "settings", NULL, doctor_find(DOCTOR_OK, "are right"));
 		return r;
 	}
+	r = cli_settings(cli, CLI_LENIENT, ret);
 	doctor_tell(doctor, "settings", NULL,
-		doctor_fix(doctor_find(DOCTOR_FAIL, "have mistakes"), "see `%s check`",
-			cli->program->name));
-	return cli_settings(cli, CLI_LENIENT, ret);
+		doctor_fix(doctor_find(DOCTOR_FAIL, "have mistakes%s",
+				   cli->last_good ? ": the last good ones hold" : ""),
+			"see `%s check`", cli->program->name));
+	return r;
 }
 
 int doctor_end(const struct doctor *doctor)

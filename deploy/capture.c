@@ -25,10 +25,12 @@ static int wait_option(struct cli *cli, int64_t *ret_us)
 {
 	const struct conf_item item = { .min = 0, .max = 24 * 3600 * US_PER_SEC };
 	const char *text = cli_value(cli, "wait");
+	char hint[CONF_HINT_MAX];
 
 	*ret_us = FIRST_FRAME_WAIT_US;
 	if (text && conf_parse_duration(&item, "wait", text, ret_us) < 0)
-		return cli_usage(cli, "--wait %s: not a duration up to 24h", text);
+		return cli_usage(cli, "--wait %s: not a duration up to 24h%s", text,
+			conf_duration_hint(text, hint));
 	return CLI_OK;
 }
 

@@ -46,9 +46,11 @@ static int parse_timeout(struct cli *cli, int64_t *ret_us)
 {
 	const struct conf_item item = { .min = 1000000, .max = 24 * 3600 * INT64_C(1000000) };
 	const char *text = cli_value(cli, "timeout");
+	char hint[CONF_HINT_MAX];
 
 	if (text && conf_parse_duration(&item, "timeout", text, ret_us) < 0)
-		return cli_usage(cli, "--timeout %s: not a duration from 1s to 24h", text);
+		return cli_usage(cli, "--timeout %s: not a duration from 1s to 24h%s", text,
+			conf_duration_hint(text, hint));
 	return CLI_OK;
 }
 

@@ -80,10 +80,12 @@ static int timeout_of(const struct cli *cli, int64_t *ret_us)
 {
 	const struct conf_item item = { .min = 100000, .max = 24 * 3600 * US_PER_SEC };
 	const char *text = cli_value(cli, "timeout");
+	char hint[CONF_HINT_MAX];
 
 	*ret_us = TIMEOUT_DEFAULT_US;
 	if (text && conf_parse_duration(&item, "timeout", text, ret_us) < 0)
-		return cli_usage(cli, "--timeout %s: not a duration from 100ms to 24h", text);
+		return cli_usage(cli, "--timeout %s: not a duration from 100ms to 24h%s", text,
+			conf_duration_hint(text, hint));
 	return CLI_OK;
 }
 
@@ -277,7 +279,7 @@ int command_fetch(struct cli *cli)
 	if (r == CLI_OK)
 		r = all_jobs(cli, &all.jobs);
 	if (r == CLI_OK)
-		r = cli_settings(cli, CLI_LENIENT, &settings);
+		r = cli_settings(cli, CLI_KEEP, &settings);
 	if (r != CLI_OK)
 		return r;
 	all.settings = settings;

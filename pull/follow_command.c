@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/notify.h"
 #include "common/utc.h"
+#include "common/zone.h"
 #include "pull/commands.h"
 #include "pull/contact.h"
 #include "pull/follow.h"
@@ -29,6 +30,7 @@ struct telling {
 	int code;
 	enum connect_why why;
 	int64_t noted_ns, fed_ns, tidied_ns;
+	struct zone zone; /* that local times are by */
 };
 
 static void print_frame(const struct telling *t, const struct follow_state *state)
@@ -61,6 +63,8 @@ static void note_contact(struct telling *t)
 	if (now_ns - t->noted_ns < NOTE_NS)
 		return;
 	t->noted_ns = now_ns;
+	if (zone_has_changed(&t->zone))
+		(void)zone_read_again(&t->zone, clock_wall_us(&clock_real));
 	contact_note(t->camera->name, clock_wall_us(&clock_real), CLI_OK, "", &before);
 }
 
@@ -170,13 +174,14 @@ int command_follow(struct cli *cli)
 	const struct camera_settings *camera = NULL;
 	struct telling telling = { .cli = cli };
 	struct follow_options options = { .tell = tell, .data = &telling };
-	int r = cli_settings(cli, CLI_LENIENT, &settings);
+	int r = cli_settings(cli, CLI_KEEP, &settings);
 
 	if (r == CLI_OK)
 		r = choose_camera(cli, settings, cli->argc > 0 ? cli->argv[0] : NULL, &camera);
 	if (r != CLI_OK)
 		return r;
 	telling.camera = camera;
+	zone_begin(&telling.zone);
 	options.camera = camera;
 	r = follow_camera(&options);
 	if (r < 0)

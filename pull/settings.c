@@ -389,17 +389,7 @@ int pull_key_path(const struct camera_settings *camera, char ret[static PATH_MAX
 	return pull_state_path(file, ret);
 }
 
-/* The folder that systemd made for the service, else where XDG has a program's state. */
 int pull_state_path(const char *file, char ret[static PATH_MAX])
 {
-	const char *state = getenv("STATE_DIRECTORY"), *xdg = getenv("XDG_STATE_HOME");
-	char home[CONF_VALUE_MAX];
-	int r;
-
-	if (state && *state == '/')
-		return write_path(ret, "%.*s/%s", (int)strcspn(state, ":"), state, file);
-	if (xdg && *xdg == '/')
-		return write_path(ret, "%s/pullpi/%s", xdg, file);
-	r = conf_home(home);
-	return r < 0 ? r : write_path(ret, "%s/.local/state/pullpi/%s", home, file);
+	return conf_state_path("pullpi", file, ret);
 }

@@ -60,10 +60,12 @@ static int max_time_of(const struct cli *cli, int64_t *ret_us)
 {
 	const struct conf_item item = { .min = 100000, .max = 7 * 24 * 3600 * US_PER_SEC };
 	const char *text = cli_value(cli, "max-time");
+	char hint[CONF_HINT_MAX];
 
 	*ret_us = 0;
 	if (text && conf_parse_duration(&item, "max-time", text, ret_us) < 0)
-		return cli_usage(cli, "--max-time %s: not a duration from 100ms to 7d", text);
+		return cli_usage(cli, "--max-time %s: not a duration from 100ms to 7d%s", text,
+			conf_duration_hint(text, hint));
 	return CLI_OK;
 }
 
@@ -71,10 +73,12 @@ static int limit_of(const struct cli *cli, int64_t *ret)
 {
 	const struct conf_item item = { .min = 0, .max = INT64_MAX };
 	const char *text = cli_value(cli, "limit-rate");
+	char hint[CONF_HINT_MAX];
 
 	*ret = -1;
 	if (text && conf_parse_size(&item, "limit-rate", text, ret) < 0)
-		return cli_usage(cli, "--limit-rate %s: not a size such as 500K or 2M", text);
+		return cli_usage(cli, "--limit-rate %s: not a size such as 500K or 2M%s", text,
+			conf_size_hint(text, hint));
 	return CLI_OK;
 }
 
@@ -307,7 +311,7 @@ int command_sync(struct cli *cli)
 	if (r == CLI_OK)
 		r = all_jobs(cli, &all.jobs);
 	if (r == CLI_OK)
-		r = cli_settings(cli, CLI_LENIENT, &settings);
+		r = cli_settings(cli, CLI_KEEP, &settings);
 	if (r != CLI_OK)
 		return r;
 	all.settings = settings;

@@ -66,8 +66,13 @@ static char folder[64], out[65536], err[8192];
 
 static void make_home(void)
 {
+	char state[80];
+
 	test_make_folder(folder);
 	setenv("XDG_CONFIG_HOME", folder, 1);
+	snprintf(state, sizeof state, "%s/state", folder);
+	setenv("XDG_STATE_HOME", state, 1);
+	unsetenv("STATE_DIRECTORY");
 }
 
 static void read_back(const char *name, char *text, size_t size)

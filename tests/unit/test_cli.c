@@ -25,18 +25,32 @@ static int show(struct cli *cli)
 	return CLI_OK;
 }
 
-/* Prints the settings as work would have them. */
-static int work(struct cli *cli)
+static int print_settings(struct cli *cli, enum cli_strictness strictness)
 {
 	CLEANUP_FREE void *data = NULL;
 	const struct settings *settings;
-	int r = cli_settings(cli, CLI_LENIENT, &data);
+	int r = cli_settings(cli, strictness, &data);
 
 	if (r != CLI_OK)
 		return r;
 	settings = data;
-	printf("%lld %s\n", (long long)settings->every, settings->path);
+	printf("%lld %s%s\n", (long long)settings->every, settings->path,
+		cli->last_good       ? " last good"
+			: cli->wrong ? " wrong"
+				     : "");
 	return CLI_OK;
+}
+
+/* Prints the settings as a command that looks would have them. */
+static int work(struct cli *cli)
+{
+	return print_settings(cli, CLI_LENIENT);
+}
+
+/* The same as a service. */
+static int keep(struct cli *cli)
+{
+	return print_settings(cli, CLI_KEEP);
 }
 
 /* Prints while a file is open for writing. */
@@ -59,6 +73,7 @@ static int tempfail(struct cli *cli)
 static const struct cli_command commands[] = {
 	{ "show", "A [B]", "show what was given", show, show_options, 1, 2 },
 	{ "work", "", "show settings", work, NULL, 0, 0 },
+	{ "keep", "", "keep settings", keep, NULL, 0, 0 },
 	{ "spill", "FILE", "print beside an open file", spill, NULL, 1, 1 },
 	{ "later", "", "fail for now", tempfail, NULL, 0, 0 },
 	{ "check", "", "check the settings", cli_check, NULL, 0, 0 },
@@ -264,7 +279,7 @@ TEST(bad_settings_warn_or_fail)
 	make_home();
 	write_settings("prog.conf", "[s]\nevery = x\npath = /p\n");
 	CHECK_INT(run_plain("work"), 0);
-	CHECK_STR(out, "1000000 /p\n");
+	CHECK_STR(out, "1000000 /p wrong\n");
 	CHECK(strstr(err, "/prog/prog.conf:2: s.every = x: not a duration\n"));
 	CHECK_INT(run_plain("check"), 78);
 	CHECK_STR(err, "/prog/prog.conf:2: s.every = x: not a duration\n");
@@ -277,6 +292,96 @@ TEST(bad_settings_warn_or_fail)
 	test_remove_folder(folder);
 }
 
+/* A start with wrong settings goes by the last good ones, whole; never by a mixture with the defaults. */
+TEST(the_last_good_settings_hold)
+{
+	static const char good[] = "[s]\nevery = 2s\npath = /disk/one\n# end\n";
+	static const struct {
+		const char *text; /* NULL: a folder is there; "-": nothing is */
+		const char *out;
+	} cases[] = {
+		{ "[s]\nevery = x\npath = /other\n", "2000000 /disk/one last good\n" },
+		{ "[s]\nevery = 60\n", "2000000 /disk/one last good\n" },
+		{ "every = 5s\npath = /other\n", "2000000 /disk/one last good\n" },
+		{ "[t]\nevery = 5s\n", "2000000 /disk/one last good\n" },
+		{ "[s]\nevry = 5s\n", "2000000 /disk/one last good\n" },
+		{ "", "2000000 /disk/one last good\n" },
+		{ "[s]\nevery = 2s\npath = /di", "2000000 /disk/one last good\n" },
+		{ "[s]\nevery = 2s\npath = /disk/one\n# e", "2000000 /disk/one last good\n" },
+		{ "[s]\nevery = 2s\npath", "2000000 /disk/one last good\n" },
+		{ "[s]\nevery = 13us\n", "2000000 /disk/one last good\n" }, /* check() */
+		{ "\xff\xfe\x01\n", "2000000 /disk/one last good\n" },
+		{ NULL, "2000000 /disk/one last good\n" },
+		/* these are meant: all of it, its first lines, nothing but a comment, no file */
+		{ "[s]\nevery = 2s\npath = /disk/one\n# end\n", "2000000 /disk/one\n" },
+		{ "[s]\nevery = 2s\n", "2000000 /none\n" },
+		{ "[s]\nevery = 2s\npath = /disk/one", "2000000 /disk/one\n" },
+		{ "# nothing\n", "1000000 /none\n" },
+		{ "-", "1000000 /none\n" },
+	};
+	char path[128], other[128], args[160];
+
+	make_home();
+	snprintf(path, sizeof path, "%s/prog/prog.conf", folder);
+	snprintf(other, sizeof other, "%s/prog/other.conf", folder);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *text = cases[i].text;
+		bool wrong = strstr(cases[i].out, "last good");
+
+		remove(path);
+		write_settings("prog.conf", good);
+		CHECK_INT(run("keep"), 0);
+		CHECK_STR(out, "2000000 /disk/one\n");
+		remove(path);
+		if (!text)
+			CHECK_INT(mkdir(path, 0700), 0);
+		else if (strcmp(text, "-") != 0)
+			write_settings("prog.conf", text);
+		CHECK_INT(run("check"), wrong ? 78 : 0);
+		/* those that look and the service see the same, again and again */
+		CHECK_INT(run("work"), 0);
+		CHECK_STR(out, cases[i].out);
+		CHECK(!wrong || strstr(err, "the last good settings hold"));
+		CHECK_INT(run("keep"), 0);
+		CHECK_STR(out, cases[i].out);
+		CHECK_INT(run("-o s.every=4s keep"), 0);
+		CHECK(strncmp(out, "4000000 ", 8) == 0);
+	}
+	/* each file has its own, and one that is named may go */
+	remove(path);
+	write_settings("prog.conf", good);
+	write_settings("other.conf", "[s]\nevery = 7s\n");
+	snprintf(args, sizeof args, "keep -c %s", other);
+	CHECK_INT(run(args), 0);
+	CHECK_INT(remove(other), 0);
+	CHECK_INT(run(args), 0);
+	CHECK_STR(out, "7000000 /none last good\n");
+	CHECK_INT(run("keep"), 0);
+	CHECK_STR(out, "2000000 /disk/one\n");
+	test_remove_folder(folder);
+}
+
+/* Nothing was good yet, or the copy cannot be written: what is right in the file holds. */
+TEST(no_last_good_settings)
+{
+	char path[128];
+
+	make_home();
+	write_settings("prog.conf", "[s]\nevery = x\npath = /p\n");
+	CHECK_INT(run("keep"), 0);
+	CHECK_STR(out, "1000000 /p wrong\n");
+	write_settings("prog.conf", "");
+	CHECK_INT(run("keep"), 0);
+	CHECK_STR(out, "1000000 /none\n");
+	snprintf(path, sizeof path, "%s/state", folder);
+	test_remove_folder(path);
+	CHECK_INT(symlink("/nowhere/at/all", path), 0);
+	write_settings("prog.conf", "[s]\nevery = 2s\n");
+	CHECK_INT(run("keep"), 0);
+	CHECK_STR(out, "2000000 /none\n");
+	test_remove_folder(folder);
+}
+
 TEST(unreadable_default_file)
 {
 	char path[128];
@@ -286,7 +391,7 @@ TEST(unreadable_default_file)
 	snprintf(path, sizeof(path), "%s/prog/prog.conf", folder);
 	mkdir(path, 0700);
 	CHECK_INT(run("work"), 0);
-	CHECK_STR(out, "1000000 /none\n");
+	CHECK_STR(out, "1000000 /none wrong\n");
 	CHECK(strstr(err, "Is a directory; going on with the defaults\n"));
 	CHECK_INT(run("check"), 78);
 	test_remove_folder(folder);

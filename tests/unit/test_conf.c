@@ -287,7 +287,15 @@ TEST(values_keep_what_is_no_comment)
 static const struct {
 	const char *text, *want;
 } bad_files[] = {
-	{ "[time]\nevery = 1x\n", "F:2: time.every = 1x: not a duration from 100ms to 24h\n" },
+	{ "[time]\nevery = 1x\n",
+		"F:2: time.every = 1x: not a duration from 100ms to 24h; the unit is not known: "
+		"write 1s, 1min or 1h\n" },
+	{ "[time]\nevery = 60\n",
+		"F:2: time.every = 60: not a duration from 100ms to 24h; the unit is missing: "
+		"write 60s, 60min or 60h\n" },
+	{ "[time]\nevery = 1.5 minutes\n",
+		"F:2: time.every = 1.5 minutes: not a duration from 100ms to 24h; the unit is not "
+		"known: write 1.5s, 1.5min or 1.5h\n" },
 	{ "[time]\nevery = 99ms\nevery = 25h\n",
 		"F:2: time.every = 99ms: not a duration from 100ms to 24h\n"
 		"F:3: time.every = 25h: not a duration from 100ms to 24h\n" },
@@ -438,7 +446,9 @@ static const struct {
 	{ "house.label=a=b", NULL },
 	{ "note.x=y", NULL },
 	{ "door.my.door.height=3", NULL },
-	{ "time.every=1x", "-o time.every = 1x: not a duration from 100ms to 24h\n" },
+	{ "time.every=1x",
+		"-o time.every = 1x: not a duration from 100ms to 24h; the unit is not known: "
+		"write 1s, 1min or 1h\n" },
 	{ "time.evry=1s", "-o time.evry: unknown key; did you mean `every`?\n" },
 	{ "tim.every=1s", "-o [tim]: unknown section; did you mean [time]?\n" },
 	{ "every=1s", "-o every=1s: not of the form section.key=value\n" },
