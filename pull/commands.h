@@ -15,8 +15,10 @@ int command_pair(struct cli *cli); /* pair.c */
 int command_sync(struct cli *cli); /* sync_command.c */
 int command_list(struct cli *cli); /* gaps_command.c */
 int command_status(struct cli *cli); /* status.c */
+int command_unpair(struct cli *cli); /* unpair.c */
 
-extern const struct cli_option doctor_options[], fetch_options[], pair_options[], sync_options[];
+extern const struct cli_option doctor_options[], fetch_options[], pair_options[], sync_options[],
+	unpair_options[];
 
 struct json_object;
 

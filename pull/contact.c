@@ -192,6 +192,23 @@ int contact_note(
 	return save(camera, &contact);
 }
 
+bool contact_exists(const char *camera)
+{
+	char path[PATH_MAX];
+
+	return contact_name(camera, path) == 0 && access(path, F_OK) == 0;
+}
+
+int contact_forget(const char *camera)
+{
+	char path[PATH_MAX];
+	int r = contact_name(camera, path);
+
+	if (r < 0)
+		return r;
+	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
 int contact_seen(const char *camera, uint64_t first, uint64_t last, int64_t rate)
 {
 	CLEANUP_FD int lock = lock_folder(camera);

@@ -33,6 +33,10 @@ int contact_mounted(const char *camera, const char *path, const char *mount);
 /* No file, or one that cannot be read, is a contact that never was. */
 void contact_load(const char *camera, struct contact *ret);
 
+bool contact_exists(const char *camera);
+/* Removes what is known; nothing was known is fine. -errno. */
+int contact_forget(const char *camera);
+
 /*
  * Notes the result of a try at `now_us`. `ret_before` is what was known until then. -errno when it
  * cannot be kept; `ret_before` is filled in all the same.

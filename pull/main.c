@@ -15,6 +15,15 @@ static const struct cli_command commands[] = {
 		.max_operands = 1,
 	},
 	{
+		.name = "unpair",
+		.operands = "CAMERA",
+		.help = "take a pairing back; the pictures stay",
+		.run = command_unpair,
+		.options = unpair_options,
+		.min_operands = 1,
+		.max_operands = 1,
+	},
+	{
 		.name = "fetch",
 		.operands = "[CAMERA]",
 		.help = "bring the newest frame here",

@@ -47,8 +47,7 @@ static void pair_end(struct pair *pair)
 	free(pair->public_key);
 }
 
-/* Files of ours, which are replaced as a whole. `path` may be a symlink to the real one. */
-static int replace_file(const char *path, const char *text, mode_t mode)
+int pair_replace_file(const char *path, const char *text, mode_t mode)
 {
 	char real[PATH_MAX], folder[PATH_MAX];
 	CLEANUP_FD int fd = -1;
@@ -70,8 +69,7 @@ static int replace_file(const char *path, const char *text, mode_t mode)
 	return fs_replace(&fs_real, fd, basename(real), text, strlen(text), mode);
 }
 
-/* The text of a file that need not be there. */
-static int read_text(const char *path, size_t max, char **ret)
+int pair_read_text(const char *path, size_t max, char **ret)
 {
 	int r = fs_read_file(AT_FDCWD, path, max, ret, NULL);
 
@@ -135,6 +133,48 @@ static int check_shared_key(const struct pair *pair, const struct pull_settings 
 	return CLI_OK;
 }
 
+/* Two cameras in one archive would be two histories in one journal. */
+static int check_archive(const struct pair *pair, const struct pull_settings *settings)
+{
+	const struct camera_settings *mine = &pair->camera;
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < settings->n_cameras; i++) {
+		const struct camera_settings *other = &settings->cameras[i];
+
+		if (strcmp(other->name, mine->name) == 0 || !pull_same_archive(other, mine) ||
+			pull_archive_path(mine, path) < 0)
+			continue;
+		cli_error(pair->cli,
+			"%s: its archive would be %s, which is that of camera %s; write another "
+			"one into the settings, [camera %s] with archive = FOLDER, and pair again",
+			mine->name, path, other->name, mine->name);
+		return CLI_SETTINGS;
+	}
+	return CLI_OK;
+}
+
+/* The camera may be another section's already, under another name: its pictures come twice then. */
+static void tell_twice(
+	const struct pair *pair, const struct pull_settings *settings, const char *id)
+{
+	for (size_t i = 0; i < settings->n_cameras; i++) {
+		const struct camera_settings *other = &settings->cameras[i];
+		CLEANUP(archive_freep) struct archive *archive = NULL;
+		char path[PATH_MAX];
+
+		if (strcmp(other->name, pair->camera.name) != 0 &&
+			pull_archive_path(other, path) == 0 &&
+			archive_open(path, &(struct archive_options){ .mode = ARCHIVE_READ },
+				&archive) == 0 &&
+			strcmp(archive_id(archive), id) == 0)
+			fprintf(stderr,
+				"This is the camera of [camera %s] too: its pictures come twice; "
+				"pullpi unpair %s ends one of them\n",
+				other->name, other->name);
+	}
+}
+
 /* Who is paired: the camera's settings as they will be. */
 static int begin(struct pair *pair, const struct pull_settings *settings)
 {
@@ -163,6 +203,8 @@ static int begin(struct pair *pair, const struct pull_settings *settings)
 	snprintf(pair->camera.user, sizeof pair->camera.user, "%s", destination.user);
 	pair->camera.port = destination.port;
 	r = take_remote_name(pair, old);
+	if (r == CLI_OK)
+		r = check_archive(pair, settings);
 	if (r != CLI_OK)
 		return r;
 	r = reach_camera(&pair->camera, &pair->reach);
@@ -232,7 +274,7 @@ static int print_line(const struct pair *pair)
 	return CLI_OK;
 }
 
-static bool ask(const char *question)
+bool pair_ask(const char *question)
 {
 	char answer[16] = "";
 
@@ -265,7 +307,7 @@ static int agree(const struct pair *pair, const char *fingerprint, bool changed)
 	fprintf(stderr,
 		"On the camera, this shows it: "
 		"ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub\n");
-	if (ask(changed ? "Replace the pinned key?" : "Is this the camera?"))
+	if (pair_ask(changed ? "Replace the pinned key?" : "Is this the camera?"))
 		return CLI_OK;
 	cli_error(cli, "not paired: the host key was not accepted");
 	return CLI_REFUSED;
@@ -277,7 +319,7 @@ static int pin(const struct pair *pair, const char *known, const char *key)
 	int r = known_hosts_replace(known, pair->reach.alias, key, &text);
 
 	if (r == 0)
-		r = replace_file(pair->reach.known_hosts, text, 0600);
+		r = pair_replace_file(pair->reach.known_hosts, text, 0600);
 	if (r < 0)
 		cli_error(pair->cli, "%s: %s", pair->reach.known_hosts, strerror(-r));
 	return r < 0 ? CLI_INTERNAL : CLI_OK;
@@ -296,7 +338,7 @@ static int meet(const struct pair *pair)
 		cli_error(pair->cli, "%s", error);
 		return connect_code(r);
 	}
-	r = read_text(pair->reach.known_hosts, KNOWN_HOSTS_MAX, &known);
+	r = pair_read_text(pair->reach.known_hosts, KNOWN_HOSTS_MAX, &known);
 	if (r < 0) {
 		cli_error(pair->cli, "%s: %s", pair->reach.known_hosts, strerror(-r));
 		return CLI_INTERNAL;
@@ -311,14 +353,13 @@ static int meet(const struct pair *pair)
 	return r != CLI_OK ? r : pin(pair, known, key);
 }
 
-/* A real connection with the new key, up to the greeting. 0 or -errno with a sentence. */
-static int try_key(struct pair *pair, struct wire_greeting *ret, char *error, size_t size)
+int pair_try_key(const struct reach *reach, struct wire_greeting *ret, char *error, size_t size)
 {
 	const struct client_options options = { .idle_us = 15 * US_PER_SEC,
 		.deadline_ns = DEADLINE_NONE };
 	CLEANUP(stream_freep) struct stream *stream = NULL;
 	CLEANUP(client_freep) struct client *client = NULL;
-	struct ssh_options ssh = pair->reach.ssh;
+	struct ssh_options ssh = reach->ssh;
 	int r;
 
 	ssh.command = "capturepi serve";
@@ -382,12 +423,12 @@ static int connect_both(struct pair *pair, struct wire_greeting *ret)
 
 	/* Paired before, or the line was pasted: then nobody needs to type a password. */
 	if (!pair->key_is_new && !cli_value(cli, "serve") && !pair->other_camera &&
-		try_key(pair, ret, error, sizeof error) == 0)
+		pair_try_key(&pair->reach, ret, error, sizeof error) == 0)
 		return CLI_OK;
 	r = install(pair);
 	if (r != CLI_OK)
 		return r;
-	r = try_key(pair, ret, error, sizeof error);
+	r = pair_try_key(&pair->reach, ret, error, sizeof error);
 	if (r == 0)
 		return CLI_OK;
 	if (r == -EACCES)
@@ -415,11 +456,11 @@ static int write_settings(const struct pair *pair)
 	if (r != CLI_OK)
 		return r;
 	snprintf(port, sizeof port, "%lld", (long long)camera->port);
-	r = read_text(path, CONF_FILE_MAX, &old);
+	r = pair_read_text(path, CONF_FILE_MAX, &old);
 	if (r == 0)
 		r = settings_set_camera(old, camera->name, settings, ARRAY_SIZE(settings), &text);
 	if (r == 0 && strcmp(old, text) != 0)
-		r = replace_file(path, text, 0644);
+		r = pair_replace_file(path, text, 0644);
 	if (r < 0) {
 		cli_error(pair->cli, "%s: %s", path, strerror(-r));
 		return CLI_SETTINGS;
@@ -444,6 +485,8 @@ static int run(struct pair *pair, const struct pull_settings *settings)
 		r = connect_both(pair, &greeting);
 	if (r == CLI_OK)
 		r = write_settings(pair);
+	if (r == CLI_OK)
+		tell_twice(pair, settings, greeting.id);
 	if (r == CLI_OK)
 		printf("%s: paired with camera \"%s\", archive %.8s; next: pullpi fetch --latest "
 		       "%s\n",

@@ -7,13 +7,15 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
+#include "common/wire.h"
 #include "pull/reach.h"
 #include "pull/settings.h"
 
 /* The "TYPE BASE64" that known_hosts `text` has for `alias`, for free(). -ENOENT, -ENOMEM. */
 int known_hosts_find(const char *text, const char *alias, char **ret_key);
-/* `text` with the lines of `alias` replaced by one with `key`; all else as it is. -ENOMEM. */
+/* `text` with the lines of `alias` replaced by one with `key` (NULL: by none); all else as it is. -ENOMEM. */
 int known_hosts_replace(const char *text, const char *alias, const char *key, char **ret);
 
 struct setting {
@@ -29,6 +31,12 @@ struct setting {
 int settings_set_camera(const char *text, const char *name, const struct setting *settings,
 	size_t n_settings, char **ret);
 
+/*
+ * `text` without [camera NAME]. Comments before the section stay, and so do those after its last setting, which may be
+ * of the next one. -ENOMEM.
+ */
+int settings_drop_camera(const char *text, const char *name, char **ret);
+
 /* A line for authorized_keys: `public_key` may run `serve` and nothing else. -ENOMEM. */
 int authorized_line(const char *serve, const char *public_key, const char *comment, char **ret);
 /* Whether `serve` can stand in such a line: printable, no '"' and no '\'. */
@@ -42,14 +50,26 @@ struct install {
 	const char *comment;
 	const char *name; /* capturepi's --name over there; "": the first camera */
 	const char *client; /* our name in `capturepi serve --client`; named like a camera */
+	bool remove; /* take the key out instead; `serve` and `comment` are not used */
 	bool may_ask; /* there is a terminal to ask for a password on */
 };
 
 /*
- * Puts the key into ~/.ssh/authorized_keys over there, with the system's ssh and its own logins.
+ * Puts the key into ~/.ssh/authorized_keys over there, or takes it out, with the system's ssh and its own logins. The
+ * file is replaced as a whole, under a lock where flock(1) is there.
  * 0, `replaced` telling whether the key was in the file already. -EACCES ssh could not log in (it has
  * told why on stderr), -ENOENT there is no ssh here, -ENOEXEC no capturepi there, -EPROTO the shell
  * there did not do what it was told. `error` gets one sentence.
  */
 int install_key(const struct install *install, bool *ret_replaced,
 	char ret_serve[static SERVE_COMMAND_MAX], char *error, size_t size);
+
+/* A real connection with our key, up to the greeting. 0, or the errors of ssh.h and client.h with a sentence. */
+int pair_try_key(const struct reach *reach, struct wire_greeting *ret, char *error, size_t size);
+
+/* The text of a file that need not be there. For free(). */
+int pair_read_text(const char *path, size_t max, char **ret);
+/* Files of ours, which are replaced as a whole. `path` may be a symlink to the real one. */
+int pair_replace_file(const char *path, const char *text, mode_t mode);
+/* Asks the person on the terminal; true: yes. */
+bool pair_ask(const char *question);

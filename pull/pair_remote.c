@@ -25,7 +25,7 @@ static const char script_head[] = "umask 077\n"
 				  "fail() { printf '\\npullpi-error %s\\n' \"$1\"; exit 1; }\n";
 
 static const char script_tail[] =
-	"if [ -z \"$serve\" ]; then\n"
+	"if [ -z \"$serve$remove\" ]; then\n"
 	"	PATH=$PATH:$HOME/.local/bin:/usr/local/bin:/usr/bin\n"
 	"	program=$(command -v capturepi) || { printf '\\npullpi-missing\\n'; exit 1; }\n"
 	"	case $program in\n"
@@ -35,18 +35,28 @@ static const char script_tail[] =
 	"fi\n"
 	"cd \"$HOME\" || fail 'there is no home folder'\n"
 	"mkdir -p .ssh || fail 'cannot make ~/.ssh'\n"
+	"if command -v flock >/dev/null; then\n"
+	"	exec 9<.ssh && flock -w 20 9 || fail 'somebody else has ~/.ssh locked'\n"
+	"fi\n"
 	"file=.ssh/authorized_keys\n"
 	"[ ! -L \"$file\" ] || file=$(readlink -f \"$file\")\n"
 	"temp=$(mktemp \"$file.XXXXXX\") || fail 'cannot write in ~/.ssh'\n"
 	"trap 'rm -f \"$temp\"' EXIT\n"
 	"what=installed\n"
+	"[ -z \"$remove\" ] || what=absent\n"
 	"if [ -e \"$file\" ]; then\n"
-	"	grep -qF -e \"$blob\" \"$file\" && what=replaced\n"
+	"	grep -qF -e \"$blob\" \"$file\" && what=${remove:-replaced}\n"
 	"	grep -vF -e \"$blob\" \"$file\" >\"$temp\"\n"
 	"	[ $? -le 1 ] || fail 'cannot read ~/.ssh/authorized_keys'\n"
 	"fi\n"
-	"printf 'restrict,command=\"%s\" %s\\n' \"$serve\" \"$key\" >>\"$temp\" ||\n"
-	"	fail 'cannot write in ~/.ssh'\n"
+	"if [ -z \"$remove\" ]; then\n"
+	"	printf 'restrict,command=\"%s\" %s\\n' \"$serve\" \"$key\" >>\"$temp\" ||\n"
+	"		fail 'cannot write in ~/.ssh'\n"
+	"elif [ \"$what\" = absent ]; then\n"
+	"	printf '\\npullpi-absent \\n'; exit 0\n"
+	"else\n"
+	"	chmod \"$(stat -c %a \"$file\")\" \"$temp\" || fail 'cannot write in ~/.ssh'\n"
+	"fi\n"
 	"mv -f \"$temp\" \"$file\" || fail 'cannot replace ~/.ssh/authorized_keys'\n"
 	"printf '\\npullpi-%s %s\\n' \"$what\" \"$serve\"\n";
 
@@ -66,11 +76,12 @@ static int make_script(const struct install *install, char **ret)
 		    "IFS= read -r name <<'" END_OF_TEXT "'\n%s\n" END_OF_TEXT "\n"
 		    "IFS= read -r client <<'" END_OF_TEXT "'\n%s\n" END_OF_TEXT "\n"
 		    "IFS= read -r key <<'" END_OF_TEXT "'\n%s %s\n" END_OF_TEXT "\n"
+		    "IFS= read -r remove <<'" END_OF_TEXT "'\n%s\n" END_OF_TEXT "\n"
 		    "IFS= read -r blob <<'" END_OF_TEXT "'\n%s\n" END_OF_TEXT "\n"
 		    "%s",
 		    script_head, install->serve ? install->serve : "", install->name,
-		    install->client, install->public_key, install->comment, blob + 1,
-		    script_tail) >= 0)
+		    install->client, install->public_key, install->comment,
+		    install->remove ? "removed" : "", blob + 1, script_tail) >= 0)
 		return 0;
 	*ret = NULL;
 	return -ENOMEM;
@@ -292,7 +303,9 @@ static int judge(char *output, int status, bool *ret_replaced,
 	}
 	if (text)
 		*text++ = 0;
-	if (text && (strcmp(result, "installed") == 0 || strcmp(result, "replaced") == 0)) {
+	if (text &&
+		(strcmp(result, "installed") == 0 || strcmp(result, "replaced") == 0 ||
+			strcmp(result, "removed") == 0 || strcmp(result, "absent") == 0)) {
 		*ret_replaced = *result == 'r';
 		text_format(ret_serve, SERVE_COMMAND_MAX, "%s", text);
 		return 0;

@@ -104,7 +104,8 @@ int known_hosts_replace(const char *text, const char *alias, const char *key, ch
 		if (!line_is(take_word(&rest), alias))
 			fprintf(out, "%.*s\n", (int)line.len, line.start);
 	}
-	fprintf(out, "%s %s\n", alias, key);
+	if (key)
+		fprintf(out, "%s %s\n", alias, key);
 	return close_text(out, &buffer, ret);
 }
 
@@ -234,6 +235,32 @@ int settings_set_camera(const char *text, const char *name, const struct setting
 		fprintf(out, "%s[camera %s]\n", empty ? "" : "\n", name);
 		add_missing(out, &survey, settings, n_settings);
 	}
+	return close_text(out, &buffer, ret);
+}
+
+int settings_drop_camera(const char *text, const char *name, char **ret)
+{
+	struct line line, value;
+	bool ours = false;
+	char *buffer = NULL;
+	size_t size;
+	FILE *out = open_memstream(&buffer, &size);
+	const char *kept = text; /* of the section: what comes after its last setting */
+
+	if (!out)
+		return -ENOMEM;
+	while (next_line(&text, &line)) {
+		const bool was = ours, header = is_section(line, name, &ours);
+
+		if (was && header && !ours)
+			fprintf(out, "%.*s", (int)(line.start - kept), kept);
+		if (!ours)
+			fprintf(out, "%.*s\n", (int)line.len, line.start);
+		else if (header || line_key(line, &value).len > 0)
+			kept = text;
+	}
+	if (ours)
+		fputs(kept, out);
 	return close_text(out, &buffer, ret);
 }
 

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/cli.h"
 #include "common/clock.h"
@@ -308,12 +309,61 @@ static void PRINTF(3, 4) tell(conf_complain *complain, void *data, const char *f
 	complain(data, message);
 }
 
+/* The folder's name without links, "." and ".."; its last parts need not be there. -errno. */
+static int real_folder(const char *path, char ret[static PATH_MAX])
+{
+	char head[PATH_MAX];
+	size_t len = strlen(path), used;
+
+	if (snprintf(head, sizeof(head), "%s", path) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	while (!realpath(head, ret)) {
+		while (len > 0 && head[len - 1] != '/')
+			len--;
+		if (len == 0)
+			return -ENOENT;
+		head[len > 1 ? --len : len] = '\0';
+	}
+	used = strlen(ret);
+	for (const char *p = path + len; *p;) {
+		size_t n = strcspn(p, "/");
+
+		if (n == 2 && p[0] == '.' && p[1] == '.') {
+			while (used > 1 && ret[--used] != '/')
+				continue;
+			ret[used] = '\0';
+		} else if (n > 0 && !(n == 1 && *p == '.')) {
+			if (used + 1 + n >= PATH_MAX)
+				return -ENAMETOOLONG;
+			used += (size_t)snprintf(ret + used, PATH_MAX - used, "%s%.*s",
+				used > 1 ? "/" : "", (int)n, p);
+		}
+		p += n + (p[n] == '/');
+	}
+	return 0;
+}
+
+bool pull_same_archive(const struct camera_settings *a, const struct camera_settings *b)
+{
+	char path[PATH_MAX], own[PATH_MAX], other[PATH_MAX];
+	struct stat one, two;
+
+	if (pull_archive_path(a, path) < 0 || real_folder(path, own) < 0 ||
+		pull_archive_path(b, path) < 0 || real_folder(path, other) < 0)
+		return false;
+	if (strcmp(own, other) == 0)
+		return true;
+	/* mounted in two places */
+	return stat(own, &one) == 0 && stat(other, &two) == 0 && one.st_dev == two.st_dev &&
+		one.st_ino == two.st_ino;
+}
+
 /* Two cameras in one archive would be two histories in one journal. */
 static int check_archive(
 	const struct pull_settings *settings, size_t index, conf_complain *complain, void *data)
 {
 	const struct camera_settings *camera = &settings->cameras[index];
-	char path[PATH_MAX], other[PATH_MAX];
+	char path[PATH_MAX];
 
 	if (pull_archive_path(camera, path) < 0) {
 		tell(complain, data, "camera.%s.archive: no home folder is known; set it",
@@ -321,8 +371,7 @@ static int check_archive(
 		return 1;
 	}
 	for (size_t i = 0; i < index; i++) {
-		if (pull_archive_path(&settings->cameras[i], other) == 0 &&
-			strcmp(path, other) == 0) {
+		if (pull_same_archive(&settings->cameras[i], camera)) {
 			tell(complain, data, "camera.%s.archive: %s is that of camera %s already",
 				camera->name, path, settings->cameras[i].name);
 			return 1;

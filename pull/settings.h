@@ -51,6 +51,9 @@ extern const struct conf_table pull_settings_table;
  */
 int pull_settings_check(void *settings, conf_complain *complain, void *data);
 
+/* Whether both archives are one folder, however it is written: by links, "..", two mounts. */
+bool pull_same_archive(const struct camera_settings *a, const struct camera_settings *b);
+
 /* NULL if there is no such camera. */
 const struct camera_settings *pull_camera(const struct pull_settings *settings, const char *name);
 

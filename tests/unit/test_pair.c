@@ -320,3 +320,30 @@ TEST(key_files)
 	free(first);
 	test_remove_folder(folder);
 }
+
+TEST(a_section_is_dropped)
+{
+	static const struct {
+		const char *text, *want;
+	} cases[] = {
+		{ "", "" },
+		{ "[camera gate]\nhost = g", "[camera gate]\nhost = g\n" },
+		{ "# mine\n[camera garden]\nhost = a\n", "# mine\n" },
+		{ "[camera garden]", "" },
+		{ "[camera garden]\nhost = a\n\n# the gate\n[camera gate]\nhost = g\n",
+			"\n# the gate\n[camera gate]\nhost = g\n" },
+		{ "[camera gate]\nhost = g\n[ camera  garden ] # x\n# old\nhost=a\n[camera "
+		  "garden]\nport=3\n"
+		  "# the end\n",
+			"[camera gate]\nhost = g\n# the end\n" },
+		{ "[camera gardener]\nhost = g\n", "[camera gardener]\nhost = g\n" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char *text = NULL;
+
+		CHECK_INT(settings_drop_camera(cases[i].text, "garden", &text), 0);
+		CHECK_STR(text, cases[i].want);
+		free(text);
+	}
+}

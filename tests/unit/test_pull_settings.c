@@ -202,3 +202,44 @@ TEST(man_page)
 {
 	check_man_page(&pull_settings_table, SOURCE_ROOT "/pull/pullpi.conf.5.scd");
 }
+
+/* However the folder is written, and whether it is there yet. */
+TEST(one_archive_for_two)
+{
+	static const struct {
+		const char *a, *b;
+		bool same;
+	} cases[] = {
+		{ "x", "x", true },
+		{ "x", "x/", true },
+		{ "x", ".//x/.", true },
+		{ "x", "y/../x", true },
+		{ "real", "link", true },
+		{ "real/new/x", "link/new/x", true },
+		{ "real/x", "link/../real/x", true },
+		{ "new/a/b", "new/a/c/../b", true },
+		{ "x", "x/y", false },
+		{ "x", "xy", false },
+		{ "real", "real2", false },
+		{ "dangling", "nowhere-else", false },
+	};
+	struct camera_settings a = { .name = "a" }, b = { .name = "b" };
+	char folder[64], path[200];
+
+	test_make_folder(folder);
+	snprintf(path, sizeof path, "%s/real", folder);
+	mkdir(path, 0700);
+	snprintf(path, sizeof path, "%s/real2", folder);
+	mkdir(path, 0700);
+	snprintf(path, sizeof path, "%s/link", folder);
+	CHECK_INT(symlink("real", path), 0);
+	snprintf(path, sizeof path, "%s/dangling", folder);
+	CHECK_INT(symlink("nowhere", path), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		snprintf(a.archive, sizeof a.archive, "%s/%s", folder, cases[i].a);
+		snprintf(b.archive, sizeof b.archive, "%s/%s", folder, cases[i].b);
+		if (!CHECK(pull_same_archive(&a, &b) == cases[i].same))
+			fprintf(stderr, "  %s and %s\n", cases[i].a, cases[i].b);
+	}
+	test_remove_folder(folder);
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `pullpi unpair`: takes back what `pair` did, in the opposite order and as repeatable: our line there, then the
+ * pinned host key, the contact, the settings section and our key here. The key goes last: it alone tells which line
+ * over there is ours. Pictures stay.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "common/fs.h"
+#include "pull/commands.h"
+#include "pull/connect.h"
+#include "pull/contact.h"
+#include "pull/keys.h"
+#include "pull/pair.h"
+
+#define LINK_ERROR_MAX 400
+
+const struct cli_option unpair_options[] = {
+	{ "identity", 'i', "FILE", "log in with this key to remove ours there" },
+	{ "yes", 'y', NULL, "do not ask" },
+	{ "force", 0, NULL, "here only: leave our line on the camera" },
+	{ .name = NULL },
+};
+
+struct unpair {
+	const struct cli *cli;
+	const struct pull_settings *settings;
+	struct camera_settings camera; /* where there is no section: the defaults of one */
+	bool section, shared_key; /* shared: another section names the same key */
+	struct reach reach;
+	char *public_key; /* NULL: there is none to be read */
+};
+
+static void unpair_end(struct unpair *u)
+{
+	free(u->public_key);
+}
+
+static bool key_is_shared(const struct unpair *u)
+{
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < u->settings->n_cameras; i++) {
+		const struct camera_settings *other = &u->settings->cameras[i];
+
+		if (strcmp(other->name, u->camera.name) != 0 && pull_key_path(other, path) == 0 &&
+			strcmp(path, u->reach.key) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Anything at all of this camera? */
+static int unpair_begin(struct unpair *u)
+{
+	const char *name = u->cli->argv[0];
+	const struct camera_settings *camera = pull_camera(u->settings, name);
+	char error[LINK_ERROR_MAX];
+	int r;
+
+	if (!pull_camera_name_ok(name))
+		return cli_usage(u->cli, "%s: not a camera's name", name);
+	u->section = camera != NULL;
+	if (camera)
+		u->camera = *camera;
+	else
+		conf_instance_defaults(&pull_settings_table, &u->camera);
+	snprintf(u->camera.name, sizeof u->camera.name, "%s", name);
+	r = reach_camera(&u->camera, &u->reach);
+	if (r < 0) {
+		cli_error(u->cli, "no folder for keys: %s", strerror(-r));
+		return CLI_SETTINGS;
+	}
+	u->shared_key = key_is_shared(u);
+	if (key_public(u->reach.key, &u->public_key, error, sizeof error) < 0)
+		u->public_key = NULL;
+	if (!camera && !u->public_key && !contact_exists(name))
+		return choose_camera(u->cli, u->settings, name, &camera);
+	return CLI_OK;
+}
+
+static int unpair_ask(const struct unpair *u)
+{
+	char question[PATH_MAX + 200];
+
+	if (cli_flag(u->cli, "yes"))
+		return CLI_OK;
+	if (!isatty(STDIN_FILENO))
+		return cli_usage(u->cli, "no terminal to ask on; say --yes");
+	snprintf(question, sizeof question,
+		"Remove the pairing with %s, here and there? Its pictures stay.", u->camera.name);
+	if (pair_ask(question))
+		return CLI_OK;
+	cli_error(u->cli, "nothing was done");
+	return CLI_REFUSED;
+}
+
+/* What stays over there, for a person's own hands. */
+static void tell_line(const struct unpair *u)
+{
+	if (u->public_key)
+		fprintf(stderr,
+			"The line of ~/.ssh/authorized_keys there that has this in it is still to "
+			"be deleted:\n%s\n",
+			u->public_key);
+}
+
+/* Our key may only run `serve`: the line goes through a login of the person's, as it came. */
+static int unpair_there(const struct unpair *u)
+{
+	const struct install install = {
+		.reach = &u->reach,
+		.identity = cli_value(u->cli, "identity"),
+		.name = "",
+		.public_key = u->public_key,
+		.comment = "",
+		.client = "none",
+		.may_ask = isatty(STDIN_FILENO),
+		.remove = true,
+	};
+	char error[LINK_ERROR_MAX], serve[SERVE_COMMAND_MAX];
+	struct wire_greeting greeting;
+	bool was_there;
+	int r = pair_try_key(&u->reach, &greeting, error, sizeof error), code;
+
+	if (r == -EACCES) {
+		fprintf(stderr, "The camera does not take our key any more\n");
+		return CLI_OK;
+	}
+	code = connect_code(r);
+	if (r == 0 || code == CLI_PROTOCOL) { /* the login works, whatever runs there */
+		r = install_key(&install, &was_there, serve, error, sizeof error);
+		code = r == 0 ? CLI_OK : r == -EACCES ? CLI_REFUSED : CLI_PROTOCOL;
+	}
+	if (code == CLI_OK)
+		fprintf(stderr, "%s our key %s ~/.ssh/authorized_keys there\n",
+			was_there ? "Removed" : "Did not find", was_there ? "from" : "in");
+	else
+		cli_error(u->cli,
+			"our key is still on the camera: %s; nothing was done here; try again, or "
+			"leave it "
+			"there with --force",
+			error);
+	return code;
+}
+
+static int unpair_known_host(const struct unpair *u)
+{
+	CLEANUP_FREE char *known = NULL, *text = NULL;
+	int r = pair_read_text(u->reach.known_hosts, KNOWN_HOSTS_MAX, &known);
+
+	if (r == 0)
+		r = known_hosts_replace(known, u->reach.alias, NULL, &text);
+	if (r == 0 && strcmp(known, text) != 0)
+		r = pair_replace_file(u->reach.known_hosts, text, 0600);
+	return r;
+}
+
+static int unpair_settings(const struct unpair *u)
+{
+	CLEANUP_FREE char *old = NULL, *text = NULL;
+	char path[PATH_MAX];
+	int r = cli_settings_path(u->cli, path);
+
+	if (r != CLI_OK)
+		return r;
+	r = pair_read_text(path, CONF_FILE_MAX, &old);
+	if (r == 0)
+		r = settings_drop_camera(old, u->camera.name, &text);
+	if (r == 0 && strcmp(old, text) != 0)
+		r = pair_replace_file(path, text, 0644);
+	if (r == 0)
+		return CLI_OK;
+	cli_error(u->cli, "%s: %s", path, strerror(-r));
+	return CLI_SETTINGS;
+}
+
+/* A key that the settings name is the person's own, and one that another section needs stays too. */
+static int unpair_key(const struct unpair *u)
+{
+	char public[PATH_MAX];
+
+	if (*u->camera.key || u->shared_key)
+		return 0;
+	if (snprintf(public, sizeof public, "%s.pub", u->reach.key) >= (int)sizeof public)
+		return -ENAMETOOLONG;
+	if ((unlink(public) < 0 && errno != ENOENT) ||
+		(unlink(u->reach.key) < 0 && errno != ENOENT))
+		return -errno;
+	return 0;
+}
+
+static int unpair_here(const struct unpair *u)
+{
+	int r = unpair_known_host(u);
+
+	if (r < 0) {
+		cli_error(u->cli, "%s: %s", u->reach.known_hosts, strerror(-r));
+		return CLI_INTERNAL;
+	}
+	r = contact_forget(u->camera.name);
+	if (r < 0)
+		cli_error(u->cli, "%s: its last contact cannot be removed: %s", u->camera.name,
+			strerror(-r));
+	if (r == 0)
+		r = unpair_settings(u);
+	if (r != CLI_OK)
+		return r < 0 ? CLI_INTERNAL : r;
+	r = unpair_key(u);
+	if (r < 0)
+		cli_error(u->cli, "%s: %s", u->reach.key, strerror(-r));
+	return r < 0 ? CLI_INTERNAL : CLI_OK;
+}
+
+static void tell_rest(const struct unpair *u)
+{
+	char path[PATH_MAX];
+
+	printf("%s: no longer paired", u->camera.name);
+	if (pull_archive_path(&u->camera, path) == 0 && access(path, F_OK) == 0)
+		printf("; its pictures stay in %s", path);
+	if (*u->camera.key || u->shared_key)
+		printf("; the key stays in %s", u->reach.key);
+	printf("; where it had timers: deploypi pull\n");
+}
+
+int command_unpair(struct cli *cli)
+{
+	CLEANUP(unpair_end) struct unpair u = { .cli = cli };
+	CLEANUP_FREE void *settings = NULL;
+	int r = cli_settings(cli, CLI_LENIENT, &settings);
+
+	u.settings = settings;
+	if (r == CLI_OK)
+		r = unpair_begin(&u);
+	if (r == CLI_OK)
+		r = unpair_ask(&u);
+	if (r != CLI_OK)
+		return r;
+	/* a key that another section logs in with keeps its line */
+	if (u.section && u.public_key && !u.shared_key && !cli_flag(cli, "force"))
+		r = unpair_there(&u);
+	else if (!u.shared_key)
+		tell_line(&u);
+	if (r == CLI_OK)
+		r = unpair_here(&u);
+	if (r == CLI_OK)
+		tell_rest(&u);
+	return r;
+}
