@@ -74,7 +74,8 @@ static void read_archive(struct patient *p)
 	char text[STATUS_BYTES];
 
 	p->archive_error = archive_open(p->settings->archive.path, &options, &p->archive);
-	if (p->archive_error == 0 && status_json(p->archive, text, sizeof text) > 0)
+	if (p->archive_error == 0 &&
+		status_json(p->archive, &p->settings->schedule, text, sizeof text) > 0)
 		p->status = json_tokener_parse(text);
 	if (p->archive_error < 0 &&
 		status_waiting_json(p->settings->archive.path, text, sizeof text) > 0)

@@ -246,7 +246,7 @@ static int status(struct cli *cli)
 				       : "the defaults hold where they do");
 	r = archive_open(settings->archive.path, &options, &archive);
 	if (r == 0)
-		return status_print(archive, cli->unit, json);
+		return status_print(archive, settings, cli->unit, json);
 	/* the disk is away, and a service waits for it */
 	waiting = status_print_waiting(settings->archive.path, json);
 	return waiting < 0 ? tell_open_error(cli, settings->archive.path, r) : waiting;
@@ -375,21 +375,38 @@ static int check(struct cli *cli)
 	return r == CLI_OK ? cli_check(cli) : r;
 }
 
+struct serving {
+	struct archive *archive;
+	const struct schedule_settings *schedule;
+};
+
 static int status_answer(void *data, char *buf, size_t size)
 {
-	return status_json(data, buf, size);
+	const struct serving *serving = data;
+
+	return status_json(serving->archive, serving->schedule, buf, size);
+}
+
+static void schedule_answer(void *data, int64_t now_us, struct wire_schedule *ret)
+{
+	const struct serving *serving = data;
+
+	*ret = status_schedule(archive_path(serving->archive), serving->schedule, now_us);
 }
 
 static int serve_command(struct cli *cli)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;
 	CLEANUP_FREE struct capture_settings *settings = NULL;
+	struct serving serving;
 	const char *command = getenv("SSH_ORIGINAL_COMMAND"), *client = cli_value(cli, "client");
 	struct serve_options options = {
 		.in_fd = STDIN_FILENO,
 		.out_fd = STDOUT_FILENO,
 		.client = client,
 		.status = status_answer,
+		.schedule = schedule_answer,
+		.data = &serving,
 	};
 	char request[REQUEST_LINE_MAX + 1] = "";
 	size_t used = 0;
@@ -410,7 +427,7 @@ static int serve_command(struct cli *cli)
 	if (r != CLI_OK)
 		return r;
 	options.archive = archive;
-	options.status_data = archive;
+	serving = (struct serving){ archive, &settings->schedule };
 	options.first_request = cli->argc ? request : command ? serve_first_request(command) : NULL;
 	r = serve(&options);
 	return r == 0 || r == -EPIPE ? CLI_OK : r == -E2BIG ? CLI_PROTOCOL : CLI_INTERNAL;

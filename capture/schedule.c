@@ -373,6 +373,19 @@ uint64_t schedule_count(const struct schedule_settings *settings, int64_t from_u
 	return grid_count(settings, from_us, to_us) + at_count(settings, from_us, to_us);
 }
 
+struct schedule_due schedule_due(const struct schedule_settings *settings, int64_t now_us)
+{
+	int64_t last_us = schedule_previous(settings, now_us + 1);
+	int64_t until_us = now_us - DUE_SECONDS * US_PER_SEC;
+	struct schedule_due due = { last_us, TIME_NONE, schedule_next(settings, now_us + 1) };
+
+	if (last_us > until_us) {
+		due.due_us = schedule_previous(settings, until_us + 1);
+		due.pending_us = last_us;
+	}
+	return due;
+}
+
 bool schedule_open_at(const struct schedule_settings *settings, int64_t wall_us)
 {
 	int64_t until_us;

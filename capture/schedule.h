@@ -81,6 +81,12 @@ bool schedule_has_minute(const struct schedule_settings *settings, int minute);
 /* Whether the windows are open at that instant, whatever the grid: the definition of the above. */
 bool schedule_open_at(const struct schedule_settings *settings, int64_t wall_us);
 
+/* The slots as a puller sees them at `now_us`: those of struct wire_schedule. */
+struct schedule_due {
+	int64_t due_us, pending_us, next_us; /* TIME_NONE: there is none */
+};
+struct schedule_due schedule_due(const struct schedule_settings *settings, int64_t now_us);
+
 /*
  * Parsers for the settings table, `dest` in brackets. Days and words in any case, blanks around them
  * are allowed.

@@ -14,8 +14,6 @@
 #include <string.h>
 #include <sys/inotify.h>
 
-#include "common/wire.h"
-
 #define STALL_SECONDS 300 /* a write that makes no progress */
 #define IDLE_SECONDS (2 * 3600) /* no request */
 #define LOOK_MS 30000 /* beside inotify: file systems that other machines write do not report */
@@ -71,13 +69,17 @@ static int send_error(struct server *s, enum wire_error error, const char *text)
 
 static int send_greeting(struct server *s)
 {
-	struct wire_greeting greeting = { .now_us = clock_wall_us(&clock_real) };
+	struct wire_greeting greeting = { .schedule = wire_schedule_none };
 	struct journal *journal = archive_journal(s->archive);
 	char line[LINE_MAX_BYTES + 1];
 	int n;
 
 	snprintf(greeting.id, sizeof greeting.id, "%s", archive_id(s->archive));
 	snprintf(greeting.camera, sizeof greeting.camera, "%s", archive_camera(s->archive));
+	greeting.schedule.now_us = clock_wall_us(&clock_real);
+	if (s->options->schedule)
+		s->options->schedule(
+			s->options->data, greeting.schedule.now_us, &greeting.schedule);
 	n = journal_first(journal, &greeting.first);
 	if (n == 0)
 		n = journal_last(journal, &greeting.last);
@@ -355,9 +357,8 @@ static int serve_ack(struct server *s, const struct wire_request *request)
 static int serve_status(struct server *s)
 {
 	char json[LINE_MAX_BYTES];
-	int n = s->options->status
-		? s->options->status(s->options->status_data, json, sizeof json - 1)
-		: -EOPNOTSUPP;
+	int n = s->options->status ? s->options->status(s->options->data, json, sizeof json - 1)
+				   : -EOPNOTSUPP;
 
 	if (n < 0)
 		return send_error(s, WIRE_ERROR_FAILED, "the status cannot be read");

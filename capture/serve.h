@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "common/archive.h"
+#include "common/wire.h"
 
 struct serve_options {
 	struct archive *archive; /* open for reading */
@@ -17,7 +18,9 @@ struct serve_options {
 	const char *client; /* whose acknowledgements: a file name in acks/; NULL: none kept */
 	/* The answer to `status`: one JSON object into `buf`, its length or -errno. */
 	int (*status)(void *data, char *buf, size_t size);
-	void *status_data;
+	/* What the greeting says of the schedule, but for `now_us`. NULL: nothing. */
+	void (*schedule)(void *data, int64_t now_us, struct wire_schedule *ret);
+	void *data; /* for both */
 };
 
 /*

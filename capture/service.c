@@ -155,11 +155,34 @@ static int64_t next_wake_us(struct service *s, int64_t camera_ns, int64_t now_us
 		wake = now + US_PER_SEC;
 	if (s->waiting_clock && now + US_PER_SEC < wake)
 		wake = now + US_PER_SEC;
+	due = s->due.pending_us - now_us + DUE_SECONDS * US_PER_SEC;
+	if (s->due.pending_us != TIME_NONE && due > 0 && now + due < wake)
+		wake = now + due;
 	if (s->dirty && s->published_us + STATUS_EVERY_US < wake)
 		wake = s->published_us + STATUS_EVERY_US;
 	if ((s->ending || s->options->one_shot) && now + s->end_by_us - now_us < wake)
 		wake = now + s->end_by_us - now_us;
 	return wake > now ? wake : now;
+}
+
+/* Of slots that were before this archive nothing is due, and nothing while slots do not begin. */
+static struct schedule_due look_due(const struct service *s, int64_t now_us)
+{
+	const struct schedule_due none = { TIME_NONE, TIME_NONE, TIME_NONE };
+	struct schedule_due due =
+		s->slots_from_us == TIME_NONE ? none : schedule_due(&s->settings->schedule, now_us);
+
+	if (s->last_outcome_us == TIME_NONE && due.due_us < s->slots_from_us)
+		due.due_us = TIME_NONE;
+	return due;
+}
+
+/* A slot has come, or the picture of one is due by now. */
+static bool due_has_changed(const struct service *s, int64_t now_us)
+{
+	return (s->due.next_us != TIME_NONE && s->due.next_us <= now_us) ||
+		(s->due.pending_us != TIME_NONE &&
+			s->due.pending_us + DUE_SECONDS * US_PER_SEC <= now_us);
 }
 
 static void publish_status(struct service *s, int64_t now_us)
@@ -178,9 +201,11 @@ static void publish_status(struct service *s, int64_t now_us)
 	};
 	char text[LINE_MAX_BYTES];
 
+	s->dirty |= due_has_changed(s, now_us);
 	if (!s->dirty || service_mono_us(s) < s->published_us + STATUS_EVERY_US)
 		return;
 	s->dirty = false;
+	view.due = s->due = look_due(s, now_us);
 	s->published_us = service_mono_us(s);
 	if (stats_json(&view, text, sizeof text) > 0)
 		status_publish(s->store_path, text);
@@ -456,6 +481,7 @@ int service_run(const struct service_options *options, struct record *ret_last)
 		.archive = options->archive,
 		.slots_from_us = TIME_NONE,
 		.last_outcome_us = TIME_NONE,
+		.due = { TIME_NONE, TIME_NONE, TIME_NONE },
 		.store.error = options->archive_error,
 	};
 	int64_t now_us = clock_wall_us(options->clock);

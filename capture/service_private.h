@@ -63,6 +63,7 @@ struct service {
 	int64_t trouble_us; /* monotonic: first slot missed since a frame passed the writer, 0: none */
 	int64_t published_us; /* monotonic: status file */
 	bool dirty; /* the status has changed since */
+	struct schedule_due due; /* as it was published */
 	bool ready; /* READY=1 was sent */
 	bool shot_wanted;
 	int64_t shot_from_us;

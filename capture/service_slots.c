@@ -298,6 +298,7 @@ void service_begin_slots(struct service *s)
 	int64_t last_us = s->last_outcome_us;
 
 	s->waiting_clock = false;
+	s->dirty = true;
 	s->slots_from_us = start_us;
 	s->slots = slots_new(schedule, now_us);
 	if (last_us != TIME_NONE && last_us - now_us > slots_small_step_us(schedule))
@@ -360,6 +361,7 @@ static void clock_stepped(struct service *s, int64_t before_us, int64_t after_us
 	log_notice("the clock was set by %+.3f s", (double)(after_us - before_us) / US_PER_SEC);
 	service_drop_candidate(s);
 	s->tick_us = TIME_NONE;
+	s->dirty = true;
 	s->shot_from_us += after_us - before_us;
 	s->end_by_us += after_us - before_us;
 	if (slots_have_begun(s))

@@ -250,6 +250,9 @@ int stats_json(const struct stats_view *view, char *buf, size_t size)
 	if (stats->last.seq)
 		add_last(o, &stats->last);
 	add_time(o, "next", view->next_us);
+	add_time(o, "due", view->due.due_us);
+	add_time(o, "due_pending", view->due.pending_us);
+	add_time(o, "due_next", view->due.next_us);
 	add_spread(o, "late_us", stats->late_buckets, stats->late_max_us);
 	add_spread(o, "wake_us", stats->wake_buckets, stats->wake_max_us);
 	add_int(o, "encode_us", stats->encode_us);

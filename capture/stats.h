@@ -35,6 +35,7 @@ struct stats_view {
 	const struct supervisor_facts *camera;
 	const char *camera_model;
 	int64_t next_us; /* next slot, TIME_NONE: none */
+	struct schedule_due due; /* what pullers are told */
 	bool synced;
 	const struct steer *steer; /* NULL: no phase lock */
 	int64_t now_us;

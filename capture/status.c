@@ -156,16 +156,71 @@ static struct json_object *read_published(const char *path)
 	return NULL;
 }
 
-static struct json_object *status_object(struct archive *archive)
+static int64_t get_time(struct json_object *o, const char *key)
+{
+	const char *text = get_string(o, key);
+	int64_t us;
+
+	return utc_parse(text, strlen(text), &us) == 0 ? us : TIME_NONE;
+}
+
+static struct wire_schedule schedule_of(
+	struct json_object *service, const struct schedule_settings *settings, int64_t now_us)
+{
+	struct schedule_due due;
+
+	if (service)
+		return (struct wire_schedule){ now_us, get_time(service, "due"),
+			get_time(service, "due_pending"), get_time(service, "due_next"),
+			WIRE_RUNNING };
+	due = schedule_due(settings, now_us);
+	return (struct wire_schedule){ now_us, due.due_us, due.pending_us, due.next_us,
+		WIRE_STOPPED };
+}
+
+struct wire_schedule status_schedule(
+	const char *path, const struct schedule_settings *settings, int64_t now_us)
+{
+	struct json_object *service = read_published(path);
+	struct wire_schedule schedule = schedule_of(service, settings, now_us);
+
+	json_object_put(service);
+	return schedule;
+}
+
+static void add_time(struct json_object *o, const char *key, int64_t us)
+{
+	char text[UTC_TEXT_MAX];
+
+	if (us != TIME_NONE)
+		json_object_object_add(o, key, json_object_new_string(utc_format(us, text)));
+}
+
+static void add_schedule(struct json_object *o, const struct wire_schedule *schedule)
+{
+	add_time(o, "now", schedule->now_us);
+	add_time(o, "due", schedule->due_us);
+	add_time(o, "pending", schedule->pending_us);
+	add_time(o, "next", schedule->next_us);
+	json_object_object_add(
+		o, "running", json_object_new_boolean(schedule->running == WIRE_RUNNING));
+}
+
+static struct json_object *status_object(
+	struct archive *archive, const struct schedule_settings *settings)
 {
 	struct json_object *o = json_object_new_object();
 	struct journal *journal = archive_journal(archive);
 	int64_t now_us = clock_wall_us(&clock_real);
+	struct json_object *service = read_published(archive_path(archive));
+	struct wire_schedule schedule = schedule_of(service, settings, now_us);
 	uint64_t first = 0, last = 0;
 	struct record frame;
 
-	if (!o)
+	if (!o) {
+		json_object_put(service);
 		return NULL;
+	}
 	journal_first(journal, &first);
 	journal_last(journal, &last);
 	json_object_object_add(o, "camera", json_object_new_string(archive_camera(archive)));
@@ -174,23 +229,24 @@ static struct json_object *status_object(struct archive *archive)
 	json_object_object_add(o, "first", json_object_new_int64((int64_t)first));
 	json_object_object_add(o, "last", json_object_new_int64((int64_t)last));
 	if (archive_newest(archive, &frame) == 0) {
-		char path[FRAME_PATH_MAX], time[UTC_TEXT_MAX];
+		char path[FRAME_PATH_MAX];
 		struct frame_name name = record_name(&frame);
 
 		if (frame_name_path(&name, path) == 0)
 			json_object_object_add(o, "newest", json_object_new_string(path));
-		json_object_object_add(o, "newest_exposed",
-			json_object_new_string(utc_format(frame.exposed_us, time)));
+		add_time(o, "newest_exposed", frame.exposed_us);
 		json_object_object_add(o, "newest_age_s",
 			json_object_new_int64((now_us - frame.exposed_us) / US_PER_SEC));
 	}
-	json_object_object_add(o, "service", read_published(archive_path(archive)));
+	add_schedule(o, &schedule);
+	json_object_object_add(o, "service", service);
 	return o;
 }
 
-int status_json(struct archive *archive, char *buf, size_t size)
+int status_json(
+	struct archive *archive, const struct schedule_settings *schedule, char *buf, size_t size)
 {
-	struct json_object *o = status_object(archive);
+	struct json_object *o = status_object(archive, schedule);
 	const char *text;
 	int n;
 
@@ -205,11 +261,10 @@ int status_json(struct archive *archive, char *buf, size_t size)
 
 static void print_time(const char *label, struct json_object *o, const char *key)
 {
-	const char *text = get_string(o, key);
+	int64_t us = get_time(o, key);
 	char local[UTC_TEXT_MAX];
-	int64_t us;
 
-	if (utc_parse(text, strlen(text), &us) == 0)
+	if (us != TIME_NONE)
 		printf("%-10s %s\n", label, utc_format_local(us, local));
 	else
 		printf("%-10s none\n", label);
@@ -275,9 +330,10 @@ static void print_service(struct json_object *service)
 								: "not synchronised");
 }
 
-int status_print(struct archive *archive, const char *unit, bool json)
+int status_print(struct archive *archive, const struct capture_settings *settings, const char *unit,
+	bool json)
 {
-	struct json_object *o = status_object(archive), *service;
+	struct json_object *o = status_object(archive, &settings->schedule), *service;
 	char age[UTC_TEXT_MAX];
 	bool running;
 

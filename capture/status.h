@@ -13,6 +13,7 @@
 
 #include "capture/settings.h"
 #include "common/archive.h"
+#include "common/wire.h"
 
 /* Replaces the file of the archive at `path`, which need not be there yet. -errno; go on without it. */
 int status_publish(const char *path, const char *json);
@@ -23,10 +24,19 @@ void status_withdraw(const char *path);
  * One JSON object: the archive's facts, and under "service" what the running service published, or
  * null when none runs. Its length or -errno; -E2BIG where it does not fit. `archive` open for reading.
  */
-int status_json(struct archive *archive, char *buf, size_t size);
+int status_json(
+	struct archive *archive, const struct schedule_settings *schedule, char *buf, size_t size);
+
+/*
+ * What pullers are told of the slots at `now_us`: by the plan of the service that runs over the archive at
+ * `path`; where none runs, by the settings.
+ */
+struct wire_schedule status_schedule(
+	const char *path, const struct schedule_settings *settings, int64_t now_us);
 
 /* `capturepi status`: the same for people; `unit` is what would run it. Returns the exit code. */
-int status_print(struct archive *archive, const char *unit, bool json);
+int status_print(struct archive *archive, const struct capture_settings *settings, const char *unit,
+	bool json);
 
 /*
  * What a service published that cannot open its archive, which is at `path`, as status_json() has it under

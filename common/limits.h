@@ -44,6 +44,7 @@
 #define WRITER_QUEUE 1 /* frames waiting for the encoder; one more is a `busy` miss */
 
 /* Wire. */
+#define DUE_SECONDS 60 /* after its slot a picture is stored, or will not come */
 #define REQUEST_LINE_MAX 256 /* newline included */
 #define REQUESTS_IN_FLIGHT 256 /* read ahead by the server at most */
 #define LIST_COUNT_MAX 1000000

@@ -223,6 +223,10 @@ int wire_request_format(const struct wire_request *request, char ret[static REQU
 	return n + snprintf(ret + n, REQUEST_LINE_MAX - (size_t)n, "\n");
 }
 
+const struct wire_schedule wire_schedule_none = {
+	.now_us = TIME_NONE, .due_us = TIME_NONE, .pending_us = TIME_NONE, .next_us = TIME_NONE
+};
+
 /* A camera's name as settings allow it. */
 static bool is_camera_name(const char *name, size_t len)
 {
@@ -231,6 +235,7 @@ static bool is_camera_name(const char *name, size_t len)
 
 int wire_greeting_format(const struct wire_greeting *greeting, char ret[static LINE_MAX_BYTES + 1])
 {
+	const struct wire_schedule *schedule = &greeting->schedule;
 	struct jsonline line = jsonline_begin(ret);
 
 	jsonline_add_int(&line, "capturepi", WIRE_VERSION);
@@ -238,8 +243,31 @@ int wire_greeting_format(const struct wire_greeting *greeting, char ret[static L
 	jsonline_add_string(&line, "camera", greeting->camera);
 	jsonline_add_int(&line, "first", (int64_t)greeting->first);
 	jsonline_add_int(&line, "last", (int64_t)greeting->last);
-	jsonline_add_time(&line, "now", greeting->now_us);
+	jsonline_add_time(&line, "now", schedule->now_us);
+	if (schedule->due_us != TIME_NONE)
+		jsonline_add_time(&line, "due", schedule->due_us);
+	if (schedule->pending_us != TIME_NONE)
+		jsonline_add_time(&line, "pending", schedule->pending_us);
+	if (schedule->next_us != TIME_NONE)
+		jsonline_add_time(&line, "next", schedule->next_us);
+	if (schedule->running != WIRE_RUNNING_UNKNOWN)
+		jsonline_add_bool(&line, "running", schedule->running == WIRE_RUNNING);
 	return jsonline_end(&line);
+}
+
+/* Nothing that a camera says of its schedule is worth losing its pictures for. */
+static struct wire_schedule get_schedule(struct json_object *object)
+{
+	struct wire_schedule schedule = wire_schedule_none;
+	bool running;
+
+	jsonline_get_time(object, "now", &schedule.now_us);
+	jsonline_get_time(object, "due", &schedule.due_us);
+	jsonline_get_time(object, "pending", &schedule.pending_us);
+	jsonline_get_time(object, "next", &schedule.next_us);
+	if (jsonline_get_bool(object, "running", &running) > 0)
+		schedule.running = running ? WIRE_RUNNING : WIRE_STOPPED;
+	return schedule;
 }
 
 /* As the getters of jsonline.h: 1, or 0 or -EINVAL where it is none. */
@@ -261,8 +289,10 @@ static int get_greeting(struct json_object *object, struct wire_greeting *ret)
 	if (jsonline_get_string(object, "id", &id, &id_len) <= 0 || !text_is_uuid(id, id_len) ||
 		jsonline_get_string(object, "camera", &camera, &camera_len) <= 0 ||
 		!is_camera_name(camera, camera_len) || get_seq(object, "first", &ret->first) <= 0 ||
-		get_seq(object, "last", &ret->last) <= 0 || ret->first > ret->last ||
-		jsonline_get_time(object, "now", &ret->now_us) <= 0)
+		get_seq(object, "last", &ret->last) <= 0 || ret->first > ret->last)
+		return -EPROTO;
+	ret->schedule = get_schedule(object);
+	if (ret->schedule.now_us == TIME_NONE)
 		return -EPROTO;
 	memcpy(ret->id, id, id_len + 1);
 	text_clean(camera, camera_len, ret->camera, sizeof(ret->camera));
@@ -324,6 +354,19 @@ static int parse_error(struct json_object *object, struct wire_reply *reply)
 	return 0;
 }
 
+static int parse_object(struct json_object *object, struct wire_reply *reply)
+{
+	if (jsonline_has(object, "error"))
+		return parse_error(object, reply);
+	if (jsonline_has(object, "seq") || !jsonline_has(object, "id")) {
+		reply->type = WIRE_REPLY_RECORD;
+		return record_parse_object(object, &reply->record);
+	}
+	reply->type = WIRE_REPLY_STATUS;
+	reply->schedule = get_schedule(object);
+	return reply->schedule.now_us == TIME_NONE ? -EPROTO : 0;
+}
+
 int wire_reply_parse(const char *line, size_t len, struct wire_reply *ret)
 {
 	CLEANUP(jsonline_freep) struct json_object *object = NULL;
@@ -342,9 +385,7 @@ int wire_reply_parse(const char *line, size_t len, struct wire_reply *ret)
 		r = jsonline_parse(line, len, &object);
 		if (r < 0)
 			return r == -ENOMEM ? r : -EPROTO;
-		reply.type = WIRE_REPLY_RECORD;
-		r = jsonline_has(object, "error") ? parse_error(object, &reply)
-						  : record_parse_object(object, &reply.record);
+		r = parse_object(object, &reply);
 		if (r < 0)
 			return -EPROTO;
 	}

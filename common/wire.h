@@ -3,7 +3,8 @@
  * The wire between pullpi and `capturepi serve`: request lines up, answers down in order, over any
  * byte stream (an SSH channel, a pipe, a person's terminal). DESIGN section 5.
  *
- *   greeting               {"capturepi":1,"id":"<uuid>","camera":"garden","first":1,"last":9,"now":"...Z"}
+ *   greeting               {"capturepi":1,"id":"<uuid>","camera":"garden","first":1,"last":9,"now":"...Z",
+ *                          "due":"...Z","pending":"...Z","next":"...Z","running":true}
  *   latest [SEQ]           the newest frame: its journal line, then exactly `bytes` bytes;
  *                          "." if it is not newer than SEQ or there is none
  *   frame SEQ [OFFSET]     the same for one frame, the bytes from OFFSET on; with its size as OFFSET
@@ -13,11 +14,12 @@
  *                          the time-out. A client that comes back, or whose link is too slow for
  *                          all frames, is live again at once; what it skipped is for "frame".
  *   ack SEQ                all up to SEQ is safe on the client; answered by "."; "unknown" past the end
- *   status                 one JSON object
+ *   status                 one JSON object, with now to running as in the greeting
  *   help                   lines for a person that start with '#', then "."
  *   quit                   ends the session, as end of input does
  *   (error)                {"error":"pruned|unknown|busy|bad-request|failed","text":"..."}
  *
+ * due to running are of 0.2.0; each may be missing, and one that makes no sense counts as that.
  * The greeting comes first, unasked. Requests are ASCII words between single or more blanks, one a
  * line, REQUEST_LINE_MAX bytes at most; case matters. An error answer ends no session, except for a
  * line that is too long. A frame whose file fails under way cannot be answered in order any more:
@@ -62,11 +64,22 @@ int wire_request_parse(
 /* The line with its newline and NUL; returns its length. */
 int wire_request_format(const struct wire_request *request, char ret[static REQUEST_LINE_MAX]);
 
+/* What a camera says of its schedule; TIME_NONE where it does not say it. */
+struct wire_schedule {
+	int64_t now_us; /* its clock */
+	int64_t due_us; /* its last slot that is DUE_SECONDS ago or more: there is a picture, or none comes */
+	int64_t pending_us; /* its last slot, where that is not due yet */
+	int64_t next_us; /* its next slot */
+	enum { WIRE_RUNNING_UNKNOWN, WIRE_STOPPED, WIRE_RUNNING } running; /* its service */
+};
+
+extern const struct wire_schedule wire_schedule_none;
+
 struct wire_greeting {
 	char id[UUID_CHARS + 1];
 	char camera[CAMERA_NAME_MAX];
 	uint64_t first, last; /* sequence numbers of the journal, 0 where it is empty */
-	int64_t now_us;
+	struct wire_schedule schedule; /* now_us is always there */
 };
 
 int wire_greeting_format(const struct wire_greeting *greeting, char ret[static LINE_MAX_BYTES + 1]);
@@ -84,11 +97,18 @@ enum wire_error {
 int wire_error_format(enum wire_error error, const char *text, char ret[static LINE_MAX_BYTES + 1]);
 
 /* One answer line, as the client sees it. */
-enum wire_reply_type { WIRE_REPLY_RECORD, WIRE_REPLY_END, WIRE_REPLY_ERROR, WIRE_REPLY_COMMENT };
+enum wire_reply_type {
+	WIRE_REPLY_RECORD,
+	WIRE_REPLY_STATUS,
+	WIRE_REPLY_END,
+	WIRE_REPLY_ERROR,
+	WIRE_REPLY_COMMENT,
+};
 
 struct wire_reply {
 	enum wire_reply_type type;
 	struct record record; /* WIRE_REPLY_RECORD */
+	struct wire_schedule schedule; /* WIRE_REPLY_STATUS */
 	enum wire_error error; /* WIRE_REPLY_ERROR; an unknown word counts as failed */
 	char text[TEXT_MAX]; /* WIRE_REPLY_ERROR; control characters replaced */
 };

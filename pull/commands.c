@@ -10,7 +10,6 @@
 #include "common/log.h"
 #include "common/utc.h"
 #include "pull/all.h"
-#include "pull/contact.h"
 #include "pull/copy.h"
 #include "pull/fetch.h"
 #include "pull/room.h"
@@ -192,7 +191,7 @@ void report_visit(const struct cli *cli, const char *camera, int code, bool ours
 	int r = 0;
 
 	if (!ours)
-		r = contact_note(camera, clock_wall_us(&clock_real), code, error, &before);
+		r = contact_note(camera, &clock_real, code, error, &before);
 	else
 		before.code = CLI_OK;
 	if (r < 0)
@@ -219,9 +218,9 @@ static void tidy_up(const struct camera_settings *camera, const struct fetch_res
 	tell_room(camera->name, room.removed, room.error);
 }
 
-void report_seen(const char *camera, uint64_t first, uint64_t last, int64_t rate)
+void report_seen(const char *camera, const struct sighting *sighting, int64_t rate)
 {
-	int r = last > 0 ? contact_seen(camera, first, last, rate) : 0;
+	int r = sighting->seen_us != TIME_NONE ? contact_seen(camera, sighting, rate) : 0;
 
 	if (r < 0)
 		log_warning_errno(r, "%s: the state folder cannot be written", camera);
@@ -252,7 +251,7 @@ static int fetch_one(void *data, const struct camera_settings *camera, struct la
 
 	took_us = (clock_mono_ns(&clock_real) - start_ns) / NS_PER_US;
 	report_visit(cli, camera->name, code, result.ours, result.error);
-	report_seen(camera->name, result.camera_first, result.camera_last, result.rate);
+	report_seen(camera->name, &result.sighting, result.rate);
 	if (cli_flag(cli, "json"))
 		print_program(camera->name, code, &result, took_us);
 	else if (code == CLI_OK)

@@ -6,6 +6,7 @@
 
 #include "common/cli.h"
 #include "common/record.h"
+#include "pull/contact.h"
 #include "pull/settings.h"
 
 int command_doctor(struct cli *cli); /* doctor.c */
@@ -41,8 +42,8 @@ int choose_camera(const struct cli *cli, const struct pull_settings *settings, c
 void report_visit(
 	const struct cli *cli, const char *camera, int code, bool ours, const char *error);
 
-/* Notes what the camera said of its journal, and the rate; `last` 0: it did not say anything. */
-void report_seen(const char *camera, uint64_t first, uint64_t last, int64_t rate);
+/* Notes what the camera said of itself, where it answered, and the rate. */
+void report_seen(const char *camera, const struct sighting *sighting, int64_t rate);
 /* Tells what retention did here. */
 void tell_room(const char *camera, uint64_t removed, int error);
 

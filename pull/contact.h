@@ -9,7 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/limits.h"
+#include "common/clock.h"
+#include "common/wire.h"
+
+#define CONTACT_GAPS 8 /* more than a person's few fetches in between */
 
 struct contact {
 	int64_t last_try_us; /* wall time; TIME_NONE: never */
@@ -21,6 +24,11 @@ struct contact {
 	int64_t rate; /* bytes a second of the last pull, 0: not known */
 	char archive[CONF_VALUE_MAX],
 		mount[CONF_VALUE_MAX]; /* an archive, and where its disk is mounted */
+	int64_t gaps_us
+		[CONTACT_GAPS]; /* from each of the last tries to the one before, newest first; 0: none */
+	int64_t seen_us; /* when it answered last; TIME_NONE: it never did. What it said then: */
+	struct wire_schedule schedule;
+	int64_t unkept; /* answers in a row by which the slot that it had called the next was none */
 };
 
 /*
@@ -30,6 +38,21 @@ struct contact {
 void contact_mount(const char *camera, const char *path, char ret[static PATH_MAX]);
 int contact_mounted(const char *camera, const char *path, const char *mount);
 
+/* What a camera said of itself when it answered, or said again since. */
+struct sighting {
+	int64_t seen_us; /* wall time here; TIME_NONE: it did not answer */
+	uint64_t first, last; /* of its journal; 0: not said, or there is no line */
+	struct wire_schedule schedule;
+};
+extern const struct sighting sighting_none;
+struct sighting sighting_of(const struct wire_greeting *greeting, const struct clock *clock);
+
+/*
+ * How far apart tries are, 0 where that is not known. Nobody tells pullpi how often it is called, so it is
+ * learned: the longest of the last gaps but one, which may be an outage.
+ */
+int64_t contact_period(const struct contact *contact);
+
 /* No file, or one that cannot be read, is a contact that never was. */
 void contact_load(const char *camera, struct contact *ret);
 
@@ -37,15 +60,20 @@ bool contact_exists(const char *camera);
 /* Removes what is known; nothing was known is fine. -errno. */
 int contact_forget(const char *camera);
 
-/*
- * Notes the result of a try at `now_us`. `ret_before` is what was known until then. -errno when it
- * cannot be kept; `ret_before` is filled in all the same.
- */
-int contact_note(const char *camera, int64_t now_us, int code, const char *error,
-	struct contact *ret_before);
+/* A contact that never was. */
+extern const struct contact contact_none;
+
+/* What a try that ended in `code` and an answer make of a contact. Pure; `up_us`: since our start. */
+void contact_tried(
+	struct contact *contact, int64_t now_us, int64_t up_us, int code, const char *error);
+void contact_answered(struct contact *contact, const struct sighting *sighting, int64_t rate);
 
 /*
- * Notes what a camera that answered said of its journal, and how quick the link was; `rate` 0 leaves
- * what is known. -errno.
+ * Notes the result of a try at `clock`'s time. `ret_before` is what was known until then. -errno when it
+ * cannot be kept; `ret_before` is filled in all the same.
  */
-int contact_seen(const char *camera, uint64_t first, uint64_t last, int64_t rate);
+int contact_note(const char *camera, const struct clock *clock, int code, const char *error,
+	struct contact *ret_before);
+
+/* Notes an answer, and how quick the link was; `rate` 0 leaves what is known. -errno. */
+int contact_seen(const char *camera, const struct sighting *sighting, int64_t rate);

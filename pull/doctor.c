@@ -120,7 +120,7 @@ static void check_archive(struct patient *p)
 	CLEANUP(archive_freep) struct archive *archive = NULL;
 	struct archive_options options = { .mode = ARCHIVE_READ };
 	struct doctor_use use = { .makes_room = p->camera->reserve != 0 };
-	struct doctor_stale stale = { .stale_after_us = p->camera->stale_after_us };
+	struct doctor_stale stale;
 	struct doctor_trial trial;
 	struct doctor_disk disk;
 	struct contact contact;
@@ -134,12 +134,10 @@ static void check_archive(struct patient *p)
 		return;
 	}
 	contact_load(p->camera->name, &contact);
-	stale.contact = &contact;
 	mount = copy_check(p->camera, path);
 	stale.error = mount < 0 ? mount : archive_open(path, &options, &archive);
-	stale.has_frame = archive && archive_newest(archive, &newest) == 0;
-	if (stale.has_frame) {
-		stale.age_us = clock_wall_us(&clock_real) - newest.slot_us;
+	stale.facts = due_read(archive, &contact, p->camera->stale_after_us, &clock_real);
+	if (archive && archive_newest(archive, &newest) == 0) {
 		use.frame_bytes = (double)newest.bytes;
 		use.frames_per_day = frames_per_day(archive, &newest);
 		journal_first(archive_journal(archive), &first);
@@ -154,6 +152,7 @@ static void check_archive(struct patient *p)
 	tell(p, "publish", doctor_publish(&trial));
 	tell(p, "space", doctor_space(&disk, &use));
 	tell(p, "newest", doctor_stale(&stale));
+	tell(p, "clock", doctor_clocks(&stale.facts));
 }
 
 /* As far as the greeting: address, port, host key, login, forced command, archive. */

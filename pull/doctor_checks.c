@@ -104,8 +104,9 @@ struct doctor_finding doctor_work(
 
 struct doctor_finding doctor_stale(const struct doctor_stale *stale)
 {
-	const struct contact *contact = stale->contact;
-	char age[UTC_TEXT_MAX];
+	const struct contact *contact = stale->facts.contact;
+	struct due due = due_judge(&stale->facts);
+	char text[DOCTOR_TEXT_MAX];
 	struct doctor_finding finding;
 
 	if (stale->error == -ENOMEDIUM)
@@ -114,21 +115,43 @@ struct doctor_finding doctor_stale(const struct doctor_stale *stale)
 		return doctor_fix(doctor_find(DOCTOR_FAIL, "the archive cannot be read: %s",
 					  strerror(-stale->error)),
 			"look at `pullpi verify`");
-	if (stale->error == 0 && stale->has_frame && stale->age_us <= stale->stale_after_us)
-		return doctor_find(DOCTOR_OK, "%s old",
-			stale->age_us > 0 ? duration_format(stale->age_us, age) : "0 s");
-	if (stale->error == -ENOENT || !stale->has_frame)
-		finding = doctor_find(DOCTOR_WARN, "nothing was fetched yet");
-	else
-		finding = doctor_find(
-			DOCTOR_FAIL, "stale: %s old", duration_format(stale->age_us, age));
-	if (contact->last_try_us != TIME_NONE && contact->code != 0)
-		return doctor_fix(finding, "the last try failed: %s", contact->error);
-	if (contact->last_try_us == TIME_NONE)
-		return doctor_fix(finding, "nobody tried yet: run `pullpi fetch`");
-	return doctor_fix(finding,
-		"the camera answers, but has nothing newer: look there with "
-		"`capturepi doctor`");
+	due_describe(&due, &stale->facts, text, sizeof text);
+	finding = doctor_find(due.state == DUE_HERE           ? DOCTOR_OK
+			: stale->facts.newest_us == TIME_NONE ? DOCTOR_WARN
+							      : DOCTOR_FAIL,
+		"%s", text);
+	switch (due.state) {
+	case DUE_NOT_TRIED:
+		return doctor_fix(
+			finding, "run `deploypi pull`, which has it fetched from time to time");
+	case DUE_STOPPED:
+	case DUE_NOT_TAKEN:
+		return doctor_fix(finding, "look there with `capturepi doctor`");
+	case DUE_HERE:
+		if (contact->last_try_us != TIME_NONE && contact->code != CLI_OK)
+			return doctor_fix(doctor_find(DOCTOR_WARN, "%s", text),
+				"the last try failed: %s", contact->error);
+		if (contact->schedule.running == WIRE_STOPPED)
+			return doctor_fix(doctor_find(DOCTOR_WARN, "%s", text),
+				"look there with `capturepi doctor`");
+		return finding;
+	case DUE_NOT_REACHED:
+	default:
+		return finding;
+	}
+}
+
+struct doctor_finding doctor_clocks(const struct due_facts *facts)
+{
+	struct due due = due_judge(facts);
+	char text[DOCTOR_TEXT_MAX];
+
+	if (!*due_describe_clock(&due, text, sizeof text))
+		return doctor_find(DOCTOR_OK, "%s",
+			facts->contact->seen_us == TIME_NONE ? "that of the camera is not known"
+							     : "that of the camera agrees");
+	return doctor_fix(
+		doctor_find(DOCTOR_WARN, "%s", text), "look at `timedatectl` on both machines");
 }
 
 struct doctor_finding doctor_leftover(const struct leftover *l)

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "common/doctor_host.h"
-#include "pull/contact.h"
+#include "pull/due.h"
 #include "pull/leftovers.h"
 
 /*
@@ -36,11 +36,12 @@ struct doctor_finding doctor_work(
 
 struct doctor_stale {
 	int error; /* of the archive; -ENOENT: nothing was fetched yet */
-	bool has_frame;
-	int64_t age_us, stale_after_us;
-	const struct contact *contact; /* with the camera */
+	struct due_facts facts;
 };
 struct doctor_finding doctor_stale(const struct doctor_stale *stale);
 
 /* Of a camera that has no section. */
 struct doctor_finding doctor_leftover(const struct leftover *leftover);
+
+/* Whether the two machines agree on the time; what is due is told by the camera's clock. */
+struct doctor_finding doctor_clocks(const struct due_facts *facts);

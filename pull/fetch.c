@@ -71,7 +71,7 @@ int fetch_look(
 	int r;
 
 	*held = (struct fetch_held){ 0 };
-	*ret = (struct fetch_result){ 0 };
+	*ret = (struct fetch_result){ .sighting = sighting_none };
 	r = pull_archive_path(options->camera, ret->archive);
 	if (r < 0)
 		return fail_here(ret, CLI_SETTINGS, "no folder for the archive: %s", strerror(-r));
@@ -173,8 +173,7 @@ int fetch_receive(const struct fetch_options *options, const struct fetch_held *
 	r = client_new(stream, &client_options, &client, ret->error, sizeof ret->error);
 	if (r < 0)
 		return connect_code_of_transfer(r);
-	ret->camera_first = client_greeting(client)->first;
-	ret->camera_last = client_greeting(client)->last;
+	ret->sighting = sighting_of(client_greeting(client), &clock_real);
 	r = check_history(held, client_greeting(client), ret);
 	if (r != CLI_OK)
 		return r;

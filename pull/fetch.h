@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "common/record.h"
+#include "pull/contact.h"
 #include "pull/settings.h"
 #include "pull/stream.h"
 
@@ -31,8 +32,7 @@ struct fetch_result {
 	bool has_frame;
 	char path[PATH_MAX]; /* of that frame */
 	char archive[PATH_MAX];
-	uint64_t camera_first,
-		camera_last; /* of its journal; 0: it did not answer, or has no line */
+	struct sighting sighting; /* what the camera said of itself */
 	int64_t rate; /* bytes a second of the frame, 0: none came */
 	bool ours; /* what failed is on this side and says nothing about the camera */
 	char error[PULL_ERROR_MAX];

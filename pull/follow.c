@@ -23,6 +23,8 @@
 
 #define WAIT_SECONDS 4 /* between two signs of life */
 #define IDLE_US (10 * US_PER_SEC) /* without any the link is dead */
+#define STATUS_NS (60 * NS_PER_SEC) /* so old may be what is known to be due */
+#define STATUS_LEAST_NS (20 * NS_PER_SEC) /* and so old where the slot that was the next has come */
 #define WORKED_NS (10 * NS_PER_SEC) /* a connection that lasted so long was of use */
 #define SLICE_US (5 * US_PER_SEC) /* a pause is told of so often */
 #define TURN_US (20 * US_PER_SEC) /* and so is the wait for our turn at the archive */
@@ -40,6 +42,8 @@ struct follow {
 	/* this connection */
 	struct client *client;
 	int64_t since_ns;
+	int64_t asked_ns; /* when it told what is due, or was asked for that again */
+	bool asking;
 	bool worked;
 
 	/* the frame that is being received; what came of it outlives the connection */
@@ -218,14 +222,41 @@ static int connection_failed(struct follow *f, int r)
 		"%s", client_error(f->client));
 }
 
+/*
+ * What is due changes while the connection stays, so a camera that can say it is asked again. Of another it
+ * is known at least that it answers.
+ */
+static int ask_status(struct follow *f)
+{
+	const struct wire_request request = { .verb = WIRE_STATUS };
+	struct sighting *sighting = &f->state.sighting;
+	int64_t now_ns = clock_mono_ns(&clock_real), passed_ns = now_ns - f->asked_ns;
+	int r;
+
+	if (passed_ns < STATUS_NS &&
+		(passed_ns < STATUS_LEAST_NS ||
+			f->state.frame.slot_us < sighting->schedule.next_us))
+		return CLI_OK;
+	f->asked_ns = now_ns;
+	if (sighting->schedule.running == WIRE_RUNNING_UNKNOWN) {
+		sighting->seen_us = clock_wall_us(&clock_real);
+		sighting->schedule.now_us += passed_ns / NS_PER_US;
+		tell(f, FOLLOW_SEEN);
+		return CLI_OK;
+	}
+	f->asking = true;
+	r = client_send(f->client, &request);
+	return r < 0 ? connection_failed(f, r) : CLI_OK;
+}
+
 static int ask_next(struct follow *f, uint64_t after)
 {
 	const struct wire_request request = {
 		.verb = WIRE_WAIT, .seq = after, .seconds = WAIT_SECONDS
 	};
-	int r = client_send(f->client, &request);
+	int code = ask_status(f), r = code == CLI_OK ? client_send(f->client, &request) : 0;
 
-	return r < 0 ? connection_failed(f, r) : CLI_OK;
+	return r < 0 ? connection_failed(f, r) : code;
 }
 
 /* Makes the record the frame that is being received. */
@@ -288,10 +319,22 @@ static int take_answer(struct follow *f)
 	switch (reply.type) {
 	case WIRE_REPLY_RECORD:
 		return take_frame(f, &reply.record);
+	case WIRE_REPLY_STATUS:
+		if (!f->asking)
+			return fail(f, CONNECT_ANSWERED, CLI_PROTOCOL, "a status nobody asked for");
+		f->asking = false;
+		f->state.sighting.seen_us = clock_wall_us(&clock_real);
+		f->state.sighting.schedule = reply.schedule;
+		tell(f, FOLLOW_SEEN);
+		return CLI_OK;
 	case WIRE_REPLY_END:
 		tell(f, FOLLOW_ALIVE);
 		return ask_next(f, f->after);
 	case WIRE_REPLY_ERROR:
+		if (f->asking) { /* it cannot say what is due; else the silence that follows tells */
+			f->asking = false;
+			return CLI_OK;
+		}
 		if (f->have > 0) { /* the rest of it is not to be had */
 			drop_frame(f);
 			return ask_next(f, f->after);
@@ -320,6 +363,9 @@ static int talk(struct follow *f, struct stream *stream, const struct fetch_held
 		f->state.archive, f->state.error, sizeof f->state.error);
 	if (code != CLI_OK)
 		return code;
+	f->state.sighting = sighting_of(client_greeting(client), &clock_real);
+	f->asked_ns = f->since_ns;
+	f->asking = false;
 	f->state.connected = true;
 	f->state.connections++;
 	tell(f, FOLLOW_CONNECTED);

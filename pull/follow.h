@@ -18,13 +18,15 @@
 
 #include "common/record.h"
 #include "pull/connect.h"
+#include "pull/contact.h"
 
 enum follow_event {
-	FOLLOW_CONNECTED, /* the camera answers and is the right one */
+	FOLLOW_CONNECTED, /* the camera answers and is the right one; `sighting` */
 	FOLLOW_FRAME, /* `frame` was stored, or somebody else had stored it already */
 	FOLLOW_ALIVE, /* nothing new; some seconds or some bytes after the last event */
 	FOLLOW_LOST, /* the connection, which had worked; the next one is tried after `pause_us` */
 	FOLLOW_FAILED, /* `code`, `error`; a new try after `pause_us`, 0 where the connection stays */
+	FOLLOW_SEEN, /* the camera said what it is at: `sighting` */
 };
 
 struct follow_state {
@@ -34,6 +36,7 @@ struct follow_state {
 	char archive[PATH_MAX];
 	uint64_t frames; /* stored so far */
 	unsigned connections;
+	struct sighting sighting; /* what the camera said of itself */
 	/* of the last failure */
 	int code; /* exit code of common/cli.h */
 	enum connect_why why; /* CONNECT_HERE: it says nothing about the camera */

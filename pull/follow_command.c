@@ -14,7 +14,6 @@
 #include "common/utc.h"
 #include "common/zone.h"
 #include "pull/commands.h"
-#include "pull/contact.h"
 #include "pull/follow.h"
 #include "pull/room.h"
 
@@ -65,7 +64,7 @@ static void note_contact(struct telling *t)
 	t->noted_ns = now_ns;
 	if (zone_has_changed(&t->zone))
 		(void)zone_read_again(&t->zone, clock_wall_us(&clock_real));
-	contact_note(t->camera->name, clock_wall_us(&clock_real), CLI_OK, "", &before);
+	contact_note(t->camera->name, &clock_real, CLI_OK, "", &before);
 }
 
 static void tidy_up(struct telling *t, const struct follow_state *state)
@@ -95,8 +94,7 @@ static void tell_failure(struct telling *t, const struct follow_state *state)
 	struct contact before = { .code = CLI_OK };
 
 	if (state->why != CONNECT_HERE)
-		contact_note(t->camera->name, clock_wall_us(&clock_real), state->code, state->error,
-			&before);
+		contact_note(t->camera->name, &clock_real, state->code, state->error, &before);
 	/* the service was started anew in an outage that the log knows of */
 	if (log_is_journal() && !t->failing && before.code == state->code)
 		known = true;
@@ -119,7 +117,9 @@ static void tell_manager(
 	int64_t now_ns = clock_mono_ns(&clock_real);
 	const char *file = strrchr(state->path, '/');
 
-	if (event == FOLLOW_ALIVE && now_ns - t->fed_ns < WATCHDOG_NS)
+	bool alive = event == FOLLOW_ALIVE || event == FOLLOW_SEEN;
+
+	if (alive && now_ns - t->fed_ns < WATCHDOG_NS)
 		return;
 	t->fed_ns = now_ns;
 	sd_notify(0, "WATCHDOG=1");
@@ -128,12 +128,12 @@ static void tell_manager(
 			"%.400s%s", state->error, state->connected ? "" : "; it is tried again");
 	else if (event == FOLLOW_LOST)
 		notify_status("connecting again");
-	else if (event != FOLLOW_ALIVE)
+	else if (!alive)
 		notify_status("connected, %llu frames so far%s%s",
 			(unsigned long long)state->frames, file ? ", the last: " : "",
 			file ? file + 1 : "");
 	/* the first try has an outcome: that is all that can be promised of a camera */
-	if (!t->ready && event != FOLLOW_ALIVE)
+	if (!t->ready && !alive)
 		t->ready = sd_notify(0, "READY=1") > 0;
 }
 
@@ -144,6 +144,10 @@ static bool tell(void *data, enum follow_event event, const struct follow_state 
 	switch (event) {
 	case FOLLOW_CONNECTED:
 		tell_works(t);
+		report_seen(t->camera->name, &state->sighting, 0);
+		break;
+	case FOLLOW_SEEN:
+		report_seen(t->camera->name, &state->sighting, 0);
 		break;
 	case FOLLOW_FRAME:
 		if (t->failing)

@@ -523,8 +523,8 @@ static int begin(struct sync *sync)
 	if (r != CLI_OK)
 		return r;
 	sync->first = greeting->first > 0 ? greeting->first : 1;
-	sync->last = result->camera_last = greeting->last;
-	result->camera_first = sync->first;
+	sync->last = greeting->last;
+	result->sighting = sighting_of(greeting, sync->clock);
 	ranges_clear(&sync->seen);
 	r = ranges_copy(&sync->held.settled, &sync->seen);
 	if (r == 0)

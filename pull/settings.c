@@ -104,6 +104,23 @@ static int parse_optional_path(
 	return conf_parse_path(item, key, value, dest);
 }
 
+static int parse_stale_after(
+	const struct conf_item *item, const char *key, const char *value, void *dest)
+{
+	if (strcmp(value, "auto") != 0)
+		return conf_parse_duration(item, key, value, dest);
+	*(int64_t *)dest = 0;
+	return 0;
+}
+
+static int print_stale_after(const struct conf_item *item, const void *dest, FILE *out)
+{
+	if (*(const int64_t *)dest != 0)
+		return conf_print_duration(item, dest, out);
+	fputs("auto", out);
+	return 0;
+}
+
 #define AT(member) offsetof(struct camera_settings, member)
 #define SIZE_OF(member) sizeof(((struct camera_settings *)NULL)->member)
 
@@ -178,12 +195,13 @@ static const struct conf_item items[] = {
 	{
 		.section = "camera",
 		.key = "stale_after",
-		.parse = conf_parse_duration,
-		.print = conf_print_duration,
+		.parse = parse_stale_after,
+		.print = print_stale_after,
 		.offset = AT(stale_after_us),
-		.def = "10min",
-		.allowed = "a duration from 1s to 365d",
-		.help = "Without a new frame for that long status calls the camera stale",
+		.def = "auto",
+		.allowed = "auto, or a duration from 1s to 365d",
+		.help = "Age of the newest frame that is stale; auto: when one that is due is "
+			"missing",
 		.min = US_PER_SEC,
 		.max = INT64_C(365) * 24 * 3600 * US_PER_SEC,
 	},

@@ -13,6 +13,7 @@
 #include "pull/commands.h"
 #include "pull/contact.h"
 #include "pull/copy.h"
+#include "pull/due.h"
 #include "pull/gaps.h"
 
 #define GAPS_US (24 * 3600 * US_PER_SEC) /* older ones are for `list --gaps` */
@@ -26,8 +27,9 @@ struct camera_status {
 	char path[PATH_MAX];
 	uint64_t first, last;
 	int64_t age_us; /* of the newest, by its slot */
-	bool stale;
 	struct contact contact;
+	struct due_facts facts;
+	struct due due;
 	bool has_gaps; /* these two are known */
 	uint64_t behind; /* numbers of the camera's journal that are not settled here */
 	uint64_t gaps[GAP_CAUSES]; /* of the last 24 h, by cause */
@@ -77,6 +79,7 @@ static int look_into(struct camera_status *s)
 	journal_first(archive_journal(archive), &s->first);
 	journal_last(archive_journal(archive), &s->last);
 	s->has_newest = archive_newest(archive, &s->newest) == 0;
+	s->facts = due_read(archive, &s->contact, s->camera->stale_after_us, &clock_real);
 	look_for_gaps(s, archive);
 	frame = record_name(&s->newest);
 	if (s->has_newest && frame_name_path(&frame, name) == 0 &&
@@ -89,10 +92,11 @@ static void look(const struct camera_settings *camera, struct camera_status *ret
 {
 	*ret = (struct camera_status){ .camera = camera };
 	contact_load(camera->name, &ret->contact);
+	ret->facts = due_read(NULL, &ret->contact, camera->stale_after_us, &clock_real);
 	ret->error = look_into(ret);
 	if (ret->has_newest)
 		ret->age_us = clock_wall_us(&clock_real) - ret->newest.slot_us;
-	ret->stale = !ret->has_newest || ret->age_us > camera->stale_after_us;
+	ret->due = due_judge(&ret->facts);
 }
 
 static const char *contact_word(int code)
@@ -163,7 +167,7 @@ static const char *archive_error(const struct camera_status *s)
 
 static void print_person(const struct camera_status *s)
 {
-	char age[UTC_TEXT_MAX];
+	char age[UTC_TEXT_MAX], text[PULL_ERROR_MAX + 256];
 
 	printf("camera     %s (%s%s%s port %lld)\n", s->camera->name, s->camera->user,
 		*s->camera->user ? "@" : "", s->camera->host, (long long)s->camera->port);
@@ -176,9 +180,12 @@ static void print_person(const struct camera_status *s)
 		printf(" (journal lines %llu to %llu)\n", (unsigned long long)s->first,
 			(unsigned long long)s->last);
 	if (s->has_newest)
-		printf("newest     %s, %s%s%s\n", s->path,
+		printf("newest     %s, %s%s\n", s->path,
 			s->age_us >= 0 ? duration_format(s->age_us, age) : "in the future",
-			s->age_us >= 0 ? " ago" : "", s->stale ? ", stale" : "");
+			s->age_us >= 0 ? " ago" : "");
+	printf("state      %s\n", due_describe(&s->due, &s->facts, text, sizeof text));
+	if (*due_describe_clock(&s->due, text, sizeof text))
+		printf("clock      %s\n", text);
 	if (s->has_gaps)
 		print_gaps(s);
 	print_contact(&s->contact);
@@ -240,7 +247,14 @@ static struct json_object *status_object(const struct camera_status *s)
 	add_string(o, "archive", s->archive);
 	if (s->error < 0 && s->error != -ENOENT)
 		add_string(o, "archive_error", archive_error(s));
-	json_object_object_add(o, "stale", json_object_new_boolean(s->stale));
+	json_object_object_add(o, "stale", json_object_new_boolean(s->due.state != DUE_HERE));
+	add_string(o, "state", due_state_name(s->due.state));
+	add_time(o, s->due.state == DUE_HERE ? "next" : "missing", s->due.slot_us);
+	if (s->due.ahead_us != 0)
+		json_object_object_add(
+			o, "camera_ahead_s", json_object_new_int64(s->due.ahead_us / US_PER_SEC));
+	if (s->due.set_back)
+		json_object_object_add(o, "clock_set_back", json_object_new_boolean(true));
 	json_object_object_add(o, "first", json_object_new_int64((int64_t)s->first));
 	json_object_object_add(o, "last", json_object_new_int64((int64_t)s->last));
 	if (s->has_newest) {
@@ -277,7 +291,7 @@ int command_status(struct cli *cli)
 		if (only && only != &settings->cameras[i])
 			continue;
 		look(&settings->cameras[i], &status);
-		if (status.stale)
+		if (status.due.state != DUE_HERE)
 			worst = CLI_INTERNAL;
 		if (!cli_flag(cli, "json")) {
 			if (n++ > 0)

@@ -304,7 +304,7 @@ int sync_camera(const struct sync_options *options, struct sync_result *ret)
 	struct sync *sync = calloc(1, sizeof *sync);
 	int code;
 
-	*ret = (struct sync_result){ 0 };
+	*ret = (struct sync_result){ .sighting = sighting_none };
 	if (!sync) {
 		ret->ours = true;
 		snprintf(ret->error, sizeof ret->error, "out of memory");

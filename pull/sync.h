@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pull/contact.h"
 #include "pull/settings.h"
 #include "pull/stream.h"
 
@@ -32,8 +33,7 @@ struct sync_result {
 	uint64_t removed; /* old frames, to make room */
 	int room_error; /* why that did not work; 0: it did */
 	unsigned connections;
-	uint64_t camera_first,
-		camera_last; /* of its journal; 0: it did not answer, or has no line */
+	struct sighting sighting; /* what the camera said of itself */
 	int64_t rate; /* bytes a second that came, 0: not known */
 	bool out_of_time; /* ended by the deadline */
 	bool ours; /* what failed is on this side and says nothing about the camera */

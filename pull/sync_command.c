@@ -207,7 +207,7 @@ static void print_program(
 		{ "found", result->found },
 		{ "found_bytes", (uint64_t)result->found_bytes },
 		{ "connections", result->connections },
-		{ "camera_last", result->camera_last },
+		{ "camera_last", result->sighting.last },
 		{ "took_us", (uint64_t)took_us },
 	};
 
@@ -279,8 +279,10 @@ static int sync_one(void *data, const struct camera_settings *camera, struct lan
 	code = sync_camera(&options, &result);
 	end_line(&telling);
 	took_us = (clock_mono_ns(&clock_real) - start_ns) / NS_PER_US;
-	report_visit(cli, camera->name, code, result.ours, result.error);
-	report_seen(camera->name, result.camera_first, result.camera_last, result.rate);
+	report_visit(cli, camera->name, code, result.ours || options.dry_run, result.error);
+	/* who only looked did not bring what is due */
+	if (!options.dry_run)
+		report_seen(camera->name, &result.sighting, result.rate);
 	tell_room(camera->name, result.removed, result.room_error);
 	tell_damage(cli, camera->name, &result);
 	if (cli_flag(cli, "json"))

@@ -14,7 +14,11 @@ static void check_greeting(const struct wire_greeting *greeting)
 	MUST(n > 0 && wire_greeting_parse(line, (size_t)n, &again) == 0);
 	MUST(strcmp(again.id, greeting->id) == 0 && strcmp(again.camera, greeting->camera) == 0);
 	MUST(again.first == greeting->first && again.last == greeting->last &&
-		again.now_us == greeting->now_us);
+		again.schedule.now_us == greeting->schedule.now_us &&
+		again.schedule.due_us == greeting->schedule.due_us &&
+		again.schedule.pending_us == greeting->schedule.pending_us &&
+		again.schedule.next_us == greeting->schedule.next_us &&
+		again.schedule.running == greeting->schedule.running);
 }
 
 static void check_reply(const struct wire_reply *reply)

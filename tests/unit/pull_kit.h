@@ -113,7 +113,10 @@ __attribute__((unused)) static void peer_end(struct peer *peer)
 __attribute__((unused)) static void say_greeting(struct peer *peer, const char *id, uint64_t last)
 {
 	struct wire_greeting greeting = {
-		.camera = "garden", .first = last ? 1 : 0, .last = last, .now_us = KIT_SLOT
+		.camera = "garden",
+		.first = last ? 1 : 0,
+		.last = last,
+		.schedule = { KIT_SLOT, TIME_NONE, TIME_NONE, TIME_NONE, WIRE_RUNNING_UNKNOWN },
 	};
 	char line[LINE_MAX_BYTES + 1];
 

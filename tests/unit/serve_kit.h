@@ -106,7 +106,7 @@ static int pair_note_gap(void *data, const struct gap *gap)
 __attribute__((unused)) static const char *pair_gaps(void)
 {
 	static char text[256];
-	const struct contact contact = { .first = 1, .last = pair.result.camera_last };
+	const struct contact contact = { .first = 1, .last = pair.result.sighting.last };
 	const struct archive_options read = { .mode = ARCHIVE_READ, .copy = true };
 	CLEANUP(archive_freep) struct archive *archive = NULL;
 	struct gaps_options options = { .since_us = TIME_NONE, .gap = pair_note_gap, .data = text };

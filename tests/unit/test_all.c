@@ -143,13 +143,21 @@ TEST(who_lost_the_link_keeps_nobody_waiting)
 	tear_down();
 }
 
+static int note(
+	const char *camera, int64_t now_us, int code, const char *error, struct contact *ret_before)
+{
+	struct clock_fake clock = clock_fake(now_us);
+
+	return contact_note(camera, &clock.clock, code, error, ret_before);
+}
+
 TEST(who_did_not_answer_last_time_comes_last)
 {
 	struct contact before;
 
 	set_up();
-	CHECK_INT(contact_note("0", 1, CLI_TEMPFAIL, "away", &before), 0);
-	CHECK_INT(contact_note("1", 1, CLI_PROTOCOL, "strange", &before), 0);
+	CHECK_INT(note("0", 1, CLI_TEMPFAIL, "away", &before), 0);
+	CHECK_INT(note("1", 1, CLI_PROTOCOL, "strange", &before), 0);
 	CHECK_INT(run(well, 1), CLI_OK);
 	CHECK_INT(shared->order[0], 1);
 	CHECK_INT(shared->order[CAMERAS - 1], 0);

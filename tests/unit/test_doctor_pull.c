@@ -110,38 +110,57 @@ TEST(units)
 	check_finding("well", &got, DOCTOR_OK, "a.timer", "");
 }
 
+/* A slot every ten minutes; the camera answered two minutes ago with the last one due and the next. */
 TEST(stale)
 {
-	struct contact never = { .last_try_us = TIME_NONE, .last_ok_us = TIME_NONE };
-	struct contact good = { .last_try_us = NOW_US, .last_ok_us = NOW_US };
-	struct contact bad = { .last_try_us = NOW_US, .code = 75, .error = "no route to host" };
+	const int64_t min_us = 60 * US_PER_SEC, seen_us = NOW_US - 2 * min_us;
+	const struct contact good = { .last_try_us = seen_us,
+		.last_ok_us = seen_us,
+		.seen_us = seen_us,
+		.schedule = { seen_us, seen_us - 3 * min_us, TIME_NONE, seen_us + 7 * min_us,
+			WIRE_RUNNING } };
+	struct contact stopped = good, bad = good, ahead = good;
+	const int64_t slot_us = good.schedule.due_us, late_us = NOW_US + 60 * min_us;
 	const struct {
 		const char *name;
 		struct doctor_stale stale;
 		enum doctor_verdict want;
 		const char *text, *fix;
 	} cases[] = {
-		{ "fresh", { 0, true, 5 * US_PER_SEC, 10 * US_PER_SEC, &good }, DOCTOR_OK,
-			"5 s old", "" },
-		{ "just", { 0, true, 10 * US_PER_SEC, 10 * US_PER_SEC, &bad }, DOCTOR_OK, "10 s",
+		{ "here", { 0, { &good, NOW_US, late_us, slot_us } }, DOCTOR_OK, "next picture",
 			"" },
-		{ "of a clock ahead", { 0, true, -5, 10 * US_PER_SEC, &good }, DOCTOR_OK, "0 s",
-			"" },
-		{ "stale", { 0, true, 11 * US_PER_SEC, 10 * US_PER_SEC, &good }, DOCTOR_FAIL,
-			"stale: 11 s", "capturepi doctor" },
-		{ "unreachable", { 0, true, 11 * US_PER_SEC, 10 * US_PER_SEC, &bad }, DOCTOR_FAIL,
-			"stale", "no route to host" },
-		{ "new", { -ENOENT, false, 0, US_PER_SEC, &never }, DOCTOR_WARN, "nothing was",
-			"pullpi fetch" },
-		{ "empty", { 0, false, 0, US_PER_SEC, &bad }, DOCTOR_WARN, "nothing was",
-			"no route" },
-		{ "damaged", { -EBADMSG, false, 0, US_PER_SEC, &good }, DOCTOR_FAIL,
+		{ "not here", { 0, { &good, NOW_US, late_us, slot_us - 1 } }, DOCTOR_FAIL,
+			"has no newer one", "capturepi doctor" },
+		{ "stopped", { 0, { &stopped, NOW_US, late_us, slot_us - 1 } }, DOCTOR_FAIL,
+			"does not run", "capturepi doctor" },
+		{ "stopped a moment ago", { 0, { &stopped, NOW_US, late_us, slot_us } },
+			DOCTOR_WARN, "did not run", "capturepi doctor" },
+		{ "nobody tries", { 0, { &good, late_us, late_us, slot_us } }, DOCTOR_FAIL,
+			"no pull asked", "deploypi pull" },
+		{ "unreachable", { 0, { &bad, late_us, late_us, slot_us } }, DOCTOR_FAIL,
+			"no route to host", "" },
+		{ "unreachable, nothing due", { 0, { &bad, NOW_US, late_us, slot_us } },
+			DOCTOR_WARN, "next picture", "no route" },
+		{ "never", { -ENOENT, { &contact_none, NOW_US, NOW_US, TIME_NONE } }, DOCTOR_WARN,
+			"nothing is here", "deploypi pull" },
+		{ "damaged", { -EBADMSG, { &good, NOW_US, late_us, TIME_NONE } }, DOCTOR_FAIL,
 			"cannot be read", "verify" },
 	};
+	struct doctor_finding got;
 
+	stopped.schedule.running = WIRE_STOPPED;
+	bad.code = 75;
+	bad.last_try_us = NOW_US + 50 * min_us;
+	snprintf(bad.error, sizeof bad.error, "no route to host");
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct doctor_finding got = doctor_stale(&cases[i].stale);
-
+		if (strcmp(cases[i].name, "unreachable, nothing due") == 0)
+			bad.last_try_us = seen_us;
+		got = doctor_stale(&cases[i].stale);
 		check_finding(cases[i].name, &got, cases[i].want, cases[i].text, cases[i].fix);
 	}
+	got = doctor_clocks(&cases[0].stale.facts);
+	check_finding("agree", &got, DOCTOR_OK, "agrees", "");
+	ahead.schedule.now_us += 3600 * US_PER_SEC;
+	got = doctor_clocks(&(struct due_facts){ &ahead, NOW_US, late_us, slot_us });
+	check_finding("behind", &got, DOCTOR_WARN, "1 h behind the camera's", "timedatectl");
 }

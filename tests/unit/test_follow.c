@@ -15,7 +15,7 @@ static struct {
 	struct peer peers[CONNECTIONS_MAX];
 	char commands[CONNECTIONS_MAX][128];
 	int n_peers, n_used;
-	char events[64]; /* C connected, F frame, L lost, E failed; ALIVE is left out */
+	char events[64]; /* C connected, F frame, L lost, E failed, S status; ALIVE is left out */
 	char error[PULL_ERROR_MAX]; /* of the last E */
 	int code;
 	int64_t pause_us;
@@ -39,7 +39,7 @@ static int connect_peer(const struct camera_settings *camera, const char *comman
 
 static bool tell(void *data, enum follow_event event, const struct follow_state *state)
 {
-	static const char letters[] = "CF-LE";
+	static const char letters[] = "CF-LES";
 	size_t n = strlen(run.events);
 	bool last = run.n_used == run.n_peers && (event == FOLLOW_LOST || event == FOLLOW_FAILED);
 

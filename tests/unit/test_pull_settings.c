@@ -58,7 +58,7 @@ TEST(cameras_and_defaults)
 	CHECK_STR(garden->host, "garden.local");
 	CHECK_INT(garden->port, 22);
 	CHECK_STR(garden->user, "");
-	CHECK_INT(garden->stale_after_us, 600000000);
+	CHECK_INT(garden->stale_after_us, 0);
 	CHECK_INT(garden->keep_days, 7);
 	CHECK_INT(garden->reserve, -5);
 	CHECK_STR(roof->host, "fd00::1%eth0");

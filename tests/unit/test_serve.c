@@ -88,6 +88,15 @@ static int fake_status(void *data, char *buf, size_t size)
 	return snprintf(buf, size, "{\"fine\":true}");
 }
 
+static void fake_schedule(void *data, int64_t now_us, struct wire_schedule *ret)
+{
+	(void)data;
+	CHECK_INT(ret->now_us, now_us);
+	ret->due_us = base;
+	ret->next_us = base + 60 * US_PER_SEC;
+	ret->running = WIRE_STOPPED;
+}
+
 struct session {
 	struct serve_options options;
 	int result;
@@ -119,7 +128,8 @@ static size_t talk(struct fixture *f, const char *first, const void *requests, s
 		.out_fd = down[1],
 		.first_request = first,
 		.client = "puller",
-		.status = fake_status };
+		.status = fake_status,
+		.schedule = fake_schedule };
 	pthread_create(&thread, NULL, session_run, &session);
 	CHECK(write(up[1], requests, bytes) == (ssize_t)bytes);
 	close(up[1]);
@@ -133,6 +143,9 @@ static size_t talk(struct fixture *f, const char *first, const void *requests, s
 	greeting_end = memchr(buf, '\n', n);
 	CHECK(greeting_end && strstr(buf, "\"capturepi\":1") &&
 		strstr(buf, "\"camera\":\"garden\"") &&
+		strstr(buf,
+			"\"due\":\"2026-11-18T11:06:40Z\",\"next\":\"2026-11-18T11:07:40Z\","
+			"\"running\":false") &&
 		strstr(buf, f->empty ? "\"first\":0,\"last\":0" : "\"first\":1,\"last\":"));
 	if (!greeting_end)
 		return 0;

@@ -34,3 +34,36 @@ TEST(each_has_its_own)
 	CHECK(!says(paths[0], ""));
 	test_remove_folder(folder);
 }
+
+/* The plan of the service that runs, which may not have read the settings since; else the settings. */
+TEST(what_pullers_are_told)
+{
+	const struct schedule_settings settings = { .every_us = 600 * US_PER_SEC, .days = 0x7f };
+	const int64_t slot_us = INT64_C(1795190400000000), now_us = slot_us + 30 * US_PER_SEC;
+	struct wire_schedule got;
+	char folder[64], json[256];
+
+	test_make_folder(folder);
+	setenv("RUNTIME_DIRECTORY", folder, 1);
+	got = status_schedule("/captures", &settings, now_us);
+	CHECK_INT(got.running, WIRE_STOPPED);
+	CHECK_INT(got.now_us, now_us);
+	CHECK_INT(got.due_us, slot_us - 600 * US_PER_SEC);
+	CHECK_INT(got.pending_us, slot_us);
+	CHECK_INT(got.next_us, slot_us + 600 * US_PER_SEC);
+	got = status_schedule("/captures", &settings, slot_us + DUE_SECONDS * US_PER_SEC);
+	CHECK_INT(got.due_us, slot_us);
+	CHECK(got.pending_us == TIME_NONE);
+	snprintf(json, sizeof json,
+		"{\"pid\":%d,\"due\":\"1970-01-01T00:00:01Z\",\"due_next\":\"1970-01-01T00:00:"
+		"03Z\","
+		"\"store\":{\"open\":false}}",
+		(int)getpid());
+	CHECK_INT(status_publish("/captures", json), 0);
+	got = status_schedule("/captures", &settings, now_us);
+	CHECK_INT(got.running, WIRE_RUNNING);
+	CHECK_INT(got.due_us, US_PER_SEC);
+	CHECK(got.pending_us == TIME_NONE);
+	CHECK_INT(got.next_us, 3 * US_PER_SEC);
+	test_remove_folder(folder);
+}

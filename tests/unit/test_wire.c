@@ -169,7 +169,7 @@ TEST(greeting_there_and_back)
 		.camera = "g\xc3\xa4rtchen \"1\"",
 		.first = 1,
 		.last = SEQ_MAX,
-		.now_us = NOW_US,
+		.schedule = { NOW_US, TIME_NONE, TIME_NONE, TIME_NONE, WIRE_RUNNING_UNKNOWN },
 	};
 	struct wire_greeting back = { .first = 7 };
 	char line[LINE_MAX_BYTES + 1];
@@ -184,7 +184,45 @@ TEST(greeting_there_and_back)
 	CHECK_STR(back.camera, greeting.camera);
 	CHECK_INT(back.first, 1);
 	CHECK_INT(back.last, SEQ_MAX);
-	CHECK_INT(back.now_us, NOW_US);
+	CHECK_INT(back.schedule.now_us, NOW_US);
+}
+
+/* What makes no sense, or is of a type that it cannot have, was not said. */
+TEST(schedules)
+{
+	static const struct {
+		const char *said;
+		struct wire_schedule want;
+	} cases[] = {
+		{ "", { NOW_US, TIME_NONE, TIME_NONE, TIME_NONE, WIRE_RUNNING_UNKNOWN } },
+		{ ",\"due\":\"1970-01-01T00:00:01Z\",\"pending\":\"1970-01-01T00:00:02Z\","
+		  "\"next\":\"9999-12-31T23:59:59Z\",\"running\":true",
+			{ NOW_US, 1000000, 2000000, INT64_C(253402300799000000), WIRE_RUNNING } },
+		{ ",\"due\":7,\"pending\":[],\"next\":\"soon\",\"running\":\"yes\"",
+			{ NOW_US, TIME_NONE, TIME_NONE, TIME_NONE, WIRE_RUNNING_UNKNOWN } },
+		{ ",\"due\":null,\"next\":\"10000-01-01T00:00:00Z\",\"running\":false",
+			{ NOW_US, TIME_NONE, TIME_NONE, TIME_NONE, WIRE_STOPPED } },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct wire_greeting greeting, again;
+		struct wire_reply reply;
+		char line[LINE_MAX_BYTES + 1];
+		int n = snprintf(line, sizeof line,
+			"{\"capturepi\":1,\"id\":\"" ID "\",\"camera\":\"garden\",\"first\":1,"
+			"\"last\":9,\"now\":\"" NOW "\"%s}",
+			cases[i].said);
+
+		CHECK_INT(wire_greeting_parse(line, (size_t)n, &greeting), 0);
+		CHECK(memcmp(&greeting.schedule, &cases[i].want, sizeof cases[i].want) == 0);
+		/* the answer to `status` has the same keys */
+		CHECK_INT(wire_reply_parse(line, (size_t)n, &reply), 0);
+		CHECK_INT(reply.type, WIRE_REPLY_STATUS);
+		CHECK(memcmp(&reply.schedule, &cases[i].want, sizeof cases[i].want) == 0);
+		n = wire_greeting_format(&greeting, line);
+		CHECK_INT(wire_greeting_parse(line, (size_t)n, &again), 0);
+		CHECK(memcmp(&again.schedule, &cases[i].want, sizeof cases[i].want) == 0);
+	}
 }
 
 #define GREETING(version, id, camera, first, last, now)                                            \
@@ -304,6 +342,7 @@ TEST(replies)
 		{ "{\"error\":\"busy\",\"text\":7}", -EPROTO, 0 },
 		{ "{\"error\":\"busy\"", -EPROTO, 0 },
 		{ "{\"seq\":0}", -EPROTO, 0 },
+		{ "{\"id\":\"" ID "\"}", -EPROTO, 0 },
 		{ "{\"seq\":9,\"file\":\"../x\"}", -EPROTO, 0 },
 		{ "\xff\xd8\xff\xe0", -EPROTO, 0 },
 		{ "GIF89a", -EPROTO, 0 },

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+/* From what is held, what the camera said and when it was asked, to what is missing. */
+#include "pull/due.h"
+
+#include <errno.h>
+
+#include "common/cli.h"
+#include "common/utc.h"
+
+#define NEXT_OLD_US (600 * US_PER_SEC) /* a "next" slot that long ago is none */
+#define HORIZON_US (INT64_C(400) * 24 * 3600 * US_PER_SEC) /* of schedule_next() */
+#define UNKEPT_MAX 2 /* a new schedule breaks one promise, perhaps two */
+#define GAP_LINES 200 /* of the newest ones, for the longest gap */
+#define WALK_BACK_MAX 1000 /* lines passed over to find a frame that is not of the future */
+#define DUE_US (DUE_SECONDS * US_PER_SEC)
+
+static int64_t later(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* The camera's clock to ours. */
+static int64_t clock_ahead(const struct contact *contact)
+{
+	return contact->seen_us != TIME_NONE && contact->schedule.now_us != TIME_NONE
+		? contact->schedule.now_us - contact->seen_us
+		: 0;
+}
+
+/* Its clock at `now_us` by ours, which was set back perhaps since it answered. */
+static int64_t camera_now(const struct contact *contact, int64_t now_us)
+{
+	return later(now_us + clock_ahead(contact), contact->schedule.now_us);
+}
+
+/* Whether what the camera said of its schedule can be gone by; `now_us` by its clock. */
+static bool schedule_counts(const struct contact *contact, int64_t newest_us, int64_t now_us)
+{
+	const struct wire_schedule *s = &contact->schedule;
+
+	if (contact->seen_us == TIME_NONE || s->now_us == TIME_NONE || s->next_us == TIME_NONE)
+		return false;
+	if (s->next_us < s->now_us - NEXT_OLD_US || s->next_us > s->now_us + HORIZON_US)
+		return false;
+	if (s->due_us != TIME_NONE &&
+		(s->due_us >= s->next_us || s->due_us > s->now_us ||
+			s->next_us - s->due_us > DUE_GAP_MAX_US))
+		return false;
+	if (s->pending_us != TIME_NONE &&
+		(s->pending_us >= s->next_us || s->pending_us <= s->due_us ||
+			s->pending_us > s->now_us || s->now_us - s->pending_us > NEXT_OLD_US))
+		return false;
+	/* it dated what it sent by another clock than the one it has now */
+	if (newest_us != TIME_NONE &&
+		(newest_us > now_us + DUE_CLOCK_US || now_us - newest_us > DUE_GAP_MAX_US))
+		return false;
+	return contact->unkept <= UNKEPT_MAX;
+}
+
+/* Who is to blame, by the last contact. */
+static enum due_state blame(const struct contact *contact)
+{
+	if (contact->last_try_us == TIME_NONE)
+		return DUE_NOT_TRIED;
+	if (contact->code != CLI_OK)
+		return DUE_NOT_REACHED;
+	return contact->schedule.running == WIRE_STOPPED ? DUE_STOPPED : DUE_NOT_TAKEN;
+}
+
+/*
+ * From when on slot `due_us` is missed, where the last answer says nothing of it. A pull that failed since is
+ * proof, and then only the time of one is given; where none was made the machine, or its timer, may only
+ * just have been started.
+ */
+static int64_t missed_from(
+	const struct due_facts *facts, int64_t due_us, int64_t ahead_us, enum due_state *ret_state)
+{
+	const struct contact *contact = facts->contact;
+	int64_t boot_us = facts->now_us - facts->up_us + ahead_us;
+	int64_t try_us = contact->last_try_us != TIME_NONE ? contact->last_try_us + ahead_us : 0;
+	int64_t period_us = contact_period(contact);
+
+	if (contact->code != CLI_OK && try_us >= due_us && try_us >= boot_us) {
+		*ret_state = DUE_NOT_REACHED;
+		if (period_us == 0 || period_us > DUE_PERIOD_US)
+			period_us = DUE_PERIOD_US;
+		return due_us + period_us + DUE_GRACE_US;
+	}
+	*ret_state = DUE_NOT_TRIED;
+	if (contact->code == CLI_OK)
+		due_us = later(due_us, try_us);
+	/* those of a person in between make the period look shorter than it is */
+	return later(due_us, boot_us) + later(period_us + period_us / 4, DUE_PERIOD_US) +
+		DUE_GRACE_US;
+}
+
+static struct due judge_age(const struct due_facts *facts, struct due due, int64_t now_us)
+{
+	if (facts->newest_us != TIME_NONE && now_us - facts->newest_us <= facts->stale_after_us)
+		return due;
+	due.state = blame(facts->contact);
+	return due;
+}
+
+/* The first slot that there is no picture of. One that came after the answer says as much as the next. */
+static int64_t first_missing(const struct wire_schedule *s, int64_t newest_us)
+{
+	int64_t last_us = s->pending_us != TIME_NONE ? s->pending_us : s->due_us;
+
+	if (newest_us < s->due_us)
+		return s->due_us;
+	if (newest_us < s->pending_us)
+		return s->pending_us;
+	if (newest_us < s->next_us)
+		return s->next_us;
+	return newest_us + (last_us != TIME_NONE ? s->next_us - last_us : DUE_PERIOD_US);
+}
+
+/* By what is due; `now_us` is the camera's clock. */
+static struct due judge_schedule(const struct due_facts *facts, struct due due, int64_t now_us,
+	int64_t ahead_us, bool counts)
+{
+	const struct contact *contact = facts->contact;
+	const struct wire_schedule *schedule = &contact->schedule;
+	int64_t slot_us, answer_us = contact->seen_us + ahead_us;
+	enum due_state state;
+	bool answered = contact->code == CLI_OK && contact->seen_us != TIME_NONE;
+
+	slot_us = counts                        ? first_missing(schedule, facts->newest_us)
+		: facts->newest_us == TIME_NONE ? 0
+						: facts->newest_us + facts->gap_us;
+	due.slot_us = slot_us > 0 ? slot_us : TIME_NONE;
+	if (slot_us == 0 || (answered && answer_us >= slot_us + DUE_US)) {
+		due.state = blame(contact);
+	} else if (due.set_back) {
+		due.state = contact->code != CLI_OK ? DUE_NOT_REACHED : DUE_HERE;
+	} else if (now_us >= missed_from(facts, slot_us + DUE_US, ahead_us, &state)) {
+		due.state = state;
+	}
+	return due;
+}
+
+struct due due_judge(const struct due_facts *facts)
+{
+	const struct contact *contact = facts->contact;
+	int64_t ahead_us = clock_ahead(contact), now_us;
+	struct due due = { .state = DUE_HERE, .slot_us = TIME_NONE };
+	bool counts;
+
+	if (ahead_us > DUE_CLOCK_US || ahead_us < -DUE_CLOCK_US)
+		due.ahead_us = ahead_us;
+	due.set_back = contact->last_try_us != TIME_NONE &&
+		facts->now_us < contact->last_try_us - DUE_CLOCK_US;
+	now_us = camera_now(contact, facts->now_us);
+	counts = schedule_counts(contact, facts->newest_us, now_us);
+	if (facts->newest_us > now_us + DUE_CLOCK_US)
+		ahead_us = 0;
+	now_us = facts->now_us + ahead_us;
+	if (facts->stale_after_us > 0)
+		return judge_age(facts, due, now_us);
+	return judge_schedule(facts, due, now_us, ahead_us, counts);
+}
+
+/* ---- as text */
+
+const char *due_state_name(enum due_state state)
+{
+	static const char *const names[] = {
+		[DUE_HERE] = "up-to-date",
+		[DUE_NOT_TRIED] = "not-tried",
+		[DUE_NOT_REACHED] = "not-reached",
+		[DUE_STOPPED] = "stopped",
+		[DUE_NOT_TAKEN] = "not-taken",
+	};
+
+	return names[state];
+}
+
+static const char *describe_here(
+	const struct due *due, const struct due_facts *facts, char *buf, size_t size)
+{
+	const struct contact *contact = facts->contact;
+	const char *stopped = contact->schedule.running == WIRE_STOPPED
+		? "; capturing did not run there at the last contact"
+		: "";
+	char slot[UTC_TEXT_MAX];
+
+	if (due->slot_us == TIME_NONE)
+		snprintf(buf, size, "up to date%s", stopped);
+	else if (due->slot_us > facts->now_us + clock_ahead(contact))
+		snprintf(buf, size, "up to date, the next picture is due %s%s",
+			utc_format_local(due->slot_us, slot), stopped);
+	else
+		snprintf(buf, size, "up to date, the next pull brings that of %s%s",
+			utc_format_local(due->slot_us, slot), stopped);
+	return buf;
+}
+
+const char *due_describe(
+	const struct due *due, const struct due_facts *facts, char *buf, size_t size)
+{
+	const struct contact *contact = facts->contact;
+	char slot[UTC_TEXT_MAX], what[UTC_TEXT_MAX + 40], when[UTC_TEXT_MAX];
+
+	if (due->slot_us != TIME_NONE)
+		snprintf(what, sizeof what, "the picture of %s is not here",
+			utc_format_local(due->slot_us, slot));
+	else
+		snprintf(what, sizeof what,
+			facts->newest_us == TIME_NONE ? "nothing is here yet"
+						      : "the newest picture is too old");
+	switch (due->state) {
+	case DUE_NOT_TRIED:
+		if (contact->last_try_us == TIME_NONE)
+			snprintf(buf, size, "stale: %s, and no pull was tried", what);
+		else
+			snprintf(buf, size, "stale: %s, and no pull asked the camera since %s",
+				what, utc_format_local(contact->last_try_us, when));
+		break;
+	case DUE_NOT_REACHED:
+		snprintf(buf, size, "stale: %s; the last try failed: %s", what, contact->error);
+		break;
+	case DUE_STOPPED:
+		snprintf(buf, size,
+			"stale: %s; the camera answers, but capturing does not run there", what);
+		break;
+	case DUE_NOT_TAKEN:
+		snprintf(buf, size, "stale: %s; the camera answers, but has no newer one", what);
+		break;
+	case DUE_HERE:
+	default:
+		return describe_here(due, facts, buf, size);
+	}
+	return buf;
+}
+
+const char *due_describe_clock(const struct due *due, char *buf, size_t size)
+{
+	char text[UTC_TEXT_MAX];
+	int64_t us = due->ahead_us;
+
+	*buf = '\0';
+	if (due->set_back)
+		snprintf(buf, size,
+			"the clock here is behind the last contact: it is not set yet, or "
+			"was set back");
+	else if (us != 0)
+		snprintf(buf, size, "the clock here was %s %s the camera's at the last contact",
+			duration_format(us < 0 ? -us : us, text), us < 0 ? "ahead of" : "behind");
+	return buf;
+}
+
+/* ---- what is held */
+
+/* The newest frame, of the schedule or any, that is not of the future by either clock. */
+static int find_newest(struct archive *archive, bool any, int64_t until_us, struct record *ret)
+{
+	struct record record;
+	int r = archive_newest(archive, &record);
+
+	for (int i = 0; i < WALK_BACK_MAX && (r == 0 || r == -ENOENT); i++) {
+		uint64_t seq = record.seq;
+
+		if (r == 0 && record.type == RECORD_FRAME && (any || !record.shot) &&
+			record.slot_us <= until_us) {
+			*ret = record;
+			return 0;
+		}
+		if (i == 0 && r < 0)
+			return r;
+		if (seq <= 1)
+			break;
+		r = archive_find(archive, seq - 1, &record);
+		record.seq = seq - 1;
+	}
+	return -ENOENT;
+}
+
+static int64_t longest_gap(struct archive *archive, const struct record *newest)
+{
+	int64_t gap_us = 0, slot_us = newest->slot_us;
+	uint64_t seq = newest->seq;
+
+	for (int i = 0; i < GAP_LINES && seq-- > 1; i++) {
+		struct record record;
+
+		if (archive_find(archive, seq, &record) < 0 || record.type != RECORD_FRAME ||
+			record.shot || record.slot_us >= slot_us)
+			continue;
+		gap_us = later(gap_us, slot_us - record.slot_us);
+		slot_us = record.slot_us;
+	}
+	return gap_us > 0 && gap_us < DUE_GAP_MAX_US ? gap_us : DUE_PERIOD_US;
+}
+
+struct due_facts due_read(struct archive *archive, const struct contact *contact,
+	int64_t stale_after_us, const struct clock *clock)
+{
+	struct due_facts facts = { .contact = contact,
+		.now_us = clock_wall_us(clock),
+		.up_us = clock_up_ns(clock) / NS_PER_US,
+		.newest_us = TIME_NONE,
+		.stale_after_us = stale_after_us };
+	int64_t now_us = camera_now(contact, facts.now_us);
+	struct record newest;
+
+	if (!archive ||
+		find_newest(archive, stale_after_us > 0, later(now_us, facts.now_us) + DUE_CLOCK_US,
+			&newest) < 0)
+		return facts;
+	facts.newest_us = newest.slot_us;
+	if (stale_after_us == 0 && !schedule_counts(contact, newest.slot_us, now_us))
+		facts.gap_us = longest_gap(archive, &newest);
+	return facts;
+}
