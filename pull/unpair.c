@@ -168,8 +168,9 @@ static int unpair_settings(const struct unpair *u)
 	r = pair_read_text(path, CONF_FILE_MAX, &old);
 	if (r == 0)
 		r = settings_drop_camera(old, u->camera.name, &text);
+	/* an empty file would pass for one that the power cut, and the last good one would hold */
 	if (r == 0 && strcmp(old, text) != 0)
-		r = pair_replace_file(path, text, 0644);
+		r = pair_replace_file(path, *text ? text : "# No camera is paired.\n", 0644);
 	if (r == 0)
 		return CLI_OK;
 	cli_error(u->cli, "%s: %s", path, strerror(-r));
