@@ -8,8 +8,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
+#include <ostream>
+#include <streambuf>
 
 #include "capture/libcamera_control.hpp"
+#include "common/log.h"
 #include "common/text.h"
 
 using namespace libcamera;
@@ -26,6 +29,26 @@ constexpr int kSizeSlack = 32;
 
 /* Up to three requests are ahead in the queue; a sensor shows a new frame length 2 or 3 frames later. */
 constexpr int kLatencyFrames = CAMERA_BUFFERS - 1 + 3;
+
+/* It has no buffer, so a line comes in one piece, in whatever thread. */
+class DebugLog : public std::streambuf
+{
+protected:
+	std::streamsize xsputn(const char *text, std::streamsize n) override
+	{
+		int length = static_cast<int>(n);
+
+		while (length > 0 && text[length - 1] == '\n')
+			length--;
+		if (length > 0)
+			log_debug("libcamera: %.*s", length, text);
+		return n;
+	}
+	int_type overflow(int_type c) override
+	{
+		return traits_type::not_eof(c);
+	}
+};
 
 bool is_supported(const PixelFormat &format)
 {
@@ -94,12 +117,19 @@ std::unique_ptr<CameraConfiguration> whole_view(Camera &camera, const Size &want
 } // namespace
 
 /*
- * libcamera tells its life on stderr. Errors are enough, unless somebody asks for more. Set here, before
- * main(): it is read at libcamera's first line, when other threads may be reading the environment.
+ * libcamera tells its life on stderr, amid what people and scripts read; here it is for the debug log. Set
+ * before main(): it is read at libcamera's first line, when other threads may be reading the environment.
  */
 __attribute__((constructor)) static void quieten()
 {
-	setenv("LIBCAMERA_LOG_LEVELS", "*:ERROR", 0);
+	setenv("LIBCAMERA_LOG_LEVELS", "*:INFO", 0);
+}
+
+/* libcamera, whose threads write whole lines, goes on with it to the end of the process. */
+static void divert_log()
+{
+	if (!getenv("LIBCAMERA_LOG_FILE"))
+		logSetStream(new std::ostream(new DebugLog));
 }
 
 int shared_manager(std::shared_ptr<CameraManager> *ret)
@@ -109,6 +139,9 @@ int shared_manager(std::shared_ptr<CameraManager> *ret)
 	std::lock_guard<std::mutex> lock(mutex);
 	std::shared_ptr<CameraManager> manager = current.lock();
 
+	static std::once_flag diverted;
+
+	std::call_once(diverted, divert_log);
 	if (!manager) {
 		manager = std::make_shared<CameraManager>();
 		int r = manager->start();

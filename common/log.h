@@ -10,6 +10,10 @@
 
 #include "common/util.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* syslog(3) priorities */
 enum log_level {
 	LOG_LEVEL_ERR = 3,
@@ -38,3 +42,7 @@ int log_errno_at(enum log_level level, int error, const char *fmt, ...) PRINTF(3
 #define log_debug(...) log_write(LOG_LEVEL_DEBUG, __VA_ARGS__)
 #define log_errno(error, ...) log_errno_at(LOG_LEVEL_ERR, (error), __VA_ARGS__)
 #define log_warning_errno(error, ...) log_errno_at(LOG_LEVEL_WARNING, (error), __VA_ARGS__)
+
+#ifdef __cplusplus
+}
+#endif
