@@ -267,7 +267,7 @@ int doctor_command(struct cli *cli)
 	p.settings = settings;
 	doctor_user_read(&p.user, &p.bus);
 	read_archive(&p);
-	tell(&p, "linger", doctor_linger(&p.user));
+	tell(&p, "linger", doctor_linger(&p.user, "deploypi capture"));
 	tell(&p, "manager", doctor_manager(&p.user));
 	snprintf(service, sizeof service, "%s.service", cli->unit);
 	if (p.bus) {

@@ -72,7 +72,7 @@ void doctor_user_read(struct doctor_user *ret, sd_bus **ret_bus)
 	}
 }
 
-struct doctor_finding doctor_linger(const struct doctor_user *user)
+struct doctor_finding doctor_linger(const struct doctor_user *user, const char *deploy)
 {
 	if (user->linger_error < 0)
 		return doctor_find(DOCTOR_WARN, "not known: %s", strerror(-user->linger_error));
@@ -81,7 +81,7 @@ struct doctor_finding doctor_linger(const struct doctor_user *user)
 	return doctor_fix(
 		doctor_find(DOCTOR_FAIL,
 			"%s does not linger: everything ends with the last log-out", user->name),
-		"run `loginctl enable-linger %s`", user->name);
+		"run `%s`, or `loginctl enable-linger %s` alone", deploy, user->name);
 }
 
 struct doctor_finding doctor_manager(const struct doctor_user *user)
@@ -137,8 +137,35 @@ static bool find_unloaded(
 	return true;
 }
 
+/* What sets a unit up: deploypi, where it is one of those that it knows. */
+static const char *deploy_command(const char *unit, char *buf, size_t size)
+{
+	static const struct {
+		const char *unit, *command, *option; /* its option says which instance */
+	} units[] = {
+		{ "pullpi-latest", "deploypi pull", "--camera" },
+		{ "pullpi-sync", "deploypi pull", "--camera" },
+		{ "pullpi-follow", "deploypi pull --follow", "--camera" },
+		{ "capturepi", "deploypi capture", "--name" },
+	};
+	size_t len = strcspn(unit, "@.");
+	const char *instance = unit[len] == '@' ? unit + len + 1 : "", *type = strrchr(unit, '.');
+
+	snprintf(buf, size, "systemctl --user enable --now %s", unit);
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		if (strlen(units[i].unit) != len || strncmp(units[i].unit, unit, len) != 0)
+			continue;
+		snprintf(buf, size, "%s%s%s%s%.*s", units[i].command, *instance ? " " : "",
+			*instance ? units[i].option : "", *instance ? " " : "",
+			type > instance ? (int)(type - instance) : 0, instance);
+	}
+	return buf;
+}
+
 static struct doctor_finding not_running(const char *name, const struct unit_state *unit)
 {
+	char command[UNIT_NAME_MAX + 64];
+
 	if (is(unit->active, "failed") || is(unit->sub, "auto-restart"))
 		return doctor_fix(
 			doctor_find(DOCTOR_FAIL, "%s failed (%s)%s", name, unit->result,
@@ -146,9 +173,11 @@ static struct doctor_finding not_running(const char *name, const struct unit_sta
 			"look at `journalctl --user -u %s -n 20`", name);
 	if (!is(unit->active, "inactive"))
 		return doctor_find(DOCTOR_WARN, "%s is %s (%s)", name, unit->active, unit->sub);
-	return doctor_fix(doctor_find(DOCTOR_FAIL, "%s does not run%s", name,
-				  is_enabled(unit) ? "" : " and is not enabled"),
-		"run `systemctl --user %s %s`", is_enabled(unit) ? "start" : "enable --now", name);
+	if (is_enabled(unit))
+		return doctor_fix(doctor_find(DOCTOR_FAIL, "%s does not run", name),
+			"run `systemctl --user start %s`", name);
+	return doctor_fix(doctor_find(DOCTOR_FAIL, "%s does not run and is not enabled", name),
+		"run `%s`", deploy_command(name, command, sizeof command));
 }
 
 struct doctor_finding doctor_service(int error, const char *name, const struct unit_state *unit)

@@ -35,7 +35,8 @@ struct doctor_user {
 /* Reads that; `ret_bus` is a connection to the manager or NULL, for sd_bus_flush_close_unref(). */
 void doctor_user_read(struct doctor_user *ret, sd_bus **ret_bus);
 
-struct doctor_finding doctor_linger(const struct doctor_user *user);
+/* `deploy`: what sets up the program's units, and that as well. */
+struct doctor_finding doctor_linger(const struct doctor_user *user, const char *deploy);
 struct doctor_finding doctor_manager(const struct doctor_user *user);
 
 /*

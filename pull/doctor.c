@@ -234,7 +234,7 @@ int command_doctor(struct cli *cli)
 	if (r != CLI_OK)
 		return r;
 	doctor_user_read(&p.user, &p.bus);
-	tell(&p, "linger", doctor_linger(&p.user));
+	tell(&p, "linger", doctor_linger(&p.user, "deploypi pull"));
 	tell(&p, "manager", doctor_manager(&p.user));
 	check_libssh(&p);
 	if (!only)

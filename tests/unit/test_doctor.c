@@ -31,7 +31,7 @@ TEST(user)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct doctor_finding linger = doctor_linger(&cases[i].user);
+		struct doctor_finding linger = doctor_linger(&cases[i].user, "deploypi capture");
 		struct doctor_finding manager = doctor_manager(&cases[i].user);
 
 		check_finding(cases[i].name, &linger, cases[i].linger, "", cases[i].linger_fix);
@@ -337,4 +337,29 @@ TEST(told)
 		"{\"check\":\"disk\",\"verdict\":\"fail\",\"text\":\"gone\"}\n"
 		"{\"ok\":1,\"info\":0,\"warn\":1,\"fail\":1}\n");
 	CHECK_INT(code, CLI_OK * 10 + CLI_INTERNAL);
+}
+
+TEST(units_that_deploypi_sets_up)
+{
+	static const struct {
+		const char *unit, *fix;
+	} cases[] = {
+		{ "capturepi.service", "run `deploypi capture`" },
+		{ "capturepi@porch.service", "run `deploypi capture --name porch`" },
+		{ "capturepi-tunnel.service",
+			"run `systemctl --user enable --now capturepi-tunnel.service`" },
+		{ "pullpi-latest@garden.timer", "run `deploypi pull --camera garden`" },
+		{ "pullpi-sync@gate.2.timer", "run `deploypi pull --camera gate.2`" },
+		{ "pullpi-follow@garden.service", "run `deploypi pull --follow --camera garden`" },
+		{ "pullpi.timer", "run `systemctl --user enable --now pullpi.timer`" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct unit_state unit = {
+			.load = "loaded", .active = "inactive", .file_state = "disabled"
+		};
+		struct doctor_finding got = doctor_service(0, cases[i].unit, &unit);
+
+		CHECK_STR(got.fix, cases[i].fix);
+	}
 }
