@@ -12,6 +12,7 @@
 #include "capture/store.h"
 #include "common/clock.h"
 #include "common/place.h"
+#include "common/utc.h"
 
 #define DAY_US (INT64_C(24) * 3600 * US_PER_SEC)
 #define STATUS_BYTES (2 * LINE_MAX_BYTES)
@@ -255,6 +256,24 @@ static void check_machine(struct patient *p)
 	tell(p, "network", doctor_network(&network));
 }
 
+/* The settings are right, by doctor_settings(); whether the service goes by them is another thing. */
+static void check_settings(struct patient *p)
+{
+	struct json_object *service = service_of(p);
+	char ago[UTC_TEXT_MAX];
+	int64_t ago_us;
+
+	if (service && status_settings_changed(service, &ago_us))
+		tell(p, "reload",
+			doctor_fix(doctor_find(DOCTOR_WARN,
+					   "the settings were changed %s%s; the service does not "
+					   "go by it",
+					   ago_us != TIME_NONE ? duration_format(ago_us, ago)
+							       : "since it read them",
+					   ago_us != TIME_NONE ? " ago" : ""),
+				"run `systemctl --user reload %s`", p->cli->unit));
+}
+
 int doctor_command(struct cli *cli)
 {
 	struct patient p = { .cli = cli, .doctor = { .json = cli_flag(cli, "json") } };
@@ -270,6 +289,7 @@ int doctor_command(struct cli *cli)
 	tell(&p, "linger", doctor_linger(&p.user, "deploypi capture"));
 	tell(&p, "manager", doctor_manager(&p.user));
 	snprintf(service, sizeof service, "%s.service", cli->unit);
+	check_settings(&p);
 	if (p.bus) {
 		check_service(&p, "service", service, false);
 		check_service(&p, "tunnel", "capturepi-tunnel.service", true);

@@ -146,6 +146,8 @@ static int run_service(struct cli *cli, struct capture_settings *settings, struc
 	int r;
 
 	if (archive)
+	if (cli_settings_path(cli, path) == CLI_OK)
+		options.settings_path = path;
 		log_repairs(archive_repairs(archive));
 	r = service_run(&options, ret_last);
 	if (r == -ESHUTDOWN)

@@ -198,6 +198,8 @@ static void publish_status(struct service *s, int64_t now_us)
 		.now_us = now_us,
 		.store = &s->store,
 		.archive = s->store_path,
+		.settings = s->options->settings_path,
+		.settings_us = s->settings_us,
 	};
 	char text[LINE_MAX_BYTES];
 
@@ -356,6 +358,11 @@ static int on_end(sd_event_source *source, const struct signalfd_siginfo *info, 
 	return 0;
 }
 
+static int64_t settings_us(const struct service *s)
+{
+	return s->options->settings_path ? status_settings_us(s->options->settings_path) : 0;
+}
+
 /*
  * The new schedule holds from now on, and the slots that have come by now keep their frames. Another
  * camera loses those whose frames are on their way.
@@ -364,6 +371,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 {
 	struct service *s = data;
 	CLEANUP_FREE struct capture_settings *new = calloc(1, sizeof *new);
+	int64_t changed_us = settings_us(s);
 	bool camera;
 
 	(void)source, (void)info;
@@ -380,6 +388,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	}
 	service_keep_slots(s);
 	*s->settings = *new;
+	s->settings_us = changed_us;
 	writer_set_quality(s->writer, (int)s->settings->camera.quality);
 	service_set_store(s);
 	standby_set(&s->standby, s->settings->camera.standby,
@@ -489,6 +498,7 @@ int service_run(const struct service_options *options, struct record *ret_last)
 
 	s.stats.started_us = now_us;
 	zone_begin(&s.zone);
+	s.settings_us = settings_us(&s);
 	s.standby = standby_new(s.settings->camera.standby,
 		schedule_interval_us(&s.settings->schedule), s.settings->camera.warmup_us);
 	r = begin(&s);

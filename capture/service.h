@@ -18,6 +18,7 @@ struct service_options {
 	struct archive *archive; /* open for writing, taken over; NULL: it cannot be opened yet, */
 	int archive_error; /* by this */
 	const struct clock *clock;
+	const char *settings_path; /* the file they come from; NULL: not told in the status */
 	/*
 	 * Reads the settings again into `ret`; 0, or -errno to keep the old ones (it has told why).
 	 */

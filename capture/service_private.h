@@ -64,6 +64,7 @@ struct service {
 	int64_t published_us; /* monotonic: status file */
 	bool dirty; /* the status has changed since */
 	struct schedule_due due; /* as it was published */
+	int64_t settings_us; /* status_settings_us() of the settings in effect */
 	bool ready; /* READY=1 was sent */
 	bool shot_wanted;
 	int64_t shot_from_us;

@@ -210,6 +210,17 @@ static void add_steer(struct json_object *o, const struct steer *steer)
 	add_int(l, "orders", (int64_t)steer->orders);
 }
 
+static void add_settings(struct json_object *o, const struct stats_view *view)
+{
+	struct json_object *s;
+
+	if (!view->settings || strlen(view->settings) >= CONF_VALUE_MAX)
+		return;
+	s = add_object(o, "settings");
+	add_string(s, "path", view->settings);
+	add_int(s, "changed_us", view->settings_us);
+}
+
 static void add_store(struct json_object *o, const struct stats_view *view)
 {
 	const struct store_facts *facts = view->store;
@@ -258,6 +269,7 @@ int stats_json(const struct stats_view *view, char *buf, size_t size)
 	add_int(o, "encode_us", stats->encode_us);
 	add_int(o, "store_us", stats->store_us);
 	add_store(o, view);
+	add_settings(o, view);
 	add_camera(o, view);
 	add_steer(o, view->steer);
 	json_object_object_add(o, "synced", json_object_new_boolean(view->synced));

@@ -41,6 +41,8 @@ struct stats_view {
 	int64_t now_us;
 	const struct store_facts *store;
 	const char *archive; /* its path */
+	const char *settings; /* path of the file; NULL: not told */
+	int64_t settings_us; /* when it had been changed last, as it was read */
 };
 
 void stats_frame(struct stats *stats, const struct record *frame, int64_t now_us);

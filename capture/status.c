@@ -216,6 +216,7 @@ static struct json_object *status_object(
 	struct wire_schedule schedule = schedule_of(service, settings, now_us);
 	uint64_t first = 0, last = 0;
 	struct record frame;
+	int64_t ago_us;
 
 	if (!o) {
 		json_object_put(service);
@@ -239,6 +240,9 @@ static struct json_object *status_object(
 			json_object_new_int64((now_us - frame.exposed_us) / US_PER_SEC));
 	}
 	add_schedule(o, &schedule);
+	if (service)
+		json_object_object_add(o, "settings_changed",
+			json_object_new_boolean(status_settings_changed(service, &ago_us)));
 	json_object_object_add(o, "service", service);
 	return o;
 }
@@ -306,6 +310,41 @@ static void print_store(struct json_object *store)
 			(long long)get_int(removed, "unfetched"));
 }
 
+int64_t status_settings_us(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return 0;
+	return st.st_mtim.tv_sec * US_PER_SEC + st.st_mtim.tv_nsec / NS_PER_US;
+}
+
+bool status_settings_changed(struct json_object *service, int64_t *ret_ago_us)
+{
+	struct json_object *settings = get(service, "settings");
+	int64_t now_us, changed_us;
+
+	if (!settings)
+		return false;
+	now_us = clock_wall_us(&clock_real);
+	changed_us = status_settings_us(get_string(settings, "path"));
+	*ret_ago_us = changed_us > 0 && changed_us <= now_us ? now_us - changed_us : TIME_NONE;
+	return changed_us != get_int(settings, "changed_us");
+}
+
+static void print_settings(struct json_object *service, const char *unit)
+{
+	char ago[UTC_TEXT_MAX];
+	int64_t ago_us;
+
+	if (!status_settings_changed(service, &ago_us))
+		return;
+	printf("settings   changed%s%s%s, which is not in effect: systemctl --user reload %s\n",
+		ago_us != TIME_NONE ? " " : "",
+		ago_us != TIME_NONE ? duration_format(ago_us, ago) : "",
+		ago_us != TIME_NONE ? " ago" : "", unit);
+}
+
 static void print_service(struct json_object *service)
 {
 	struct json_object *camera = get(service, "camera"), *late = get(service, "late_us");
@@ -353,10 +392,12 @@ int status_print(struct archive *archive, const struct capture_settings *setting
 				duration_format(get_int(o, "newest_age_s") * US_PER_SEC, age));
 		else
 			printf("newest     none\n");
-		if (running)
+		if (running) {
 			print_service(service);
-		else
+			print_settings(service, unit);
+		} else {
 			printf("service    not running (systemctl --user start %s)\n", unit);
+		}
 	}
 	json_object_put(o);
 	return running ? 0 : 1;

@@ -34,6 +34,16 @@ int status_json(
 struct wire_schedule status_schedule(
 	const char *path, const struct schedule_settings *settings, int64_t now_us);
 
+/* When the settings file was changed last, microseconds; 0: there is none. */
+int64_t status_settings_us(const char *path);
+
+/*
+ * Whether that file is another than the running service read, by what it published, an object of
+ * json-c; ret_ago_us: for how long, TIME_NONE where that is not known.
+ */
+struct json_object;
+bool status_settings_changed(struct json_object *service, int64_t *ret_ago_us);
+
 /* `capturepi status`: the same for people; `unit` is what would run it. Returns the exit code. */
 int status_print(struct archive *archive, const struct capture_settings *settings, const char *unit,
 	bool json);

@@ -2,6 +2,10 @@
 /* What several services of one user publish in one folder: none may take another's away. */
 #include "capture/status.h"
 
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <sys/stat.h>
+
 #include "tests/test.h"
 
 static bool says(const char *path, const char *text)
@@ -65,5 +69,39 @@ TEST(what_pullers_are_told)
 	CHECK_INT(got.due_us, US_PER_SEC);
 	CHECK(got.pending_us == TIME_NONE);
 	CHECK_INT(got.next_us, 3 * US_PER_SEC);
+	test_remove_folder(folder);
+}
+
+/* Whether the service goes by the settings as they are now: by the file itself, so no clock matters. */
+TEST(settings_that_were_changed)
+{
+	char folder[64], path[100], text[200];
+	const struct timespec old[2] = { { 1000, 0 }, { 1000, 7000 } };
+	struct json_object *service;
+	int64_t ago_us = -7;
+	FILE *file;
+
+	test_make_folder(folder);
+	snprintf(path, sizeof path, "%s/capturepi.conf", folder);
+	CHECK_INT(status_settings_us(path), 0);
+	file = fopen(path, "w");
+	fclose(file);
+	CHECK_INT(utimensat(AT_FDCWD, path, old, 0), 0);
+	CHECK_INT(status_settings_us(path), 1000 * US_PER_SEC + 7);
+	snprintf(text, sizeof text, "{\"settings\":{\"path\":\"%s\",\"changed_us\":%lld}}", path,
+		(long long)status_settings_us(path));
+	service = json_tokener_parse(text);
+	CHECK(!status_settings_changed(service, &ago_us));
+	CHECK_INT(utimensat(AT_FDCWD, path, NULL, 0), 0);
+	CHECK(status_settings_changed(service, &ago_us));
+	CHECK(ago_us >= 0 && ago_us < 3600 * US_PER_SEC);
+	unlink(path);
+	CHECK(status_settings_changed(service, &ago_us));
+	CHECK(ago_us == TIME_NONE);
+	json_object_put(service);
+	/* a service of before tells nothing */
+	service = json_tokener_parse("{}");
+	CHECK(!status_settings_changed(service, &ago_us));
+	json_object_put(service);
 	test_remove_folder(folder);
 }
