@@ -143,11 +143,12 @@ static int run_service(struct cli *cli, struct capture_settings *settings, struc
 		.frames_max = frames,
 		.one_shot = one_shot,
 	};
+	char path[PATH_MAX];
 	int r;
 
-	if (archive)
 	if (cli_settings_path(cli, path) == CLI_OK)
 		options.settings_path = path;
+	if (archive)
 		log_repairs(archive_repairs(archive));
 	r = service_run(&options, ret_last);
 	if (r == -ESHUTDOWN)
@@ -297,13 +298,14 @@ static int schedule(struct cli *cli)
 {
 	CLEANUP_FREE void *loaded = NULL;
 	const struct capture_settings *settings;
-	const char *from = cli_value(cli, "from");
 	bool json = cli_flag(cli, "json");
-	int64_t slot = clock_wall_us(&clock_real), count, i;
+	int64_t slot = TIME_NONE, count, i;
 	int r = cli_number(cli, "count", 1, 1000000, 10, &count);
 
-	if (r == CLI_OK && from && utc_parse(from, strlen(from), &slot) < 0)
-		r = cli_usage(cli, "--from %s: not a time like 2026-11-20T16:00:00Z", from);
+	if (r == CLI_OK)
+		r = cli_time(cli, "from", WHEN_FROM, &slot);
+	if (slot == TIME_NONE)
+		slot = clock_wall_us(&clock_real);
 	if (r == CLI_OK)
 		r = cli_settings(cli, CLI_LENIENT, &loaded);
 	if (r != CLI_OK)
@@ -455,7 +457,7 @@ static const struct cli_option run_options[] = {
 	{ 0 },
 };
 static const struct cli_option schedule_options[] = {
-	{ "from", 0, "TIME", "first instant, UTC like 2026-11-20T16:00:00Z; now" },
+	{ "from", 0, "TIME", "first instant, like 2026-11-20 or '2026-11-20 16:00'; now" },
 	{ "count", 'n', "COUNT", "how many slots; 10" },
 	{ "json", 0, NULL, "a JSON array of UTC times" },
 	{ 0 },

@@ -4,6 +4,7 @@
  * getopt's own messages are off, because ours name the next step.
  */
 #include "common/cli.h"
+#include "common/clock.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -122,6 +123,28 @@ int cli_number(const struct cli *cli, const char *name, int64_t min, int64_t max
 			(long long)min, (long long)max);
 	*ret = number;
 	return CLI_OK;
+}
+
+int cli_time(const struct cli *cli, const char *name, enum when_edge edge, int64_t *ret_us)
+{
+	const char *text = cli_value(cli, name);
+
+	*ret_us = TIME_NONE;
+	if (!text || when_parse(text, edge, clock_wall_us(&clock_real), ret_us) == 0)
+		return CLI_OK;
+	return cli_usage(cli, "--%s %s: not " WHEN_GRAMMAR, name, text);
+}
+
+int cli_span(const struct cli *cli, int64_t *ret_since_us, int64_t *ret_until_us)
+{
+	int r = cli_time(cli, "since", WHEN_FROM, ret_since_us);
+
+	if (r == CLI_OK)
+		r = cli_time(cli, "until", WHEN_TO, ret_until_us);
+	if (r == CLI_OK && *ret_until_us != TIME_NONE && *ret_since_us > *ret_until_us)
+		return cli_usage(cli, "--since %s is after --until %s", cli_value(cli, "since"),
+			cli_value(cli, "until"));
+	return r;
 }
 
 static void print_options(const struct cli_option *options)

@@ -21,6 +21,7 @@
 
 #include "common/conf.h"
 #include "common/util.h"
+#include "common/when.h"
 
 enum cli_exit {
 	CLI_OK = 0, /* done, or nothing new */
@@ -111,6 +112,11 @@ const char *cli_value(const struct cli *cli, const char *name); /* NULL: not giv
 /* The value as a number within min..max, `def` if not given. CLI_OK or CLI_USAGE. */
 int cli_number(const struct cli *cli, const char *name, int64_t min, int64_t max, int64_t def,
 	int64_t *ret);
+
+/* The value as when_parse() has it; TIME_NONE if not given. CLI_OK or CLI_USAGE. */
+int cli_time(const struct cli *cli, const char *name, enum when_edge edge, int64_t *ret_us);
+/* --since and --until. Also CLI_USAGE where nothing can be between them. */
+int cli_span(const struct cli *cli, int64_t *ret_since_us, int64_t *ret_until_us);
 
 enum cli_strictness {
 	CLI_LENIENT, /* a file with mistakes is a warning in the log, and its last good version holds */

@@ -23,13 +23,15 @@ const struct cli_option cli_list_options[] = {
 	{ "json", 0, NULL, "the journal's own lines" },
 	{ "count", 'n', "COUNT", "the newest COUNT lines (20), or from SEQ on" },
 	{ "from", 0, "SEQ", "from that sequence number on" },
+	{ "since", 0, "TIME", "from then on: 2026-11-24, '2026-11-24 12:00', 12:00, 3d ago" },
+	{ "until", 0, "TIME", "up to then; a day counts whole" },
 	{ "gaps", 0, NULL, "only what is missing: slots without a frame" },
 	{ .name = NULL },
 };
 
 struct entry {
 	uint64_t seq;
-	char *line;
+	char *line; /* NULL: of another time than was asked for */
 };
 
 /* One window of the journal, sorted by sequence number. */
@@ -37,12 +39,15 @@ struct window {
 	struct entry entries[WINDOW_LINES];
 	size_t n;
 	uint64_t next; /* where the next window starts, 0: the end */
+	int64_t since_us, until_us; /* the times asked for; TIME_NONE: any */
+	bool within; /* the last line that has a time is of them */
 };
 
 struct list {
 	const struct cli *cli;
 	struct journal *journal;
 	bool json, gaps;
+	int64_t since_us, until_us;
 	uint64_t limit; /* lines to put out, 0: all */
 	uint64_t count; /* lines that were put out so far */
 	uint64_t previous; /* the sequence number before, for holes; 0: none yet */
@@ -70,6 +75,35 @@ static int compare_entries(const void *left, const void *right)
 	return (a->seq > b->seq) - (a->seq < b->seq);
 }
 
+/* The time of a line, or a span: false where it has none of its own. Most are frames, which are quick. */
+static bool line_times(const char *line, size_t length, int64_t *ret_first_us, int64_t *ret_last_us)
+{
+	struct record record;
+
+	if (record_peek_slot(line, length, ret_first_us)) {
+		*ret_last_us = *ret_first_us;
+		return true;
+	}
+	if (record_parse(line, length, &record) < 0)
+		return false;
+	*ret_first_us = record.type == RECORD_CLOCK ? record.after_us : record.slot_us;
+	*ret_last_us = record.type == RECORD_MISS ? record.last_us : *ret_first_us;
+	return *ret_first_us != TIME_NONE;
+}
+
+/* What has no time of its own, as what was pruned, goes with the line before it. */
+static bool window_wants(struct window *window, const char *line, size_t length)
+{
+	int64_t first_us, last_us;
+
+	if (window->since_us == TIME_NONE && window->until_us == TIME_NONE)
+		return true;
+	if (line_times(line, length, &first_us, &last_us))
+		window->within = last_us >= window->since_us &&
+			(window->until_us == TIME_NONE || first_us <= window->until_us);
+	return window->within;
+}
+
 static int window_add(struct window *window, uint64_t seq, const char *line, size_t length)
 {
 	struct entry *entry = &window->entries[window->n];
@@ -77,9 +111,12 @@ static int window_add(struct window *window, uint64_t seq, const char *line, siz
 	if (window->n == ARRAY_SIZE(window->entries))
 		return 0; /* the same number again and again: not a journal of ours */
 	entry->seq = seq;
-	entry->line = strndup(line, length);
-	if (!entry->line)
-		return -ENOMEM;
+	entry->line = NULL;
+	if (window_wants(window, line, length)) {
+		entry->line = strndup(line, length);
+		if (!entry->line)
+			return -ENOMEM;
+	}
 	window->n++;
 	return 0;
 }
@@ -174,6 +211,8 @@ static int list_entry(struct list *list, const struct entry *entry)
 	int r = 0;
 
 	list->previous = entry->seq;
+	if (!entry->line)
+		return 0;
 	if (list->gaps && previous && entry->seq > previous + 1)
 		r = list_hole(list, previous + 1, entry->seq - 1);
 	if (r < 0 || (list->json && !list->gaps))
@@ -201,6 +240,8 @@ static int list_from(struct list *list, uint64_t from)
 	if (!window)
 		return -ENOMEM;
 	list->count = list->previous = 0;
+	window->since_us = list->since_us;
+	window->until_us = list->until_us;
 	while (from && !list_is_full(list)) {
 		r = window_read(window, list->journal, from);
 		for (size_t i = 0; r >= 0 && i < window->n && !list_is_full(list); i++)
@@ -259,7 +300,9 @@ int cli_list(struct cli *cli)
 	list.json = cli_flag(cli, "json");
 	list.gaps = cli_flag(cli, "gaps");
 	r = cli_number(cli, "from", 1, (int64_t)SEQ_MAX, 0, &from);
-	tail = from == 0;
+	if (r == CLI_OK)
+		r = cli_span(cli, &list.since_us, &list.until_us);
+	tail = from == 0 && (r != CLI_OK || list.since_us == TIME_NONE);
 	if (r == CLI_OK)
 		r = cli_number(cli, "count", 1, tail ? SHOWN_MAX : INT64_MAX,
 			tail ? SHOWN_DEFAULT : 0, &limit);
@@ -269,7 +312,7 @@ int cli_list(struct cli *cli)
 		return r;
 	list.limit = (uint64_t)limit;
 	list.journal = archive_journal(archive);
-	r = tail ? list_newest(&list) : list_from(&list, (uint64_t)from);
+	r = tail ? list_newest(&list) : list_from(&list, from > 0 ? (uint64_t)from : 1);
 	if (r >= 0)
 		return CLI_OK;
 	cli_error(cli, "%s: the journal cannot be read: %s", archive_path(archive), strerror(-r));

@@ -4,6 +4,7 @@
  * nothing: a frame's `file` is only compared with the name that its own slot and number make.
  */
 #include "common/record.h"
+#include "common/clock.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -46,6 +47,20 @@ struct record record_new(enum record_type type)
 		.count = 1,
 		.facts = camera_facts_none,
 	};
+}
+
+bool record_peek_slot(const char *line, size_t len, int64_t *ret_us)
+{
+	static const char key[] = ",\"slot\":\"";
+	const char *text = memmem(line, len < 64 ? len : 64, key, sizeof key - 1), *end;
+
+	if (!text)
+		return false;
+	text += sizeof key - 1;
+	end = memchr(text, '"', (size_t)(line + len - text));
+	/* a span has its end behind the text, which may be long */
+	return end && !memmem(end, (size_t)(line + len - end), "\"last\":", 7) &&
+		utc_parse(text, (size_t)(end - text), ret_us) == 0;
 }
 
 struct frame_name record_name(const struct record *frame)

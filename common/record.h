@@ -109,6 +109,9 @@ int record_parse_object(struct json_object *object, struct record *ret);
 /* The sequence number of a line from its first bytes, without parsing it; 0 if it shows none. */
 uint64_t record_peek_seq(const char *line, size_t len);
 
+/* The slot of a frame's line, of one slot missed likewise, as quickly. False: it has none, or looks otherwise. */
+bool record_peek_slot(const char *line, size_t len, int64_t *ret_us);
+
 struct frame_name record_name(const struct record *frame);
 
 /* Frames by when they were taken: a frame that was dated anew keeps the place of its old number. */

@@ -89,15 +89,11 @@ static bool is_frame(const char *line, size_t len)
 /* The slot of a frame's line; a frame that was dated anew tells nothing of its neighbours. */
 static int64_t frame_slot(const char *line, size_t len)
 {
-	static const char key[] = "\"slot\":\"";
-	const char *text = memmem(line, len < 64 ? len : 64, key, sizeof key - 1), *end;
 	int64_t slot_us;
 
-	if (!text || memmem(line, len, "\"was\":", 6))
-		return TIME_NONE;
-	text += sizeof key - 1;
-	end = memchr(text, '"', (size_t)(line + len - text));
-	return end && utc_parse(text, (size_t)(end - text), &slot_us) == 0 ? slot_us : TIME_NONE;
+	return !memmem(line, len, "\"was\":", 6) && record_peek_slot(line, len, &slot_us)
+		? slot_us
+		: TIME_NONE;
 }
 
 static struct entry entry_of(const char *line, size_t len)

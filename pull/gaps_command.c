@@ -14,6 +14,7 @@
 
 struct gap_list {
 	bool json;
+	int64_t since_us, until_us; /* TIME_NONE: any */
 	uint64_t limit, count; /* to be shown, 0: all; that were met */
 	struct gap *ring; /* the last `limit` of them; NULL: shown at once */
 };
@@ -58,6 +59,10 @@ static int take_gap(void *data, const struct gap *gap)
 {
 	struct gap_list *list = data;
 
+	/* where an end is not known it may be there */
+	if ((gap->last_us != TIME_NONE && gap->last_us < list->since_us) ||
+		(list->until_us != TIME_NONE && gap->first_us > list->until_us))
+		return 0;
 	if (list->ring)
 		list->ring[list->count % list->limit] = *gap;
 	else if (list->limit == 0 || list->count < list->limit)
@@ -106,6 +111,8 @@ static int list_gaps(struct cli *cli)
 
 	if (r == CLI_OK)
 		r = cli_number(cli, "count", 1, from ? INT64_MAX : SHOWN_MAX, 0, &limit);
+	if (r == CLI_OK)
+		r = cli_span(cli, &list.since_us, &list.until_us);
 	if (r == CLI_OK)
 		r = cli_settings(cli, CLI_LENIENT, &settings);
 	if (r == CLI_OK)

@@ -19,7 +19,8 @@
 const struct cli_option sync_options[] = {
 	{ "all", 'a', NULL, "every camera of the settings" },
 	{ "jobs", 'j', "N", "with --all: so many connected at once (4)" },
-	{ "since", 0, "TIME", "only frames from then on: 2026-11-20, ...T16:01:00Z, or 7d ago" },
+	{ "since", 0, "TIME",
+		"only frames from then on: 2026-11-20, yesterday, ...T16:01:00Z, 7d" },
 	{ "max-time", 't', "DURATION", "stop after that long; the rest comes next time" },
 	{ "limit-rate", 0, "SIZE", "bytes a second at most, instead of limit_rate" },
 	{ "dry-run", 0, NULL, "only tell what would be fetched" },
@@ -33,28 +34,6 @@ struct telling {
 	bool terminal, line; /* there is an unfinished line on it */
 	struct lane *lane; /* NULL: this camera alone */
 };
-
-static int since_of(const struct cli *cli, int64_t *ret_us)
-{
-	const struct conf_item item = { .min = 0, .max = INT64_C(36500) * 24 * 3600 * US_PER_SEC };
-	const char *text = cli_value(cli, "since");
-	char midnight[UTC_TEXT_MAX];
-	int64_t ago_us;
-
-	*ret_us = TIME_NONE;
-	if (!text || utc_parse(text, strlen(text), ret_us) == 0)
-		return CLI_OK;
-	snprintf(midnight, sizeof midnight, "%sT00:00:00Z", text);
-	if (strlen(text) == 10 && utc_parse(midnight, strlen(midnight), ret_us) == 0)
-		return CLI_OK;
-	if (conf_parse_duration(&item, "since", text, &ago_us) < 0)
-		return cli_usage(cli,
-			"--since %s: not a UTC time like 2026-11-20T16:01:00Z, a date, or a "
-			"duration",
-			text);
-	*ret_us = clock_wall_us(&clock_real) - ago_us;
-	return CLI_OK;
-}
 
 static int max_time_of(const struct cli *cli, int64_t *ret_us)
 {
@@ -305,7 +284,7 @@ int command_sync(struct cli *cli)
 
 	if (cli_flag(cli, "all") && name)
 		return cli_usage(cli, "%s: --all is every camera, name none", name);
-	r = since_of(cli, &syncing.options.since_us);
+	r = cli_time(cli, "since", WHEN_FROM, &syncing.options.since_us);
 	if (r == CLI_OK)
 		r = max_time_of(cli, &syncing.max_time_us);
 	if (r == CLI_OK)

@@ -123,6 +123,62 @@ TEST(list_of_a_camera)
 	test_remove_folder(folder);
 }
 
+/* Minutes from 2025-11-20T16:02:00Z on; the clock is set back after 10, and 3 frames are dated anew later. */
+TEST(list_of_a_time)
+{
+	static const struct list_case cases[] = {
+		{ "list --json --since 2025-11-20T16:08:00Z --until 2025-11-20T16:10:00Z",
+			"7 8 9 11 12 13 14 19" },
+		{ "list --json --since 2025-11-20T16:08:00Z --until 2025-11-20T16:10:00Z -n 3",
+			"7 8 9" },
+		{ "list --json --until 2025-11-20T16:03:00Z", "1 2" },
+		{ "list --json --until 2025-11-20T16:03:00Z -n 1", "2" },
+		{ "list --json --since 2025-11-20T16:14:30Z", "20" },
+		{ "list --json --since 2025-11-20T16:14:30Z --from 20", "20" },
+		{ "list --json --since 2025-11-20T16:14:30Z --from 21", "" },
+		{ "list --json --gaps --since 2025-11-20T16:06:00Z --until 2025-11-20T16:06:00Z",
+			"5" },
+		{ "list --json --gaps --since 2025-11-20T16:16:00Z --until 2025-11-20T16:16:00Z",
+			"20" },
+		{ "list --json --since 2025-11-21", "" },
+		{ "list --json --until 2025-11-19", "" },
+		{ "list --json --since 2025-11-20 --until 2025-11-20",
+			"1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20" },
+	};
+	struct archive *archive = new_archive();
+
+	setenv("TZ", "UTC", 1);
+	if (!archive)
+		return;
+	for (uint64_t seq = 1; seq <= 20; seq++) {
+		/* 11 is the step back by five minutes, 18 a prune line, 19 of 16:09, 20 a span to 16:20 */
+		struct record record = seq == 11 ? record_new(RECORD_CLOCK) : new_miss(seq);
+
+		if (seq > 11)
+			record.slot_us -= 5 * 60000000, record.last_us = record.slot_us;
+		if (seq == 11) {
+			record.before_us = SLOT0 + 11 * 60000000;
+			record.after_us = SLOT0 + 8 * 60000000;
+		}
+		if (seq == 18)
+			record = record_new(RECORD_PRUNE), record.first_seq = record.last_seq = 1,
+			snprintf(record.text, sizeof record.text, "space");
+		if (seq == 19)
+			record.slot_us = record.last_us = SLOT0 + 8 * 60000000;
+		if (seq == 20)
+			record.last_us = SLOT0 + 19 * 60000000, record.count = 5;
+		CHECK_INT(archive_note(archive, &record), 0);
+	}
+	archive_free(archive);
+	check_lists(cases, ARRAY_SIZE(cases));
+	CHECK_INT(run("list --since 2025-11-21 --until 2025-11-20"), 2);
+	CHECK(strstr(err, "--since 2025-11-21 is after --until 2025-11-20"));
+	CHECK_INT(run("list --until sometime"), 2);
+	CHECK(strstr(err, "--until sometime: not a time like 2026-11-24"));
+	unsetenv("TZ");
+	test_remove_folder(folder);
+}
+
 /* A puller's journal is in the order of arrival and has holes; lists are by number all the same. */
 TEST(list_of_a_copy)
 {
