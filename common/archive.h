@@ -3,7 +3,7 @@
  * The archive: frames in day folders for people, the journal for programs (DESIGN section 2).
  *
  *   archive.json                    {"format":1,"id":"<uuid>","camera":"garden"}
- *   latest.jpg                      relative symlink to the newest frame; a copy where there are none
+ *   latest.jpg                      relative symlink to the newest frame; a copy where there are none, and on SMB
  *   2026/11/20/20261120T160100Z-00000123.jpg
  *   journal/00000000.jsonl          see journal.h
  *   journal/folder                  the day folder being written, for recovery

@@ -10,12 +10,15 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "common/util.h"
 
 #define OPEN_FOLDER (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 #define COPY_BYTES 65536
+#define CIFS_TYPE 0xff534d42 /* statfs(2) */
+#define SMB2_TYPE 0xfe534d42
 #define OPEN_NEW (O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC)
 
 static int real_openat(int dirfd, const char *path, int flags, mode_t mode)
@@ -197,7 +200,19 @@ int fs_replace_copy(const struct fs_ops *fs, int from_fd, int dirfd, const char 
 	return fd < 0 ? fd : replace_end(fs, dirfd, name, temp, fd, copy_bytes(fs, from_fd, fd));
 }
 
-/* SMB servers take a symlink and make an empty file of it. */
+/*
+ * A server of SMB may take a symlink and make an empty file of it, and for a while the kernel shows what it sent,
+ * not what is there. So there is none to be had.
+ */
+static bool is_smb(int dirfd)
+{
+	struct statfs fs;
+
+	return fstatfs(dirfd, &fs) == 0 &&
+		((uint32_t)fs.f_type == CIFS_TYPE || (uint32_t)fs.f_type == SMB2_TYPE);
+}
+
+/* The same of other file systems that are not what they say. */
 static int check_symlink(int dirfd, const char *name, const char *target)
 {
 	char found[PATH_MAX];
@@ -212,7 +227,7 @@ int fs_replace_symlink(const struct fs_ops *fs, int dirfd, const char *target, c
 	char temp[NAME_MAX + 1];
 	int r;
 
-	r = temp_name(name, temp);
+	r = is_smb(dirfd) ? -EOPNOTSUPP : temp_name(name, temp);
 	if (r < 0)
 		return r;
 	r = fs->symlinkat(target, dirfd, temp);

@@ -163,18 +163,9 @@ static void print_program(
  * In the log of a service that runs every minute only a change is worth a line; a person who typed the
  * command is told each time.
  */
-static void report(const struct cli *cli, const char *camera, int code, const char *error,
-	const struct contact *before)
+static void tell_failure(
+	const struct cli *cli, const char *camera, int code, const char *error, bool changed)
 {
-	bool changed = before->code != code;
-	char since[UTC_TEXT_MAX];
-
-	if (code == CLI_OK) {
-		if (before->code != CLI_OK && before->since_us != TIME_NONE)
-			log_notice("%s: works again; it did not since %s", camera,
-				utc_format_local(before->since_us, since));
-		return;
-	}
 	if (!log_is_journal())
 		cli_error(cli, "%s: %s", camera, error);
 	else if (!changed)
@@ -185,37 +176,58 @@ static void report(const struct cli *cli, const char *camera, int code, const ch
 		log_error("%s: %s", camera, error);
 }
 
-void report_visit(const struct cli *cli, const char *camera, int code, bool ours, const char *error)
+/* `r`: whether it could be noted. */
+static void tell_visit(const struct cli *cli, const char *camera, int code, const char *error,
+	int before, int64_t since_us, int r)
 {
-	struct contact before = { .since_us = TIME_NONE };
-	int r = 0;
+	char since[UTC_TEXT_MAX];
 
-	if (!ours)
-		r = contact_note(camera, &clock_real, code, error, &before);
-	else
-		before.code = CLI_OK;
 	if (r < 0)
 		log_warning_errno(r, "%s: the state folder cannot be written", camera);
-	report(cli, camera, code, error, &before);
+	if (code != CLI_OK)
+		tell_failure(cli, camera, code, error, before != code);
+	else if (before != CLI_OK && since_us != TIME_NONE)
+		log_notice("%s: works again; it did not since %s", camera,
+			utc_format_local(since_us, since));
 }
 
-void tell_room(const char *camera, uint64_t removed, int error)
+void report_visit(const struct cli *cli, const char *camera, int code, const char *error)
 {
+	struct contact before;
+	int r = contact_note(camera, &clock_real, code, error, &before);
+
+	tell_visit(cli, camera, code, error, before.code, before.since_us, r);
+}
+
+void report_here(const struct cli *cli, const char *camera, int code, const char *error)
+{
+	struct contact before;
+	int r = contact_note_here(camera, &clock_real, code, error, &before);
+
+	tell_visit(cli, camera, code, error, before.here_code, before.here_since_us, r);
+}
+
+void report_room(const struct cli *cli, const char *camera, uint64_t removed, int error)
+{
+	char text[PULL_ERROR_MAX] = "";
+
 	if (removed > 0)
 		log_info("%s: %llu old frames were removed here", camera,
 			(unsigned long long)removed);
 	if (error < 0)
-		log_warning_errno(error, "%s: old frames cannot be removed", camera);
+		snprintf(text, sizeof text, "old frames cannot be removed: %s", strerror(-error));
+	report_here(cli, camera, error < 0 ? CLI_INTERNAL : CLI_OK, text);
 }
 
 /* Behind all that somebody waits for. */
-static void tidy_up(const struct camera_settings *camera, const struct fetch_result *result)
+static void tidy_up(const struct cli *cli, const struct camera_settings *camera,
+	const struct fetch_result *result)
 {
 	struct room room;
 
 	fflush(stdout);
 	room_tidy(camera, result->archive, result->frame.bytes, &clock_real, &room);
-	tell_room(camera->name, room.removed, room.error);
+	report_room(cli, camera->name, room.removed, room.error);
 }
 
 void report_seen(const char *camera, const struct sighting *sighting, int64_t rate)
@@ -250,14 +262,17 @@ static int fetch_one(void *data, const struct camera_settings *camera, struct la
 	int code = fetch_latest(&options, &result);
 
 	took_us = (clock_mono_ns(&clock_real) - start_ns) / NS_PER_US;
-	report_visit(cli, camera->name, code, result.ours, result.error);
+	if (result.ours)
+		report_here(cli, camera->name, code, result.error);
+	else
+		report_visit(cli, camera->name, code, result.error);
 	report_seen(camera->name, &result.sighting, result.rate);
 	if (cli_flag(cli, "json"))
 		print_program(camera->name, code, &result, took_us);
 	else if (code == CLI_OK)
 		print_person(camera->name, &result, took_us);
 	if (result.stored)
-		tidy_up(camera, &result);
+		tidy_up(cli, camera, &result);
 	return code;
 }
 

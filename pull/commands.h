@@ -36,16 +36,17 @@ int choose_camera(const struct cli *cli, const struct pull_settings *settings, c
 	const struct camera_settings **ret);
 
 /*
- * Notes the result of a visit as the last contact, unless it says nothing about the camera, and tells
+ * Notes the result of a visit as the last contact, and tells
  * what failed: a person each time, the log of a service when it changes.
  */
-void report_visit(
-	const struct cli *cli, const char *camera, int code, bool ours, const char *error);
+void report_visit(const struct cli *cli, const char *camera, int code, const char *error);
+/* The same of what says nothing about the camera, but of this machine; CLI_OK: something was stored. */
+void report_here(const struct cli *cli, const char *camera, int code, const char *error);
 
 /* Notes what the camera said of itself, where it answered, and the rate. */
 void report_seen(const char *camera, const struct sighting *sighting, int64_t rate);
-/* Tells what retention did here. */
-void tell_room(const char *camera, uint64_t removed, int error);
+/* Tells what retention did here, after something was stored. */
+void report_room(const struct cli *cli, const char *camera, uint64_t removed, int error);
 
 /* For cli_list() and cli_verify(). */
 int choose_archive(struct cli *cli, const void *settings, char ret[static PATH_MAX]);

@@ -25,6 +25,7 @@
 const struct contact contact_none = { .last_try_us = TIME_NONE,
 	.last_ok_us = TIME_NONE,
 	.since_us = TIME_NONE,
+	.here_since_us = TIME_NONE,
 	.seen_us = TIME_NONE,
 	.schedule = NO_SCHEDULE };
 const struct sighting sighting_none = { .seen_us = TIME_NONE, .schedule = NO_SCHEDULE };
@@ -79,6 +80,14 @@ static struct wire_schedule get_schedule(struct json_object *o)
 	};
 }
 
+static void get_sentence(struct json_object *o, const char *key, char ret[static PULL_ERROR_MAX])
+{
+	char text[PULL_ERROR_MAX] = "";
+
+	get_text(o, key, text, sizeof text);
+	text_format(ret, PULL_ERROR_MAX, "%s", text);
+}
+
 static void parse(const char *text, struct contact *ret)
 {
 	struct json_object *o = json_tokener_parse(text), *gaps;
@@ -98,7 +107,10 @@ static void parse(const char *text, struct contact *ret)
 		ret->seen_us = get_time(o, "seen");
 		ret->schedule = get_schedule(o);
 		ret->unkept = get_number(o, "unkept");
-		get_text(o, "error", ret->error, sizeof ret->error);
+		ret->here_code = json_object_get_int(json_object_object_get(o, "here_code"));
+		ret->here_since_us = get_time(o, "here_since");
+		get_sentence(o, "error", ret->error);
+		get_sentence(o, "here", ret->here);
 		get_text(o, "archive", ret->archive, sizeof ret->archive);
 		get_text(o, "mount", ret->mount, sizeof ret->mount);
 	}
@@ -167,6 +179,11 @@ static const char *contact_text(struct json_object *o, const struct contact *con
 	add_time(o, "seen", contact->seen_us);
 	add_schedule(o, &contact->schedule);
 	add_number(o, "unkept", contact->unkept);
+	if (contact->here_code) {
+		json_object_object_add(o, "here_code", json_object_new_int(contact->here_code));
+		json_object_object_add(o, "here", json_object_new_string(contact->here));
+		add_time(o, "here_since", contact->here_since_us);
+	}
 	return json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
 }
 
@@ -294,6 +311,25 @@ int contact_forget(const char *camera)
 	if (r < 0)
 		return r;
 	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int contact_note_here(const char *camera, const struct clock *clock, int code, const char *error,
+	struct contact *ret_before)
+{
+	CLEANUP_FD int lock = lock_folder(camera);
+	struct contact contact;
+
+	contact_load(camera, &contact);
+	*ret_before = contact;
+	if (lock < 0)
+		return lock;
+	if (code == 0 && contact.here_code == 0)
+		return 0;
+	if (contact.here_code != code)
+		contact.here_since_us = clock_wall_us(clock);
+	contact.here_code = code;
+	snprintf(contact.here, sizeof contact.here, "%s", error);
+	return save(camera, &contact);
 }
 
 struct sighting sighting_of(const struct wire_greeting *greeting, const struct clock *clock)

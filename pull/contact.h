@@ -22,6 +22,10 @@ struct contact {
 	char error[PULL_ERROR_MAX]; /* "" where code is 0 */
 	uint64_t first, last; /* of the camera's journal when it answered last; 0: not known */
 	int64_t rate; /* bytes a second of the last pull, 0: not known */
+	/* What is wrong on this machine, whatever the camera says; it ends with what is stored here. */
+	int here_code; /* 0: nothing */
+	int64_t here_since_us;
+	char here[PULL_ERROR_MAX];
 	char archive[CONF_VALUE_MAX],
 		mount[CONF_VALUE_MAX]; /* an archive, and where its disk is mounted */
 	int64_t gaps_us
@@ -67,6 +71,10 @@ extern const struct contact contact_none;
 void contact_tried(
 	struct contact *contact, int64_t now_us, int64_t up_us, int code, const char *error);
 void contact_answered(struct contact *contact, const struct sighting *sighting, int64_t rate);
+
+/* The same of what this machine could or could not do: code 0 where something was stored. */
+int contact_note_here(const char *camera, const struct clock *clock, int code, const char *error,
+	struct contact *ret_before);
 
 /*
  * Notes the result of a try at `clock`'s time. `ret_before` is what was known until then. -errno when it

@@ -76,14 +76,12 @@ static void tidy_up(struct telling *t, const struct follow_state *state)
 		return;
 	t->tidied_ns = now_ns;
 	room_tidy(t->camera, state->archive, state->frame.bytes, &clock_real, &room);
-	tell_room(t->camera->name, room.removed, room.error);
+	report_room(t->cli, t->camera->name, room.removed, room.error);
 }
 
 static void tell_works(struct telling *t)
 {
-	if (t->failing && t->why == CONNECT_HERE) /* it is not in the last contact */
-		log_notice("%s: works again", t->camera->name);
-	report_visit(t->cli, t->camera->name, CLI_OK, false, "");
+	report_visit(t->cli, t->camera->name, CLI_OK, "");
 	t->noted_ns = clock_mono_ns(&clock_real);
 	t->failing = false;
 }
@@ -91,12 +89,16 @@ static void tell_works(struct telling *t)
 static void tell_failure(struct telling *t, const struct follow_state *state)
 {
 	bool known = t->failing && t->code == state->code && t->why == state->why;
-	struct contact before = { .code = CLI_OK };
+	struct contact before = { 0 };
+	int before_code;
 
-	if (state->why != CONNECT_HERE)
+	if (state->why == CONNECT_HERE)
+		contact_note_here(t->camera->name, &clock_real, state->code, state->error, &before);
+	else
 		contact_note(t->camera->name, &clock_real, state->code, state->error, &before);
-	/* the service was started anew in an outage that the log knows of */
-	if (log_is_journal() && !t->failing && before.code == state->code)
+	before_code = state->why == CONNECT_HERE ? before.here_code : before.code;
+	/* the service was started again in an outage that the log knows of */
+	if (log_is_journal() && !t->failing && before_code == state->code)
 		known = true;
 	t->failing = true;
 	t->code = state->code;
@@ -143,13 +145,18 @@ static bool tell(void *data, enum follow_event event, const struct follow_state 
 
 	switch (event) {
 	case FOLLOW_CONNECTED:
-		tell_works(t);
+		if (t->failing && t->why == CONNECT_HERE) /* that ends with a frame */
+			note_contact(t);
+		else
+			tell_works(t);
 		report_seen(t->camera->name, &state->sighting, 0);
 		break;
 	case FOLLOW_SEEN:
 		report_seen(t->camera->name, &state->sighting, 0);
 		break;
 	case FOLLOW_FRAME:
+		if (t->failing && t->why == CONNECT_HERE)
+			report_here(t->cli, t->camera->name, CLI_OK, "");
 		if (t->failing)
 			tell_works(t);
 		print_frame(t, state);

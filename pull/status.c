@@ -189,6 +189,9 @@ static void print_person(const struct camera_status *s)
 	if (s->has_gaps)
 		print_gaps(s);
 	print_contact(&s->contact);
+	if (s->contact.here_code != CLI_OK)
+		printf("here       since %s: %s\n", utc_format_local(s->contact.here_since_us, age),
+			s->contact.here);
 	if (s->contact.rate > 0)
 		printf("link       %.1f KB/s in the last pull\n", (double)s->contact.rate / 1024);
 }
@@ -220,6 +223,10 @@ static struct json_object *contact_object(const struct contact *contact)
 	}
 	if (contact->error[0])
 		add_string(o, "error", contact->error);
+	if (contact->here_code != CLI_OK) {
+		add_string(o, "here_error", contact->here);
+		add_time(o, "here_since", contact->here_since_us);
+	}
 	if (contact->last > 0)
 		json_object_object_add(
 			o, "camera_last", json_object_new_int64((int64_t)contact->last));

@@ -232,6 +232,23 @@ struct syncing {
 	int64_t max_time_us; /* 0: none */
 };
 
+static void report_sync(const struct cli *cli, const char *camera, int code, bool dry_run,
+	const struct sync_result *result)
+{
+	if (dry_run) { /* who only looked did not bring what is due */
+		if (code != CLI_OK)
+			cli_error(cli, "%s: %s", camera, result->error);
+		return;
+	}
+	if (result->ours)
+		report_here(cli, camera, code, result->error);
+	else
+		report_visit(cli, camera, code, result->error);
+	report_seen(camera, &result->sighting, result->rate);
+	if (!result->ours && (result->frames > 0 || result->removed > 0 || result->room_error < 0))
+		report_room(cli, camera, result->removed, result->room_error);
+}
+
 static int sync_one(void *data, const struct camera_settings *camera, struct lane *lane)
 {
 	const struct syncing *syncing = data;
@@ -258,11 +275,7 @@ static int sync_one(void *data, const struct camera_settings *camera, struct lan
 	code = sync_camera(&options, &result);
 	end_line(&telling);
 	took_us = (clock_mono_ns(&clock_real) - start_ns) / NS_PER_US;
-	report_visit(cli, camera->name, code, result.ours || options.dry_run, result.error);
-	/* who only looked did not bring what is due */
-	if (!options.dry_run)
-		report_seen(camera->name, &result.sighting, result.rate);
-	tell_room(camera->name, result.removed, result.room_error);
+	report_sync(cli, camera->name, code, options.dry_run, &result);
 	tell_damage(cli, camera->name, &result);
 	if (cli_flag(cli, "json"))
 		print_program(camera->name, code, &result, took_us);
