@@ -281,6 +281,13 @@ int archive_open(const char *path, const struct archive_options *options, struct
 	if (r == 0)
 		r = journal_open(archive->root_fd, "journal", archive->id, write, archive->fs,
 			&archive->journal);
+	if (r == 0 && write && archive->copy)
+		r = archive_finish_fork(archive);
+	if (r > 0) {
+		journal_free(TAKE_PTR(archive->journal));
+		r = journal_open(archive->root_fd, "journal", archive->id, write, archive->fs,
+			&archive->journal);
+	}
 	if (r == 0 && write)
 		r = archive_recover(archive);
 	if (r < 0)

@@ -11,6 +11,7 @@
  *   journal/ballast                 space held for the journal's sake, see archive_ballast_make()
  *   journal/retention               what there is and where the oldest is, see pruner.h
  *   damaged/TIME/...                what a repair moved aside, see repair.h; damaged/archive.json
+ *   branches/1/...                  a puller's: an archive with an old branch of history, archive_fork()
  *   acks/                           what each puller has acknowledged (serve)
  *   .writer                         flock(2) of the one writer; its text is the writer's pid
  *   local/00000000.jsonl            a puller's own journal, see archive_local()
@@ -152,6 +153,18 @@ int archive_prune(struct archive *archive, uint64_t first, uint64_t last, const 
  */
 int archive_remove(struct archive *archive, const struct frame_name *names, size_t n,
 	const char *why, struct archive_pruned *ret);
+
+/*
+ * The puller's side: the camera has another history after the number `after`, as its card was restored from
+ * an older copy. The lines behind it and their files move to an archive of their own, branches/N of this one,
+ * whole; the lines up to it stay. Not while anybody else uses the archive: archive_lock_copy() is held, and
+ * it must be closed afterwards. A crash in between is made up for by the next opening for writing.
+ * -EMLINK there are BRANCHES_MAX branches.
+ */
+#define BRANCHES "branches"
+int archive_fork(struct archive *archive, uint64_t after, unsigned *ret_branch);
+/* The next branch that there is after `number`, 0 for the first. */
+bool archive_branch(const struct archive *archive, unsigned *number);
 
 /*
  * The puller's side: a journal of what happened here and not at the camera, with numbers of its own

@@ -115,6 +115,10 @@ int archive_describe_file(int folder_fd, const struct frame_name *name, struct r
 /* A prune line about frames first..last in archive_local(). */
 int archive_note_here(struct archive *archive, uint64_t first, uint64_t last, const char *why,
 	const struct archive_pruned *pruned);
+/* The day folder, its month and year, as far as they are empty. */
+void archive_remove_empty(struct archive *archive, const char *folder);
+/* At opening a copy: 1 where a fork that was begun has been carried out, else 0. The journal changed. */
+int archive_finish_fork(struct archive *archive);
 /* At opening: carries out what a crash left of a prune. */
 int archive_finish_pruning(struct archive *archive);
 

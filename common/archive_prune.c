@@ -24,8 +24,7 @@ struct walk {
 	int error; /* the first one */
 };
 
-/* Day, month and year, as far as they are empty. */
-static void remove_empty(struct archive *archive, const char *folder)
+void archive_remove_empty(struct archive *archive, const char *folder)
 {
 	char path[FRAME_PATH_MAX], *slash;
 
@@ -54,7 +53,7 @@ static void leave_folder(struct walk *walk)
 	/* or a name may be back after a power cut, long after the line that tells why it is gone */
 	if (walk->removed) {
 		note_error(walk, fs_sync_folder(archive->fs, walk->folder_fd));
-		remove_empty(archive, walk->folder);
+		archive_remove_empty(archive, walk->folder);
 	}
 	closep(&walk->folder_fd);
 	walk->folder_fd = -1;

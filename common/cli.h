@@ -89,6 +89,8 @@ struct cli {
 
 	bool wrong; /* the settings that were read last have mistakes */
 	bool last_good; /* the last good ones hold instead */
+	/* Of the archive that program->archive() names, which may set it: archive_fork(); 0: itself. */
+	unsigned branch;
 
 	/* private to cli.c */
 	const char *overrides[CLI_OVERRIDES_MAX];

@@ -50,11 +50,15 @@ int cli_open_archive_for(
 	struct cli *cli, const struct archive_options *options, struct archive **ret)
 {
 	CLEANUP_FREE void *settings = NULL;
-	char path[PATH_MAX];
+	char path[PATH_MAX] = "";
+	size_t n;
 	int r;
 
 	r = cli_settings(cli, CLI_LENIENT, &settings);
 	if (r == CLI_OK)
 		r = cli->program->archive(cli, settings, path);
+	n = strlen(path);
+	if (r == CLI_OK && cli->branch > 0)
+		snprintf(path + n, sizeof(path) - n, "/" BRANCHES "/%u", cli->branch);
 	return r == CLI_OK ? open_archive(cli, path, options, ret) : r;
 }

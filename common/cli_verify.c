@@ -34,6 +34,7 @@ static void on_signal(int signal)
 
 struct report {
 	bool json, terminal;
+	unsigned branch; /* that is checked; 0: the archive itself */
 	struct repair *repair; /* NULL: not wanted */
 	int percent; /* that the terminal shows, -1: nothing yet */
 };
@@ -54,7 +55,7 @@ static void add_number(struct json_object *object, const char *key, uint64_t num
 	json_object_object_add(object, key, json_object_new_int64((int64_t)number));
 }
 
-static void print_finding_json(const struct verify_finding *finding)
+static void print_finding_json(const struct report *report, const struct verify_finding *finding)
 {
 	struct json_object *object = json_object_new_object();
 
@@ -69,6 +70,8 @@ static void print_finding_json(const struct verify_finding *finding)
 	if (finding->error)
 		json_object_object_add(
 			object, "error", json_object_new_string(strerror(abs(finding->error))));
+	if (report->branch)
+		add_number(object, "branch", report->branch);
 	print_json(object);
 }
 
@@ -88,7 +91,10 @@ static bool on_finding(void *data, const struct verify_finding *finding)
 	if (report->repair)
 		repair_note(report->repair, finding);
 	if (report->json)
-		print_finding_json(finding);
+		print_finding_json(report, finding);
+	else if (report->branch)
+		printf(BRANCHES "/%u: %s\n", report->branch,
+			verify_describe(finding, text, sizeof(text)));
 	else
 		puts(verify_describe(finding, text, sizeof(text)));
 	return !ferror(stdout);
@@ -106,8 +112,10 @@ static bool on_progress(void *data, uint64_t seq, uint64_t last, const struct ve
 	return !stopped;
 }
 
-static void print_totals(const struct verify_totals *totals)
+static void print_totals(const struct report *report, const struct verify_totals *totals)
 {
+	if (report->branch)
+		printf(BRANCHES "/%u: ", report->branch);
 	printf("%" PRIu64 " lines, %" PRIu64 " frames: %" PRIu64 " files right (%" PRId64 " bytes)",
 		totals->lines, totals->frames, totals->checked, totals->bytes);
 	if (totals->pruned)
@@ -130,11 +138,13 @@ static void print_repairs(const struct repair_result *result)
 		result->restored, result->segments, result->left);
 }
 
-static void print_totals_json(
-	const struct verify_totals *totals, const struct repair_result *result)
+static void print_totals_json(const struct report *report, const struct verify_totals *totals,
+	const struct repair_result *result)
 {
 	struct json_object *object = json_object_new_object();
 
+	if (report->branch)
+		add_number(object, "branch", report->branch);
 	add_number(object, "lines", totals->lines);
 	add_number(object, "frames", totals->frames);
 	add_number(object, "checked", totals->checked);
@@ -224,9 +234,9 @@ static int conclude(struct cli *cli, const struct report *report, struct archive
 	if (report->repair)
 		r = carry_out(cli, report->repair, archive, &result);
 	if (report->json)
-		print_totals_json(totals, report->repair ? &result : NULL);
+		print_totals_json(report, totals, report->repair ? &result : NULL);
 	else
-		print_totals(totals);
+		print_totals(report, totals);
 	if (report->repair && !report->json)
 		print_repairs(&result);
 	if (r != CLI_OK)
@@ -239,10 +249,13 @@ static int conclude(struct cli *cli, const struct report *report, struct archive
 	return (report->repair ? result.left : totals->findings) ? CLI_INTERNAL : CLI_OK;
 }
 
-int cli_verify(struct cli *cli)
+/* The archive, or the branch of it that cli->branch names. */
+static int verify_one(struct cli *cli, int64_t from, struct archive **ret)
 {
 	CLEANUP(repair_freep) struct repair *repair = NULL;
-	struct report report = { .json = cli_flag(cli, "json"), .percent = -1 };
+	struct report report = {
+		.json = cli_flag(cli, "json"), .percent = -1, .branch = cli->branch
+	};
 	struct verify_options options = {
 		.copy = cli->program->copies,
 		.skip_content = cli_flag(cli, "quick"),
@@ -252,11 +265,8 @@ int cli_verify(struct cli *cli)
 	};
 	CLEANUP(archive_freep) struct archive *archive = NULL;
 	struct verify_totals totals;
-	int64_t from = 0;
-	int r = cli_number(cli, "from", 1, (int64_t)SEQ_MAX, 1, &from);
+	int r = open_for_check(cli, cli_flag(cli, "repair"), &archive);
 
-	if (r == CLI_OK)
-		r = open_for_check(cli, cli_flag(cli, "repair"), &archive);
 	if (r == CLI_OK && cli_flag(cli, "repair"))
 		r = repair_new(&repair) < 0 ? CLI_INTERNAL : CLI_OK;
 	if (r != CLI_OK)
@@ -272,5 +282,26 @@ int cli_verify(struct cli *cli)
 			strerror(-r));
 		return CLI_INTERNAL;
 	}
-	return conclude(cli, &report, archive, &totals);
+	r = conclude(cli, &report, archive, &totals);
+	*ret = TAKE_PTR(archive);
+	return r;
+}
+
+int cli_verify(struct cli *cli)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	int64_t from = 0;
+	int r = cli_number(cli, "from", 1, (int64_t)SEQ_MAX, 1, &from), of_branch;
+
+	if (r == CLI_OK)
+		r = verify_one(cli, from, &archive);
+	if (!archive || cli->branch > 0)
+		return r;
+	while (!stopped && archive_branch(archive, &cli->branch)) {
+		CLEANUP(archive_freep) struct archive *branch = NULL;
+
+		of_branch = verify_one(cli, 1, &branch);
+		r = r == CLI_OK ? of_branch : r;
+	}
+	return r;
 }

@@ -15,6 +15,7 @@
 #define FRAME_PATH_MAX 80 /* "2026/11/20/" and a frame name */
 #define SEGMENT_LINES 100000 /* sequence numbers per journal segment */
 #define RESTORE_MAX 1000 /* frames whose lines recovery writes again */
+#define BRANCHES_MAX 16 /* histories that are kept beside the camera's present one */
 #define PRUNE_LINES_MAX 1000 /* sequence numbers of one prune line of ours */
 #define PRUNE_PER_FRAME 32 /* files that go for one that comes, at most */
 #define INODES_RESERVED 1024 /* that stay free where the reserve is a number of bytes */

@@ -172,7 +172,8 @@ static bool belongs_in_root(const char *name)
 {
 	return strcmp(name, "archive.json") == 0 || strcmp(name, "latest.jpg") == 0 ||
 		strcmp(name, "journal") == 0 || strcmp(name, "acks") == 0 ||
-		strcmp(name, "local") == 0 || strcmp(name, "damaged") == 0;
+		strcmp(name, "local") == 0 || strcmp(name, "damaged") == 0 ||
+		strcmp(name, BRANCHES) == 0;
 }
 
 static int walk(
@@ -238,7 +239,8 @@ static bool belongs_in_journal(const char *name)
 	size_t digits = strspn(name, "0123456789");
 
 	if (strcmp(name, "folder") == 0 || strcmp(name, "redate") == 0 ||
-		strcmp(name, "ballast") == 0 || strcmp(name, "retention") == 0)
+		strcmp(name, "ballast") == 0 || strcmp(name, "retention") == 0 ||
+		strcmp(name, "fork") == 0)
 		return true;
 	return dot && digits == 8 && dot == name + digits && is_segment(dot);
 }

@@ -386,7 +386,8 @@ static int copy_frame(struct client *client, int64_t bytes, struct archive_draft
 	return 0;
 }
 
-int client_read_frame(struct client *client, const struct record *frame, struct archive *archive)
+int client_read_frame(struct client *client, const struct record *frame, struct archive *archive,
+	struct archive_draft **ret)
 {
 	CLEANUP(archive_draft_freep) struct archive_draft *draft = NULL;
 	int r;
@@ -398,9 +399,15 @@ int client_read_frame(struct client *client, const struct record *frame, struct 
 	if (r < 0)
 		return fail(client, r, "%s", strerror(-r));
 	r = copy_frame(client, frame->bytes, draft);
-	if (r < 0)
-		return r;
-	r = archive_draft_commit(draft);
+	if (r == 0)
+		*ret = TAKE_PTR(draft);
+	return r;
+}
+
+int client_store_frame(struct client *client, struct archive_draft *draft)
+{
+	int r = archive_draft_commit(draft);
+
 	if (r == -EBADMSG)
 		return fail(client, r,
 			"the frame arrived damaged (size, sha256 or end marker); where that stays "

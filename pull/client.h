@@ -65,8 +65,10 @@ int client_wait(struct client *client, int64_t deadline_ns);
 ssize_t client_bytes(struct client *client, size_t most, const char **ret_data);
 
 /*
- * The bytes of the frame whose record client_reply() just gave, into the archive: verified and
- * durable, or not there at all. -EBADMSG damaged, -EPROTO the stream ended within, -ETIMEDOUT, and
- * what archive_draft_*() return.
+ * The bytes of the frame whose record client_reply() just gave, into a draft; -EPROTO the stream ended
+ * within, -ETIMEDOUT, and what archive_draft_*() return.
  */
-int client_read_frame(struct client *client, const struct record *frame, struct archive *archive);
+int client_read_frame(struct client *client, const struct record *frame, struct archive *archive,
+	struct archive_draft **ret);
+/* The draft into the archive: verified and durable, or not there at all. -EBADMSG damaged. */
+int client_store_frame(struct client *client, struct archive_draft *draft);

@@ -60,7 +60,17 @@ int choose_camera(const struct cli *cli, const struct pull_settings *settings, c
 int choose_archive(struct cli *cli, const void *settings, char ret[static PATH_MAX])
 {
 	const struct camera_settings *camera = NULL;
-	int r = choose_camera(cli, settings, cli->argc > 0 ? cli->argv[0] : NULL, &camera);
+	char name[CAMERA_NAME_MAX + 8] = "";
+	char *slash;
+	int r;
+
+	/* CAMERA/N: an old branch of its history */
+	if (cli->argc > 0)
+		snprintf(name, sizeof name, "%s", cli->argv[0]);
+	slash = strchr(name, '/');
+	if (slash && sscanf(slash + 1, "%2u%c", &cli->branch, &(char){ 0 }) == 1)
+		*slash = '\0';
+	r = choose_camera(cli, settings, cli->argc > 0 ? name : NULL, &camera);
 
 	if (r != CLI_OK)
 		return r;
@@ -152,6 +162,7 @@ static void print_program(
 		add_string(o, "error", result->error);
 	json_object_object_add(o, "stored", json_object_new_boolean(result->stored));
 	json_object_object_add(o, "took_us", json_object_new_int64(took_us));
+	add_fork(o, &result->fork);
 	if (result->has_frame)
 		add_frame(o, &result->frame, result->path);
 	puts(json_object_to_json_string_ext(
@@ -189,6 +200,25 @@ static void tell_visit(const struct cli *cli, const char *camera, int code, cons
 	else if (before != CLI_OK && since_us != TIME_NONE)
 		log_notice("%s: works again; it did not since %s", camera,
 			utc_format_local(since_us, since));
+}
+
+void tell_fork(const struct cli *cli, const char *camera, const struct history_fork *fork)
+{
+	if (!*fork->text)
+		return;
+	if (log_is_journal())
+		log_warning("%s: %s", camera, fork->text);
+	else
+		cli_error(cli, "%s: %s", camera, fork->text);
+}
+
+void add_fork(struct json_object *o, const struct history_fork *fork)
+{
+	if (!*fork->text)
+		return;
+	json_object_object_add(o, "forked_after", json_object_new_int64((int64_t)fork->after));
+	if (fork->branch > 0)
+		json_object_object_add(o, "branch", json_object_new_int64(fork->branch));
 }
 
 void report_visit(const struct cli *cli, const char *camera, int code, const char *error)
@@ -267,6 +297,7 @@ static int fetch_one(void *data, const struct camera_settings *camera, struct la
 	else
 		report_visit(cli, camera->name, code, result.error);
 	report_seen(camera->name, &result.sighting, result.rate);
+	tell_fork(cli, camera->name, &result.fork);
 	if (cli_flag(cli, "json"))
 		print_program(camera->name, code, &result, took_us);
 	else if (code == CLI_OK)

@@ -45,6 +45,11 @@ void report_here(const struct cli *cli, const char *camera, int code, const char
 
 /* Notes what the camera said of itself, where it answered, and the rate. */
 void report_seen(const char *camera, const struct sighting *sighting, int64_t rate);
+/* Tells of a camera that has another history, where it has. */
+struct history_fork;
+void tell_fork(const struct cli *cli, const char *camera, const struct history_fork *fork);
+/* Its keys of --json. */
+void add_fork(struct json_object *o, const struct history_fork *fork);
 /* Tells what retention did here, after something was stored. */
 void report_room(const struct cli *cli, const char *camera, uint64_t removed, int error);
 

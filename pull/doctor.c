@@ -115,6 +115,22 @@ static double frames_per_day(struct archive *archive, const struct record *newes
 	return 0;
 }
 
+static void check_branches(struct patient *p, const struct archive *archive)
+{
+	unsigned number = 0, last = 0, n = 0;
+
+	for (; archive && archive_branch(archive, &number); n++)
+		last = number;
+	if (n > 0)
+		tell(p, "history",
+			doctor_fix(doctor_find(DOCTOR_INFO,
+					   "the camera came back with an older card %u times; what "
+					   "was "
+					   "here of it is kept in %s/" BRANCHES,
+					   n, archive_path(archive)),
+				"look with `pullpi list %s/%u`", p->camera->name, last));
+}
+
 static void check_archive(struct patient *p)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;
@@ -153,6 +169,7 @@ static void check_archive(struct patient *p)
 	tell(p, "space", doctor_space(&disk, &use));
 	tell(p, "newest", doctor_stale(&stale));
 	tell(p, "clock", doctor_clocks(&stale.facts));
+	check_branches(p, archive);
 }
 
 /* As far as the greeting: address, port, host key, login, forced command, archive. */

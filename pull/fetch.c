@@ -64,6 +64,13 @@ static void note_newest(struct archive *archive, struct fetch_result *ret)
 		ret->path[0] = 0;
 }
 
+static int open_failed(const struct fetch_options *options, int r, struct fetch_result *ret)
+{
+	ret->ours = true;
+	return copy_open_failed(
+		r, ret->archive, options->camera->name, ret->error, sizeof ret->error);
+}
+
 int fetch_look(
 	const struct fetch_options *options, struct fetch_held *held, struct fetch_result *ret)
 {
@@ -79,11 +86,8 @@ int fetch_look(
 		&(struct archive_options){ .mode = ARCHIVE_READ }, &archive);
 	if (r == -ENOENT)
 		return CLI_OK;
-	if (place_is_away(r)) {
-		ret->ours = true;
-		return copy_open_failed(
-			r, ret->archive, options->camera->name, ret->error, sizeof ret->error);
-	}
+	if (place_is_away(r))
+		return open_failed(options, r, ret);
 	if (r < 0)
 		return fail_here(ret, r == -EBADMSG ? CLI_PROTOCOL : CLI_INTERNAL,
 			"%s cannot be read: %s; `pullpi verify %s` tells more", ret->archive,
@@ -91,15 +95,8 @@ int fetch_look(
 	note_newest(archive, ret);
 	snprintf(held->id, sizeof held->id, "%s", archive_id(archive));
 	held->newest = ret->has_frame ? ret->frame.seq : 0;
-	journal_last(archive_journal(archive), &held->last);
-	return CLI_OK;
-}
-
-static int check_history(const struct fetch_held *held, const struct wire_greeting *greeting,
-	struct fetch_result *ret)
-{
-	return history_check(
-		greeting, held->id, held->last, ret->archive, ret->error, sizeof ret->error);
+	r = history_last(archive, &held->last);
+	return r < 0 ? fail_here(ret, CLI_INTERNAL, "%s: %s", ret->archive, strerror(-r)) : CLI_OK;
 }
 
 /* Opens the archive as its writer, once it is our turn. */
@@ -116,20 +113,36 @@ static int open_writer(const struct fetch_options *options, const struct wire_gr
 	};
 	int r = copy_open(options->camera, ret->archive, &archive_options, ret_archive);
 
-	if (r == 0)
-		return CLI_OK;
-	ret->ours = true;
-	return copy_open_failed(
-		r, ret->archive, options->camera->name, ret->error, sizeof ret->error);
+	return r < 0 ? open_failed(options, r, ret) : CLI_OK;
 }
 
-/* Takes the frame that was announced, if it is what was asked for. */
+/*
+ * The answer to the question for the last line that is held. `ret_after`: behind that number the camera has
+ * another history; SEQ_MAX: it has not.
+ */
+static int compare(const struct fetch_held *held, struct client *client, struct archive *archive,
+	struct fetch_result *ret, uint64_t *ret_after)
+{
+	struct record theirs;
+	int r = 0;
+
+	*ret_after = SEQ_MAX;
+	if (held->last.seq == 0)
+		return CLI_OK;
+	r = history_answer(client, held->last.seq, &theirs);
+	if (r == 0)
+		r = history_look(client, archive, &held->last, &theirs, ret_after);
+	return r < 0 ? fail(ret, connect_code_of_transfer(r), "%s", client_error(client)) : CLI_OK;
+}
+
+/* Takes the frame that was announced, if it is what was asked for and of our history. */
 static int take_frame(const struct fetch_options *options, const struct fetch_held *held,
 	struct client *client, const struct record *frame, int64_t start_ns,
-	struct fetch_result *ret)
+	struct fetch_result *ret, uint64_t *ret_after)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;
-	int r;
+	struct archive_draft *draft = NULL; /* the archive's */
+	int r, code;
 
 	if (frame->type != RECORD_FRAME || frame->seq <= held->newest)
 		return fail(ret, CLI_PROTOCOL,
@@ -141,10 +154,14 @@ static int take_frame(const struct fetch_options *options, const struct fetch_he
 	note_newest(archive, ret);
 	if (ret->has_frame && ret->frame.seq >= frame->seq)
 		return CLI_OK; /* somebody else fetched it in the meantime */
-	r = client_read_frame(client, frame, archive);
+	r = client_read_frame(client, frame, archive, &draft);
+	code = r < 0 ? CLI_OK : compare(held, client, archive, ret, ret_after);
+	if (code != CLI_OK || (r == 0 && *ret_after != SEQ_MAX))
+		return code;
+	if (r == 0)
+		r = client_store_frame(client, draft);
 	if (r < 0) {
-		int code = connect_code_of_transfer(r);
-
+		code = connect_code_of_transfer(r);
 		ret->ours = code == CLI_INTERNAL || r == -EEXIST || r == -ELOOP;
 		return fail(ret, code, "%s: %s", ret->archive, client_error(client));
 	}
@@ -154,10 +171,40 @@ static int take_frame(const struct fetch_options *options, const struct fetch_he
 	return CLI_OK;
 }
 
+/* There is nothing newer, which may be so because the camera's history is another one. */
+static int take_nothing(const struct fetch_options *options, const struct fetch_held *held,
+	struct client *client, struct fetch_result *ret, uint64_t *ret_after)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	int r;
+
+	if (held->last.seq == 0)
+		return CLI_OK;
+	r = copy_open(options->camera, ret->archive,
+		&(struct archive_options){ .mode = ARCHIVE_READ }, &archive);
+	if (r < 0)
+		return open_failed(options, r, ret);
+	return compare(held, client, archive, ret, ret_after);
+}
+
 static int answer_to_code(const struct wire_reply *reply, struct fetch_result *ret)
 {
 	return fail(ret, reply->error == WIRE_ERROR_BUSY ? CLI_TEMPFAIL : CLI_PROTOCOL,
 		"capturepi there says: %s", reply->text);
+}
+
+/* Greets, and asks for the line to compare while the frame is on its way. */
+static int begin(const struct fetch_held *held, struct client *client, struct fetch_result *ret)
+{
+	int r;
+
+	ret->sighting = sighting_of(client_greeting(client), &clock_real);
+	r = history_check(
+		client_greeting(client), held->id, ret->archive, ret->error, sizeof ret->error);
+	if (r != CLI_OK || held->last.seq == 0)
+		return r;
+	r = history_ask(client, held->last.seq);
+	return r < 0 ? fail(ret, connect_code_of_transfer(r), "%s", client_error(client)) : CLI_OK;
 }
 
 int fetch_receive(const struct fetch_options *options, const struct fetch_held *held,
@@ -167,30 +214,33 @@ int fetch_receive(const struct fetch_options *options, const struct fetch_held *
 		.deadline_ns = options->deadline_ns };
 	CLEANUP(client_freep) struct client *client = NULL;
 	int64_t start_ns = clock_mono_ns(&clock_real);
+	uint64_t after = SEQ_MAX;
 	struct wire_reply reply;
-	int r;
+	int r, code;
 
 	r = client_new(stream, &client_options, &client, ret->error, sizeof ret->error);
 	if (r < 0)
 		return connect_code_of_transfer(r);
-	ret->sighting = sighting_of(client_greeting(client), &clock_real);
-	r = check_history(held, client_greeting(client), ret);
-	if (r != CLI_OK)
-		return r;
+	code = begin(held, client, ret);
+	if (code != CLI_OK)
+		return code;
 	r = client_reply(client, &reply);
 	if (r < 0)
 		return fail(ret, connect_code_of_transfer(r), "%s", client_error(client));
-	switch (reply.type) {
-	case WIRE_REPLY_RECORD:
-		return take_frame(options, held, client, &reply.record, start_ns, ret);
-	case WIRE_REPLY_END:
-		return CLI_OK;
-	default:
-		return answer_to_code(&reply, ret);
-	}
+	if (reply.type == WIRE_REPLY_RECORD)
+		code = take_frame(options, held, client, &reply.record, start_ns, ret, &after);
+	else if (reply.type == WIRE_REPLY_END)
+		code = take_nothing(options, held, client, ret, &after);
+	else
+		code = answer_to_code(&reply, ret);
+	if (code != CLI_OK || after == SEQ_MAX)
+		return code;
+	return history_fork(options->camera, ret->archive, &held->last, after, false, &ret->fork,
+		ret->error, sizeof ret->error);
 }
 
-int fetch_latest(const struct fetch_options *options, struct fetch_result *ret)
+/* One connection. */
+static int visit(const struct fetch_options *options, struct fetch_result *ret)
 {
 	CLEANUP(stream_freep) struct stream *stream = NULL;
 	struct fetch_held held;
@@ -207,7 +257,18 @@ int fetch_latest(const struct fetch_options *options, struct fetch_result *ret)
 		return code;
 	if (options->connected)
 		options->connected(options->data, true);
-	if (stream->ops->shutdown_write(stream) < 0)
-		return fail(ret, CLI_TEMPFAIL, "%s", stream->ops->error(stream));
 	return fetch_receive(options, &held, stream, ret);
+}
+
+int fetch_latest(const struct fetch_options *options, struct fetch_result *ret)
+{
+	struct history_fork fork;
+	int code = visit(options, ret);
+
+	fork = ret->fork;
+	if (code != CLI_OK || fork.branch == 0)
+		return code;
+	code = visit(options, ret);
+	ret->fork = fork;
+	return code;
 }

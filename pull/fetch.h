@@ -16,6 +16,7 @@
 
 #include "common/record.h"
 #include "pull/contact.h"
+#include "pull/history.h"
 #include "pull/settings.h"
 #include "pull/stream.h"
 
@@ -35,6 +36,7 @@ struct fetch_result {
 	struct sighting sighting; /* what the camera said of itself */
 	int64_t rate; /* bytes a second of the frame, 0: none came */
 	bool ours; /* what failed is on this side and says nothing about the camera */
+	struct history_fork fork; /* the camera has another history: it was begun here */
 	char error[PULL_ERROR_MAX];
 };
 
@@ -44,12 +46,16 @@ int fetch_latest(const struct fetch_options *options, struct fetch_result *ret);
 /* What is held: the first half of fetch_latest(). All is 0 and "" where nothing is. */
 struct fetch_held {
 	uint64_t newest; /* frame */
-	uint64_t last; /* highest number of any line */
+	struct record
+		last; /* of all lines that with the highest number; its seq is 0 where there is none */
 	char id[UUID_CHARS + 1];
 };
 int fetch_look(
 	const struct fetch_options *options, struct fetch_held *held, struct fetch_result *ret);
 
-/* The second half, over a stream on which "latest SEQ" has been asked with the held number. */
+/*
+ * The second half, over a stream on which "latest SEQ" has been asked with the held number. CLI_OK and
+ * nothing stored where ret->fork.branch tells of a fork: look again.
+ */
 int fetch_receive(const struct fetch_options *options, const struct fetch_held *held,
 	struct stream *stream, struct fetch_result *ret);

@@ -34,6 +34,7 @@ struct follow {
 	struct follow_state state;
 	struct backoff backoff;
 	bool over; /* tell() said so */
+	bool again; /* the next visit is due at once */
 
 	struct archive *archive; /* the writer's, released between two frames; NULL: not open */
 	char id[UUID_CHARS + 1]; /* of the archive here, "": there is none */
@@ -347,6 +348,43 @@ static int take_answer(struct follow *f)
 	}
 }
 
+static int begin_request(struct follow *f)
+{
+	struct wire_request rest = { .verb = WIRE_FRAME, .seq = f->frame.seq };
+	int r;
+
+	if (f->have == 0)
+		return ask_next(f, f->after);
+	rest.offset = (uint64_t)f->have;
+	r = client_send(f->client, &rest);
+	return r < 0 ? connection_failed(f, r) : CLI_OK;
+}
+
+/* The camera may have another history: then what is here is kept apart, and the next visit begins anew. */
+static int compare(struct follow *f, const struct fetch_held *held)
+{
+	const struct archive_options read = { .mode = ARCHIVE_READ, .copy = true };
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	struct record theirs;
+	uint64_t after;
+	int r = history_answer(f->client, held->last.seq, &theirs), code;
+
+	if (r == 0 && archive_open(f->state.archive, &read, &archive) == 0)
+		r = history_look(f->client, archive, &held->last, &theirs, &after);
+	if (r <= 0)
+		return r < 0 ? connection_failed(f, r) : begin_request(f);
+	archive_free(TAKE_PTR(archive));
+	drop_frame(f);
+	f->after = 0;
+	code = history_fork(f->options->camera, f->state.archive, &held->last, after, false,
+		&f->state.fork, f->state.error, sizeof f->state.error);
+	f->state.why = code == CLI_OK ? CONNECT_ANSWERED : CONNECT_HERE;
+	f->again = code == CLI_OK;
+	if (f->again)
+		tell(f, FOLLOW_FORKED);
+	return f->state.code = code;
+}
+
 static int talk(struct follow *f, struct stream *stream, const struct fetch_held *held)
 {
 	const struct client_options options = { .idle_us = IDLE_US, .deadline_ns = DEADLINE_NONE };
@@ -359,13 +397,15 @@ static int talk(struct follow *f, struct stream *stream, const struct fetch_held
 	f->client = client;
 	f->since_ns = clock_mono_ns(&clock_real);
 	f->worked = false;
-	code = f->state.code = history_check(client_greeting(client), held->id, held->last,
-		f->state.archive, f->state.error, sizeof f->state.error);
-	if (code != CLI_OK)
-		return code;
 	f->state.sighting = sighting_of(client_greeting(client), &clock_real);
 	f->asked_ns = f->since_ns;
 	f->asking = false;
+	code = f->state.code = history_check(client_greeting(client), held->id, f->state.archive,
+		f->state.error, sizeof f->state.error);
+	if (code == CLI_OK && held->last.seq > 0)
+		code = compare(f, held);
+	if (code != CLI_OK || f->again)
+		return code;
 	f->state.connected = true;
 	f->state.connections++;
 	tell(f, FOLLOW_CONNECTED);
@@ -400,7 +440,10 @@ static int visit(struct follow *f)
 	if (code != CLI_OK)
 		return fail(f, CONNECT_HERE, code, "%s", result.error);
 	note_held(f, &held);
-	if (f->have > 0)
+	if (held.last.seq > 0)
+		snprintf(command, sizeof command, "capturepi serve list %llu 1",
+			(unsigned long long)held.last.seq);
+	else if (f->have > 0)
 		snprintf(command, sizeof command, "capturepi serve frame %llu %lld",
 			(unsigned long long)f->frame.seq, (long long)f->have);
 	else
@@ -452,8 +495,9 @@ int follow_camera(const struct follow_options *options)
 	f->options = options;
 	f->frame = f->state.frame = record_new(RECORD_FRAME);
 	while (!f->over) {
+		f->again = false;
 		visit(f);
-		if (!f->over)
+		if (!f->over && !f->again)
 			visit_ended(f);
 	}
 	free(f->data);

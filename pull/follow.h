@@ -19,6 +19,7 @@
 #include "common/record.h"
 #include "pull/connect.h"
 #include "pull/contact.h"
+#include "pull/history.h"
 
 enum follow_event {
 	FOLLOW_CONNECTED, /* the camera answers and is the right one; `sighting` */
@@ -27,6 +28,7 @@ enum follow_event {
 	FOLLOW_LOST, /* the connection, which had worked; the next one is tried after `pause_us` */
 	FOLLOW_FAILED, /* `code`, `error`; a new try after `pause_us`, 0 where the connection stays */
 	FOLLOW_SEEN, /* the camera said what it is at: `sighting` */
+	FOLLOW_FORKED, /* `fork`: the camera has another history than was here */
 };
 
 struct follow_state {
@@ -37,6 +39,7 @@ struct follow_state {
 	uint64_t frames; /* stored so far */
 	unsigned connections;
 	struct sighting sighting; /* what the camera said of itself */
+	struct history_fork fork; /* the last one */
 	/* of the last failure */
 	int code; /* exit code of common/cli.h */
 	enum connect_why why; /* CONNECT_HERE: it says nothing about the camera */

@@ -163,6 +163,9 @@ static bool tell(void *data, enum follow_event event, const struct follow_state 
 		note_contact(t);
 		tidy_up(t, state);
 		break;
+	case FOLLOW_FORKED:
+		tell_fork(t->cli, t->camera->name, &state->fork);
+		break;
 	case FOLLOW_ALIVE:
 		if (state->connected)
 			note_contact(t);

@@ -130,6 +130,30 @@ static int ask_ahead(struct sync *sync)
 	return r;
 }
 
+static int begin(struct sync *sync)
+{
+	const struct wire_greeting *greeting = client_greeting(sync->client);
+	struct sync_result *result = sync->result;
+	int r = history_check(greeting, sync->archive ? archive_id(sync->archive) : "",
+		result->archive, result->error, sizeof result->error);
+
+	if (r != CLI_OK)
+		return r;
+	sync->first = greeting->first > 0 ? greeting->first : 1;
+	sync->last = greeting->last;
+	result->sighting = sighting_of(greeting, sync->clock);
+	ranges_clear(&sync->seen);
+	r = ranges_copy(&sync->held.settled, &sync->seen);
+	if (r == 0)
+		r = sync_ask_of_damaged(sync);
+	for (size_t i = 0; r == 0 && i < sync->skipped.n; i++)
+		r = ranges_add(
+			&sync->seen, sync->skipped.list[i].first, sync->skipped.list[i].last);
+	for (size_t i = 0; r == 0 && i < sync->n_asks; i++)
+		r = ranges_add(&sync->seen, sync->asks[i].first, sync->asks[i].last);
+	return r < 0 ? sync_archive_failed(sync, r) : CLI_OK;
+}
+
 /* ---- lists */
 
 static bool is_listed(const struct sync *sync, uint64_t seq)
@@ -241,9 +265,16 @@ static bool any_to_store(const struct sync *sync)
 
 static int take_list(struct sync *sync, const struct ask *list)
 {
-	bool store = any_to_store(sync);
+	bool store = any_to_store(sync), forked = false;
 	int code = CLI_OK, r;
 
+	if (list->first_look)
+		code = sync_compare(sync, &forked);
+	if (code != CLI_OK || forked) {
+		sync->list_under_way = false;
+		sync->n_lines = sync->n_listed = 0;
+		return code != CLI_OK ? code : begin(sync);
+	}
 	r = plan_frames(sync, list);
 	if (r < 0)
 		return sync_archive_failed(sync, r);
@@ -493,48 +524,30 @@ static int acknowledge(struct sync *sync)
 
 void session_command(struct sync *sync, char *buf, size_t size)
 {
-	uint64_t newest = ranges_last(&sync->held.settled);
+	uint64_t newest = ranges_last(&sync->held.settled), from = newest + 1;
+	struct ask list = { .kind = ASK_LIST, .first_look = true };
 
 	sync->asks_start = sync->n_asks = sync->items_start = sync->n_items = 0;
 	sync->n_lines = sync->n_listed = 0;
 	sync->under_way = 0;
 	sync->listed_all = sync->list_under_way = false;
-	if (newest == 0 || newest >= SEQ_MAX) {
+	sync->anchor = record_new(RECORD_OTHER);
+	if (newest == 0 || newest >= SEQ_MAX || !sync->archive ||
+		history_last(sync->archive, &sync->anchor) < 0) {
 		snprintf(buf, size, "capturepi serve");
 		return;
 	}
-	sync->asks[sync->n_asks++] = (struct ask){ .kind = ASK_LIST,
-		.first = newest + 1,
-		.last = newest + SYNC_FIRST_LINES,
-		.first_look = true };
+	/* from the last line that is held, where numbers that need none are not many */
+	if (sync->anchor.seq > 0)
+		from = sync->anchor.seq;
+	list.first = from;
+	list.last = from + SYNC_FIRST_LINES;
+	if (newest - from < SYNC_LIST_LINES / 2 && newest >= from)
+		list.last = newest + SYNC_FIRST_LINES;
+	sync->asks[sync->n_asks++] = list;
 	sync->list_under_way = true;
-	snprintf(buf, size, "capturepi serve list %llu %d", (unsigned long long)newest + 1,
-		SYNC_FIRST_LINES);
-}
-
-static int begin(struct sync *sync)
-{
-	const struct wire_greeting *greeting = client_greeting(sync->client);
-	struct sync_result *result = sync->result;
-	int r = history_check(greeting, sync->archive ? archive_id(sync->archive) : "",
-		ranges_last(&sync->held.settled), result->archive, result->error,
-		sizeof result->error);
-
-	if (r != CLI_OK)
-		return r;
-	sync->first = greeting->first > 0 ? greeting->first : 1;
-	sync->last = greeting->last;
-	result->sighting = sighting_of(greeting, sync->clock);
-	ranges_clear(&sync->seen);
-	r = ranges_copy(&sync->held.settled, &sync->seen);
-	if (r == 0)
-		r = sync_ask_of_damaged(sync);
-	for (size_t i = 0; r == 0 && i < sync->skipped.n; i++)
-		r = ranges_add(
-			&sync->seen, sync->skipped.list[i].first, sync->skipped.list[i].last);
-	for (size_t i = 0; r == 0 && i < sync->n_asks; i++)
-		r = ranges_add(&sync->seen, sync->asks[i].first, sync->asks[i].last);
-	return r < 0 ? sync_archive_failed(sync, r) : CLI_OK;
+	snprintf(buf, size, "capturepi serve list %llu %llu", (unsigned long long)list.first,
+		(unsigned long long)(list.last - list.first + 1));
 }
 
 int session_run(struct sync *sync, struct stream *stream)

@@ -30,6 +30,7 @@ struct camera_status {
 	struct contact contact;
 	struct due_facts facts;
 	struct due due;
+	unsigned branches[BRANCHES_MAX], n_branches; /* of its history, that were kept */
 	bool has_gaps; /* these two are known */
 	uint64_t behind; /* numbers of the camera's journal that are not settled here */
 	uint64_t gaps[GAP_CAUSES]; /* of the last 24 h, by cause */
@@ -79,6 +80,8 @@ static int look_into(struct camera_status *s)
 	journal_first(archive_journal(archive), &s->first);
 	journal_last(archive_journal(archive), &s->last);
 	s->has_newest = archive_newest(archive, &s->newest) == 0;
+	for (unsigned n = 0; archive_branch(archive, &n);)
+		s->branches[s->n_branches++] = n;
 	s->facts = due_read(archive, &s->contact, s->camera->stale_after_us, &clock_real);
 	look_for_gaps(s, archive);
 	frame = record_name(&s->newest);
@@ -183,6 +186,9 @@ static void print_person(const struct camera_status *s)
 		printf("newest     %s, %s%s\n", s->path,
 			s->age_us >= 0 ? duration_format(s->age_us, age) : "in the future",
 			s->age_us >= 0 ? " ago" : "");
+	for (unsigned i = 0; i < s->n_branches; i++)
+		printf("old        %s/" BRANCHES "/%u, the camera has another history since\n",
+			s->archive, s->branches[i]);
 	printf("state      %s\n", due_describe(&s->due, &s->facts, text, sizeof text));
 	if (*due_describe_clock(&s->due, text, sizeof text))
 		printf("clock      %s\n", text);
@@ -246,6 +252,15 @@ static void add_gaps(struct json_object *o, const struct camera_status *s)
 	json_object_object_add(o, "gaps_24h", gaps);
 }
 
+static void add_branches(struct json_object *o, const struct camera_status *s)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (unsigned i = 0; i < s->n_branches; i++)
+		json_object_array_add(list, json_object_new_int64(s->branches[i]));
+	json_object_object_add(o, "branches", list);
+}
+
 static struct json_object *status_object(const struct camera_status *s)
 {
 	struct json_object *o = json_object_new_object();
@@ -272,6 +287,7 @@ static struct json_object *status_object(const struct camera_status *s)
 		json_object_object_add(
 			o, "newest_age_s", json_object_new_int64(s->age_us / US_PER_SEC));
 	}
+	add_branches(o, s);
 	if (s->has_gaps)
 		add_gaps(o, s);
 	json_object_object_add(o, "contact", contact_object(&s->contact));

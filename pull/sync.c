@@ -173,8 +173,7 @@ static int open_room(struct sync *sync)
 	return r;
 }
 
-/* What is held before the first connection. */
-static int look(struct sync *sync)
+int sync_look(struct sync *sync)
 {
 	const struct archive_options read = { .mode = ARCHIVE_READ, .copy = true };
 	struct sync_result *result = sync->result;
@@ -195,6 +194,55 @@ static int look(struct sync *sync)
 	if (r == 0)
 		r = open_room(sync);
 	return r < 0 ? open_failed(sync, r) : CLI_OK;
+}
+
+/* Its parts are closed, for they are not what they were. The lock of the one sync stays. */
+static int fork_archive(struct sync *sync, uint64_t after)
+{
+	struct sync_result *result = sync->result;
+	int code;
+
+	room_close(&sync->room);
+	archive_free(TAKE_PTR(sync->archive));
+	sync->writing = false;
+	held_clear(&sync->held);
+	code = history_fork(sync->options->camera, result->archive, &sync->anchor, after, true,
+		&result->fork, result->error, sizeof result->error);
+	if (code != CLI_OK)
+		result->ours = true;
+	return code == CLI_OK ? sync_look(sync) : code;
+}
+
+int sync_compare(struct sync *sync, bool *ret_forked)
+{
+	struct record theirs = record_new(RECORD_OTHER);
+	uint64_t after;
+	int r;
+
+	*ret_forked = false;
+	for (size_t i = 0; i < sync->n_lines; i++) {
+		if (sync->lines[i].seq == sync->anchor.seq)
+			theirs = sync->lines[i];
+	}
+	r = history_look(sync->client, sync->archive, &sync->anchor, &theirs, &after);
+	if (r < 0)
+		return sync_fail(
+			sync, connect_code_of_transfer(r), "%s", client_error(sync->client));
+	*ret_forked = r > 0;
+	if (r == 0)
+		return CLI_OK;
+	if (!sync->options->dry_run)
+		return fork_archive(sync, after);
+	sync->result->fork.after = after;
+	snprintf(sync->result->fork.text, sizeof sync->result->fork.text,
+		"the camera has another history after number %llu; a sync would keep what is here "
+		"of the "
+		"old one apart, in %.400s/" BRANCHES,
+		(unsigned long long)after, sync->result->archive);
+	r = ranges_remove(&sync->held.damaged, after + 1, SEQ_MAX);
+	if (r == 0)
+		r = ranges_remove(&sync->held.settled, after + 1, SEQ_MAX);
+	return r < 0 ? sync_archive_failed(sync, r) : CLI_OK;
 }
 
 /* A memory aid: without it the next sync reads the journal again. */
@@ -316,7 +364,7 @@ int sync_camera(const struct sync_options *options, struct sync_result *ret)
 	sync->lock_fd = -1;
 	sync->keep_since_us = room_since(options->camera, sync->clock);
 	pace_init(&sync->pace, options->limit_rate, clock_mono_ns(&clock_real));
-	code = look(sync);
+	code = sync_look(sync);
 	if (code == CLI_OK)
 		code = visit_until_done(sync);
 	if (sync->last > 0)

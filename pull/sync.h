@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "pull/contact.h"
+#include "pull/history.h"
 #include "pull/settings.h"
 #include "pull/stream.h"
 
@@ -35,6 +36,8 @@ struct sync_result {
 	unsigned connections;
 	struct sighting sighting; /* what the camera said of itself */
 	int64_t rate; /* bytes a second that came, 0: not known */
+	struct history_fork
+		fork; /* the camera has another history; dry run: nothing was done about it */
 	bool out_of_time; /* ended by the deadline */
 	bool ours; /* what failed is on this side and says nothing about the camera */
 	char archive[PATH_MAX];

@@ -197,6 +197,7 @@ static void print_program(
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
 		json_object_object_add(
 			o, numbers[i].key, json_object_new_int64((int64_t)numbers[i].value));
+	add_fork(o, &result->fork);
 	json_object_object_add(o, "out_of_time", json_object_new_boolean(result->out_of_time));
 	puts(json_object_to_json_string_ext(
 		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
@@ -277,6 +278,7 @@ static int sync_one(void *data, const struct camera_settings *camera, struct lan
 	took_us = (clock_mono_ns(&clock_real) - start_ns) / NS_PER_US;
 	report_sync(cli, camera->name, code, options.dry_run, &result);
 	tell_damage(cli, camera->name, &result);
+	tell_fork(cli, camera->name, &result.fork);
 	if (cli_flag(cli, "json"))
 		print_program(camera->name, code, &result, took_us);
 	else if (code == CLI_OK && options.dry_run)

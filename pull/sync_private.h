@@ -53,6 +53,7 @@ struct sync {
 	int64_t keep_since_us; /* by keep_days: what is older is not wanted */
 	int lock_fd; /* the one sync of this archive */
 	struct held held;
+	struct record anchor; /* the last line that is held, to be compared; seq 0: none */
 	struct ranges skipped; /* not to be asked for again in this run */
 
 	uint64_t stuck_seq; /* the frame at which a stream ended before its first byte */
@@ -94,6 +95,14 @@ int sync_stuck(struct sync *sync, uint64_t seq, int code);
 int sync_ask_of_damaged(struct sync *sync);
 /* What was damaged is whole again: it is wanted like any other. An exit code. */
 int sync_want_again(struct sync *sync, struct item item);
+
+/*
+ * The first list has come, with the line of the anchor. `ret_forked`: the camera's history is another one;
+ * what was here of the old one is kept apart, and the archive and `held` are what is left. Exit code.
+ */
+int sync_compare(struct sync *sync, bool *ret_forked);
+/* What is held, from the archive as it is. An exit code. */
+int sync_look(struct sync *sync);
 
 /*
  * Our turn at the archive, which is made if there is none; what others wrote in the meantime is in

@@ -15,6 +15,14 @@ static int open_client(struct peer *peer, struct client **ret)
 	return client_new(peer_start(peer), &patient, ret, error, sizeof error);
 }
 
+static int take_frame(struct client *client, const struct record *frame, struct archive *archive)
+{
+	struct archive_draft *draft = NULL;
+	int r = client_read_frame(client, frame, archive, &draft);
+
+	return r < 0 ? r : client_store_frame(client, draft);
+}
+
 TEST(greeting)
 {
 	struct client *client = NULL;
@@ -263,7 +271,7 @@ TEST(frames_in_pieces)
 		client = greeted(&peer);
 		for (unsigned seq = 1; seq <= 2; seq++) {
 			CHECK_INT(client_reply(client, &reply), 0);
-			CHECK_INT(client_read_frame(client, &reply.record, archive), 0);
+			CHECK_INT(take_frame(client, &reply.record, archive), 0);
 			CHECK_INT(archive_newest(archive, &newest), 0);
 			CHECK_INT(newest.seq, seq);
 		}
@@ -336,7 +344,7 @@ TEST(damaged_frames_leave_nothing)
 		say_damaged(&peer, cases[i].damage);
 		client = greeted(&peer);
 		CHECK_INT(client_reply(client, &reply), 0);
-		CHECK_INT(client_read_frame(client, &reply.record, archive), cases[i].want);
+		CHECK_INT(take_frame(client, &reply.record, archive), cases[i].want);
 		CHECK(*client_error(client));
 		CHECK_INT(archive_newest(archive, &newest), -ENOENT);
 		CHECK_INT(count_frames(folder), 0);

@@ -54,8 +54,16 @@ static int visit_receive(struct visit *v)
 /* A whole visit to a camera whose newest frame is `seq`. */
 static int fetch_frame(struct visit *v, uint64_t seq)
 {
+	uint8_t jpeg[KIT_JPEG_BYTES];
+	struct record line;
+
 	visit_begin(v, KIT_ID, seq);
 	say_frame(&v->peer, seq);
+	if (v->held.last.seq > 0) { /* the line to compare */
+		line = wire_frame(v->held.last.seq, jpeg);
+		say_record(&v->peer, &line);
+		fputs(".\n", v->peer.out);
+	}
 	return visit_receive(v);
 }
 
@@ -75,7 +83,7 @@ TEST(first_then_next_then_nothing)
 	CHECK_INT(v.result.frame.seq, 7);
 	visit_begin(&v, KIT_ID, 7);
 	CHECK_INT(v.held.newest, 7);
-	fputs(".\n", v.peer.out);
+	fputs(".\n.\n", v.peer.out);
 	CHECK_INT(visit_receive(&v), CLI_OK);
 	CHECK(!v.result.stored && v.result.has_frame);
 	CHECK_INT(v.result.frame.seq, 7);

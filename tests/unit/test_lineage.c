@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A camera that comes back with an older copy of its card, and gives numbers that are here to other pictures:
+ * both histories are kept, apart and whole.
+ */
+#include "pull/follow.h"
+#include "tests/unit/serve_kit.h"
+
+#define COMMON 4 /* numbers of the card's copy */
+#define FRAMES 8 /* numbers of the old history */
+
+static void copy(const char *from, const char *to)
+{
+	char command[400];
+
+	snprintf(command, sizeof command, "rm -rf %s && cp -a %s %s", to, from, to);
+	CHECK_INT(system(command), 0);
+}
+
+static const char *card(void)
+{
+	static char path[140];
+
+	snprintf(path, sizeof path, "%s.copy", pair.camera);
+	return path;
+}
+
+/* So many frames more on the camera; `history` makes them other pictures, taken at another time. */
+static void take(int n, int history)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	static int64_t minute;
+
+	CHECK_INT(kit_open(pair.camera, NULL, &archive), 0);
+	for (int i = 0; i < n; i++, minute++)
+		CHECK_INT(kit_publish(archive, KIT_SLOT + (history * 1000 + minute) * KIT_MINUTE,
+				  (uint64_t)(history * 1000 + minute), NULL),
+			0);
+}
+
+/* "5-8: 4 files" of an archive in which nothing is wrong. */
+static const char *describe(const char *path)
+{
+	static char text[100];
+	const struct archive_options read = { .mode = ARCHIVE_READ, .copy = true };
+	const struct verify_options options = { .copy = true, .finding = kit_print_finding };
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	struct verify_totals totals = { 0 };
+	uint64_t first = 0, last = 0;
+
+	if (archive_open(path, &read, &archive) < 0)
+		return "none";
+	CHECK_INT(verify_archive(archive, &options, &totals), 0);
+	CHECK_INT(totals.findings, 0);
+	CHECK_INT(totals.frames, totals.checked + totals.pruned);
+	CHECK_INT(journal_first(archive_journal(archive), &first), 0);
+	CHECK_INT(journal_last(archive_journal(archive), &last), 0);
+	snprintf(text, sizeof text, "%d-%d: %d files", (int)first, (int)last, (int)totals.checked);
+	return text;
+}
+
+static const char *branch(unsigned number)
+{
+	static char path[600];
+
+	snprintf(path, sizeof path, "%s/branches/%u", pair.settings.archive, number);
+	return describe(path);
+}
+
+/* The lines and pictures of the camera, and no others. */
+static void check_equal(void)
+{
+	CLEANUP(archive_freep) struct archive *there = NULL, *here = NULL;
+	const struct archive_options read = { .mode = ARCHIVE_READ, .copy = true };
+	struct record a, b;
+	uint64_t last, ours;
+	char text[100];
+
+	CHECK_INT(archive_open(pair.camera, &read, &there), 0);
+	CHECK_INT(archive_open(pair.settings.archive, &read, &here), 0);
+	if (!there || !here)
+		return;
+	CHECK_INT(journal_last(archive_journal(there), &last), 0);
+	CHECK_INT(journal_last(archive_journal(here), &ours), 0);
+	CHECK_INT(ours, last);
+	for (uint64_t seq = 1; seq <= last; seq++) {
+		CHECK_INT(archive_find(there, seq, &a), 0);
+		CHECK_INT(archive_find(here, seq, &b), 0);
+		CHECK(a.slot_us == b.slot_us && memcmp(a.sha256, b.sha256, SHA256_BYTES) == 0);
+	}
+	snprintf(text, sizeof text, "1-%d: %d files", (int)last, (int)last);
+	CHECK_STR(describe(pair.settings.archive), text);
+	CHECK_STR(pair_gaps(), "");
+}
+
+/* All of the old history is here, and a copy of the card from the middle of it is in the camera again. */
+static void begin(int taken_since)
+{
+	pair_begin();
+	take(COMMON, 0);
+	copy(pair.camera, card());
+	take(FRAMES - COMMON, 1);
+	CHECK_INT(pair_sync(), CLI_OK);
+	copy(card(), pair.camera);
+	if (taken_since)
+		take(taken_since, 2);
+}
+
+TEST(sync_keeps_both)
+{
+	/* the numbers end where the copy does, before the old ones, with them, behind them, far behind */
+	static const int taken[] = { 0, 2, 4, 9, 700 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(taken); i++) {
+		begin(taken[i]);
+		CHECK_INT(pair_sync(), CLI_OK);
+		CHECK_INT(pair.result.fork.branch, 1);
+		CHECK_INT(pair.result.fork.after, COMMON);
+		CHECK_INT(pair.result.frames, taken[i]);
+		CHECK(strstr(pair.result.fork.text, "branches/1"));
+		CHECK_STR(branch(1), "5-8: 4 files");
+		check_equal();
+		/* from then on it is like any other */
+		take(1, 2);
+		CHECK_INT(pair_sync(), CLI_OK);
+		CHECK_INT(pair.result.fork.branch, 0);
+		CHECK_INT(pair.result.frames, 1);
+		check_equal();
+		CHECK_STR(branch(2), "none");
+		if (test_failures)
+			fprintf(stderr, "  %d taken since\n", taken[i]);
+		pair_end();
+	}
+}
+
+TEST(a_look_moves_nothing)
+{
+	begin(9);
+	pair.options.dry_run = true;
+	CHECK_INT(pair_sync(), CLI_OK);
+	CHECK_INT(pair.result.found, 9);
+	CHECK_INT(pair.result.fork.after, COMMON);
+	CHECK_INT(pair.result.fork.branch, 0);
+	CHECK(*pair.result.fork.text);
+	CHECK_STR(describe(pair.settings.archive), "1-8: 8 files");
+	CHECK_STR(branch(1), "none");
+	pair_end();
+}
+
+TEST(again_and_again)
+{
+	char newer[160];
+
+	begin(6);
+	snprintf(newer, sizeof newer, "%s.newer", pair.camera);
+	CHECK_INT(pair_sync(), CLI_OK);
+	copy(pair.camera, newer);
+	/* another fork within the new history */
+	take(3, 3);
+	CHECK_INT(pair_sync(), CLI_OK);
+	copy(newer, pair.camera);
+	take(1, 4);
+	CHECK_INT(pair_sync(), CLI_OK);
+	CHECK_INT(pair.result.fork.after, COMMON + 6);
+	CHECK_INT(pair.result.fork.branch, 2);
+	check_equal();
+	/* and one before the first */
+	copy(card(), pair.camera);
+	take(1, 5);
+	CHECK_INT(pair_sync(), CLI_OK);
+	CHECK_INT(pair.result.fork.after, COMMON);
+	CHECK_INT(pair.result.fork.branch, 3);
+	check_equal();
+	CHECK_STR(branch(1), "5-8: 4 files");
+	CHECK_STR(branch(2), "11-13: 3 files");
+	CHECK_STR(branch(3), "5-11: 7 files");
+	pair_end();
+}
+
+/* Two cameras with copies of one card answer by turns: that ends, and in words. */
+TEST(cards_that_were_cloned)
+{
+	char clone[160];
+	int code = CLI_OK, rounds = 0;
+
+	begin(2);
+	snprintf(clone, sizeof clone, "%s.clone", pair.camera);
+	copy(card(), clone);
+	for (; code == CLI_OK && rounds < 100; rounds++) {
+		char one[128];
+
+		snprintf(one, sizeof one, "%s", pair.camera);
+		take(1, 10 + rounds);
+		code = pair_sync();
+		snprintf(pair.camera, sizeof pair.camera, "%.127s", clone);
+		snprintf(clone, sizeof clone, "%s", one);
+	}
+	CHECK_INT(code, CLI_PROTOCOL);
+	CHECK(strstr(pair.result.error, "two machines"));
+	CHECK_STR(branch(1), "5-8: 4 files");
+	CHECK_STR(branch(BRANCHES_MAX + 1), "none");
+	pair_end();
+}
+
+static int fetch(struct fetch_result *ret)
+{
+	const struct fetch_options options = { .camera = &pair.settings,
+		.deadline_ns = DEADLINE_NONE };
+	struct fetch_held held;
+	struct stream *stream;
+	char command[64];
+	int code = fetch_look(&options, &held, ret);
+
+	snprintf(command, sizeof command, "capturepi serve latest %d", (int)held.newest);
+	stream = pair_link(command);
+	code = code == CLI_OK ? fetch_receive(&options, &held, stream, ret) : code;
+	stream_free(stream);
+	return code;
+}
+
+TEST(fetch_keeps_both)
+{
+	static const int taken[] = { 2, 4, 9 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(taken); i++) {
+		struct fetch_result result;
+
+		begin(taken[i]);
+		CHECK_INT(fetch(&result), CLI_OK);
+		CHECK(!result.stored);
+		CHECK_INT(result.fork.after, COMMON);
+		CHECK_STR(branch(1), "5-8: 4 files");
+		CHECK_INT(fetch(&result), CLI_OK);
+		CHECK(result.stored);
+		CHECK_INT(result.frame.seq, COMMON + taken[i]);
+		CHECK_INT(result.fork.branch, 0);
+		CHECK_INT(pair_sync(), CLI_OK);
+		CHECK_INT(pair.result.frames, taken[i] - 1);
+		check_equal();
+		pair_end();
+	}
+}
+
+/* A copy that only ever had the newest picture, with holes between. */
+TEST(a_copy_with_holes)
+{
+	struct fetch_result result;
+
+	pair_begin();
+	for (int i = 0; i < 12; i++) {
+		take(40, 0);
+		if (i == 8)
+			copy(pair.camera, card());
+		CHECK_INT(fetch(&result), CLI_OK);
+	}
+	copy(card(), pair.camera);
+	take(300, 2);
+	CHECK_INT(fetch(&result), CLI_OK);
+	CHECK_INT(result.fork.branch, 1);
+	CHECK(result.fork.after >= 360 && result.fork.after < 400);
+	CHECK_STR(branch(1), "400-480: 3 files");
+	CHECK_STR(describe(pair.settings.archive), "40-360: 9 files");
+	CHECK_INT(pair_sync(), CLI_OK);
+	check_equal();
+	pair_end();
+}
+
+static char events[16];
+
+static bool tell(void *data, enum follow_event event, const struct follow_state *state)
+{
+	size_t n = strlen(events);
+
+	(void)data;
+	if (event != FOLLOW_ALIVE && n < sizeof events - 1)
+		events[n] = "CF-LESK"[event];
+	if (event == FOLLOW_FORKED)
+		CHECK_INT(state->fork.after, COMMON);
+	return event != FOLLOW_FRAME && event != FOLLOW_FAILED;
+}
+
+static int follow_connect(const struct camera_settings *camera, const char *command,
+	int64_t deadline_ns, struct stream **ret_stream, enum connect_why *ret_why, char *error,
+	size_t size)
+{
+	bool ours;
+
+	*ret_why = CONNECT_DONE;
+	return pair_connect(camera, command, deadline_ns, ret_stream, &ours, error, size);
+}
+
+TEST(follow_keeps_both)
+{
+	const struct follow_options options = {
+		.camera = &pair.settings, .tell = tell, .connect = follow_connect
+	};
+
+	begin(9);
+	memset(events, 0, sizeof events);
+	CHECK_INT(follow_camera(&options), 0);
+	CHECK_STR(events, "KCF");
+	CHECK_STR(branch(1), "5-8: 4 files");
+	CHECK_INT(pair_sync(), CLI_OK);
+	check_equal();
+	pair_end();
+}
+
+/* What was removed here by retention: each history knows of its own, and nothing of it comes again. */
+TEST(what_was_removed_here)
+{
+	struct frame_name names[] = { { .seq = 3 }, { .seq = 4 }, { .seq = 5 }, { .seq = 6 } };
+	const struct archive_options options = { .mode = ARCHIVE_WRITE, .copy = true };
+	struct archive_pruned pruned;
+	struct archive *archive;
+	struct record frame;
+
+	begin(9);
+	CHECK_INT(archive_open(pair.settings.archive, &options, &archive), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		CHECK_INT(archive_find(archive, names[i].seq, &frame), 0);
+		names[i] = record_name(&frame);
+	}
+	CHECK_INT(archive_remove(archive, names, ARRAY_SIZE(names), "age", &pruned), 0);
+	archive_free(archive);
+	CHECK_INT(pair_sync(), CLI_OK);
+	CHECK_INT(pair.result.frames, 9);
+	CHECK_STR(branch(1), "5-8: 2 files");
+	CHECK_STR(describe(pair.settings.archive), "1-13: 11 files");
+	pair_end();
+}
+
+/* Ended at each of its calls, the fork is carried to its end by whoever comes next. */
+TEST(ended_in_the_middle)
+{
+	const struct fs_ops *ops = &kit_fs;
+	const struct archive_options options = { .mode = ARCHIVE_WRITE, .copy = true, .fs = ops };
+	bool whole = false;
+	unsigned number;
+
+	for (int call = 1; !whole && CHECK(call < 1000); call++) {
+		struct archive *archive = NULL;
+
+		begin(9);
+		kit_fault_set(0, 0, 0);
+		CHECK_INT(archive_open(pair.settings.archive, &options, &archive), 0);
+		kit_fault_set(call, 100000, EIO);
+		whole = archive_fork(archive, COMMON, &number) == 0;
+		archive_free(archive);
+		kit_fault_set(0, 0, 0);
+		CHECK_INT(pair_sync(), CLI_OK);
+		CHECK_STR(branch(1), "5-8: 4 files");
+		CHECK_STR(branch(2), "none");
+		check_equal();
+		if (test_failures) {
+			fprintf(stderr, "  ended at call %d\n", call);
+			whole = true;
+		}
+		pair_end();
+	}
+}
+
+/* Lines that differ and are of one history all the same. */
+TEST(lines_that_a_repair_wrote)
+{
+	struct record a = kit_frame(KIT_SLOT), b, miss = kit_miss(KIT_SLOT);
+
+	a.bytes = 10;
+	b = a;
+	CHECK_INT(history_compare(&a, &b), 1);
+	b.boot[0] = 0;
+	b.up_ns = 0;
+	b.exposed_us = b.slot_us;
+	CHECK_INT(history_compare(&a, &b), 1);
+	b.sha256[3]++;
+	CHECK_INT(history_compare(&a, &b), 0);
+	b.recovered = true;
+	CHECK_INT(history_compare(&a, &b), -1);
+	b = a;
+	b.slot_us++;
+	CHECK_INT(history_compare(&a, &b), 0);
+	CHECK_INT(history_compare(&a, &miss), 0);
+	b = record_new(RECORD_OTHER);
+	CHECK_INT(history_compare(&a, &b), -1);
+	CHECK_INT(history_compare(&b, &a), -1);
+	b = miss;
+	CHECK_INT(history_compare(&b, &miss), 1);
+	b.last_us++;
+	CHECK_INT(history_compare(&b, &miss), 0);
+}
