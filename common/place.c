@@ -91,6 +91,8 @@ int place_check(const char *path, bool require_mount, const char *mount, const c
 	if (st.st_dev == root_st.st_dev)
 		return -ENOMEDIUM;
 	climb(nearest, now);
+	if (remembered && strcmp(now, mount) == 0)
+		return 0; /* it is there, whatever became of the archive's folder */
 	if (remembered && is_above(now, mount))
 		return -ENOMEDIUM;
 	return above && is_only_memory(nearest, &st) ? -ENOMEDIUM : 0;

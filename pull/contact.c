@@ -62,7 +62,7 @@ static void get_text(struct json_object *o, const char *key, char *ret, size_t s
 	struct json_object *value = json_object_object_get(o, key);
 
 	if (json_object_is_type(value, json_type_string))
-		snprintf(ret, size, "%s", json_object_get_string(value));
+		text_format(ret, size, "%s", json_object_get_string(value));
 }
 
 static struct wire_schedule get_schedule(struct json_object *o)

@@ -64,6 +64,10 @@ TEST(memory)
 	snprintf(text, sizeof(text), "/dev/shm/usb");
 	CHECK_INT(place_check(deep, false, text, path), -ENOMEDIUM);
 	CHECK_INT(place_check(deep, true, text, path), -ENOMEDIUM);
+	/* the folder is gone, the disk is there */
+	CHECK_INT(rmdir(deep), 0);
+	CHECK_INT(place_check(deep, false, mount, path), 0);
+	CHECK_INT(mkdir(deep, 0755), 0);
 	/* it moved to another disk */
 	CHECK_INT(place_check(deep, false, "/dev/shmoo", path), 0);
 	CHECK_INT(place_check(deep, false, "/mnt/old", path), 0);
