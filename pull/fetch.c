@@ -193,7 +193,7 @@ static int answer_to_code(const struct wire_reply *reply, struct fetch_result *r
 		"capturepi there says: %s", reply->text);
 }
 
-/* Greets, and asks for the line to compare while the frame is on its way. */
+/* Asks for the line to compare while the frame is on its way; where that fails its answer does not come. */
 static int begin(const struct fetch_held *held, struct client *client, struct fetch_result *ret)
 {
 	int r;
@@ -201,10 +201,9 @@ static int begin(const struct fetch_held *held, struct client *client, struct fe
 	ret->sighting = sighting_of(client_greeting(client), &clock_real);
 	r = history_check(
 		client_greeting(client), held->id, ret->archive, ret->error, sizeof ret->error);
-	if (r != CLI_OK || held->last.seq == 0)
-		return r;
-	r = history_ask(client, held->last.seq);
-	return r < 0 ? fail(ret, connect_code_of_transfer(r), "%s", client_error(client)) : CLI_OK;
+	if (r == CLI_OK && held->last.seq > 0)
+		history_ask(client, held->last.seq);
+	return r;
 }
 
 int fetch_receive(const struct fetch_options *options, const struct fetch_held *held,

@@ -181,6 +181,12 @@ static int take_line(struct sync *sync, const struct ask *list, const struct rec
 	return CLI_OK;
 }
 
+/* The line that is compared is held already. */
+static bool is_to_store(const struct sync *sync, const struct record *line)
+{
+	return line->type != RECORD_FRAME && !ranges_has(&sync->held.settled, line->seq);
+}
+
 /* Stores the lines that are no frames; the numbers that no line has are settled as well. */
 static int settle_list(struct sync *sync, const struct ask *list)
 {
@@ -192,7 +198,7 @@ static int settle_list(struct sync *sync, const struct ask *list)
 
 	for (size_t i = 0; r == 0 && i < sync->n_lines; i++) {
 		r = ranges_add(&there, sync->lines[i].seq, sync->lines[i].seq);
-		if (sync->lines[i].type != RECORD_FRAME)
+		if (is_to_store(sync, &sync->lines[i]))
 			sync->lines[n++] = sync->lines[i];
 	}
 	while (r == 0 && ranges_gap(&there, list->first, last, &hole)) {
@@ -257,7 +263,7 @@ static int plan_frames(struct sync *sync, const struct ask *list)
 static bool any_to_store(const struct sync *sync)
 {
 	for (size_t i = 0; i < sync->n_lines; i++) {
-		if (sync->lines[i].type != RECORD_FRAME)
+		if (is_to_store(sync, &sync->lines[i]))
 			return !sync->options->dry_run;
 	}
 	return false;

@@ -133,6 +133,25 @@ TEST(sync_keeps_both)
 	}
 }
 
+/* The line that is compared is a miss: it is not stored, nor counted, a second time. */
+TEST(the_last_line_is_no_frame)
+{
+	struct record miss = kit_miss(KIT_SLOT);
+	struct archive *archive = NULL;
+
+	pair_begin();
+	take(2, 0);
+	CHECK_INT(kit_open(pair.camera, NULL, &archive), 0);
+	CHECK_INT(archive_note(archive, &miss), 0);
+	archive_free(archive);
+	CHECK_INT(pair_sync(), CLI_OK);
+	CHECK_INT(pair.result.lines, 1);
+	CHECK_INT(pair_sync(), CLI_OK);
+	CHECK_INT(pair.result.lines, 0);
+	CHECK_STR(describe(pair.settings.archive), "1-3: 2 files");
+	pair_end();
+}
+
 TEST(a_look_moves_nothing)
 {
 	begin(9);
