@@ -66,7 +66,7 @@ struct doctor_finding doctor_clock(bool synced)
 		return doctor_find(DOCTOR_OK, "synchronised");
 	return doctor_fix(
 		doctor_find(DOCTOR_WARN, "not synchronised: frames are dated anew once it is"),
-		"look at `timedatectl timesync-status` and the network");
+		"look at `timedatectl` and the network");
 }
 
 struct doctor_finding doctor_store(int error, bool writable, const char *where, const char *path)
