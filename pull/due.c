@@ -8,7 +8,6 @@
 #include "common/utc.h"
 
 #define NEXT_OLD_US (600 * US_PER_SEC) /* a "next" slot that long ago is none */
-#define HORIZON_US (INT64_C(400) * 24 * 3600 * US_PER_SEC) /* of schedule_next() */
 #define UNKEPT_MAX 2 /* a new schedule breaks one promise, perhaps two */
 #define GAP_LINES 200 /* of the newest ones, for the longest gap */
 #define WALK_BACK_MAX 1000 /* lines passed over to find a frame that is not of the future */
@@ -40,7 +39,7 @@ static bool schedule_counts(const struct contact *contact, int64_t newest_us, in
 
 	if (contact->seen_us == TIME_NONE || s->now_us == TIME_NONE || s->next_us == TIME_NONE)
 		return false;
-	if (s->next_us < s->now_us - NEXT_OLD_US || s->next_us > s->now_us + HORIZON_US)
+	if (s->next_us < s->now_us - NEXT_OLD_US || s->next_us > s->now_us + DUE_GAP_MAX_US)
 		return false;
 	if (s->due_us != TIME_NONE &&
 		(s->due_us >= s->next_us || s->due_us > s->now_us ||

@@ -378,6 +378,8 @@ TEST(words_that_are_void)
 		{ "nothing", 0, 0 },
 		{ "the year 9999", -2 * MIN_US, INT64_C(7900) * 365 * DAY_US },
 		{ "farther than any schedule", -2 * MIN_US, 401 * DAY_US },
+		{ "the year 9999, and none before", 0, INT64_C(7900) * 365 * DAY_US },
+		{ "after the longest night, and none before", 0, 191 * DAY_US },
 		{ "a gap longer than a night at the pole", -191 * DAY_US, HOUR_US },
 		{ "a next one of yesterday", -2 * DAY_US, -DAY_US },
 		{ "due after the next", -HOUR_US, -2 * HOUR_US },
