@@ -155,8 +155,10 @@ static int64_t next_wake_us(struct service *s, int64_t camera_ns, int64_t now_us
 		wake = now + US_PER_SEC;
 	if (s->waiting_clock && now + US_PER_SEC < wake)
 		wake = now + US_PER_SEC;
-	due = s->due.pending_us - now_us + DUE_SECONDS * US_PER_SEC;
-	if (s->due.pending_us != TIME_NONE && due > 0 && now + due < wake)
+	due = s->due.pending_us == TIME_NONE
+		? 0
+		: s->due.pending_us - now_us + DUE_SECONDS * US_PER_SEC;
+	if (due > 0 && now + due < wake)
 		wake = now + due;
 	if (s->dirty && s->published_us + STATUS_EVERY_US < wake)
 		wake = s->published_us + STATUS_EVERY_US;
