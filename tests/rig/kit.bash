@@ -236,14 +236,22 @@ rebooted() { # MACHINE OLD_BOOT_ID
 
 # The packages of the tree as it is now, whoever works on it need not wait: *.deb in $work/$suite.
 packages_make() {
-	local build_root
+	local build_root tree
 	build_root=$("$src/tests/root/make" "$suite" build-essential debhelper git lintian scdoc) || die "no root to build in"
-	say "packages of this tree for Debian $suite"
 	mkdir "$T/tree"
 	tar -C "$src" --exclude=./build --exclude=./.git -cf - . | tar -C "$T/tree" -xf -
-	check "the packages build, and lintian has nothing to say" \
-		"$T/tree/tests/root/run" -b "$work/$suite" "$build_root" -- /src/deploy/package --lint /build
-	ls "$work/$suite"/*.deb >/dev/null 2>&1 || { cat "$T/out"; die "no packages"; }
+	tree=$(tar -C "$T/tree" --sort=name --mtime=@0 -cf - . | sha256sum)
+	exec 9>"$work/$suite/lock"
+	flock 9
+	# another test of the same run may have made them
+	if [ "$tree" != "$(cat "$work/$suite/tree" 2>/dev/null)" ]; then
+		say "packages of this tree for Debian $suite"
+		check "the packages build, and lintian has nothing to say" \
+			"$T/tree/tests/root/run" -b "$work/$suite" "$build_root" -- /src/deploy/package --lint /build
+		ls "$work/$suite"/*.deb >/dev/null 2>&1 || { cat "$T/out"; die "no packages"; }
+		[ $failed -gt 0 ] || echo "$tree" >"$work/$suite/tree"
+	fi
+	exec 9>&-
 }
 rig_up() {
 	mkdir -p "$work/$suite"
