@@ -116,6 +116,23 @@ TEST(inodes)
 	}
 }
 
+/* btrfs and exFAT count no inodes, some servers tell no size: then there is no such limit. */
+TEST(what_a_file_system_does_not_tell)
+{
+	static const int64_t reserves[] = { -5, -90, 50 * MB, INT64_MAX };
+
+	for (size_t i = 0; i < ARRAY_SIZE(reserves); i++) {
+		const struct retention_settings settings = { .reserve = reserves[i] };
+		struct retention_facts f = facts(0, 600);
+
+		f.disk_bytes = f.disk_inodes = f.free_inodes = 0;
+		f.going = i % 2;
+		CHECK_INT(retention_goal(&settings, &f).bytes, 0);
+		CHECK_INT(retention_goal(&settings, &f).frames, 0);
+		CHECK_INT(retention_goal(&settings, &f).why, RETENTION_NONE);
+	}
+}
+
 TEST(size)
 {
 	static const struct {
