@@ -4,7 +4,7 @@
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 src=$(cd "$here/../.." && pwd)
-work=${CAPTUREPI_WORK:-$src/build/tests}/deploy
+work=$("$src/tests/work")/deploy
 T=$(mktemp -d)
 passed=0 failed=0
 nspawn=

@@ -10,7 +10,7 @@
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 src=$(cd "$here/../.." && pwd)
-work=${CAPTUREPI_WORK:-$src/build/tests}/rig
+work=$("$src/tests/work")/rig
 passed=0 failed=0
 declare -A nspawn=() # machine -> pid of what runs its systemd-nspawn
 declare -A owner=()  # machine -> its user, if it is not pi any more
@@ -123,11 +123,11 @@ machine_make() { # MACHINE: its disk; takes 2 s
 		"$disk/root" 2>/dev/null || cp -a --reflink=auto "$machine_root/." "$disk/root" || return
 	echo "$machine" >"$disk/root/etc/hostname"
 	tr -d - </proc/sys/kernel/random/uuid >"$disk/root/etc/machine-id"
-	printf '127.0.0.1 localhost\n10.77.1.2 capturepi\n10.77.2.2 pullpi\n10.77.2.1 garden.example\n' \
+	printf '127.0.0.1 localhost\n10.77.1.2 capturepi capturepi.local\n10.77.2.2 pullpi\n10.77.2.1 garden.example\n' \
 		>"$disk/root/etc/hosts"
 	rm -f "$disk"/root/etc/ssh/ssh_host_*
 	mount --bind "$disk/home" "$disk/root/home" &&
-		chroot "$disk/root" ssh-keygen -A >/dev/null &&
+		{ [ ! -e "$disk/root/usr/bin/ssh-keygen" ] || chroot "$disk/root" ssh-keygen -A >/dev/null; } &&
 		chroot "$disk/root" useradd --create-home --shell /bin/bash --groups video pi || return
 	umount "$disk/root/home"
 	mkdir -m 700 "$disk/home/pi/.ssh"
