@@ -67,6 +67,7 @@ probe_in() { # MACHINE UNIT: the probe in place of the program, all else as the 
 		as "$machine" journalctl --user --no-pager -n 5 -u "probe-${unit/@/@garden}"
 		return 1
 	}
+	rm "$dir/probe-$unit"
 	cat "$T/$machine/home/pi/probe.out"
 }
 holds() { # MACHINE UNIT ALLOWED...: nothing else

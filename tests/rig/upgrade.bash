@@ -91,7 +91,9 @@ attacked() { # packages come while a user attacks, from a terminal as a person h
 		/home/pi/newer/capturepi_*.deb' /dev/null </dev/null
 	local r=$?
 	on capturepi sh -c 'systemctl stop hostile
-		systemctl kill -s KILL "user@$(id -u mallory)"'
+		systemctl kill -s KILL "user@$(id -u mallory)"
+		systemctl stop "user@$(id -u mallory)"
+		systemctl reset-failed "user@$(id -u mallory)"'
 	sort "$log" | uniq -c
 	[ $r -eq 0 ] && grep -q '^systemctl is stopped' "$log" && ! grep -E 'terminal|pushed' "$log" &&
 		[ "$(invocation)" != "$run" ] && ! on capturepi pgrep -u mallory systemctl

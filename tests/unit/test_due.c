@@ -16,8 +16,12 @@
 #define DAY_US (24 * HOUR_US)
 #define YEAR_START INT64_C(1767225600000000) /* 2026-01-01T00:00:00Z */
 #define STORING_US (12 * US_PER_SEC) /* a frame is stored so long after its slot */
-/* a pull period, as it may be taken for, and the grace */
-#define PATIENCE_US (MIN_US + 10 * MIN_US * 5 / 4 + DUE_GRACE_US)
+/*
+ * From the first slot that is missing on: a minute, a pull period as it may be taken for, and the grace. Of slots that
+ * were not stored yet when the camera answered it names the newest.
+ */
+#define PULLS_US (10 * MIN_US + 2 * US_PER_SEC) /* with what the timer and the pull differ by */
+#define PATIENCE_US (STORING_US + MIN_US + PULLS_US * 5 / 4 + DUE_GRACE_US)
 #define WORLDS 9
 #define FAULTS_MAX 400
 
