@@ -128,8 +128,12 @@ __attribute__((constructor)) static void quieten()
 /* libcamera, whose threads write whole lines, goes on with it to the end of the process. */
 static void divert_log()
 {
-	if (!getenv("LIBCAMERA_LOG_FILE"))
-		logSetStream(new std::ostream(new DebugLog));
+	static std::ostream *stream;
+
+	if (getenv("LIBCAMERA_LOG_FILE"))
+		return;
+	stream = new std::ostream(new DebugLog);
+	logSetStream(stream);
 }
 
 int shared_manager(std::shared_ptr<CameraManager> *ret)
