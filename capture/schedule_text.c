@@ -128,7 +128,7 @@ static int read_time(const char **p, int *ret_minute)
 	return 0;
 }
 
-static int read_window(const char **p, struct hours_window *ret)
+static int read_window(const char **p, void *ret)
 {
 	struct hours_window w;
 
@@ -137,7 +137,7 @@ static int read_window(const char **p, struct hours_window *ret)
 	/* 06:00-06:00 could be nothing or a whole day: the person is asked */
 	if (w.from_minute == 1440 || w.from_minute == w.to_minute)
 		return -EINVAL;
-	*ret = w;
+	*(struct hours_window *)ret = w;
 	return 0;
 }
 
@@ -146,35 +146,45 @@ static int compare_at(const void *a, const void *b)
 	return ((const struct schedule_at *)a)->minute - ((const struct schedule_at *)b)->minute;
 }
 
-static int read_at(const char **p, struct schedule_at *ret)
+static int read_at(const char **p, void *ret)
 {
 	int minute;
 
 	if (read_time(p, &minute) < 0 || minute == 1440)
 		return -EINVAL;
-	*ret = (struct schedule_at){ .minute = minute };
+	*(struct schedule_at *)ret = (struct schedule_at){ .minute = minute };
 	return 0;
+}
+
+/* "A, B, ..." of at most `max` items of `size` bytes, each taken by `read`. How many, or -EINVAL. */
+static int read_list(
+	const char *value, int max, size_t size, int (*read)(const char **p, void *ret), void *list)
+{
+	int n = 0, more;
+
+	do {
+		if (n == max || read(&value, (char *)list + size * (size_t)n) < 0)
+			return -EINVAL;
+		n++;
+		more = next_in_list(&value);
+	} while (more > 0);
+	return more < 0 ? more : n;
 }
 
 int schedule_parse_at(const struct conf_item *item, const char *key, const char *value, void *dest)
 {
 	struct schedule_settings *settings = dest;
 	struct schedule_at at[SCHEDULE_AT_MAX];
-	int n = 0, more;
+	int n;
 
 	(void)item, (void)key;
 	if (is_word(value, "none")) {
 		settings->n_at = 0;
 		return 0;
 	}
-	do {
-		if (n == SCHEDULE_AT_MAX || read_at(&value, &at[n]) < 0)
-			return -EINVAL;
-		n++;
-		more = next_in_list(&value);
-	} while (more > 0);
-	if (more < 0)
-		return more;
+	n = read_list(value, SCHEDULE_AT_MAX, sizeof *at, read_at, at);
+	if (n < 0)
+		return n;
 	qsort(at, (size_t)n, sizeof *at, compare_at);
 	settings->n_at = 0;
 	for (int i = 0; i < n; i++)
@@ -222,21 +232,16 @@ int schedule_parse_hours(
 {
 	struct schedule_settings *settings = dest;
 	struct hours_window hours[SCHEDULE_WINDOWS_MAX];
-	int n = 0, more;
+	int n;
 
 	(void)item, (void)key;
 	if (is_word(value, "all")) {
 		settings->n_hours = 0;
 		return 0;
 	}
-	do {
-		if (n == SCHEDULE_WINDOWS_MAX || read_window(&value, &hours[n]) < 0)
-			return -EINVAL;
-		n++;
-		more = next_in_list(&value);
-	} while (more > 0);
-	if (more < 0)
-		return more;
+	n = read_list(value, SCHEDULE_WINDOWS_MAX, sizeof *hours, read_window, hours);
+	if (n < 0)
+		return n;
 	memcpy(settings->hours, hours, sizeof *hours * (size_t)n);
 	settings->n_hours = n;
 	return 0;

@@ -102,7 +102,7 @@ const char *store_error_fix(int error)
 	case ENXIO:
 		return "mount the disk; see /etc/fstab, with nofail";
 	case ENOLCK:
-		return "NFS: start rpc.statd, or mount with local_lock=flock; SMB: without nobrl";
+		return PLACE_NO_LOCKS_FIX;
 	default:
 		return "";
 	}

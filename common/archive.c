@@ -421,23 +421,36 @@ int archive_find(struct archive *archive, uint64_t seq, struct record *ret)
 	return journal_find(archive->journal, seq, ret);
 }
 
-int archive_open_frame(struct archive *archive, const struct record *frame, int *ret_fd)
+int archive_open_name(int root_fd, const struct frame_name *name, int *ret_fd)
 {
-	CLEANUP_FD int folder_fd = -1, fd = -1;
-	struct frame_name name = record_name(frame);
+	CLEANUP_FD int folder_fd = -1;
 	char folder[FRAME_PATH_MAX], file[FRAME_NAME_MAX];
-	struct stat st;
-	int r;
+	int r, fd;
 
-	r = frame_name_folder(&name, folder);
+	r = frame_name_folder(name, folder);
 	if (r == 0)
-		r = frame_name_format(&name, file);
+		r = frame_name_format(name, file);
 	if (r == 0)
-		r = fs_open_folder(&fs_real, archive->root_fd, folder, false, &folder_fd);
+		r = fs_open_folder(&fs_real, root_fd, folder, false, &folder_fd);
 	if (r < 0)
 		return r;
 	fd = openat(folder_fd, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
+int archive_open_frame(struct archive *archive, const struct record *frame, int *ret_fd)
+{
+	struct frame_name name = record_name(frame);
+	CLEANUP_FD int fd = -1;
+	struct stat st;
+	int r = archive_open_name(archive->root_fd, &name, &fd);
+
+	if (r < 0)
+		return r;
+	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode) || st.st_size != frame->bytes)
 		return -EBADMSG;

@@ -299,14 +299,11 @@ static int cut_local(struct fork *fork)
 /* What was known of the journal is known no more. */
 static int forget(struct fork *fork)
 {
-	static const char *const stale[] = { ".settled", "journal/retention", "latest.jpg" };
 	const struct fs_ops *fs = fork->archive->fs;
 
-	for (size_t i = 0; i < ARRAY_SIZE(stale); i++) {
-		if (fs->unlinkat(fork->archive->root_fd, stale[i], 0) < 0 && errno != ENOENT)
-			return -errno;
-	}
-	return fs_sync_folder(fs, fork->archive->root_fd);
+	if (fs->unlinkat(fork->archive->root_fd, LATEST, 0) < 0 && errno != ENOENT)
+		return -errno;
+	return archive_forget(fork->archive);
 }
 
 static int copy_branch(struct fork *fork)

@@ -72,6 +72,9 @@ void temp_remove(struct archive *archive, const struct temp *temp);
 int archive_place(struct archive *archive, const struct temp *temp, const struct record *frame,
 	const char *line, size_t line_bytes);
 
+/* Opens the file of that name for reading, whatever it is; O_NOFOLLOW all the way. */
+int archive_open_name(int root_fd, const struct frame_name *name, int *ret_fd);
+
 /* Takes note of a frame that is there: if it is the newest, latest.jpg is to point at it. */
 void archive_note_newest(struct archive *archive, const struct record *frame);
 /* The same, and latest.jpg follows as well as it can. */
@@ -89,6 +92,8 @@ int archive_write_temp(struct archive *archive, const struct temp *temp, const v
 	struct record *record, int *ret_fd);
 /* Whether a new line may be appended; removes what a failure before left. */
 int archive_check_next(struct archive *archive);
+/* The length of NAME in "." NAME `suffix`, 0 for another name. */
+size_t archive_hidden_inner(const char *name, const char *suffix);
 /* Removes a name now or before one of the next frames; true: now. */
 bool archive_remove_name(struct archive *archive, int folder_fd, const char *name, bool harmless);
 /* Takes a frame back whose line failed. */
@@ -126,3 +131,5 @@ int archive_finish_pruning(struct archive *archive);
 int archive_recover(struct archive *archive);
 /* Somebody else wrote: looks anew at what is kept in memory. */
 int archive_refresh(struct archive *archive);
+/* The journal is not what it was: removes the files that tell what was read in it, durably. */
+int archive_forget(struct archive *archive);

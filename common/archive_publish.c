@@ -125,31 +125,11 @@ void archive_unname(struct archive *archive, const struct temp *temp)
 	archive_remove_name(archive, temp->folder_fd, temp->name, false);
 }
 
-/* The newest frame's file. */
-static int open_newest(int root_fd, const struct frame_name *newest, int *ret_fd)
-{
-	char folder[FRAME_PATH_MAX], file[FRAME_NAME_MAX];
-	CLEANUP_FD int folder_fd = -1;
-	int r = frame_name_folder(newest, folder);
-
-	if (r == 0)
-		r = frame_name_format(newest, file);
-	if (r == 0)
-		r = fs_open_folder(&fs_real, root_fd, folder, false, &folder_fd);
-	if (r < 0)
-		return r;
-	r = openat(folder_fd, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	if (r < 0)
-		return -errno;
-	*ret_fd = r;
-	return 0;
-}
-
 /* For a file system without symlinks. */
 static int copy_newest(struct archive *archive)
 {
 	CLEANUP_FD int fd = -1;
-	int r = open_newest(archive->root_fd, &archive->newest, &fd);
+	int r = archive_open_name(archive->root_fd, &archive->newest, &fd);
 
 	return r < 0 ? r : fs_replace_copy(archive->fs, fd, archive->root_fd, LATEST, 0644);
 }
@@ -162,7 +142,7 @@ static bool latest_is_copy(int root_fd, const struct frame_name *newest)
 	int64_t bytes;
 
 	copy_fd = openat(root_fd, LATEST, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	return copy_fd >= 0 && open_newest(root_fd, newest, &frame_fd) == 0 &&
+	return copy_fd >= 0 && archive_open_name(root_fd, newest, &frame_fd) == 0 &&
 		digest_fd(copy_fd, copy, &bytes) == 0 && digest_fd(frame_fd, frame, &bytes) == 0 &&
 		memcmp(frame, copy, sizeof(frame)) == 0;
 }

@@ -59,12 +59,13 @@ static void remove_temp(struct archive *archive, int dirfd, const char *name)
 	archive->repairs.temps_removed += archive_remove_name(archive, dirfd, name, true);
 }
 
-/* The length of NAME in ".NAME.part", 0 for another name. */
-static size_t temp_inner(const char *name)
+size_t archive_hidden_inner(const char *name, const char *suffix)
 {
-	size_t len = strlen(name);
+	size_t len = strlen(name), end = strlen(suffix);
 
-	return len > 6 && name[0] == '.' && strcmp(name + len - 5, ".part") == 0 ? len - 6 : 0;
+	return len > end + 1 && name[0] == '.' && strcmp(name + len - end, suffix) == 0
+		? len - end - 1
+		: 0;
 }
 
 static int sweep_journal(struct archive *archive)
@@ -80,7 +81,7 @@ static int sweep_journal(struct archive *archive)
 	if (r < 0)
 		return r;
 	while ((entry = readdir(dir))) {
-		if (temp_inner(entry->d_name))
+		if (archive_hidden_inner(entry->d_name, ".part"))
 			remove_temp(archive, fd, entry->d_name);
 	}
 	return 0;
@@ -118,7 +119,7 @@ static int scan_folder(struct scan *scan, int folder)
 	int fd = scan->folder_fds[folder], r = open_list(fd, &dir);
 
 	while (r == 0 && (entry = readdir(dir))) {
-		size_t inner = temp_inner(entry->d_name);
+		size_t inner = archive_hidden_inner(entry->d_name, ".part");
 		struct frame_name name;
 
 		if (inner == 0)
@@ -330,6 +331,20 @@ int archive_refresh(struct archive *archive)
 		r = find_newest(archive);
 	archive->latest_ok = latest_is_right(archive);
 	return r;
+}
+
+int archive_forget(struct archive *archive)
+{
+	static const char *const stale[] = { ".settled", "journal/retention" };
+
+	int r = 0, synced;
+
+	for (size_t i = 0; i < ARRAY_SIZE(stale); i++) {
+		if (archive->fs->unlinkat(archive->root_fd, stale[i], 0) < 0 && errno != ENOENT)
+			r = -errno;
+	}
+	synced = fs_sync_folder(archive->fs, archive->root_fd);
+	return r < 0 ? r : synced;
 }
 
 int archive_recover(struct archive *archive)

@@ -10,6 +10,7 @@
 
 #include "common/doctor_host.h"
 #include "common/fs.h"
+#include "common/place.h"
 
 #define DAYS_FEW 7 /* until a disk is full that nothing makes room on */
 
@@ -100,7 +101,7 @@ struct doctor_finding doctor_publish(const struct doctor_trial *trial)
 	if (trial->error == -ENOLCK)
 		return doctor_fix(doctor_find(DOCTOR_FAIL, "%s: the file system has no file locks",
 					  trial->path),
-			"NFS: start rpc.statd, or mount with local_lock=flock; SMB: without nobrl");
+			PLACE_NO_LOCKS_FIX);
 	if (trial->error < 0)
 		return doctor_fix(doctor_find(DOCTOR_FAIL, "%s: cannot %s: %s", trial->path,
 					  trial->step, strerror(-trial->error)),

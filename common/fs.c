@@ -152,14 +152,16 @@ static int replace_begin(const struct fs_ops *fs, int dirfd, const char *name, m
 }
 
 /* `r`: how writing the temp went. */
-static int replace_end(
-	const struct fs_ops *fs, int dirfd, const char *name, const char *temp, int fd, int r)
+static int replace_end(const struct fs_ops *fs, int dirfd, const char *name, const char *temp,
+	int fd, int r, bool keep_old)
 {
 	if (r < 0)
 		fs->close(fd);
 	else
 		r = fs_finish(fs, fd);
-	if (r == 0 && fs->renameat2(dirfd, temp, dirfd, name, 0) < 0)
+	if (r == 0 && keep_old)
+		r = fs_rename_noreplace(fs, dirfd, temp, name);
+	else if (r == 0 && fs->renameat2(dirfd, temp, dirfd, name, 0) < 0)
 		r = -errno;
 	if (r < 0) {
 		fs->unlinkat(dirfd, temp, 0);
@@ -168,14 +170,27 @@ static int replace_end(
 	return fs_sync_folder(fs, dirfd);
 }
 
-int fs_replace(const struct fs_ops *fs, int dirfd, const char *name, const void *data, size_t bytes,
-	mode_t mode)
+static int write_file(const struct fs_ops *fs, int dirfd, const char *name, const void *data,
+	size_t bytes, mode_t mode, bool keep_old)
 {
 	char temp[NAME_MAX + 1];
 	int fd = replace_begin(fs, dirfd, name, mode, temp);
 
 	return fd < 0 ? fd
-		      : replace_end(fs, dirfd, name, temp, fd, fs_write_all(fs, fd, data, bytes));
+		      : replace_end(fs, dirfd, name, temp, fd, fs_write_all(fs, fd, data, bytes),
+				keep_old);
+}
+
+int fs_replace(const struct fs_ops *fs, int dirfd, const char *name, const void *data, size_t bytes,
+	mode_t mode)
+{
+	return write_file(fs, dirfd, name, data, bytes, mode, false);
+}
+
+int fs_make(const struct fs_ops *fs, int dirfd, const char *name, const void *data, size_t bytes,
+	mode_t mode)
+{
+	return write_file(fs, dirfd, name, data, bytes, mode, true);
 }
 
 static int copy_bytes(const struct fs_ops *fs, int from_fd, int fd)
@@ -197,7 +212,8 @@ int fs_replace_copy(const struct fs_ops *fs, int from_fd, int dirfd, const char 
 	char temp[NAME_MAX + 1];
 	int fd = replace_begin(fs, dirfd, name, mode, temp);
 
-	return fd < 0 ? fd : replace_end(fs, dirfd, name, temp, fd, copy_bytes(fs, from_fd, fd));
+	return fd < 0 ? fd
+		      : replace_end(fs, dirfd, name, temp, fd, copy_bytes(fs, from_fd, fd), false);
 }
 
 /*

@@ -66,6 +66,9 @@ int fs_rename_noreplace(const struct fs_ops *fs, int dirfd, const char *old, con
  */
 int fs_replace(const struct fs_ops *fs, int dirfd, const char *name, const void *data, size_t bytes,
 	mode_t mode);
+/* The same where there is no such file: -EEXIST, and what is there stays. One maker of that name at a time. */
+int fs_make(const struct fs_ops *fs, int dirfd, const char *name, const void *data, size_t bytes,
+	mode_t mode);
 
 /* The same with what is in the file `from_fd`. */
 int fs_replace_copy(const struct fs_ops *fs, int from_fd, int dirfd, const char *name, mode_t mode);

@@ -87,27 +87,44 @@ int segment_at_or_before(const struct journal *journal, uint64_t number, uint64_
 	return find_segment(journal, 0, number, false, ret);
 }
 
+/* What a segment's first line says. */
+struct header {
+	int format;
+	char id[UUID_CHARS + 1];
+	uint64_t segment;
+};
+
+/* False: it is no segment's. A value of another kind than it should be is 0 or "". */
+static bool parse_header(const char *line, struct header *ret)
+{
+	struct json_object *object = json_tokener_parse(line), *format, *id, *segment;
+	bool ok = json_object_is_type(object, json_type_object) &&
+		json_object_object_get_ex(object, "format", &format) &&
+		json_object_object_get_ex(object, "id", &id) &&
+		json_object_object_get_ex(object, "segment", &segment);
+
+	*ret = (struct header){ .segment = SEGMENT_NONE };
+	if (ok && json_object_is_type(format, json_type_int))
+		ret->format = json_object_get_int(format);
+	if (ok && json_object_is_type(id, json_type_string) &&
+		json_object_get_string_len(id) == UUID_CHARS)
+		memcpy(ret->id, json_object_get_string(id), sizeof(ret->id));
+	if (ok && json_object_is_type(segment, json_type_int))
+		ret->segment = json_object_get_uint64(segment);
+	json_object_put(object);
+	return ok;
+}
+
 /* 1 it is this segment's header, 0 no segment's, -EBADMSG that of another archive or segment. */
 static int check_header(const struct journal *journal, uint64_t number, const char *line)
 {
-	struct json_object *header = json_tokener_parse(line), *format, *id, *segment;
-	int r = 0;
+	struct header header;
 
-	if (json_object_is_type(header, json_type_object) &&
-		json_object_object_get_ex(header, "format", &format) &&
-		json_object_object_get_ex(header, "id", &id) &&
-		json_object_object_get_ex(header, "segment", &segment)) {
-		bool ok = json_object_is_type(format, json_type_int) &&
-			json_object_get_int(format) == 1 &&
-			json_object_is_type(id, json_type_string) &&
-			strcmp(json_object_get_string(id), journal->id) == 0 &&
-			json_object_is_type(segment, json_type_int) &&
-			json_object_get_uint64(segment) == number;
-
-		r = ok ? 1 : -EBADMSG;
-	}
-	json_object_put(header);
-	return r;
+	if (!parse_header(line, &header))
+		return 0;
+	return header.format == 1 && strcmp(header.id, journal->id) == 0 && header.segment == number
+		? 1
+		: -EBADMSG;
 }
 
 /*
@@ -457,9 +474,8 @@ static int read_id(int dirfd, const char *name, char ret[static UUID_CHARS + 1])
 {
 	CLEANUP_FD int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	char line[SEGMENT_HEADER_MAX + 1] = "", *newline;
-	struct json_object *header, *id;
+	struct header header;
 	ssize_t n;
-	int r = 0;
 
 	if (fd < 0)
 		return -errno;
@@ -470,15 +486,10 @@ static int read_id(int dirfd, const char *name, char ret[static UUID_CHARS + 1])
 	if (!newline)
 		return 0;
 	*newline = '\0';
-	header = json_tokener_parse(line);
-	if (json_object_is_type(header, json_type_object) &&
-		json_object_object_get_ex(header, "id", &id) &&
-		json_object_get_string_len(id) == UUID_CHARS) {
-		memcpy(ret, json_object_get_string(id), UUID_CHARS + 1);
-		r = 1;
-	}
-	json_object_put(header);
-	return r;
+	if (!parse_header(line, &header) || !*header.id)
+		return 0;
+	memcpy(ret, header.id, sizeof(header.id));
+	return 1;
 }
 
 int journal_id(int rootfd, const char *folder, char ret[static UUID_CHARS + 1])

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include "common/fs.h"
+
 #define TMPFS_TYPE 0x01021994 /* statfs(2) */
 
 int place_nearest(const char *path, struct stat *ret_st, char ret_path[static PATH_MAX])
@@ -67,13 +69,6 @@ static void climb(const char *path, char ret[static PATH_MAX])
 	}
 }
 
-static bool is_above(const char *folder, const char *path)
-{
-	size_t len = strlen(folder);
-
-	return strncmp(folder, path, len) == 0 && path[len] == '/';
-}
-
 int place_check(const char *path, bool require_mount, const char *mount, const char *root)
 {
 	char nearest[PATH_MAX], now[PATH_MAX];
@@ -93,7 +88,7 @@ int place_check(const char *path, bool require_mount, const char *mount, const c
 	climb(nearest, now);
 	if (remembered && strcmp(now, mount) == 0)
 		return 0; /* it is there, whatever became of the archive's folder */
-	if (remembered && is_above(now, mount))
+	if (remembered && fs_path_is_below(now, mount))
 		return -ENOMEDIUM;
 	return above && is_only_memory(nearest, &st) ? -ENOMEDIUM : 0;
 }

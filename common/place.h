@@ -12,6 +12,10 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
+/* What to do about a file system where flock(2) says ENOLCK. */
+#define PLACE_NO_LOCKS_FIX                                                                         \
+	"NFS: start rpc.statd, or mount with local_lock=flock; SMB: without nobrl"
+
 /* The file or folder of the path, else the nearest folder above that is there: 1, and 0 if itself. -errno. */
 int place_nearest(const char *path, struct stat *ret_st, char ret_path[static PATH_MAX]);
 

@@ -390,13 +390,6 @@ static void rebuild(struct repair *repair)
 	}
 }
 
-/* What others know of a copy's journal is out of date: they read it again. */
-static void forget(struct archive *archive)
-{
-	archive->fs->unlinkat(archive->root_fd, ".settled", 0);
-	archive->fs->unlinkat(archive->root_fd, "journal/retention", 0);
-}
-
 int repair_carry_out(struct repair *repair, struct archive *archive, const struct clock *clock,
 	struct repair_result *ret)
 {
@@ -424,7 +417,7 @@ int repair_carry_out(struct repair *repair, struct archive *archive, const struc
 	}
 	rebuild(repair);
 	if (archive->copy && repair->result.segments > 0)
-		forget(archive);
+		archive_forget(archive);
 	*ret = repair->result;
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "common/archive_private.h"
 #include "common/text.h"
 
 #define DEPTH 3 /* year, month, day */
@@ -100,16 +101,6 @@ static int check_unknown(struct verify *verify, const struct frame_name *name, c
 	return verify_report(verify, finding);
 }
 
-/* "NAME" + `suffix` with a dot in front: the length of NAME, 0 for another name. */
-static size_t hidden_inner(const char *name, const char *suffix)
-{
-	size_t len = strlen(name), end = strlen(suffix);
-
-	return len > end + 1 && name[0] == '.' && strcmp(name + len - end, suffix) == 0
-		? len - end - 1
-		: 0;
-}
-
 static bool is_own_hidden(const char *name)
 {
 	static const char *const own[] = { ".writer", ".gate", ".sync", ".settled" };
@@ -119,14 +110,14 @@ static bool is_own_hidden(const char *name)
 		if (strcmp(name, own[i]) == 0)
 			return true;
 	}
-	return frame_name_parse(name + 1, hidden_inner(name, ".rest"), &frame) == 0;
+	return frame_name_parse(name + 1, archive_hidden_inner(name, ".rest"), &frame) == 0;
 }
 
 static int check_hidden(struct verify *verify, const char *folder, const char *name)
 {
 	if (is_own_hidden(name))
 		return 0;
-	if (!hidden_inner(name, ".part"))
+	if (!archive_hidden_inner(name, ".part"))
 		return report_path(verify, VERIFY_NOT_OURS, folder, name, 0);
 	return verify->writer_is_live ? 0 : report_path(verify, VERIFY_TEMP, folder, name, 0);
 }

@@ -80,14 +80,6 @@ static struct wire_schedule get_schedule(struct json_object *o)
 	};
 }
 
-static void get_sentence(struct json_object *o, const char *key, char ret[static PULL_ERROR_MAX])
-{
-	char text[PULL_ERROR_MAX] = "";
-
-	get_text(o, key, text, sizeof text);
-	text_format(ret, PULL_ERROR_MAX, "%s", text);
-}
-
 static void parse(const char *text, struct contact *ret)
 {
 	struct json_object *o = json_tokener_parse(text), *gaps;
@@ -109,8 +101,8 @@ static void parse(const char *text, struct contact *ret)
 		ret->unkept = get_number(o, "unkept");
 		ret->here_code = json_object_get_int(json_object_object_get(o, "here_code"));
 		ret->here_since_us = get_time(o, "here_since");
-		get_sentence(o, "error", ret->error);
-		get_sentence(o, "here", ret->here);
+		get_text(o, "error", ret->error, sizeof ret->error);
+		get_text(o, "here", ret->here, sizeof ret->here);
 		get_text(o, "archive", ret->archive, sizeof ret->archive);
 		get_text(o, "mount", ret->mount, sizeof ret->mount);
 	}

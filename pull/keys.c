@@ -9,37 +9,14 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "common/fs.h"
 #include "common/limits.h"
 #include "common/util.h"
 
-/* Makes the file under a hidden name, and names it when it is whole and on the disk. -EEXIST. */
-static int file_make(int folder_fd, const char *name, mode_t mode, const char *text)
-{
-	char temp[NAME_MAX + 1];
-	int fd, r;
-
-	/* another pairing may be making its own */
-	if (snprintf(temp, sizeof temp, ".%s.%d.part", name, (int)getpid()) >= (int)sizeof temp)
-		return -ENAMETOOLONG;
-	fd = fs_open_new(&fs_real, folder_fd, temp, mode);
-	if (fd < 0)
-		return fd;
-	r = fchmod(fd, mode) < 0 ? -errno : fs_write_all(&fs_real, fd, text, strlen(text));
-	if (r < 0)
-		close(fd);
-	else
-		r = fs_finish(&fs_real, fd);
-	if (r == 0)
-		r = fs_rename_noreplace(&fs_real, folder_fd, temp, name);
-	if (r < 0)
-		unlinkat(folder_fd, temp, 0);
-	return r;
-}
-
-static int file_make_public(int folder_fd, const char *name, ssh_key key, const char *comment)
+static int make_public(int folder_fd, const char *name, ssh_key key, const char *comment)
 {
 	CLEANUP_FREE char *text = NULL, *line = NULL;
 	char file[NAME_MAX + 1];
@@ -54,7 +31,10 @@ static int file_make_public(int folder_fd, const char *name, ssh_key key, const 
 	return fs_replace(&fs_real, folder_fd, file, line, strlen(line), 0644);
 }
 
-/* Opens the folder of a key that is to be made. An empty file in its place, which a full disk left, goes. */
+/*
+ * Opens and locks the folder of a key that is to be made: another pairing may be making its own. An empty file in its
+ * place, which a full disk left, goes.
+ */
 static int key_folder_open(const char *path, const char **ret_name)
 {
 	const char *slash = strrchr(path, '/');
@@ -68,6 +48,7 @@ static int key_folder_open(const char *path, const char **ret_name)
 	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
+	flock(fd, LOCK_EX);
 	*ret_name = slash ? slash + 1 : path;
 	if (fstatat(fd, *ret_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
 		st.st_size == 0)
@@ -100,9 +81,9 @@ int key_make(const char *path, const char *comment)
 	if (ssh_pki_export_privkey_base64(key, NULL, NULL, NULL, &text) != SSH_OK)
 		r = -ENOMEM;
 	else
-		r = file_make(folder_fd, name, 0600, text);
+		r = fs_make(&fs_real, folder_fd, name, text, strlen(text), 0600);
 	if (r == 0)
-		r = file_make_public(folder_fd, name, key, comment);
+		r = make_public(folder_fd, name, key, comment);
 	if (text) {
 		explicit_bzero(text, strlen(text));
 		ssh_string_free_char(text);

@@ -42,16 +42,6 @@ static int take_unit(void *data, const char *unit, const char *drop_in)
 	return 0;
 }
 
-static bool is_used(const struct pull_settings *settings, const char *key)
-{
-	char path[PATH_MAX];
-
-	for (size_t i = 0; i < settings->n_cameras; i++)
-		if (pull_key_path(&settings->cameras[i], path) == 0 && strcmp(path, key) == 0)
-			return true;
-	return false;
-}
-
 /* "garden" of PREFIXgardenEND */
 static bool take_middle(
 	const char *file, const char *prefix, const char *end, char ret[static NAME_MAX + 1])
@@ -75,7 +65,7 @@ static void take_file(struct search *s, const char *file)
 			l->contact = true;
 	} else if (take_middle(file, "id_ed25519-", "", camera) &&
 		!take_middle(file, "", ".pub", public) && pull_state_path(file, path) == 0 &&
-		!is_used(s->settings, path)) {
+		!pull_key_is_used(s->settings, path, NULL)) {
 		l = leftover_of(s, camera);
 		if (l)
 			l->key = true;

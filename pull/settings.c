@@ -456,6 +456,20 @@ int pull_key_path(const struct camera_settings *camera, char ret[static PATH_MAX
 	return pull_state_path(file, ret);
 }
 
+bool pull_key_is_used(const struct pull_settings *settings, const char *key, const char *name)
+{
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < settings->n_cameras; i++) {
+		const struct camera_settings *camera = &settings->cameras[i];
+
+		if ((!name || strcmp(camera->name, name) != 0) &&
+			pull_key_path(camera, path) == 0 && strcmp(path, key) == 0)
+			return true;
+	}
+	return false;
+}
+
 int pull_state_path(const char *file, char ret[static PATH_MAX])
 {
 	return conf_state_path("pullpi", file, ret);

@@ -63,5 +63,7 @@ bool pull_camera_name_ok(const char *name);
 /* Where things are. -ENAMETOOLONG, -ENOENT without $HOME. */
 int pull_archive_path(const struct camera_settings *camera, char ret[static PATH_MAX]);
 int pull_key_path(const struct camera_settings *camera, char ret[static PATH_MAX]);
+/* Whether another camera than `name` (NULL: any) logs in with the key of that path. */
+bool pull_key_is_used(const struct pull_settings *settings, const char *key, const char *name);
 /* `file` in $STATE_DIRECTORY, else $XDG_STATE_HOME/pullpi, else ~/.local/state/pullpi. */
 int pull_state_path(const char *file, char ret[static PATH_MAX]);

@@ -37,20 +37,6 @@ static void unpair_end(struct unpair *u)
 	free(u->public_key);
 }
 
-static bool key_is_shared(const struct unpair *u)
-{
-	char path[PATH_MAX];
-
-	for (size_t i = 0; i < u->settings->n_cameras; i++) {
-		const struct camera_settings *other = &u->settings->cameras[i];
-
-		if (strcmp(other->name, u->camera.name) != 0 && pull_key_path(other, path) == 0 &&
-			strcmp(path, u->reach.key) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* Anything at all of this camera? */
 static int unpair_begin(struct unpair *u)
 {
@@ -72,7 +58,7 @@ static int unpair_begin(struct unpair *u)
 		cli_error(u->cli, "no folder for keys: %s", strerror(-r));
 		return CLI_SETTINGS;
 	}
-	u->shared_key = key_is_shared(u);
+	u->shared_key = pull_key_is_used(u->settings, u->reach.key, u->camera.name);
 	if (key_public(u->reach.key, &u->public_key, error, sizeof error) < 0)
 		u->public_key = NULL;
 	if (!camera && !u->public_key && !contact_exists(name))
