@@ -403,11 +403,10 @@ static int serve_command(struct cli *cli)
 	CLEANUP(archive_freep) struct archive *archive = NULL;
 	CLEANUP_FREE struct capture_settings *settings = NULL;
 	struct serving serving;
-	const char *command = getenv("SSH_ORIGINAL_COMMAND"), *client = cli_value(cli, "client");
+	const char *command = getenv("SSH_ORIGINAL_COMMAND");
 	struct serve_options options = {
 		.in_fd = STDIN_FILENO,
 		.out_fd = STDOUT_FILENO,
-		.client = client,
 		.status = status_answer,
 		.schedule = schedule_answer,
 		.data = &serving,
@@ -416,14 +415,6 @@ static int serve_command(struct cli *cli)
 	size_t used = 0;
 	int r;
 
-	/* a client's name becomes a file name in acks/ */
-	if (client &&
-		(strlen(client) >= CAMERA_NAME_MAX || *client == '.' || !*client ||
-			strspn(client,
-				"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				"0123456789-_.") != strlen(client)))
-		return cli_usage(
-			cli, "--client %s: letters, digits, '-', '_' and '.' only", client);
 	for (int i = 0; i < cli->argc && used < sizeof request; i++)
 		used += (size_t)snprintf(
 			request + used, sizeof request - used, "%s%s", i ? " " : "", cli->argv[i]);
@@ -463,7 +454,7 @@ static const struct cli_option schedule_options[] = {
 	{ 0 },
 };
 static const struct cli_option serve_options_table[] = {
-	{ "client", 0, "NAME", "whose acknowledgements these are" },
+	{ "client", 0, "NAME", "accepted for keys that were paired before 0.2.0; no effect" },
 	{ 0 },
 };
 

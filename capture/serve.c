@@ -324,36 +324,6 @@ static int serve_wait(struct server *s, const struct wire_request *request)
 		     : send_frame(s, &frame, 0);
 }
 
-/* acks/CLIENT holds one number; it never goes back. */
-static int serve_ack(struct server *s, const struct wire_request *request)
-{
-	CLEANUP_FD int folder = -1;
-	CLEANUP_FREE char *old = NULL;
-	size_t old_bytes;
-	uint64_t last = 0;
-	char text[32];
-	int n = snprintf(text, sizeof text, "%llu\n", (unsigned long long)request->seq);
-	int r;
-
-	if (!s->options->client)
-		return send_end(s);
-	/* or what is to come would count as safe, and go first when space is short */
-	r = journal_last(archive_journal(s->archive), &last);
-	if (r < 0)
-		return send_error(s, WIRE_ERROR_FAILED, "the journal cannot be read");
-	if (request->seq > last)
-		return send_error(s, WIRE_ERROR_UNKNOWN, "there is no line of that number yet");
-	r = fs_open_folder(&fs_real, archive_root_fd(s->archive), "acks", true, &folder);
-	if (r == 0 &&
-		fs_read_file(folder, s->options->client, sizeof text, &old, &old_bytes) == 0 &&
-		strtoull(old, NULL, 10) >= request->seq)
-		return send_end(s);
-	if (r == 0)
-		r = fs_replace(&fs_real, folder, s->options->client, text, (size_t)n, 0644);
-	return r < 0 ? send_error(s, WIRE_ERROR_FAILED, "the acknowledgement cannot be written")
-		     : send_end(s);
-}
-
 static int serve_status(struct server *s)
 {
 	char json[LINE_MAX_BYTES];
@@ -373,7 +343,6 @@ static int serve_help(struct server *s)
 		"# frame SEQ [OFFSET]  one frame\n"
 		"# list FROM [COUNT]   journal lines\n"
 		"# wait SEQ SECONDS    latest SEQ, as soon as there is one\n"
-		"# ack SEQ             all up to SEQ is safe with you\n"
 		"# status              health as JSON\n"
 		"# quit\n"
 		".\n");
@@ -391,7 +360,7 @@ static int dispatch(struct server *s, const struct wire_request *request)
 	case WIRE_WAIT:
 		return serve_wait(s, request);
 	case WIRE_ACK:
-		return serve_ack(s, request);
+		return send_end(s);
 	case WIRE_STATUS:
 		return serve_status(s);
 	case WIRE_HELP:

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `capturepi serve`: the camera's end of the wire (common/wire.h), one process per connection,
- * read-only but for the acknowledgements in acks/. It is made to be the forced command of a
- * puller's key, so it treats $SSH_ORIGINAL_COMMAND as data.
+ * `capturepi serve`: the camera's end of the wire (common/wire.h), one process per connection. It only
+ * reads. It is made to be the forced command of a puller's key, so it treats $SSH_ORIGINAL_COMMAND as
+ * data.
  */
 #pragma once
 
@@ -15,7 +15,6 @@ struct serve_options {
 	struct archive *archive; /* open for reading */
 	int in_fd, out_fd;
 	const char *first_request; /* carried in the exec request; NULL or "": none */
-	const char *client; /* whose acknowledgements: a file name in acks/; NULL: none kept */
 	/* The answer to `status`: one JSON object into `buf`, its length or -errno. */
 	int (*status)(void *data, char *buf, size_t size);
 	/* What the greeting says of the schedule, but for `now_us`. NULL: nothing. */

@@ -29,8 +29,6 @@ struct service {
 	struct store_facts store; /* at the last look */
 	struct trouble store_trouble;
 	uint64_t store_missed; /* for want of a disk, when that began */
-	int64_t unfetched_told_us; /* monotonic */
-	uint64_t unfetched_told;
 
 	sd_event *event;
 	sd_event_source *timer_source, *wake_source, *camera_source;

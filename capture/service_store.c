@@ -11,9 +11,6 @@
 #include "common/log.h"
 #include "common/utc.h"
 
-#define UNFETCHED_US                                                                               \
-	(3600 * US_PER_SEC) /* frames that a puller misses are told that often at most */
-
 static struct store_settings settings_of(const struct service *s)
 {
 	struct store_settings settings = store_settings(s->settings);
@@ -98,20 +95,6 @@ static void tell_error(struct service *s)
 			missed, duration_format(now_us - since_us, lasted));
 }
 
-/* Frames went that a puller does not have: it was away for too long, or the disk is too small. */
-static void tell_unfetched(struct service *s)
-{
-	uint64_t n = s->store.removed.unfetched - s->unfetched_told;
-	int64_t now_us = service_mono_us(s);
-
-	if (n == 0 || (s->unfetched_told_us && now_us - s->unfetched_told_us < UNFETCHED_US))
-		return;
-	log_warning("%llu frames were removed for %s that not every puller has",
-		(unsigned long long)n, retention_why_name(s->store.removed.why));
-	s->unfetched_told = s->store.removed.unfetched;
-	s->unfetched_told_us = now_us;
-}
-
 void service_watch_store(struct service *s)
 {
 	struct writer_opened opened;
@@ -127,5 +110,4 @@ void service_watch_store(struct service *s)
 	}
 	s->dirty |= s->store.error != before;
 	tell_error(s);
-	tell_unfetched(s);
 }

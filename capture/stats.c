@@ -237,7 +237,6 @@ static void add_store(struct json_object *o, const struct stats_view *view)
 	removed = add_object(s, "removed");
 	add_int(removed, "frames", (int64_t)facts->removed.frames);
 	add_int(removed, "bytes", facts->removed.bytes);
-	add_int(removed, "unfetched", (int64_t)facts->removed.unfetched);
 }
 
 int stats_json(const struct stats_view *view, char *buf, size_t size)

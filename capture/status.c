@@ -303,11 +303,8 @@ static void print_store(struct json_object *store)
 			get_string(store, "where"), error,
 			store_error_fix(-(int)get_int(store, "errno")));
 	if (get_int(removed, "frames"))
-		printf("removed    %lld frames, %.1f MB; %lld of them before every puller had "
-		       "them\n",
-			(long long)get_int(removed, "frames"),
-			(double)get_int(removed, "bytes") / 1e6,
-			(long long)get_int(removed, "unfetched"));
+		printf("removed    %lld frames, %.1f MB\n", (long long)get_int(removed, "frames"),
+			(double)get_int(removed, "bytes") / 1e6);
 }
 
 int64_t status_settings_us(const char *path)

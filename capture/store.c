@@ -149,7 +149,6 @@ static void note_removed(struct store *s, const struct pruner_removed *removed)
 {
 	s->removed.frames += removed->frames;
 	s->removed.bytes += removed->bytes;
-	s->removed.unfetched += removed->unfetched;
 	if (removed->frames)
 		s->removed.why = removed->why;
 }

@@ -12,7 +12,7 @@
  *   journal/retention               what there is and where the oldest is, see pruner.h
  *   damaged/TIME/...                what a repair moved aside, see repair.h; damaged/archive.json
  *   branches/1/...                  a puller's: an archive with an old branch of history, archive_fork()
- *   acks/                           what each puller has acknowledged (serve)
+ *   acks/                           of versions before 0.2.0; nothing looks at it
  *   .writer                         flock(2) of the one writer; its text is the writer's pid
  *   local/00000000.jsonl            a puller's own journal, see archive_local()
  *   .settled, .sync                 what a puller has settled (pull/held.h); see archive_lock_copy()

@@ -22,8 +22,6 @@
 #define BALLAST_BYTES (1024 * 1024) /* that make room for the journal on a full disk */
 #define BATCH_FRAMES_MAX 50 /* frames that are made durable together, on both sides */
 #define BATCH_SECONDS 10 /* the oldest of them waits so long at most */
-#define ACK_DAYS_MAX 30 /* a puller that was silent for longer is not waited for */
-#define CLIENTS_MAX 64 /* pullers whose acknowledgements are looked at */
 #define LINE_MAX_BYTES 4096 /* one journal line, newline included */
 #define CAMERA_NAME_MAX 64 /* name of an archive's camera, NUL included */
 #define TEXT_MAX 160 /* free text in a journal line, NUL included */

@@ -10,7 +10,6 @@
 
 #include "common/archive_private.h"
 
-#define ACK_MAX 32 /* bytes of an acknowledgement's file */
 #define FORCE_STEPS 64 /* removals, and counting, that an emergency may take */
 
 int pruner_new(struct archive *archive, const struct retention_settings *settings,
@@ -26,7 +25,6 @@ int pruner_new(struct archive *archive, const struct retention_settings *setting
 	p->clock = clock;
 	p->copy = archive->copy;
 	p->statvfs = fstatvfs;
-	p->day = RETENTION_NO_DAY;
 	p->saved_ns = clock_mono_ns(clock);
 	r = pruner_state_read(archive, &p->state);
 	if (r < 0)
@@ -70,61 +68,6 @@ void pruner_set(struct pruner *p, const struct retention_settings *settings)
 
 /* ---- facts ---- */
 
-/* The number in acks/NAME; 0 where it says none. */
-static uint64_t read_ack(int folder_fd, const char *name)
-{
-	CLEANUP_FREE char *text = NULL;
-	uint64_t seq;
-
-	if (fs_read_file(folder_fd, name, ACK_MAX, &text, NULL) < 0)
-		return 0;
-	seq = strtoull(text, NULL, 10);
-	return seq > SEQ_MAX ? 0 : seq;
-}
-
-static bool is_silent(const struct pruner *p, int folder_fd, const char *name)
-{
-	int64_t day_us = INT64_C(24) * 3600 * US_PER_SEC, age_us;
-	struct stat st;
-
-	if (!clock_synced(p->clock) || fstatat(folder_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return false;
-	age_us = clock_wall_us(p->clock) - (int64_t)st.st_mtime * US_PER_SEC;
-	return age_us > ACK_DAYS_MAX * day_us;
-}
-
-/* What all pullers have that are waited for. False: there is none. */
-static bool read_acks(const struct pruner *p, uint64_t *ret_acked)
-{
-	struct dirent *entry;
-	uint64_t acked = SEQ_MAX;
-	int clients = 0, fd = -1;
-	DIR *dir;
-
-	*ret_acked = 0;
-	if (p->copy || fs_open_folder(&fs_real, p->archive->root_fd, "acks", false, &fd) < 0)
-		return false;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return false;
-	}
-	while ((entry = readdir(dir)) && clients < CLIENTS_MAX) {
-		uint64_t seq;
-
-		if (entry->d_name[0] == '.' || is_silent(p, fd, entry->d_name))
-			continue;
-		seq = read_ack(fd, entry->d_name);
-		if (seq < acked)
-			acked = seq;
-		clients++;
-	}
-	closedir(dir);
-	if (clients > 0)
-		*ret_acked = acked;
-	return clients > 0;
-}
-
 static int64_t times(uint64_t count, uint64_t size)
 {
 	return size > 0 && count > INT64_MAX / size ? INT64_MAX : (int64_t)(count * size);
@@ -146,8 +89,6 @@ static int gather(const struct pruner *p, int64_t incoming, struct retention_fac
 		.incoming_bytes = incoming,
 		.now_us = clock_synced(p->clock) ? clock_wall_us(p->clock) : TIME_NONE,
 		.going = p->going,
-		.emptying_day = p->day,
-		.emptied_frames = p->emptied,
 	};
 	return 0;
 }
@@ -214,43 +155,20 @@ static int remove_frames(
 	return 0;
 }
 
-/* The day that is being emptied goes on to its end, where its pullers have it. */
-static void note_day(struct pruner *p, const struct retention_frame *last, enum retention_why why,
-	size_t n, uint64_t acked)
-{
-	int64_t day = retention_day(last->slot_us);
-
-	if (why == RETENTION_AGE)
-		return;
-	if (p->day != day)
-		p->emptied = 0;
-	p->emptied += (int64_t)n;
-	p->day = last->seq <= acked ? day : RETENTION_NO_DAY;
-}
-
 /* One step towards the goal: PRUNE_PER_FRAME frames at most. 1: some went, 0: none has to. */
 static int step(struct pruner *p, struct retention_goal *goal, struct pruner_removed *ret)
 {
 	size_t n = p->n_window < PRUNE_PER_FRAME ? p->n_window : PRUNE_PER_FRAME;
 	struct archive_pruned pruned;
-	struct retention_frame last;
-	bool waited_for;
 	int r;
 
-	waited_for = read_acks(p, &goal->acked);
 	n = retention_choose(goal, p->window, n);
-	if (n == 0) {
-		p->day = RETENTION_NO_DAY;
+	if (n == 0)
 		return 0;
-	}
-	last = p->window[n - 1];
-	for (size_t i = 0; waited_for && i < n; i++)
-		ret->unfetched += p->window[i].seq > goal->acked;
 	r = remove_frames(p, n, goal->why, &pruned);
 	if (r < 0)
 		return r;
 	pruner_pass(p, n);
-	note_day(p, &last, goal->why, n, goal->acked);
 	ret->frames += pruned.count;
 	ret->bytes += pruned.bytes;
 	ret->why = goal->why;

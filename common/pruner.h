@@ -14,9 +14,6 @@
  * is up to which number nothing is wanted any more. A copy's pruner is for who holds
  * archive_lock_copy(). Old frames come late there, so the file is away while one works: after a crash
  * all is counted anew.
- *
- * acks/CLIENT are the numbers that pullers have acknowledged. One that was silent for ACK_DAYS_MAX
- * days is not waited for.
  */
 #pragma once
 
@@ -47,7 +44,6 @@ int pruner_refresh(struct pruner *pruner, struct archive *archive);
 struct pruner_removed {
 	uint64_t frames;
 	int64_t bytes;
-	uint64_t unfetched; /* of the frames: not acknowledged by a puller that is waited for */
 	enum retention_why why;
 };
 

@@ -35,7 +35,6 @@ struct pruner {
 	bool window_valid;
 
 	bool going;
-	int64_t day, emptied;
 };
 
 int pruner_state_read(struct archive *archive, struct pruner_state *ret);

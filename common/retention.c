@@ -10,7 +10,6 @@
 #define DAY_US (INT64_C(24) * 3600 * US_PER_SEC)
 #define SLACK_FRAMES 32 /* what goes past the limit, in frames */
 #define SLACK_PART 16 /* but no more than this part of what there is */
-#define DAY_PART 16 /* a day that goes whole is no more than this part of the frames */
 
 static int64_t least(int64_t a, int64_t b)
 {
@@ -94,7 +93,6 @@ static int64_t size_shortage(
 static const struct retention_goal no_goal = {
 	.why = RETENTION_NONE,
 	.before_us = TIME_NONE,
-	.day = RETENTION_NO_DAY,
 };
 
 struct retention_goal retention_goal(
@@ -106,9 +104,6 @@ struct retention_goal retention_goal(
 
 	goal.bytes = most(space, size);
 	goal.frames = inodes;
-	if (facts->emptied_frames < facts->stored_frames / DAY_PART)
-		goal.day = facts->emptying_day;
-	goal.acked = facts->acked;
 	if (settings->keep_days > 0 && facts->now_us != TIME_NONE)
 		goal.before_us =
 			retention_day(facts->now_us - settings->keep_days * DAY_US) * DAY_US;
@@ -118,8 +113,6 @@ struct retention_goal retention_goal(
 		goal.why = RETENTION_INODES;
 	else if (size > 0)
 		goal.why = RETENTION_SIZE;
-	else if (goal.day != RETENTION_NO_DAY)
-		goal.why = RETENTION_SPACE; /* the day is gone on with */
 	else if (goal.before_us != TIME_NONE)
 		goal.why = RETENTION_AGE;
 	return goal;
@@ -166,15 +159,9 @@ size_t retention_choose(
 	if (goal->why == RETENTION_NONE)
 		return 0;
 	while (chosen < n) {
-		const struct retention_frame *frame = &frames[chosen];
-		bool rest_of_day = goal->day != RETENTION_NO_DAY && frame->seq <= goal->acked &&
-			retention_day(frame->slot_us) == goal->day;
-
-		if (bytes >= goal->bytes && (int64_t)chosen >= goal->frames && chosen >= old &&
-			!rest_of_day)
+		if (bytes >= goal->bytes && (int64_t)chosen >= goal->frames && chosen >= old)
 			break;
-		bytes = add(bytes, frame->bytes);
-		chosen++;
+		bytes = add(bytes, frames[chosen++].bytes);
 	}
 	return chosen;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which frames have to go, as pure functions of settings, time and facts. Frames go in the order of
- * their numbers, oldest first; what every puller has acknowledged is always the oldest part of them,
- * as an acknowledgement covers all up to a number.
+ * their numbers, oldest first.
  *
  *   space, inodes   the file system has less than `reserve` free: as many as it takes, and a little
  *                   more, so that not every frame has a prune line of its own. Where others filled the
@@ -10,9 +9,6 @@
  *                   tenth of what it and the free space have together.
  *   size            the archive's frames have more than `max_bytes`
  *   age             whole days (UTC) that ended more than `keep_days` ago
- *
- * A day of which frames went for space, inodes or size goes to its end as far as it is acknowledged
- * and is a small part of the archive: one folder less, fewer lines, and nobody loses anything.
  */
 #pragma once
 
@@ -35,13 +31,8 @@ struct retention_facts {
 		stored_frames; /* of the archive; may be less than there is, not more */
 	int64_t incoming_bytes; /* of the frame that comes next */
 	int64_t now_us; /* TIME_NONE where the clock is not known good: then nothing is old */
-	uint64_t acked; /* every puller has the frames up to this number */
 	bool going; /* the last goal is not reached yet: it is gone on with past the limit */
-	int64_t emptying_day; /* of which frames went for space last, as retention_day(); or NO_DAY */
-	int64_t emptied_frames; /* that went since it is that day */
 };
-
-#define RETENTION_NO_DAY INT64_MIN
 
 enum retention_why {
 	RETENTION_NONE,
@@ -57,8 +48,6 @@ struct retention_goal {
 	enum retention_why why; /* NONE: nothing */
 	int64_t bytes, frames; /* so much, both, from the oldest on */
 	int64_t before_us; /* and every frame from before that; TIME_NONE: age does not count */
-	int64_t day; /* and of this day what is not newer than `acked` */
-	uint64_t acked;
 };
 
 struct retention_goal retention_goal(

@@ -87,7 +87,7 @@ _Static_assert(SEQ_MAX == UINT64_C(999999999999) && FRAME_BYTES_MAX == 67108864 
 	"a sentence tells another limit");
 
 /* What a person can say who typed something else. */
-#define TRY "try latest, frame, list, wait, ack, status, help or quit"
+#define TRY "try latest, frame, list, wait, status, help or quit"
 
 static uint64_t *field(struct wire_request *request, const struct argument *argument)
 {

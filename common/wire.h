@@ -13,10 +13,10 @@
  *   wait SEQ SECONDS       as "latest SEQ", but where it would be "." it waits for a frame; "." at
  *                          the time-out. A client that comes back, or whose link is too slow for
  *                          all frames, is live again at once; what it skipped is for "frame".
- *   ack SEQ                all up to SEQ is safe on the client; answered by "."; "unknown" past the end
  *   status                 one JSON object, with now to running as in the greeting
  *   help                   lines for a person that start with '#', then "."
  *   quit                   ends the session, as end of input does
+ *   ack SEQ                of clients before 0.2.0; answered by "." and changes nothing
  *   (error)                {"error":"pruned|unknown|busy|bad-request|failed","text":"..."}
  *
  * due to running are of 0.2.0; each may be missing, and one that makes no sense counts as that.

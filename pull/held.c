@@ -67,10 +67,8 @@ static int parse_line(struct held *held, const char *line)
 	if (strncmp(line, "damaged ", 8) == 0 && two_numbers(line + 8, &a, &b) && a > 0 && a <= b &&
 		b <= SEQ_MAX)
 		return ranges_add(&held->damaged, a, b);
-	if (strncmp(line, "acked ", 6) == 0 && sscanf(line + 6, "%" SCNu64, &a) == 1) {
-		held->acked = a;
+	if (strncmp(line, "acked ", 6) == 0)
 		return 0;
-	}
 	if (strncmp(line, "unwanted ", 9) == 0 && sscanf(line + 9, "%" SCNu64, &a) == 1) {
 		held->unwanted = a;
 		return 0;
@@ -128,8 +126,7 @@ int held_save(struct held *held, struct archive *archive)
 	f = open_memstream(&text, &bytes);
 	if (!f)
 		return -ENOMEM;
-	fprintf(f, "settled 1 %s\nacked %" PRIu64 "\nunwanted %" PRIu64 "\n", archive_id(archive),
-		held->acked, held->unwanted);
+	fprintf(f, "settled 1 %s\nunwanted %" PRIu64 "\n", archive_id(archive), held->unwanted);
 	for (size_t i = 0; i < held->n_segments; i++)
 		fprintf(f, "segment %" PRIu64 " %" PRId64 "\n", held->segments[i].number,
 			held->segments[i].offset);

@@ -6,10 +6,9 @@
  *
  * The journal is the truth. The file `.settled` in the archive keeps what was found out, and how far
  * each segment was read for it, so that a visit need not read the journal again. Without the file, or
- * with one that does not fit the journal, all is read anew.
+ * with one that does not fit the journal, all is read again. A line "acked N" of older versions means nothing.
  *
  *   settled 1 0b5c6a3e-7f60-4c1d-9a55-1f1f6f3b9f10
- *   acked LAST
  *   unwanted LAST
  *   damaged FIRST LAST
  *   segment NUMBER OFFSET
@@ -23,7 +22,6 @@
 
 struct held {
 	struct ranges settled;
-	uint64_t acked; /* what the camera was told to be safe here */
 	uint64_t unwanted; /* up to there nothing is missed here: retention would remove it */
 	/* Of the settled ones those whose file is damaged over there: each sync asks whether it still is. */
 	struct ranges damaged;

@@ -453,11 +453,7 @@ static int answer(struct sync *sync, const struct ask *ask, const struct wire_re
 		return refused(sync, reply);
 	if (reply->type != WIRE_REPLY_END || ask->kind == ASK_FRAME)
 		return sync_fail(sync, CLI_PROTOCOL, "an answer to something else");
-	if (ask->kind == ASK_LIST)
-		return take_list(sync, ask);
-	sync->held.acked = ask->last;
-	sync->held.changed = true;
-	return CLI_OK;
+	return take_list(sync, ask);
 }
 
 /* The next line: of the list that is being read, or the answer to the oldest request. */
@@ -513,21 +509,6 @@ static int work(struct sync *sync)
 	}
 }
 
-/* Tells the camera up to where all is safe here, so that it may prune that first. */
-static int acknowledge(struct sync *sync)
-{
-	struct ask last = { .kind = ASK_ACK };
-	struct wire_request request = { .verb = WIRE_ACK };
-	int r;
-
-	last.last = ranges_prefix(&sync->held.settled, sync->first);
-	if (sync->options->dry_run || last.last < sync->first || last.last <= sync->held.acked)
-		return CLI_OK;
-	request.seq = last.last;
-	r = ask(sync, &last, &request);
-	return r != CLI_OK ? r : take_answer(sync);
-}
-
 void session_command(struct sync *sync, char *buf, size_t size)
 {
 	uint64_t newest = ranges_last(&sync->held.settled), from = newest + 1;
@@ -580,8 +561,6 @@ int session_run(struct sync *sync, struct stream *stream)
 		r = stored;
 	if (r == CLI_OK)
 		r = redated_drop(sync);
-	if (r == CLI_OK)
-		r = acknowledge(sync);
 	sync->client = NULL;
 	if (sync->pace.rate > 0)
 		result->rate = sync->pace.rate;

@@ -22,12 +22,12 @@ struct item {
 	bool probe; /* it was damaged over there: only asked whether it is still */
 };
 
-enum ask_kind { ASK_LIST, ASK_FRAME, ASK_ACK };
+enum ask_kind { ASK_LIST, ASK_FRAME };
 
 /* A request that was sent and not answered yet. */
 struct ask {
 	enum ask_kind kind;
-	uint64_t first, last; /* list; ack: last */
+	uint64_t first, last; /* list */
 	bool first_look; /* list: it was sent before the camera's last number was known */
 	struct item item;
 	int64_t offset; /* frame */

@@ -119,7 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	CLEANUP_FREE char *requests = fuzz_copy(data, size);
 	CLEANUP_FREE char *answers = NULL;
-	struct serve_options options = { .client = "puller", .status = status };
+	struct serve_options options = { .status = status };
 	off_t n;
 	int r;
 

@@ -155,7 +155,7 @@ TEST(misses_in_a_row_are_one)
 
 TEST(numbers_without_a_line)
 {
-	static const char settled[] = "settled 1 " KIT_ID "\nacked 0\nrange 20 21\nend\n";
+	static const char settled[] = "settled 1 " KIT_ID "\nrange 20 21\nend\n";
 
 	set_up();
 	kit_write(folder, ".settled", settled, strlen(settled), O_TRUNC);

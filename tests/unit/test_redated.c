@@ -47,7 +47,6 @@ static int dated_anew(uint64_t seed, bool damaged)
 	say_list(peer, 2, 2);
 	say_frame(peer, 2);
 	say_undated(peer, &old, jpeg);
-	say(peer, ".\n");
 	CHECK_INT(sync_run(), CLI_OK);
 	CHECK_INT(count_frames(run.camera.archive), 2);
 	peer = camera(KIT_ID, 4);
@@ -63,7 +62,6 @@ static int dated_anew(uint64_t seed, bool damaged)
 	say_undated(peer, &new, jpeg);
 	if (damaged)
 		say_undated(peer, &new, jpeg);
-	say(peer, ".\n");
 	CHECK_INT(sync_run(), CLI_OK);
 	return count_frames(run.camera.archive);
 }
@@ -125,7 +123,6 @@ TEST(the_old_one_goes_after_a_crash)
 	CHECK_INT(remove(state), 0);
 	peer = camera(KIT_ID, 4);
 	say(peer, ".\n"); /* of the first look */
-	say(peer, ".\n"); /* of the ack */
 	CHECK_INT(sync_run(), CLI_OK);
 	CHECK_INT(run.result.redated, 1);
 	CHECK_INT(count_frames(run.camera.archive), 2);

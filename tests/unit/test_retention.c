@@ -21,7 +21,6 @@ static struct retention_facts facts(int64_t free_mb, int64_t stored_mb)
 		.stored_frames = stored_mb,
 		.incoming_bytes = MB,
 		.now_us = NOW,
-		.emptying_day = RETENTION_NO_DAY,
 	};
 }
 
@@ -210,38 +209,6 @@ TEST(choosing)
 	goal.why = RETENTION_NONE;
 	CHECK_INT(retention_choose(&goal, frames, 50), 0);
 	CHECK_INT(retention_choose(&goal, frames, 0), 0);
-}
-
-TEST(a_day_goes_whole_where_its_pullers_have_it)
-{
-	struct retention_settings settings = { .reserve = -5 };
-	struct retention_facts f = facts(90, 640);
-	struct retention_frame frames[50];
-	struct retention_goal goal;
-
-	/* 20 frames are left of the day, 30 are of the next */
-	fill(frames, 50, INT64_C(19990) * DAY - 20 * 60 * US_PER_SEC, 60 * US_PER_SEC);
-	f.emptying_day = 19989;
-	f.acked = 200;
-	goal = retention_goal(&settings, &f);
-	CHECK_INT(goal.why, RETENTION_SPACE);
-	CHECK_INT(retention_choose(&goal, frames, 50), 20);
-	f.acked = 109;
-	goal = retention_goal(&settings, &f);
-	CHECK_INT(retention_choose(&goal, frames, 50), 10);
-	f.acked = 0;
-	goal = retention_goal(&settings, &f);
-	CHECK_INT(retention_choose(&goal, frames, 50), 0);
-	/* another day, or a day that is a large part of the archive */
-	f.acked = 200;
-	f.emptying_day = 19988;
-	goal = retention_goal(&settings, &f);
-	CHECK_INT(retention_choose(&goal, frames, 50), 0);
-	f.emptying_day = 19989;
-	f.emptied_frames = 40;
-	CHECK_INT(retention_goal(&settings, &f).why, RETENTION_NONE);
-	f.emptied_frames = 39;
-	CHECK_INT(retention_goal(&settings, &f).why, RETENTION_SPACE);
 }
 
 TEST(emergency)

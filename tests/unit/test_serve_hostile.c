@@ -33,7 +33,7 @@ static long memory_kb(void)
 /* Ends with 0, 1 where serve() fails, 2 where it took too much memory. */
 static void serve_process(const char *folder, int fd)
 {
-	struct serve_options options = { .in_fd = fd, .out_fd = fd, .client = "puller" };
+	struct serve_options options = { .in_fd = fd, .out_fd = fd };
 	long kb;
 	int r;
 
@@ -192,31 +192,5 @@ TEST(half_a_line)
 	shutdown(attack.fd, SHUT_WR);
 	hear(&attack, buf, sizeof buf, PATIENCE_MS);
 	CHECK(strstr(buf, "bad-request"));
-	CHECK_INT(end(&attack), 0);
-}
-
-TEST(acknowledgements_without_end)
-{
-	struct attack attack;
-	char buf[65536], path[128];
-	CLEANUP_FREE char *kept = NULL;
-	size_t bytes;
-
-	begin(&attack);
-	for (int i = 0; i < 2000; i++) {
-		char line[40];
-		int n = snprintf(line, sizeof line, "ack %d\n", i % (FRAMES + 5) + 1);
-
-		CHECK_INT(say(&attack, line, (size_t)n, 1), 1);
-		hear(&attack, buf, sizeof buf, 0);
-	}
-	say(&attack, "ack 999999999999\n", 17, 1);
-	shutdown(attack.fd, SHUT_WR);
-	hear(&attack, buf, sizeof buf, PATIENCE_MS);
-	CHECK(strstr(buf, "\"error\":\"unknown\""));
-	/* never past what there is: or all that comes would count as safe */
-	snprintf(path, sizeof path, "%s/acks/puller", attack.folder);
-	CHECK_INT(fs_read_file(AT_FDCWD, path, 64, &kept, &bytes), 0);
-	CHECK_STR(kept, "20\n");
 	CHECK_INT(end(&attack), 0);
 }

@@ -14,10 +14,9 @@ TEST(all_newest_first_then_nothing)
 	say_frame(peer, 3);
 	say_frame(peer, 2);
 	say_frame(peer, 1);
-	say(peer, ".\n");
 	CHECK_INT(sync_run(), CLI_OK);
 	CHECK_STR(run.commands[0], "capturepi serve");
-	CHECK_STR(peer->written, "list 1 3\nframe 3\nframe 2\nframe 1\nack 3\n");
+	CHECK_STR(peer->written, "list 1 3\nframe 3\nframe 2\nframe 1\n");
 	CHECK_INT(run.result.frames, 3);
 	CHECK_INT(run.result.left, 0);
 	CHECK_INT(count_frames(run.camera.archive), 3);
@@ -32,9 +31,8 @@ TEST(all_newest_first_then_nothing)
 	say_list(peer, 4, 5);
 	say_frame(peer, 5);
 	say_frame(peer, 4);
-	say(peer, ".\n");
 	CHECK_INT(sync_run(), CLI_OK);
-	CHECK_STR(peer->written, "frame 5\nframe 4\nack 5\n");
+	CHECK_STR(peer->written, "frame 5\nframe 4\n");
 	CHECK_INT(count_frames(run.camera.archive), 5);
 	run_end();
 }
@@ -64,9 +62,8 @@ TEST(what_was_removed_here_is_not_wanted)
 	say_list(peer, 5, 6);
 	say_frame(peer, 6);
 	say_frame(peer, 5);
-	say(peer, ".\n");
 	CHECK_INT(sync_run(), CLI_OK);
-	CHECK_STR(peer->written, "list 5 2\nframe 6\nframe 5\nack 9\n");
+	CHECK_STR(peer->written, "list 5 2\nframe 6\nframe 5\n");
 	CHECK_INT(run.result.frames, 2);
 	CHECK_INT(run.result.left, 0);
 	run_end();
@@ -103,11 +100,10 @@ TEST(goes_on_in_the_middle_of_a_frame)
 	say_list(peer, 1, 2);
 	say_part(peer, 2, 2000, KIT_JPEG_BYTES);
 	say_frame(peer, 1);
-	say(peer, ".\n");
 	CHECK_INT(sync_run(), CLI_OK);
 	CHECK_STR(run.commands[1], "capturepi serve list 3 33");
 	CHECK_STR(run.peers[1].written, "list 1 2\nframe 2 1234\nframe 1\n");
-	CHECK_STR(run.peers[2].written, "frame 4\nlist 1 2\nframe 2 2000\nframe 1\nack 4\n");
+	CHECK_STR(run.peers[2].written, "frame 4\nlist 1 2\nframe 2 2000\nframe 1\n");
 	CHECK_INT(run.result.resumed, 1);
 	CHECK_INT(run.result.frames, 4);
 	CHECK_INT(run.result.bytes, 4 * KIT_JPEG_BYTES);
@@ -153,7 +149,6 @@ TEST(a_fetch_brings_it_in_the_meantime)
 	peer->between = store_newest;
 	fwrite(jpeg + 1500, 1, KIT_JPEG_BYTES - 1500, peer->out);
 	say_frame(peer, 1);
-	say(peer, ".\n");
 	peer->piece = 100;
 	CHECK_INT(sync_run(), CLI_OK);
 	CHECK_INT(run.result.frames, 1);
@@ -182,9 +177,8 @@ TEST(damaged_once)
 	say_damaged(peer, 2);
 	say_frame(peer, 1);
 	say_frame(peer, 2);
-	say(peer, ".\n");
 	CHECK_INT(sync_run(), CLI_OK);
-	CHECK_STR(peer->written, "list 1 2\nframe 2\nframe 1\nframe 2\nack 2\n");
+	CHECK_STR(peer->written, "list 1 2\nframe 2\nframe 1\nframe 2\n");
 	CHECK_INT(count_frames(run.camera.archive), 2);
 	run_end();
 }
@@ -199,9 +193,8 @@ TEST(damaged_always)
 	say_damaged(peer, 2);
 	say_frame(peer, 1);
 	say_damaged(peer, 2);
-	say(peer, ".\n"); /* of an ack that covers what is safe */
 	CHECK_INT(sync_run(), CLI_OK);
-	CHECK_STR(peer->written, "list 1 2\nframe 2\nframe 1\nframe 2\nack 2\n");
+	CHECK_STR(peer->written, "list 1 2\nframe 2\nframe 1\nframe 2\n");
 	CHECK(strstr(run.result.damage, "frame 2"));
 	CHECK_INT(run.result.damaged_new, 1);
 	CHECK_INT(run.result.left, 0);
@@ -242,9 +235,8 @@ TEST(what_the_camera_has_no_more)
 	say(peer, ".\n");
 	say_frame(peer, 4);
 	say(peer, "{\"error\":\"pruned\",\"text\":\"gone\"}\n");
-	say(peer, ".\n");
 	CHECK_INT(sync_run(), CLI_OK);
-	CHECK_STR(peer->written, "list 1 6\nframe 4\nframe 3\nack 6\n");
+	CHECK_STR(peer->written, "list 1 6\nframe 4\nframe 3\n");
 	CHECK_INT(run.result.gone, 1);
 	CHECK_INT(run.result.lines, 2);
 	CHECK_INT(run.result.left, 0);
@@ -361,7 +353,6 @@ TEST(another_archive)
 	peer = camera(KIT_ID, 1);
 	say_list(peer, 1, 1);
 	say_frame(peer, 1);
-	say(peer, ".\n");
 	CHECK_INT(sync_run(), CLI_OK);
 	peer = camera(OTHER_ID, 1);
 	say(peer, ".\n");
@@ -386,14 +377,13 @@ TEST(a_frame_that_ends_every_stream)
 	say(peer, ".\n");
 	say_list(peer, 1, 1);
 	say_frame(peer, 1);
-	say(peer, ".\n");
 	CHECK_INT(sync_run(), CLI_OK);
 	CHECK(strstr(run.result.damage, "frame 2"));
 	CHECK_INT(run.result.frames, 1);
 	run_end();
 }
 
-/* Frames that retention would remove at once are not fetched, and do not hold the acknowledgement up. */
+/* Frames that retention would remove at once are not fetched. */
 TEST(what_is_too_old_is_not_fetched)
 {
 	struct clock_fake fake = clock_fake(KIT_SLOT + 2 * 24 * 60 * KIT_MINUTE);
@@ -410,9 +400,8 @@ TEST(what_is_too_old_is_not_fetched)
 	say_frame(peer, 480);
 	say_list(peer, 385, 448);
 	say_frame(peer, 479);
-	say(peer, ".\n");
 	CHECK_INT(sync_run(), CLI_OK);
-	CHECK_STR(peer->written, "list 449 32\nframe 480\nlist 385 64\nframe 479\nack 480\n");
+	CHECK_STR(peer->written, "list 449 32\nframe 480\nlist 385 64\nframe 479\n");
 	CHECK_INT(run.result.frames, 2);
 	CHECK_INT(run.result.left, 0);
 	run_end();
