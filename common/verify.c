@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Goes through the journal, segment by segment, and looks at each frame's file; then through the
- * tree, and looks up each file's line in a table of its segment.
+ * Goes through the journal, segment by segment, and checks each frame's file; verify_tree.c then goes
+ * through the tree and looks up each file's line in the table that was made of its segment.
  */
 #include "common/verify.h"
 
@@ -14,84 +14,12 @@
 #include "common/journal_private.h"
 #include "common/verify_private.h"
 
-static const char *const kind_names[VERIFY_KINDS] = {
-	[VERIFY_MISSING] = "missing",
-	[VERIFY_SIZE] = "size",
-	[VERIFY_HASH] = "hash",
-	[VERIFY_MARKERS] = "markers",
-	[VERIFY_UNREADABLE] = "unreadable",
-	[VERIFY_NO_LINE] = "no-line",
-	[VERIFY_FOREIGN] = "foreign",
-	[VERIFY_TEMP] = "temp",
-	[VERIFY_LINE] = "line",
-	[VERIFY_SEGMENT] = "segment",
-	[VERIFY_DUPLICATE] = "duplicate",
-	[VERIFY_ORDER] = "order",
-	[VERIFY_GAP] = "gap",
-	[VERIFY_LATEST] = "latest",
-	[VERIFY_IDENTITY] = "identity",
-	[VERIFY_NOT_OURS] = "not-ours",
-};
-
-static const char *const kind_texts[VERIFY_KINDS] = {
-	[VERIFY_MISSING] = "the file is not there",
-	[VERIFY_SIZE] = "the file has another size than the journal says",
-	[VERIFY_HASH] = "the file has another SHA-256 than the journal says",
-	[VERIFY_MARKERS] = "the file is not a JPEG from start to end",
-	[VERIFY_UNREADABLE] = "cannot be read",
-	[VERIFY_NO_LINE] = "the journal does not know this file",
-	[VERIFY_FOREIGN] = "does not belong there",
-	[VERIFY_TEMP] = "left over from a write that was cut short",
-	[VERIFY_LINE] = "damaged lines",
-	[VERIFY_SEGMENT] = "its first line is not that of a journal segment of this archive",
-	[VERIFY_DUPLICATE] = "the number has more than one line",
-	[VERIFY_ORDER] = "out of order and not marked so",
-	[VERIFY_GAP] = "numbers without a line",
-	[VERIFY_LATEST] = "does not lead to the newest frame",
-	[VERIFY_IDENTITY] = "damaged or gone; the journal tells what belongs there",
-	[VERIFY_NOT_OURS] = "not ours",
-};
-
-const char *verify_kind_name(enum verify_kind kind)
+static void verify_free(struct verify *verify)
 {
-	return kind_names[kind];
-}
-
-const char *verify_describe(const struct verify_finding *finding, char *buf, size_t size)
-{
-	const char *text = kind_texts[finding->kind], *path = finding->path;
-	const char *colon = *path ? ": " : "";
-
-	switch (finding->kind) {
-	case VERIFY_UNREADABLE:
-		snprintf(buf, size, "%s%s%s: %s", path, colon, text, strerror(-finding->error));
-		break;
-	case VERIFY_LINE:
-		snprintf(buf, size, "%s%s%" PRIu64 " %s", path, colon, finding->count, text);
-		break;
-	case VERIFY_GAP:
-		snprintf(buf, size, "%" PRIu64 " to %" PRIu64 ": %" PRIu64 " %s", finding->seq,
-			finding->seq + finding->count - 1, finding->count, text);
-		break;
-	case VERIFY_DUPLICATE:
-		snprintf(buf, size, "%s%s%s: %" PRIu64, path, colon, text, finding->seq);
-		break;
-	default:
-		snprintf(buf, size, "%s%s%s", path, colon, text);
-		break;
-	}
-	return buf;
-}
-
-int verify_report(struct verify *verify, struct verify_finding finding)
-{
-	if (finding.count == 0)
-		finding.count = 1;
-	verify->totals.found[finding.kind]++;
-	verify->totals.findings += finding.kind != VERIFY_NOT_OURS;
-	if (verify->options->finding && !verify->options->finding(verify->options->data, &finding))
-		return -ECANCELED;
-	return 0;
+	for (size_t i = 0; i < verify->n_tables; i++)
+		free(verify->tables[i]);
+	free(verify->tables);
+	ranges_clear(&verify->pruned);
 }
 
 static int report_segment(
@@ -103,74 +31,7 @@ static int report_segment(
 	return verify_report(verify, finding);
 }
 
-static int compare_ranges(const void *a, const void *b)
-{
-	const struct range *x = a, *y = b;
-
-	return (x->first > y->first) - (x->first < y->first);
-}
-
-/* Into order, without overlaps. */
-static void sort_pruned(struct verify *verify)
-{
-	struct range *ranges = verify->pruned;
-	size_t n = 0;
-
-	if (verify->n_pruned == 0)
-		return;
-	qsort(ranges, verify->n_pruned, sizeof(*ranges), compare_ranges);
-	for (size_t i = 1; i < verify->n_pruned; i++) {
-		if (ranges[i].first > ranges[n].last + 1)
-			ranges[++n] = ranges[i];
-		else if (ranges[i].last > ranges[n].last)
-			ranges[n].last = ranges[i].last;
-	}
-	verify->n_pruned = n + 1;
-}
-
-static int compare_seq(const void *key, const void *element)
-{
-	const struct range *seq = key, *range = element;
-
-	if (seq->first < range->first)
-		return -1;
-	return seq->first > range->last;
-}
-
-static bool is_pruned(const struct verify *verify, uint64_t seq)
-{
-	const struct range key = { seq, seq };
-
-	return verify->n_pruned > 0 &&
-		bsearch(&key, verify->pruned, verify->n_pruned, sizeof(key), compare_seq) != NULL;
-}
-
-/* Frames go oldest first, so nearly every range continues the one before it. */
-static int add_pruned(struct verify *verify, const struct record *prune)
-{
-	struct range *last = verify->n_pruned ? &verify->pruned[verify->n_pruned - 1] : NULL;
-	struct range *grown;
-
-	if (last && prune->first_seq >= last->first && prune->first_seq <= last->last + 1) {
-		if (prune->last_seq > last->last)
-			last->last = prune->last_seq;
-		return 0;
-	}
-	/* Beyond the limit a range takes in what lies between: fewer findings, never false ones. */
-	if (last && verify->n_pruned >= VERIFY_RANGES_MAX) {
-		last->first = last->first < prune->first_seq ? last->first : prune->first_seq;
-		last->last = last->last > prune->last_seq ? last->last : prune->last_seq;
-		return 0;
-	}
-	grown = reallocarray(verify->pruned, verify->n_pruned + 1, sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	verify->pruned = grown;
-	grown[verify->n_pruned++] = (struct range){ prune->first_seq, prune->last_seq };
-	return 0;
-}
-
-/* From the prune lines that were not looked at yet. */
+/* Takes in the prune lines that were not looked at yet. */
 static int collect_pruned(struct verify *verify)
 {
 	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
@@ -181,7 +42,7 @@ static int collect_pruned(struct verify *verify)
 	size_t len;
 	int r = 0;
 
-	/* a copy's own lines tell what went here; what the camera pruned may be here still */
+	/* a copy's own lines tell what went here; what the camera pruned may still be here */
 	if (verify->options->copy)
 		r = archive_local(verify->archive, &journal);
 	if (r == -ENOENT)
@@ -191,11 +52,10 @@ static int collect_pruned(struct verify *verify)
 	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0) {
 		if (memmem(line, len, "\"prune\"", 7) && record_parse(line, len, &record) == 0 &&
 			record.type == RECORD_PRUNE)
-			r = add_pruned(verify, &record);
+			r = ranges_add(&verify->pruned, record.first_seq, record.last_seq);
 		if (seq >= verify->pruned_until)
 			verify->pruned_until = seq + 1;
 	}
-	sort_pruned(verify);
 	return r;
 }
 
@@ -204,9 +64,9 @@ static int look_up_pruned(struct verify *verify, uint64_t seq)
 {
 	int r = 0;
 
-	if (!is_pruned(verify, seq) && verify->writer_is_live)
+	if (!ranges_has(&verify->pruned, seq) && verify->writer_is_live)
 		r = collect_pruned(verify);
-	return r < 0 ? r : is_pruned(verify, seq);
+	return r < 0 ? r : ranges_has(&verify->pruned, seq);
 }
 
 /* The content of a file of the right size: 1 it is right, 0 `ret` says what is wrong. */
@@ -266,6 +126,7 @@ int verify_frame(struct archive *archive, const struct record *frame, bool conte
 	return 0;
 }
 
+/* 1 the file is there, right or wrong; 0 it is not; or -errno. */
 static int check_frame(struct verify *verify, const struct record *frame)
 {
 	const struct verify_options *options = verify->options;
@@ -277,10 +138,12 @@ static int check_frame(struct verify *verify, const struct record *frame)
 	if (verify_frame(verify->archive, frame, content, &finding)) {
 		verify->totals.checked += content;
 		verify->totals.bytes += content ? frame->bytes : 0;
-		return 0;
+		return 1;
 	}
-	if (finding.kind != VERIFY_MISSING)
-		return verify_report(verify, finding);
+	if (finding.kind != VERIFY_MISSING) {
+		r = verify_report(verify, finding);
+		return r < 0 ? r : 1;
+	}
 	r = look_up_pruned(verify, frame->seq);
 	if (r < 0)
 		return r;
@@ -289,67 +152,67 @@ static int check_frame(struct verify *verify, const struct record *frame)
 	return r > 0 || options->copy ? 0 : verify_report(verify, finding);
 }
 
-/* One line into the table of its segment; in the first walk the line and its file are checked. */
-static int see_line(struct verify *verify, struct table *table, uint64_t seq, const char *line,
-	size_t len, bool check)
+/* Enters a line into the table and checks its frame's file. 1: there is a file; 0; or -errno. */
+static int check_record(
+	struct verify *verify, struct verify_table *table, const struct record *record)
 {
-	uint32_t *entry = &table->entries[seq % SEGMENT_LINES];
-	struct record record;
+	uint32_t *entry = &table->entries[record->seq % SEGMENT_LINES];
 	int r = 0;
 
-	if (record_parse(line, len, &record) < 0)
-		return check ? report_segment(verify, VERIFY_LINE, table->number, seq, 1) : 0;
-	if (*entry && check)
-		r = report_segment(verify, VERIFY_DUPLICATE, table->number, seq, 1);
-	if (*entry == 0 || record.type == RECORD_FRAME)
-		*entry = table_entry(&record);
-	if (table->first == 0 || seq < table->first)
-		table->first = seq;
-	if (seq > table->last)
-		table->last = seq;
-	if (!check || r < 0)
-		return r;
+	if (*entry)
+		r = report_segment(verify, VERIFY_DUPLICATE, table->number, record->seq, 1);
+	if (*entry == 0 || record->type == RECORD_FRAME)
+		*entry = verify_entry(record);
 	verify->totals.lines++;
-	if (record.type == RECORD_FRAME)
-		r = check_frame(verify, &record);
-	if (seq > verify->last)
-		verify->last = seq;
-	/* in a segment out of order what comes next may be older */
-	if (r == 0)
-		verify->totals.next = table->sorted ? seq + 1 : table->number * SEGMENT_LINES;
-	if (r == 0 && verify->options->progress &&
-		!verify->options->progress(
-			verify->options->data, seq, verify->last, &verify->totals))
-		r = -ECANCELED;
-	return r;
+	if (record->seq > verify->last)
+		verify->last = record->seq;
+	return r == 0 && record->type == RECORD_FRAME ? check_frame(verify, record) : r;
 }
 
-int verify_scan_segment(struct verify *verify, struct table *table, bool check)
+static bool show_progress(const struct verify *verify, uint64_t seq)
+{
+	const struct verify_options *options = verify->options;
+
+	return !options->progress ||
+		options->progress(options->data, seq, verify->last, &verify->totals);
+}
+
+/* 1: some frame of the segment has a file; 0: none has; or -errno. */
+static int check_lines(
+	struct verify *verify, struct verify_table *table, const struct segment *segment)
 {
 	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
-	uint64_t seq, previous = 0, bad;
-	bool sorted = true;
+	const uint64_t start = table->number * SEGMENT_LINES;
+	uint64_t seq, previous = 0;
+	bool in_order = true, has_files = false;
+	struct record record;
 	const char *line;
 	size_t len;
-	int r;
+	int r = journal_seek_in_segment(verify->journal, start, &cursor);
 
-	memset(table->entries, 0, sizeof(table->entries));
-	table->first = table->last = 0;
-	r = journal_seek_in_segment(verify->journal, table->number * SEGMENT_LINES, &cursor);
 	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0) {
-		if (seq <= previous && journal_cursor_offset(cursor) <= table->ordered)
-			sorted = false;
+		if (seq <= previous &&
+			(segment->sorted || journal_cursor_offset(cursor) <= segment->ordered))
+			in_order = false;
 		previous = seq;
-		r = see_line(verify, table, seq, line, len, check);
+		if (record_parse(line, len, &record) < 0) {
+			r = report_segment(verify, VERIFY_LINE, table->number, seq, 1);
+			continue;
+		}
+		r = check_record(verify, table, &record);
+		has_files |= r > 0;
+		/* in a segment out of order what comes next may be older */
+		if (r >= 0)
+			verify->totals.next = segment->sorted ? seq + 1 : start;
+		if (r >= 0 && !show_progress(verify, seq))
+			r = -ECANCELED;
 	}
-	if (r < 0 || !check)
-		return r;
-	bad = journal_cursor_bad_lines(cursor);
-	if (bad > 0)
-		r = report_segment(verify, VERIFY_LINE, table->number, 0, bad);
-	if (r == 0 && !sorted)
+	if (r == 0 && journal_cursor_bad_lines(cursor) > 0)
+		r = report_segment(
+			verify, VERIFY_LINE, table->number, 0, journal_cursor_bad_lines(cursor));
+	if (r == 0 && !in_order)
 		r = report_segment(verify, VERIFY_ORDER, table->number, 0, 1);
-	return r;
+	return r < 0 ? r : has_files;
 }
 
 /* A last line without its newline is a torn one, but for that of a writer at work. */
@@ -371,13 +234,14 @@ static int check_torn(struct verify *verify, const struct segment *segment)
 }
 
 /* The camera's numbers are dense, from its first line to its last. */
-static int check_gaps(struct verify *verify, const struct table *table)
+static int check_gaps(struct verify *verify, const struct verify_table *table)
 {
-	for (uint64_t seq = table->first; seq && seq <= table->last; seq++) {
+	for (uint64_t i = 0; i < SEGMENT_LINES; i++) {
 		struct verify_finding gap = { .kind = VERIFY_GAP, .seq = verify->expected };
+		uint64_t seq = table->number * SEGMENT_LINES + i;
 		int r = 0;
 
-		if (!table->entries[seq % SEGMENT_LINES])
+		if (!table->entries[i])
 			continue;
 		gap.count = seq - verify->expected;
 		if (verify->expected && gap.count > 0)
@@ -389,28 +253,37 @@ static int check_gaps(struct verify *verify, const struct table *table)
 	return 0;
 }
 
+static int keep_table(struct verify *verify, struct verify_table **table)
+{
+	struct verify_table **grown =
+		reallocarray(verify->tables, verify->n_tables + 1, sizeof(struct verify_table *));
+
+	if (!grown)
+		return -ENOMEM;
+	verify->tables = grown;
+	grown[verify->n_tables++] = TAKE_PTR(*table);
+	return 0;
+}
+
 static int check_segment(struct verify *verify, uint64_t number)
 {
-	struct segment segment = { .fd = -1 };
-	struct table *table = verify_new_table(verify, number);
-	int r;
+	CLEANUP_FREE struct verify_table *table = calloc(1, sizeof(*table));
+	CLEANUP(segment_close) struct segment segment = { .fd = -1 };
+	int r, has_files = 0;
 
 	if (!table)
 		return -ENOMEM;
-	r = segment_open(verify->journal, number, &segment);
-	if (r < 0)
+	table->number = number;
+	if (segment_open(verify->journal, number, &segment) < 0)
 		return report_segment(verify, VERIFY_SEGMENT, number, 0, 1);
-	table->sorted = segment.sorted;
-	table->ordered = segment.sorted ? INT64_MAX : segment.ordered;
 	r = segment.damaged ? report_segment(verify, VERIFY_SEGMENT, number, 0, 1) : 0;
 	if (r == 0)
 		r = check_torn(verify, &segment);
-	segment_close(&segment);
 	if (r == 0)
-		r = verify_scan_segment(verify, table, true);
-	if (r == 0 && !verify->options->copy)
+		has_files = r = check_lines(verify, table, &segment);
+	if (r >= 0 && !verify->options->copy)
 		r = check_gaps(verify, table);
-	return r;
+	return r >= 0 && has_files > 0 ? keep_table(verify, &table) : r;
 }
 
 static int check_journal(struct verify *verify)
@@ -458,24 +331,22 @@ static int check_latest(struct verify *verify)
 int verify_archive(
 	struct archive *archive, const struct verify_options *options, struct verify_totals *ret)
 {
-	CLEANUP(verify_freep) struct verify *verify = calloc(1, sizeof(*verify));
+	CLEANUP(verify_free)
+	struct verify verify = {
+		.archive = archive, .journal = archive->journal, .options = options
+	};
 	pid_t pid;
 	int r;
 
-	if (!verify)
-		return -ENOMEM;
-	verify->archive = archive;
-	verify->journal = archive_journal(archive);
-	verify->options = options;
-	verify->writer_is_live =
+	verify.writer_is_live =
 		archive->writer_fd < 0 && archive_writer_pid(archive_path(archive), &pid) == 0;
-	r = check_identity(verify);
+	r = check_identity(&verify);
 	if (r == 0)
-		r = check_journal(verify);
+		r = check_journal(&verify);
 	if (r == 0)
-		r = verify_tree(verify);
+		r = verify_tree(&verify);
 	if (r == 0)
-		r = check_latest(verify);
-	*ret = verify->totals;
+		r = check_latest(&verify);
+	*ret = verify.totals;
 	return r;
 }

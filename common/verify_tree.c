@@ -13,54 +13,15 @@
 #include "common/archive_private.h"
 #include "common/text.h"
 
-#define DEPTH 3 /* year, month, day */
+enum level { LEVEL_ROOT, LEVEL_YEAR, LEVEL_MONTH, LEVEL_DAY, LEVEL_JOURNAL };
 
-void verify_free(struct verify *verify)
+static const struct verify_table *find_table(const struct verify *verify, uint64_t number)
 {
-	if (!verify)
-		return;
-	for (int i = 0; i < VERIFY_TABLES; i++)
-		free(verify->tables[i]);
-	free(verify->pruned);
-	free(verify);
-}
-
-struct table *verify_new_table(struct verify *verify, uint64_t number)
-{
-	int oldest = 0;
-
-	for (int i = 0; i < VERIFY_TABLES; i++) {
-		struct table *table = verify->tables[i];
-
-		if (!table) {
-			oldest = i;
-			break;
-		}
-		if (table->used < verify->tables[oldest]->used)
-			oldest = i;
+	for (size_t i = 0; i < verify->n_tables; i++) {
+		if (verify->tables[i]->number == number)
+			return verify->tables[i];
 	}
-	if (!verify->tables[oldest])
-		verify->tables[oldest] = calloc(1, sizeof(struct table));
-	if (verify->tables[oldest]) {
-		verify->tables[oldest]->number = number;
-		verify->tables[oldest]->used = ++verify->calls;
-	}
-	return verify->tables[oldest];
-}
-
-static int get_table(struct verify *verify, uint64_t number, struct table **ret)
-{
-	for (int i = 0; i < VERIFY_TABLES; i++) {
-		struct table *table = verify->tables[i];
-
-		if (table && table->number == number) {
-			table->used = ++verify->calls;
-			*ret = table;
-			return 0;
-		}
-	}
-	*ret = verify_new_table(verify, number);
-	return *ret ? verify_scan_segment(verify, *ret, false) : -ENOMEM;
+	return NULL;
 }
 
 static int report_path(struct verify *verify, enum verify_kind kind, const char *folder,
@@ -75,148 +36,55 @@ static int report_path(struct verify *verify, enum verify_kind kind, const char 
 	return verify_report(verify, finding);
 }
 
-/* A file without a line, after a second look: a writer may have been between file and line. */
+/* Whether the journal has the frame after all: its line may have come after its segment was read. */
+static int look_again(struct verify *verify, const struct frame_name *name)
+{
+	struct record record;
+	int r = archive_find(verify->archive, name->seq, &record);
+
+	if (r == -ENOMEM || r == -EIO)
+		return r;
+	return r == 0 && record.type == RECORD_FRAME &&
+		record_name(&record).slot_us == name->slot_us;
+}
+
 static int check_unknown(struct verify *verify, const struct frame_name *name, const char *path)
 {
 	struct verify_finding finding = { .kind = VERIFY_NO_LINE, .seq = name->seq };
-	struct record record;
 	uint64_t last;
-	int r;
+	int r = journal_last(verify->journal, &last);
 
-	if (verify->writer_is_live) {
-		r = journal_last(verify->journal, &last);
-		if (r == 0 && name->seq > last) {
-			verify->totals.pending++;
-			return 0;
-		}
-		if (r == 0)
-			r = archive_find(verify->archive, name->seq, &record);
-		if (r == 0 && record.type == RECORD_FRAME &&
-			record_name(&record).slot_us == name->slot_us)
-			return 0;
-		if (r < 0 && r != -ENOENT)
-			return r;
+	/* a writer may be between file and line */
+	if (r == 0 && verify->writer_is_live && name->seq > last) {
+		verify->totals.pending++;
+		return 0;
 	}
+	if (r == 0)
+		r = look_again(verify, name);
+	if (r != 0)
+		return r < 0 ? r : 0;
 	snprintf(finding.path, sizeof(finding.path), "%s", path);
 	return verify_report(verify, finding);
 }
 
-static bool is_own_hidden(const char *name)
+static bool is_one_of(const char *name, const char *const *list)
 {
-	static const char *const own[] = { ".writer", ".gate", ".sync", ".settled" };
-	struct frame_name frame;
-
-	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
-		if (strcmp(name, own[i]) == 0)
-			return true;
-	}
-	return frame_name_parse(name + 1, archive_hidden_inner(name, ".rest"), &frame) == 0;
+	while (*list && strcmp(name, *list) != 0)
+		list++;
+	return *list != NULL;
 }
 
 static int check_hidden(struct verify *verify, const char *folder, const char *name)
 {
-	if (is_own_hidden(name))
+	static const char *const own[] = { ".writer", ".gate", ".sync", ".settled", NULL };
+	struct frame_name frame;
+
+	if (is_one_of(name, own) ||
+		frame_name_parse(name + 1, archive_hidden_inner(name, ".rest"), &frame) == 0)
 		return 0;
 	if (!archive_hidden_inner(name, ".part"))
 		return report_path(verify, VERIFY_NOT_OURS, folder, name, 0);
 	return verify->writer_is_live ? 0 : report_path(verify, VERIFY_TEMP, folder, name, 0);
-}
-
-/* A name that is none of the archive's. A picture's would be found nowhere but in its day. */
-static int check_other(struct verify *verify, const char *folder, const char *name)
-{
-	struct frame_name frame;
-
-	return report_path(verify,
-		frame_name_parse(name, strlen(name), &frame) == 0 ? VERIFY_FOREIGN
-								  : VERIFY_NOT_OURS,
-		folder, name, 0);
-}
-
-static int check_file(struct verify *verify, const char *folder, const char *file)
-{
-	struct record as_record = record_new(RECORD_FRAME);
-	char path[FRAME_PATH_MAX];
-	struct frame_name name;
-	struct table *table;
-	int r;
-
-	if (snprintf(path, sizeof(path), "%s/%s", folder, file) >= (int)sizeof(path) ||
-		frame_path_parse(path, strlen(path), &name) < 0)
-		return check_other(verify, folder, file);
-	r = get_table(verify, name.seq / SEGMENT_LINES, &table);
-	if (r < 0)
-		return r;
-	as_record.slot_us = name.slot_us;
-	as_record.seq = name.seq;
-	if (table->entries[name.seq % SEGMENT_LINES] == table_entry(&as_record))
-		return 0;
-	return check_unknown(verify, &name, path);
-}
-
-static bool is_number(const char *name, size_t digits)
-{
-	return strlen(name) == digits && strspn(name, "0123456789") == digits;
-}
-
-static bool belongs_in_root(const char *name)
-{
-	return strcmp(name, "archive.json") == 0 || strcmp(name, "latest.jpg") == 0 ||
-		strcmp(name, "journal") == 0 || strcmp(name, "acks") == 0 ||
-		strcmp(name, "local") == 0 || strcmp(name, "damaged") == 0 ||
-		strcmp(name, BRANCHES) == 0;
-}
-
-static int walk(
-	struct verify *verify, int parent_fd, const char *name, const char *path, int depth);
-
-static int check_entry(
-	struct verify *verify, int fd, const char *folder, const char *name, int depth)
-{
-	char path[FRAME_PATH_MAX];
-
-	if (name[0] == '.')
-		return check_hidden(verify, folder, name);
-	if (depth == DEPTH)
-		return check_file(verify, folder, name);
-	if (depth == 0 && belongs_in_root(name))
-		return 0;
-	if (!is_number(name, depth == 0 ? 4 : 2))
-		return check_other(verify, folder, name);
-	snprintf(path, sizeof(path), "%.20s%s%.20s", folder, *folder ? "/" : "", name);
-	return walk(verify, fd, name, path, depth + 1);
-}
-
-static int open_list(int parent_fd, const char *name, DIR **ret)
-{
-	int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	*ret = fdopendir(fd);
-	if (!*ret) {
-		close(fd);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-static int walk(struct verify *verify, int parent_fd, const char *name, const char *path, int depth)
-{
-	struct dirent *entry;
-	DIR *dir = NULL;
-	int r = open_list(parent_fd, name, &dir);
-
-	if (r == -ENOTDIR || r == -ELOOP)
-		return report_path(verify, VERIFY_FOREIGN, "", path, 0);
-	if (r < 0)
-		return r == -ENOENT ? 0 : report_path(verify, VERIFY_UNREADABLE, "", path, r);
-	while (r == 0 && (entry = readdir(dir))) {
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			r = check_entry(verify, dirfd(dir), path, entry->d_name, depth);
-	}
-	closedir(dir);
-	return r;
 }
 
 static bool is_segment(const char *suffix)
@@ -224,37 +92,95 @@ static bool is_segment(const char *suffix)
 	return strcmp(suffix, ".jsonl") == 0 || strcmp(suffix, ".unsorted") == 0;
 }
 
-static bool belongs_in_journal(const char *name)
+/* A name that does not belong there. What looks like ours would be found nowhere but in its place. */
+static int check_other(
+	struct verify *verify, enum level level, const char *folder, const char *name)
 {
-	const char *dot = strchr(name, '.');
-	size_t digits = strspn(name, "0123456789");
+	struct frame_name frame;
+	bool looks_ours = level == LEVEL_JOURNAL
+		? is_segment(strchrnul(name, '.'))
+		: frame_name_parse(name, strlen(name), &frame) == 0;
 
-	if (strcmp(name, "folder") == 0 || strcmp(name, "redate") == 0 ||
-		strcmp(name, "ballast") == 0 || strcmp(name, "retention") == 0 ||
-		strcmp(name, "fork") == 0)
-		return true;
-	return dot && digits == 8 && dot == name + digits && is_segment(dot);
+	return report_path(verify, looks_ours ? VERIFY_FOREIGN : VERIFY_NOT_OURS, folder, name, 0);
 }
 
-static int walk_journal(struct verify *verify)
+static int check_file(struct verify *verify, const char *folder, const char *file)
 {
+	struct record as_record = record_new(RECORD_FRAME);
+	const struct verify_table *table;
+	char path[FRAME_PATH_MAX];
+	struct frame_name name;
+
+	if (snprintf(path, sizeof(path), "%s/%s", folder, file) >= (int)sizeof(path) ||
+		frame_path_parse(path, strlen(path), &name) < 0)
+		return check_other(verify, LEVEL_DAY, folder, file);
+	as_record.slot_us = name.slot_us;
+	as_record.seq = name.seq;
+	table = find_table(verify, name.seq / SEGMENT_LINES);
+	if (table && table->entries[name.seq % SEGMENT_LINES] == verify_entry(&as_record))
+		return 0;
+	return check_unknown(verify, &name, path);
+}
+
+static bool is_number(const char *name, size_t digits)
+{
+	return strspn(name, "0123456789") == digits && name[digits] == '\0';
+}
+
+static bool name_belongs(enum level level, const char *name)
+{
+	static const char *const of_root[] = { "archive.json", "latest.jpg", "journal", "acks",
+		"local", "damaged", BRANCHES, NULL };
+	static const char *const of_journal[] = { "folder", "redate", "ballast", "retention",
+		"fork", NULL };
+
+	if (level == LEVEL_ROOT)
+		return is_one_of(name, of_root);
+	return level == LEVEL_JOURNAL &&
+		(is_one_of(name, of_journal) ||
+			(strspn(name, "0123456789") == 8 && is_segment(name + 8)));
+}
+
+static int walk_folder(
+	struct verify *verify, int parent_fd, const char *name, const char *path, enum level level);
+
+static int check_entry(
+	struct verify *verify, int fd, const char *folder, const char *name, enum level level)
+{
+	char path[FRAME_PATH_MAX];
+
+	if (name[0] == '.')
+		return check_hidden(verify, folder, name);
+	if (level == LEVEL_DAY)
+		return check_file(verify, folder, name);
+	if (name_belongs(level, name))
+		return 0;
+	if (level == LEVEL_JOURNAL || !is_number(name, level == LEVEL_ROOT ? 4 : 2))
+		return check_other(verify, level, folder, name);
+	snprintf(path, sizeof(path), "%.20s%s%.20s", folder, *folder ? "/" : "", name);
+	return walk_folder(verify, fd, name, path, level + 1);
+}
+
+static int walk_folder(
+	struct verify *verify, int parent_fd, const char *name, const char *path, enum level level)
+{
+	int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r = 0;
 	struct dirent *entry;
-	DIR *dir = NULL;
-	int r = open_list(archive_root_fd(verify->archive), "journal", &dir);
+	DIR *dir;
 
-	if (r < 0)
-		return r;
+	if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
+		return report_path(verify, VERIFY_FOREIGN, "", path, 0);
+	if (fd < 0)
+		return errno == ENOENT ? 0
+				       : report_path(verify, VERIFY_UNREADABLE, "", path, -errno);
+	dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return -ENOMEM;
+	}
 	while (r == 0 && (entry = readdir(dir))) {
-		const char *name = entry->d_name;
-
-		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-			continue;
-		if (name[0] == '.')
-			r = check_hidden(verify, "journal", name);
-		else if (!belongs_in_journal(name))
-			r = report_path(verify,
-				is_segment(strchrnul(name, '.')) ? VERIFY_FOREIGN : VERIFY_NOT_OURS,
-				"journal", name, 0);
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			r = check_entry(verify, fd, path, entry->d_name, level);
 	}
 	closedir(dir);
 	return r;
@@ -262,7 +188,8 @@ static int walk_journal(struct verify *verify)
 
 int verify_tree(struct verify *verify)
 {
-	int r = walk(verify, archive_root_fd(verify->archive), ".", "", 0);
+	int root_fd = verify->archive->root_fd;
+	int r = walk_folder(verify, root_fd, ".", "", LEVEL_ROOT);
 
-	return r < 0 ? r : walk_journal(verify);
+	return r < 0 ? r : walk_folder(verify, root_fd, "journal", "journal", LEVEL_JOURNAL);
 }

@@ -12,7 +12,7 @@
 
 #include "common/utc.h"
 #include "pull/contact.h"
-#include "pull/ranges.h"
+#include "common/ranges.h"
 
 #define REASONS_MAX 8 /* of prune lines that are told apart */
 #define FRAME_KEY_WITHIN 160 /* bytes of a line */

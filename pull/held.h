@@ -18,7 +18,7 @@
 #pragma once
 
 #include "common/archive.h"
-#include "pull/ranges.h"
+#include "common/ranges.h"
 
 struct held {
 	struct ranges settled;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Ranges in an array that is searched by halves. */
-#include "pull/ranges.h"
+#include "common/ranges.h"
 
 #include <errno.h>
 #include <string.h>
@@ -11,8 +11,8 @@ void ranges_clear(struct ranges *ranges)
 	*ranges = (struct ranges){ 0 };
 }
 
-/* The first range that ends at `seq` or behind it; n if there is none. */
-static size_t find(const struct ranges *ranges, uint64_t seq)
+/* The first range that ends at `seq` or after it; n if there is none. */
+static size_t ranges_find(const struct ranges *ranges, uint64_t seq)
 {
 	size_t low = 0, high = ranges->n;
 
@@ -27,7 +27,7 @@ static size_t find(const struct ranges *ranges, uint64_t seq)
 	return low;
 }
 
-static int grow(struct ranges *ranges)
+static int ranges_grow(struct ranges *ranges)
 {
 	size_t room = ranges->room ? ranges->room * 2 : 16;
 	struct range *list;
@@ -50,7 +50,7 @@ int ranges_add(struct ranges *ranges, uint64_t first, uint64_t last)
 	if (first > last)
 		return 0;
 	/* all that overlap or touch become one */
-	from = find(ranges, first > 0 ? first - 1 : 0);
+	from = ranges_find(ranges, first > 0 ? first - 1 : 0);
 	to = from;
 	while (to < ranges->n && ranges->list[to].first <= last + 1)
 		to++;
@@ -63,7 +63,7 @@ int ranges_add(struct ranges *ranges, uint64_t first, uint64_t last)
 		ranges->n -= to - from - 1;
 		return 0;
 	}
-	r = grow(ranges);
+	r = ranges_grow(ranges);
 	if (r < 0)
 		return r;
 	memmove(&ranges->list[from + 1], &ranges->list[from],
@@ -75,13 +75,13 @@ int ranges_add(struct ranges *ranges, uint64_t first, uint64_t last)
 
 int ranges_remove(struct ranges *ranges, uint64_t first, uint64_t last)
 {
-	size_t i = find(ranges, first);
+	size_t i = ranges_find(ranges, first);
 	int r;
 
 	while (i < ranges->n && ranges->list[i].first <= last) {
 		struct range old = ranges->list[i];
 
-		r = old.first < first && old.last > last ? grow(ranges) : 0;
+		r = old.first < first && old.last > last ? ranges_grow(ranges) : 0;
 		if (r < 0)
 			return r;
 		memmove(&ranges->list[i], &ranges->list[i + 1],
@@ -111,14 +111,14 @@ int ranges_copy(const struct ranges *ranges, struct ranges *ret)
 
 bool ranges_has(const struct ranges *ranges, uint64_t seq)
 {
-	size_t i = find(ranges, seq);
+	size_t i = ranges_find(ranges, seq);
 
 	return i < ranges->n && ranges->list[i].first <= seq;
 }
 
 bool ranges_run(const struct ranges *ranges, uint64_t seq, uint64_t *ret_last)
 {
-	size_t i = find(ranges, seq);
+	size_t i = ranges_find(ranges, seq);
 	bool in = i < ranges->n && ranges->list[i].first <= seq;
 
 	if (in)
@@ -137,7 +137,8 @@ uint64_t ranges_missing(const struct ranges *ranges, uint64_t first, uint64_t la
 {
 	uint64_t missing = first <= last ? last - first + 1 : 0;
 
-	for (size_t i = find(ranges, first); i < ranges->n && ranges->list[i].first <= last; i++) {
+	for (size_t i = ranges_find(ranges, first); i < ranges->n && ranges->list[i].first <= last;
+		i++) {
 		const struct range *range = &ranges->list[i];
 		uint64_t from = range->first > first ? range->first : first;
 
@@ -148,14 +149,14 @@ uint64_t ranges_missing(const struct ranges *ranges, uint64_t first, uint64_t la
 
 uint64_t ranges_prefix(const struct ranges *ranges, uint64_t first)
 {
-	size_t i = find(ranges, first);
+	size_t i = ranges_find(ranges, first);
 
 	return i < ranges->n && ranges->list[i].first <= first ? ranges->list[i].last : first - 1;
 }
 
 bool ranges_gap(const struct ranges *ranges, uint64_t first, uint64_t last, struct range *ret)
 {
-	size_t i = find(ranges, last);
+	size_t i = ranges_find(ranges, last);
 
 	if (first > last)
 		return false;
