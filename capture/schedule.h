@@ -88,9 +88,8 @@ struct schedule_due {
 struct schedule_due schedule_due(const struct schedule_settings *settings, int64_t now_us);
 
 /*
- * Parsers for the settings table, `dest` in brackets. Days and words in any case, blanks around them
- * are allowed.
- *  - every [struct schedule_settings]: "auto", or a duration within the item's bounds
+ * Parsers and printers of the settings (struct conf_type), `dest` in brackets. Words are read in any case,
+ * blanks around them are allowed.
  *  - at [struct schedule_settings]: "12:00, 18:30", "none"; SCHEDULE_AT_MAX at most, sorted here
  *  - days [unsigned]: "mon-fri", "mon,wed,sat-sun", "sat-mon", "all"
  *  - hours [struct schedule_settings]: "06:00-21:00", "22:00-02:00, 05:30-07:00", "18:00-24:00", "all";
@@ -98,7 +97,5 @@ struct schedule_due schedule_due(const struct schedule_settings *settings, int64
  *  - daylight [struct schedule_settings]: "no", "yes" (the upper edge of the sun above the horizon,
  *    -0.833 with refraction), "civil" (twilight, -6), an elevation in degrees such as "-4.5"
  */
-conf_parser schedule_parse_every, schedule_parse_at, schedule_parse_days, schedule_parse_hours,
-	schedule_parse_daylight;
-conf_printer schedule_print_every, schedule_print_at, schedule_print_days, schedule_print_hours,
-	schedule_print_daylight;
+conf_parser schedule_parse_at, schedule_parse_days, schedule_parse_hours, schedule_parse_daylight;
+conf_printer schedule_print_at, schedule_print_days, schedule_print_hours, schedule_print_daylight;

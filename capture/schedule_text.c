@@ -53,13 +53,12 @@ static int read_day(const char **p, int *ret_day)
 	return -EINVAL;
 }
 
-int schedule_parse_days(
-	const struct conf_item *item, const char *key, const char *value, void *dest)
+int schedule_parse_days(const struct conf_item *item, const char *value, void *dest)
 {
 	unsigned days = 0;
 	int first, last, more;
 
-	(void)item, (void)key;
+	(void)item;
 	if (is_word(value, "all")) {
 		*(unsigned *)dest = DAYS_ALL;
 		return 0;
@@ -171,13 +170,13 @@ static int read_list(
 	return more < 0 ? more : n;
 }
 
-int schedule_parse_at(const struct conf_item *item, const char *key, const char *value, void *dest)
+int schedule_parse_at(const struct conf_item *item, const char *value, void *dest)
 {
 	struct schedule_settings *settings = dest;
 	struct schedule_at at[SCHEDULE_AT_MAX];
 	int n;
 
-	(void)item, (void)key;
+	(void)item;
 	if (is_word(value, "none")) {
 		settings->n_at = 0;
 		return 0;
@@ -206,35 +205,13 @@ int schedule_print_at(const struct conf_item *item, const void *dest, FILE *out)
 	return 0;
 }
 
-int schedule_parse_every(
-	const struct conf_item *item, const char *key, const char *value, void *dest)
-{
-	struct schedule_settings *settings = dest;
-
-	if (!is_word(value, "auto"))
-		return conf_parse_duration(item, key, value, &settings->every_us);
-	settings->every_us = 0;
-	return 0;
-}
-
-int schedule_print_every(const struct conf_item *item, const void *dest, FILE *out)
-{
-	const struct schedule_settings *settings = dest;
-
-	if (settings->every_us > 0)
-		return conf_print_duration(item, &settings->every_us, out);
-	fputs("auto", out);
-	return 0;
-}
-
-int schedule_parse_hours(
-	const struct conf_item *item, const char *key, const char *value, void *dest)
+int schedule_parse_hours(const struct conf_item *item, const char *value, void *dest)
 {
 	struct schedule_settings *settings = dest;
 	struct hours_window hours[SCHEDULE_WINDOWS_MAX];
 	int n;
 
-	(void)item, (void)key;
+	(void)item;
 	if (is_word(value, "all")) {
 		settings->n_hours = 0;
 		return 0;
@@ -263,11 +240,10 @@ int schedule_print_hours(const struct conf_item *item, const void *dest, FILE *o
 	return 0;
 }
 
-int schedule_parse_daylight(
-	const struct conf_item *item, const char *key, const char *value, void *dest)
+int schedule_parse_daylight(const struct conf_item *item, const char *value, void *dest)
 {
 	struct schedule_settings *settings = dest;
-	struct conf_item degrees = { .min = -90, .max = 90 };
+	struct conf_item degrees = { .type = &conf_double, .min = -90, .max = 90 };
 	double elevation;
 
 	(void)item;
@@ -279,7 +255,7 @@ int schedule_parse_daylight(
 		elevation = ELEVATION_RISEN;
 	else if (is_word(value, "civil"))
 		elevation = ELEVATION_CIVIL;
-	else if (conf_parse_double(&degrees, key, value, &elevation) < 0)
+	else if (conf_parse(&degrees, value, &elevation) < 0)
 		return -EINVAL;
 	settings->daylight = true;
 	settings->daylight_elevation = elevation;
@@ -297,6 +273,6 @@ int schedule_print_daylight(const struct conf_item *item, const void *dest, FILE
 	else if (settings->daylight_elevation == ELEVATION_CIVIL)
 		fputs("civil", out);
 	else
-		return conf_print_double(item, &settings->daylight_elevation, out);
+		return conf_double.print(item, &settings->daylight_elevation, out);
 	return 0;
 }

@@ -110,19 +110,29 @@ bool cli_flag(const struct cli *cli, const char *name)
 	return cli_value(cli, name) != NULL;
 }
 
+int cli_quantity(const struct cli *cli, const char *name, const struct conf_type *type, int64_t min,
+	int64_t max, int64_t *ret)
+{
+	const struct conf_item item = { .type = type, .min = min, .max = max };
+	const char *text = cli_value(cli, name);
+	char refusal[CONF_REFUSAL_MAX];
+	int r = text ? conf_parse(&item, text, ret) : 0;
+
+	if (r < 0)
+		return cli_usage(
+			cli, "--%s %s: %s", name, text, conf_refusal(&item, text, r, refusal));
+	return CLI_OK;
+}
+
 int cli_number(const struct cli *cli, const char *name, int64_t min, int64_t max, int64_t def,
 	int64_t *ret)
 {
-	const char *text = cli_value(cli, name);
 	int64_t number = def;
+	int r = cli_quantity(cli, name, &conf_int, min, max, &number);
 
-	if (text &&
-		(conf_parse_int(&(struct conf_item){ 0 }, name, text, &number) < 0 ||
-			number < min || number > max))
-		return cli_usage(cli, "--%s %s: not a number from %lld to %lld", name, text,
-			(long long)min, (long long)max);
-	*ret = number;
-	return CLI_OK;
+	if (r == CLI_OK)
+		*ret = number;
+	return r;
 }
 
 int cli_time(const struct cli *cli, const char *name, enum when_edge edge, int64_t *ret_us)

@@ -111,6 +111,12 @@ int cli_main(const struct cli_program *program, int argc, char **argv);
 /* Options of the command. The name must be in its table. */
 bool cli_flag(const struct cli *cli, const char *name);
 const char *cli_value(const struct cli *cli, const char *name); /* NULL: not given */
+/*
+ * The value as a setting of that type (a number, duration or size) within min..max; *ret stays as it is if
+ * the option is not given. CLI_OK or CLI_USAGE.
+ */
+int cli_quantity(const struct cli *cli, const char *name, const struct conf_type *type, int64_t min,
+	int64_t max, int64_t *ret);
 /* The value as a number within min..max, `def` if not given. CLI_OK or CLI_USAGE. */
 int cli_number(const struct cli *cli, const char *name, int64_t min, int64_t max, int64_t def,
 	int64_t *ret);

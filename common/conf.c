@@ -22,12 +22,13 @@
 
 #define SHOWN_MAX 80 /* bytes of a foreign text in a complaint */
 #define PREFIX_MAX 4200 /* "PATH:LINE: " */
+#define MESSAGE_MAX (2 * PREFIX_MAX)
 
 /* Debian's inih has its limits as variables, others have them compiled in: NULL there. */
 extern int ini_max_line __attribute__((weak));
 
-/* Where complaints go, and what stands before each. */
-struct teller {
+/* Where complaints go, how many there were, and what stands before each. */
+struct complaints {
 	conf_complain *complain;
 	void *data;
 	int count;
@@ -44,7 +45,7 @@ struct section {
 struct loader {
 	const struct conf_table *table;
 	void *settings;
-	struct teller teller;
+	struct complaints complaints;
 	const char *path;
 	int line;
 	const char *rest, *end; /* of the file */
@@ -53,7 +54,7 @@ struct loader {
 };
 
 /* A foreign text for a complaint: cut, nothing unprintable. */
-static const char *shown(const char *text, char buf[static SHOWN_MAX])
+static const char *show_text(const char *text, char buf[static SHOWN_MAX])
 {
 	const size_t room = SHOWN_MAX - strlen("...");
 	size_t length = strlen(text);
@@ -64,27 +65,41 @@ static const char *shown(const char *text, char buf[static SHOWN_MAX])
 	return buf;
 }
 
-/* Whether one more is only counted: a file of nothing but mistakes is not worth looking for what was meant. */
-static bool is_tired(const struct teller *teller)
+/* Whether one more is only counted; what was meant need not be found out then. */
+static bool complaints_full(const struct complaints *complaints)
 {
-	return !teller->complain || teller->count >= CONF_COMPLAINTS_MAX;
+	return !complaints->complain || complaints->count >= CONF_COMPLAINTS_MAX;
 }
 
-static void PRINTF(2, 3) tell(struct teller *teller, const char *fmt, ...)
+int conf_tell(conf_complain *complain, void *data, const char *fmt, ...)
 {
-	char text[600], message[PREFIX_MAX + sizeof(text) + 32];
-	const bool tired = is_tired(teller);
+	char message[MESSAGE_MAX];
 	va_list ap;
 
-	teller->count++;
-	if (tired)
-		return;
+	va_start(ap, fmt);
+	vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	if (complain)
+		complain(data, message);
+	return 1;
+}
+
+/* Returns -EINVAL, for `return complaint_add(...)`. */
+static int PRINTF(2, 3) complaint_add(struct complaints *complaints, const char *fmt, ...)
+{
+	const bool counted_only = complaints_full(complaints);
+	char text[MESSAGE_MAX - PREFIX_MAX];
+	va_list ap;
+
+	complaints->count++;
+	if (counted_only)
+		return -EINVAL;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	snprintf(message, sizeof(message), "%s%s%s", teller->prefix, text,
-		teller->count == CONF_COMPLAINTS_MAX ? " (and no more are told)" : "");
-	teller->complain(teller->data, message);
+	conf_tell(complaints->complain, complaints->data, "%s%s%s", complaints->prefix, text,
+		complaints->count == CONF_COMPLAINTS_MAX ? " (and no more are told)" : "");
+	return -EINVAL;
 }
 
 static bool is_free(const struct conf_item *item)
@@ -124,7 +139,7 @@ static const char *find_section(const struct conf_table *table, const char *sect
 	return NULL;
 }
 
-static unsigned smaller(unsigned a, unsigned b)
+static unsigned min_unsigned(unsigned a, unsigned b)
 {
 	return a < b ? a : b;
 }
@@ -147,131 +162,107 @@ bool conf_is_near(const char *typed, const char *word)
 
 			if (i > 0 && j > 0) {
 				best = d[i - 1][j - 1] + (typed[i - 1] != word[j - 1]);
-				best = smaller(best, d[i - 1][j] + 1u);
-				best = smaller(best, d[i][j - 1] + 1u);
+				best = min_unsigned(best, d[i - 1][j] + 1u);
+				best = min_unsigned(best, d[i][j - 1] + 1u);
 			}
 			if (i > 1 && j > 1 && typed[i - 1] == word[j - 2] &&
 				typed[i - 2] == word[j - 1])
-				best = smaller(best, d[i - 2][j - 2] + 1u);
+				best = min_unsigned(best, d[i - 2][j - 2] + 1u);
 			d[i][j] = (unsigned char)best;
-			nearest = smaller(nearest, best);
+			nearest = min_unsigned(nearest, best);
 		}
 	}
 	return nearest <= limit && d[n][m] <= limit;
 }
 
-const char *conf_nearest_key(const struct conf_table *table, const char *section, const char *key)
+static int tell_unknown_section(
+	struct complaints *complaints, const struct conf_table *table, const char *section)
 {
-	for (size_t i = 0; i < table->n_items; i++) {
-		const struct conf_item *item = &table->items[i];
+	char buf[SHOWN_MAX];
 
+	show_text(section, buf);
+	for (size_t i = 0; !complaints_full(complaints) && i < table->n_items; i++) {
+		if (conf_is_near(section, table->items[i].section))
+			return complaint_add(complaints,
+				"[%s]: unknown section; did you mean [%s]?", buf,
+				table->items[i].section);
+	}
+	return complaint_add(complaints, "[%s]: unknown section", buf);
+}
+
+static int tell_unknown_key(struct complaints *complaints, const struct conf_table *table,
+	const char *section, const char *key)
+{
+	const struct conf_item *end = &table->items[table->n_items], *item = table->items;
+	char buf[SHOWN_MAX];
+
+	show_text(key, buf);
+	for (; !complaints_full(complaints) && item < end; item++) {
 		if (strcmp(item->section, section) == 0 && !is_free(item) &&
 			conf_is_near(key, item->key))
-			return item->key;
+			return complaint_add(complaints, "%s.%s: unknown key; did you mean `%s`?",
+				section, buf, item->key);
 	}
-	return NULL;
+	for (item = table->items; !complaints_full(complaints) && item < end; item++) {
+		if (strcmp(item->key, key) == 0)
+			return complaint_add(complaints,
+				"%s.%s: unknown key; `%s` belongs to section [%s]", section, buf,
+				key, item->section);
+	}
+	return complaint_add(complaints, "%s.%s: unknown key", section, buf);
 }
 
-static void tell_unknown_section(
-	struct teller *teller, const struct conf_table *table, const char *section)
-{
-	char buf[SHOWN_MAX];
-
-	shown(section, buf);
-	for (size_t i = 0; !is_tired(teller) && i < table->n_items; i++) {
-		if (conf_is_near(section, table->items[i].section)) {
-			tell(teller, "[%s]: unknown section; did you mean [%s]?", buf,
-				table->items[i].section);
-			return;
-		}
-	}
-	tell(teller, "[%s]: unknown section", buf);
-}
-
-static void tell_unknown_key(struct teller *teller, const struct conf_table *table,
-	const struct section *section, const char *key)
-{
-	const bool tired = is_tired(teller);
-	const char *near = tired ? NULL : conf_nearest_key(table, section->section, key);
-	char buf[SHOWN_MAX];
-
-	shown(key, buf);
-	if (near) {
-		tell(teller, "%s.%s: unknown key; did you mean `%s`?", section->section, buf, near);
-		return;
-	}
-	for (size_t i = 0; !tired && i < table->n_items; i++) {
-		if (strcmp(table->items[i].key, key) == 0) {
-			tell(teller, "%s.%s: unknown key; `%s` belongs to section [%s]",
-				section->section, buf, key, table->items[i].section);
-			return;
-		}
-	}
-	tell(teller, "%s.%s: unknown key", section->section, buf);
-}
-
-/* Fills in `ret`; where there is no such section tells why and leaves ret->section NULL. */
-static int open_section(struct teller *teller, const struct conf_table *table, void *settings,
-	const char *word, const char *name, struct section *ret)
+/* Fills in `ret`; where there is no such section, tells why and leaves ret->section NULL. */
+static int open_section(struct complaints *complaints, const struct conf_table *table,
+	void *settings, const char *word, const char *name, struct section *ret)
 {
 	const char *section = find_section(table, word);
 	char buf[SHOWN_MAX];
 
 	*ret = (struct section){ .base = settings };
-	if (!section) {
-		tell_unknown_section(teller, table, word);
-		return -EINVAL;
-	}
-	if (is_named(table, section)) {
-		if (!*name) {
-			tell(teller, "[%s]: a name is missing: [%s NAME]", section, section);
-			return -EINVAL;
-		}
+	if (!section)
+		return tell_unknown_section(complaints, table, word);
+	show_text(name, buf);
+	if (!is_named(table, section) && *name)
+		return complaint_add(
+			complaints, "[%s %s]: section [%s] has no name", section, buf, section);
+	if (is_named(table, section) && !*name)
+		return complaint_add(
+			complaints, "[%s]: a name is missing: [%s NAME]", section, section);
+	if (is_named(table, section))
 		ret->base = table->instance(settings, name);
-		if (!ret->base) {
-			bool bad_name = errno == EINVAL && table->named_allowed;
-
-			tell(teller, "[%s %s]: %s%s", section, shown(name, buf),
-				bad_name ? "not a name of " : strerror(errno),
-				bad_name ? table->named_allowed : "");
-			return -EINVAL;
-		}
-	} else if (*name) {
-		tell(teller, "[%s %s]: section [%s] has no name", section, shown(name, buf),
-			section);
-		return -EINVAL;
-	}
+	if (!ret->base && errno == EINVAL)
+		return complaint_add(complaints, "[%s %s]: not a name of %s", section, buf,
+			table->named_allowed);
+	if (!ret->base)
+		return complaint_add(complaints, "[%s %s]: %s", section, buf, strerror(errno));
 	ret->section = section;
 	snprintf(ret->name, sizeof(ret->name), "%s", name);
 	return 0;
 }
 
-static int set_value(struct teller *teller, const struct conf_table *table,
+static int set_value(struct complaints *complaints, const struct conf_table *table,
 	const struct section *section, const char *key, const char *value)
 {
 	const struct conf_item *item = find_item(table, section->section, key);
-	char key_buf[SHOWN_MAX], value_buf[SHOWN_MAX], hint[CONF_HINT_MAX] = "";
+	char key_buf[SHOWN_MAX], value_buf[SHOWN_MAX], refusal[CONF_REFUSAL_MAX];
+	struct conf_item own;
 	int r;
 
-	if (!item) {
-		tell_unknown_key(teller, table, section, key);
-		return -EINVAL;
-	}
-	r = item->parse(item, key, value, (char *)section->base + item->offset);
+	if (!item)
+		return tell_unknown_key(complaints, table, section->section, key);
+	own = *item;
+	own.key = key;
+	r = conf_parse(&own, value, (char *)section->base + own.offset);
 	if (r == 0)
 		return 0;
-	if (r == -EINVAL && strstr(item->allowed, "duration"))
-		conf_duration_hint(value, hint);
-	else if (r == -EINVAL && strstr(item->allowed, "a size"))
-		conf_size_hint(value, hint);
-	tell(teller, "%s%s%s.%s = %s: %s%s%s", section->section, *section->name ? "." : "",
-		section->name, shown(key, key_buf), shown(value, value_buf),
-		r == -EINVAL ? "not " : strerror(-r), r == -EINVAL ? item->allowed : "", hint);
-	return -EINVAL;
+	return complaint_add(complaints, "%s%s%s.%s = %s: %s", section->section,
+		*section->name ? "." : "", section->name, show_text(key, key_buf),
+		show_text(value, value_buf), conf_refusal(&own, value, r, refusal));
 }
 
 /* Cuts blanks off both ends, in place. */
-static char *trim(char *text)
+static char *trim_blanks(char *text)
 {
 	size_t length;
 
@@ -300,16 +291,16 @@ static void load_section(struct loader *l, char *line)
 	l->any_section = true;
 	l->section.section = NULL;
 	if (!end || end[1]) {
-		tell(&l->teller, "a section is one `[name]` on a line of its own");
+		complaint_add(&l->complaints, "a section is one `[name]` on a line of its own");
 		return;
 	}
 	*end = '\0';
-	word = trim(word);
+	word = trim_blanks(word);
 	name = word + strcspn(word, " \t");
 	if (*name)
 		*name++ = '\0';
-	(void)open_section(
-		&l->teller, l->table, l->settings, word, name + strspn(name, " \t"), &l->section);
+	(void)open_section(&l->complaints, l->table, l->settings, word, name + strspn(name, " \t"),
+		&l->section);
 }
 
 /* Copies the next line to `line`, in UTF-8 and without comment. 0, or 1 at the end of the file. */
@@ -326,11 +317,12 @@ static int next_line(struct loader *l, char line[static CONF_LINE_MAX + 1])
 	length = (size_t)((newline ? newline : l->end) - start);
 	l->rest = start + length + 1;
 	l->line++;
-	snprintf(l->teller.prefix, sizeof(l->teller.prefix), "%s:%d: ", l->path, l->line);
+	snprintf(l->complaints.prefix, sizeof(l->complaints.prefix), "%s:%d: ", l->path, l->line);
 	if (l->line == 1 && length >= 3 && memcmp(start, "\xef\xbb\xbf", 3) == 0)
 		start += 3, length -= 3;
 	if (length > CONF_LINE_MAX) {
-		tell(&l->teller, "a line of %zu bytes; at most %d are read", length, CONF_LINE_MAX);
+		complaint_add(&l->complaints, "a line of %zu bytes; at most %d are read", length,
+			CONF_LINE_MAX);
 		return 0;
 	}
 	memcpy(line, start, length);
@@ -340,7 +332,7 @@ static int next_line(struct loader *l, char line[static CONF_LINE_MAX + 1])
 	if (length > 0 && line[length - 1] == '\r')
 		line[length - 1] = ' ';
 	if (!text_is_plain(line, length)) {
-		tell(&l->teller, "not text in UTF-8; the line is passed over");
+		complaint_add(&l->complaints, "not text in UTF-8; the line is passed over");
 		line[0] = '\0';
 	}
 	comment = find_comment(line);
@@ -360,19 +352,20 @@ static char *load_line(char *buf, int size, void *data)
 	struct loader *l = data;
 
 	if (l->expected && !l->seen)
-		tell(&l->teller, "not a line of the form `key = value`");
+		complaint_add(&l->complaints, "not a line of the form `key = value`");
 	l->expected = l->seen = false;
 	while (next_line(l, line) == 0) {
-		text = trim(line);
+		text = trim_blanks(line);
 		if (!*text)
 			continue;
 		if (*text == '[') {
 			load_section(l, text);
 		} else if (!l->any_section) {
-			tell(&l->teller, "a key before the first [section]");
+			complaint_add(&l->complaints, "a key before the first [section]");
 		} else if (strlen(text) + 3 > (size_t)size) {
-			tell(&l->teller, "a line of %zu bytes; this machine's inih reads %d",
-				strlen(text), size - 3);
+			complaint_add(&l->complaints,
+				"a line of %zu bytes; this machine's inih reads %d", strlen(text),
+				size - 3);
 		} else if (l->section.section) {
 			snprintf(buf, (size_t)size, "%s\n", text);
 			l->expected = true;
@@ -391,7 +384,7 @@ static int load_pair(void *data, const char *section, const char *key, const cha
 	if (!value || !*key)
 		return 1;
 	l->seen = true;
-	(void)set_value(&l->teller, l->table, &l->section, key, value);
+	(void)set_value(&l->complaints, l->table, &l->section, key, value);
 	return 1;
 }
 
@@ -444,7 +437,7 @@ int conf_load_text(const struct conf_table *table, void *settings, const char *n
 	struct loader loader = {
 		.table = table,
 		.settings = settings,
-		.teller = { .complain = complain, .data = data },
+		.complaints = { .complain = complain, .data = data },
 		.path = name,
 		.rest = text,
 		.end = text + length,
@@ -454,43 +447,40 @@ int conf_load_text(const struct conf_table *table, void *settings, const char *n
 	if (&ini_max_line)
 		ini_max_line = CONF_LINE_MAX + 3;
 	r = ini_parse_stream(load_line, &loader, load_pair, &loader);
-	return r == -2 ? -ENOMEM : loader.teller.count;
+	return r == -2 ? -ENOMEM : loader.complaints.count;
 }
 
 int conf_override(const struct conf_table *table, void *settings, const char *text,
 	conf_complain *complain, void *data)
 {
-	struct teller teller = { .complain = complain, .data = data, .prefix = "-o " };
+	struct complaints complaints = { .complain = complain, .data = data, .prefix = "-o " };
 	char copy[CONF_LINE_MAX + 1], buf[SHOWN_MAX], *value, *key, *name;
 	struct section section;
 
-	if (strlen(text) > CONF_LINE_MAX) {
-		tell(&teller, "a text of %zu bytes; at most %d are read", strlen(text),
-			CONF_LINE_MAX);
-		return -EINVAL;
-	}
+	if (strlen(text) > CONF_LINE_MAX)
+		return complaint_add(&complaints, "a text of %zu bytes; at most %d are read",
+			strlen(text), CONF_LINE_MAX);
 	memcpy(copy, text, strlen(text) + 1);
 	value = strchr(copy, '=');
 	if (value)
 		*value++ = '\0';
 	key = value ? strrchr(copy, '.') : NULL;
-	if (!key || key == copy) {
-		tell(&teller, "%s: not of the form section.key=value", shown(text, buf));
-		return -EINVAL;
-	}
+	if (!key || key == copy)
+		return complaint_add(
+			&complaints, "%s: not of the form section.key=value", show_text(text, buf));
 	*key++ = '\0';
 	name = strchr(copy, '.');
 	if (name)
 		*name++ = '\0';
 	/* in a file it would end there: what `dump` writes must be what is meant */
-	if (find_comment(value) || !text_is_plain(text, strlen(text))) {
-		tell(&teller, "%s: not a value a file could hold (control characters, ' #', ' ;')",
-			shown(text, buf));
+	if (find_comment(value) || !text_is_plain(text, strlen(text)))
+		return complaint_add(&complaints,
+			"%s: not a value a file could hold (control characters, ' #', ' ;')",
+			show_text(text, buf));
+	if (open_section(&complaints, table, settings, trim_blanks(copy), name ? name : "",
+		    &section) < 0)
 		return -EINVAL;
-	}
-	if (open_section(&teller, table, settings, trim(copy), name ? name : "", &section) < 0)
-		return -EINVAL;
-	return set_value(&teller, table, &section, trim(key), trim(value));
+	return set_value(&complaints, table, &section, trim_blanks(key), trim_blanks(value));
 }
 
 static void set_default(const struct conf_item *item, void *base)
@@ -499,7 +489,7 @@ static void set_default(const struct conf_item *item, void *base)
 
 	if (!item->def)
 		return;
-	r = item->parse(item, item->key, item->def, (char *)base + item->offset);
+	r = conf_parse(item, item->def, (char *)base + item->offset);
 	assert(r == 0 || (r == -ENOENT && item->def[0] == '~'));
 	(void)r;
 }

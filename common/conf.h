@@ -20,33 +20,53 @@
 
 struct conf_item;
 
+/* Reads `value` into *dest. 0; -EINVAL, and conf_refusal() then tells what would be right; -errno. */
+typedef int conf_parser(const struct conf_item *item, const char *value, void *dest);
 /*
- * Parses `value` into *dest. Returns 0, or -EINVAL with the item's `allowed` text telling the person
- * what would have been right. `key` is the key as written (for rows with key "*").
- */
-typedef int conf_parser(
-	const struct conf_item *item, const char *key, const char *value, void *dest);
-/*
- * The value back as text, for `dump`. A row with key "*" writes whole lines, "key = value". Returns
- * 0, or 1 to leave the row out (an empty free section).
+ * Writes the value as its parser reads it. A row with key "*" writes whole lines, "key = value". 0 or
+ * -errno.
  */
 typedef int conf_printer(const struct conf_item *item, const void *dest, FILE *out);
 
+/* A kind of value: how it is read, written and described. */
+struct conf_type {
+	conf_parser *parse;
+	conf_printer *print;
+	/* What is allowed, from the item's limits: "a number from 1 to 9". NULL: the item says it. */
+	void (*describe)(const struct conf_item *item, FILE *out);
+	/* Three units for the person who left the unit out; NULL: values have none. */
+	const char *const *units;
+};
+
+/* The types that exist ready-made; the type of the field in brackets. */
+extern const struct conf_type conf_bool, /* [bool] yes/no, true/false, on/off, 1/0 */
+	conf_int, /* [int64_t] decimal, min..max */
+	conf_double, /* [double] C locale, finite; min..max */
+	conf_duration, /* [int64_t us] "100ms", "60s", "1min 30s", "2h", "1d"; a bare 0 */
+	conf_size, /* [int64_t bytes] "500K", "2G" (times 1024); "10%" is stored as -10 */
+	conf_word, /* [int] index in `words` */
+	conf_string, /* [char array] UTF-8 without control characters */
+	conf_path; /* [char array] absolute, or "~/...", which is expanded */
+
+/* One setting. */
 struct conf_item {
 	const char *
 		section; /* "schedule"; "camera" also serves "[camera NAME]" if the table is named */
-	const char *key; /* "every"; "*": any key that passes its parser */
-	conf_parser *parse;
-	conf_printer *print;
-	size_t offset; /* in the settings struct, or in the named section's struct */
+	const char
+		*key; /* "every"; "*": any key that the type's parser takes, which finds it here */
+	const struct conf_type *type;
+	size_t offset, size; /* CONF_FIELD(): in the settings' struct, or in the named section's */
 	const char *def; /* default as text, parsed at start; NULL: none */
-	const char *allowed; /* "a duration from 100ms to 24h" */
 	const char *help; /* one line for `dump` and the man page */
-	int64_t min, max; /* for numbers, durations, sizes; both 0: no bound but the type's */
-	/* for sizes: a negative `min` allows percentages up to -min */
-	const char *const *words; /* for conf_parse_word: NULL-terminated, index is stored as int */
-	size_t size; /* for conf_parse_string: bytes of the char array */
+	int64_t min, max; /* of numbers, durations, sizes; both 0: no bound but the type's */
+	/* of sizes: a negative `min` allows percentages up to -min */
+	const char *const *words; /* of conf_word: NULL-terminated */
+	const char *unset; /* a word for 0, NaN or "": "auto"; NULL: there is none */
+	bool (*accepts)(const char *value); /* what the type alone would not refuse; NULL: all */
+	const char *allowed; /* "a host name"; NULL: as the type describes it */
 };
+
+#define CONF_FIELD(type, member) offsetof(type, member), sizeof(((type *)NULL)->member)
 
 struct conf_table {
 	const struct conf_item *items;
@@ -65,6 +85,8 @@ struct conf_table {
 
 /* One complaint, ready for a person: "/home/pi/x.conf:12: schedule.every = 1x: not a duration..." */
 typedef void conf_complain(void *data, const char *message);
+/* Makes one complaint of it; `complain` may be NULL. Returns 1, for the count. */
+int conf_tell(conf_complain *complain, void *data, const char *fmt, ...) PRINTF(3, 4);
 
 /*
  * Sets every item of the unnamed sections to its default; `settings` comes zeroed. Asserts that the
@@ -104,27 +126,20 @@ int conf_dump(const struct conf_table *table, void *settings, FILE *out);
 /* The same as one JSON object, {"section":{"key":"value"}}. */
 int conf_dump_json(const struct conf_table *table, void *settings, FILE *out);
 
-/* ready parsers and printers; `dest` type in brackets */
-conf_parser conf_parse_bool; /* [bool] yes/no, true/false, on/off, 1/0 */
-conf_parser conf_parse_int; /* [int64_t] decimal, min..max */
-conf_parser conf_parse_double; /* [double] C locale, finite; min..max */
-conf_parser conf_parse_duration; /* [int64_t us] "100ms", "60s", "1min 30s", "2h", "1d"; a bare 0 */
-conf_parser conf_parse_size; /* [int64_t bytes] "500K", "2G" (1024), "10%" is stored as -10 */
-conf_parser conf_parse_word; /* [int] index in `words` */
-conf_parser conf_parse_string; /* [char array of `size`] UTF-8 without control characters */
-conf_parser conf_parse_path; /* [char array of `size`] absolute, or "~/..." which is expanded */
-conf_printer conf_print_bool, conf_print_int, conf_print_double, conf_print_duration,
-	conf_print_size, conf_print_word, conf_print_string;
+/* Parses `value` for the item into *dest. 0, -EINVAL, -errno. */
+int conf_parse(const struct conf_item *item, const char *value, void *dest);
 
-/* For complaints: the known key nearest to a mistyped one, NULL if none is near. */
-const char *conf_nearest_key(const struct conf_table *table, const char *section, const char *key);
 /*
- * For complaints about a duration or a size that was refused: "; the unit is missing: write 60s, 60min or 60h" where it
- * is a number alone, the same of one that is no unit, "" else. Returns `buf`.
+ * Why conf_parse() returned `error` for `value`: "not a duration from 1s to 24h; the unit is missing:
+ * write 60s, 60min or 60h". Returns `buf`.
  */
-#define CONF_HINT_MAX 160
-const char *conf_duration_hint(const char *value, char buf[static CONF_HINT_MAX]);
-const char *conf_size_hint(const char *value, char buf[static CONF_HINT_MAX]);
+#define CONF_REFUSAL_MAX 400
+const char *conf_refusal(const struct conf_item *item, const char *value, int error,
+	char buf[static CONF_REFUSAL_MAX]);
+
+/* Writes what is allowed for the item: "auto, or a duration from 100ms to 24h". */
+void conf_describe(const struct conf_item *item, FILE *out);
+
 /* Whether `word` is `typed` but for a slip or two: letters missing, added, changed or swapped. */
 bool conf_is_near(const char *typed, const char *word);
 /* The home folder: $HOME, else the user database. -ENOENT, -ENAMETOOLONG. */

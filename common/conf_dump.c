@@ -1,150 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Settings back out as text: the file that would set them, or JSON for a script. */
+/* Settings back out: as one tree for scripts, and as the file that would set them, from that tree. */
 #include "common/conf.h"
 
 #include <errno.h>
 #include <json-c/json.h>
 #include <string.h>
-
-/* One section of the settings, or one instance of the named section. */
-struct view {
-	const struct conf_table *table;
-	const char *section;
-	const char *name; /* NULL: an unnamed section */
-	const void *base;
-};
-
-typedef int visit_section(const struct view *view, void *data);
-
-static bool is_first_of_section(const struct conf_table *table, size_t item)
-{
-	for (size_t i = 0; i < item; i++) {
-		if (strcmp(table->items[i].section, table->items[item].section) == 0)
-			return false;
-	}
-	return true;
-}
-
-static int visit_instances(
-	const struct conf_table *table, void *settings, visit_section *visit, void *data)
-{
-	struct view view = { .table = table, .section = table->named_section };
-	int r = 0;
-
-	for (size_t i = 0; r >= 0; i++) {
-		view.base = table->nth_instance(settings, i, &view.name);
-		if (!view.base)
-			break;
-		r = visit(&view, data);
-	}
-	return r;
-}
-
-static int visit_sections(
-	const struct conf_table *table, void *settings, visit_section *visit, void *data)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < table->n_items && r >= 0; i++) {
-		struct view view = { table, table->items[i].section, NULL, settings };
-
-		if (!is_first_of_section(table, i))
-			continue;
-		if (table->instance && strcmp(view.section, table->named_section) == 0)
-			r = visit_instances(table, settings, visit, data);
-		else
-			r = visit(&view, data);
-	}
-	return r;
-}
-
-/* Where printers write; used again for each item. */
-struct pad {
-	FILE *out;
-	char *text;
-	size_t length;
-};
-
-static int pad_open(struct pad *pad)
-{
-	pad->out = open_memstream(&pad->text, &pad->length);
-	return pad->out ? 0 : -errno;
-}
-
-static void pad_close(struct pad *pad)
-{
-	fclosep(&pad->out);
-	free(pad->text);
-}
-
-/* The printer's text, valid until the next call; NULL where the row is left out. */
-static int item_text(struct pad *pad, const struct conf_item *item, const void *base, char **ret)
-{
-	int r;
-
-	rewind(pad->out);
-	r = item->print(item, (const char *)base + item->offset, pad->out);
-	if (r < 0)
-		return r;
-	fputc('\0', pad->out);
-	if (fflush(pad->out) != 0)
-		return -ENOMEM;
-	*ret = r == 0 ? pad->text : NULL;
-	return 0;
-}
-
-static int write_item(struct pad *pad, const struct conf_item *item, const void *base, FILE *out)
-{
-	char *text;
-	int r;
-
-	r = item_text(pad, item, base, &text);
-	if (r < 0)
-		return r;
-	fprintf(out, "# %s (%s)\n", item->help, item->allowed);
-	if (text && strcmp(item->key, "*") == 0)
-		fputs(text, out);
-	else if (text)
-		fprintf(out, "%s =%s%s\n", item->key, *text ? " " : "", text);
-	return 0;
-}
-
-struct writer {
-	FILE *out;
-	struct pad pad;
-	bool any;
-};
-
-static int write_section(const struct view *view, void *data)
-{
-	struct writer *writer = data;
-	int r = 0;
-
-	fprintf(writer->out, "%s[%s%s%s]\n", writer->any ? "\n" : "", view->section,
-		view->name ? " " : "", view->name ? view->name : "");
-	writer->any = true;
-	for (size_t i = 0; i < view->table->n_items && r >= 0; i++) {
-		if (strcmp(view->table->items[i].section, view->section) == 0)
-			r = write_item(
-				&writer->pad, &view->table->items[i], view->base, writer->out);
-	}
-	return r;
-}
-
-int conf_dump(const struct conf_table *table, void *settings, FILE *out)
-{
-	struct writer writer = { .out = out };
-	int r;
-
-	r = pad_open(&writer.pad);
-	if (r < 0)
-		return r;
-	r = visit_sections(table, settings, write_section, &writer);
-	pad_close(&writer.pad);
-	if (r < 0)
-		return r;
-	return ferror(out) ? -EIO : 0;
-}
 
 static void json_free(struct json_object **object)
 {
@@ -155,46 +15,13 @@ static int json_add(struct json_object *object, const char *key, struct json_obj
 {
 	if (!value)
 		return -ENOMEM;
-	if (json_object_object_add(object, key, value) < 0) {
-		json_object_put(value);
-		return -ENOMEM;
-	}
-	return 0;
+	if (json_object_object_add(object, key, value) == 0)
+		return 0;
+	json_object_put(value);
+	return -ENOMEM;
 }
 
-/* The lines `key = value` of a section with free keys. */
-static int json_add_lines(struct json_object *object, char *text)
-{
-	char *line, *rest = text;
-	int r = 0;
-
-	while (r >= 0 && (line = strsep(&rest, "\n"))) {
-		char *equals = strstr(line, " =");
-
-		if (!equals)
-			continue;
-		*equals = '\0';
-		equals += strlen(" =");
-		r = json_add(object, line, json_object_new_string(equals + (*equals == ' ')));
-	}
-	return r;
-}
-
-static int json_add_item(
-	struct json_object *object, struct pad *pad, const struct conf_item *item, const void *base)
-{
-	char *text;
-	int r;
-
-	r = item_text(pad, item, base, &text);
-	if (r < 0 || !text)
-		return r;
-	if (strcmp(item->key, "*") == 0)
-		return json_add_lines(object, text);
-	return json_add(object, item->key, json_object_new_string(text));
-}
-
-/* The object `key` of `parent`, made if missing; stays the parent's. */
+/* The object `key` of `parent`, made if missing; it stays the parent's. NULL: out of memory. */
 static struct json_object *json_child(struct json_object *parent, const char *key)
 {
 	struct json_object *child;
@@ -205,42 +32,139 @@ static struct json_object *json_child(struct json_object *parent, const char *ke
 	return json_add(parent, key, child) < 0 ? NULL : child;
 }
 
-struct json_writer {
-	struct json_object *root;
-	struct pad pad;
-};
-
-static int json_section(const struct view *view, void *data)
+/* The lines `key = value` of a section with free keys. */
+static int json_add_lines(struct json_object *object, char *text)
 {
-	struct json_writer *writer = data;
-	struct json_object *object = json_child(writer->root, view->section);
+	char *line, *rest = text;
 	int r = 0;
 
-	if (object && view->name)
-		object = json_child(object, view->name);
-	if (!object)
-		return -ENOMEM;
-	for (size_t i = 0; i < view->table->n_items && r >= 0; i++) {
-		if (strcmp(view->table->items[i].section, view->section) == 0)
-			r = json_add_item(object, &writer->pad, &view->table->items[i], view->base);
+	while (r >= 0 && (line = strsep(&rest, "\n"))) {
+		char *equals = strstr(line, " = ");
+
+		if (!equals)
+			continue;
+		*equals = '\0';
+		r = json_add(object, line, json_object_new_string(equals + strlen(" = ")));
 	}
 	return r;
 }
 
-int conf_dump_json(const struct conf_table *table, void *settings, FILE *out)
+static int json_add_item(struct json_object *object, const struct conf_item *item, const void *base)
 {
-	struct json_object *root CLEANUP(json_free) = json_object_new_object();
-	struct json_writer writer = { .root = root };
-	const char *text;
+	CLEANUP_FREE char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
 	int r;
 
-	if (!root)
+	if (!object || !out) {
+		fclosep(&out);
 		return -ENOMEM;
-	r = pad_open(&writer.pad);
+	}
+	r = item->type->print(item, (const char *)base + item->offset, out);
+	if (fclose(out) != 0)
+		return -ENOMEM;
 	if (r < 0)
 		return r;
-	r = visit_sections(table, settings, json_section, &writer);
-	pad_close(&writer.pad);
+	if (strcmp(item->key, "*") == 0)
+		return json_add_lines(object, text);
+	return json_add(object, item->key, json_object_new_string(text));
+}
+
+/* The item of all instances of the named section. */
+static int json_add_named(struct json_object *root, const struct conf_table *table,
+	const struct conf_item *item, void *settings)
+{
+	const char *name;
+	void *base;
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && (base = table->nth_instance(settings, i, &name)); i++) {
+		struct json_object *section = json_child(root, item->section);
+
+		r = json_add_item(section ? json_child(section, name) : NULL, item, base);
+	}
+	return r;
+}
+
+/* {"section":{"key":"value"}}, of named sections {"section":{"name":{"key":"value"}}}. */
+static int conf_tree(const struct conf_table *table, void *settings, struct json_object **ret)
+{
+	struct json_object *root CLEANUP(json_free) = json_object_new_object();
+	int r = root ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < table->n_items && r >= 0; i++) {
+		const struct conf_item *item = &table->items[i];
+
+		if (table->instance && strcmp(item->section, table->named_section) == 0)
+			r = json_add_named(root, table, item, settings);
+		else
+			r = json_add_item(json_child(root, item->section), item, settings);
+	}
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(root);
+	return 0;
+}
+
+static void line_write(const char *key, struct json_object *value, FILE *out)
+{
+	const char *text = json_object_get_string(value);
+
+	fprintf(out, "%s =%s%s\n", key, *text ? " " : "", text);
+}
+
+/* The lines of one section below its heading, each with its help. */
+static void section_write(
+	const struct conf_table *table, const char *section, struct json_object *values, FILE *out)
+{
+	for (size_t i = 0; i < table->n_items; i++) {
+		const struct conf_item *item = &table->items[i];
+
+		if (strcmp(item->section, section) != 0)
+			continue;
+		fprintf(out, "# %s (", item->help);
+		conf_describe(item, out);
+		fputs(")\n", out);
+		if (strcmp(item->key, "*") != 0) {
+			line_write(item->key, json_object_object_get(values, item->key), out);
+			continue;
+		}
+		json_object_object_foreach(values, key, value) line_write(key, value, out);
+	}
+}
+
+int conf_dump(const struct conf_table *table, void *settings, FILE *out)
+{
+	struct json_object *root CLEANUP(json_free) = NULL;
+	const char *blank = "";
+	int r = conf_tree(table, settings, &root);
+
+	if (r < 0)
+		return r;
+	json_object_object_foreach(root, section, values)
+	{
+		if (!table->instance || strcmp(section, table->named_section) != 0) {
+			fprintf(out, "%s[%s]\n", blank, section);
+			section_write(table, section, values, out);
+			blank = "\n";
+			continue;
+		}
+		json_object_object_foreach(values, name, own)
+		{
+			fprintf(out, "%s[%s %s]\n", blank, section, name);
+			section_write(table, section, own, out);
+			blank = "\n";
+		}
+	}
+	return ferror(out) ? -EIO : 0;
+}
+
+int conf_dump_json(const struct conf_table *table, void *settings, FILE *out)
+{
+	struct json_object *root CLEANUP(json_free) = NULL;
+	const char *text;
+	int r = conf_tree(table, settings, &root);
+
 	if (r < 0)
 		return r;
 	text = json_object_to_json_string_ext(

@@ -15,6 +15,8 @@
 #include "common/clock.h"
 #include "common/text.h"
 
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 static bool is_digit(char c)
 {
 	return c >= '0' && c <= '9';
@@ -51,11 +53,11 @@ static int read_digits(const char **text, int64_t *ret)
 	return 0;
 }
 
-int conf_parse_bool(const struct conf_item *item, const char *key, const char *value, void *dest)
+static int parse_bool(const struct conf_item *item, const char *value, void *dest)
 {
 	static const char *const words[] = { "no", "yes", "false", "true", "off", "on", "0", "1" };
 
-	(void)item, (void)key;
+	(void)item;
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
 		if (strcmp(value, words[i]) == 0) {
 			*(bool *)dest = i % 2;
@@ -65,26 +67,25 @@ int conf_parse_bool(const struct conf_item *item, const char *key, const char *v
 	return -EINVAL;
 }
 
-int conf_print_bool(const struct conf_item *item, const void *dest, FILE *out)
+static int print_bool(const struct conf_item *item, const void *dest, FILE *out)
 {
 	(void)item;
 	fputs(*(const bool *)dest ? "yes" : "no", out);
 	return 0;
 }
 
-int conf_parse_int(const struct conf_item *item, const char *key, const char *value, void *dest)
+static int parse_int(const struct conf_item *item, const char *value, void *dest)
 {
 	bool negative = *value == '-';
 	const char *p = value + negative;
 	int64_t number;
 
-	(void)key;
 	if (read_digits(&p, &number) < 0 || *p)
 		return -EINVAL;
 	return store_int(item, negative ? -number : number, dest);
 }
 
-int conf_print_int(const struct conf_item *item, const void *dest, FILE *out)
+static int print_int(const struct conf_item *item, const void *dest, FILE *out)
 {
 	(void)item;
 	fprintf(out, "%" PRId64, *(const int64_t *)dest);
@@ -111,12 +112,11 @@ static int parse_c_double(const char *text, double *ret)
 	return 0;
 }
 
-int conf_parse_double(const struct conf_item *item, const char *key, const char *value, void *dest)
+static int parse_double(const struct conf_item *item, const char *value, void *dest)
 {
 	double number;
 	int r;
 
-	(void)key;
 	r = parse_c_double(value, &number);
 	if (r < 0)
 		return r;
@@ -127,7 +127,7 @@ int conf_parse_double(const struct conf_item *item, const char *key, const char 
 }
 
 /* The shortest text that reads back to the same number; nothing for NaN, which is "not set". */
-int conf_print_double(const struct conf_item *item, const void *dest, FILE *out)
+static int print_double(const struct conf_item *item, const void *dest, FILE *out)
 {
 	const double number = *(const double *)dest;
 	double again = 0;
@@ -152,16 +152,29 @@ struct unit {
 	int64_t amount;
 };
 
-/* the first that fits is taken: "min" and "ms" before "m" */
 static const struct unit duration_units[] = {
-	{ "us", 1 },
-	{ "min", 60 * US_PER_SEC },
-	{ "ms", 1000 },
-	{ "m", 60 * US_PER_SEC },
-	{ "s", US_PER_SEC },
-	{ "h", 3600 * US_PER_SEC },
 	{ "d", 24 * 3600 * US_PER_SEC },
+	{ "h", 3600 * US_PER_SEC },
+	{ "min", 60 * US_PER_SEC },
+	{ "m", 60 * US_PER_SEC }, /* read, never written */
+	{ "s", US_PER_SEC },
+	{ "ms", 1000 },
+	{ "us", 1 },
 };
+
+static const char size_letters[] = "KMGT";
+
+/* The unit of `length` letters, NULL where there is none. */
+static const struct unit *duration_unit(const char *name, size_t length)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(duration_units); i++) {
+		const struct unit *unit = &duration_units[i];
+
+		if (strlen(unit->name) == length && memcmp(unit->name, name, length) == 0)
+			return unit;
+	}
+	return NULL;
+}
 
 static const char *skip_blanks(const char *p)
 {
@@ -174,7 +187,7 @@ static const char *skip_blanks(const char *p)
 static int read_duration_part(const char **text, int64_t *ret_us)
 {
 	int64_t whole, us, fraction = 0, scale = 1;
-	const struct unit *unit = NULL;
+	const struct unit *unit;
 	const char *p = *text;
 
 	if (read_digits(&p, &whole) < 0)
@@ -188,10 +201,7 @@ static int read_duration_part(const char **text, int64_t *ret_us)
 			scale *= 10;
 	}
 	p = skip_blanks(p);
-	for (size_t i = 0; !unit && i < ARRAY_SIZE(duration_units); i++) {
-		if (strncmp(p, duration_units[i].name, strlen(duration_units[i].name)) == 0)
-			unit = &duration_units[i];
-	}
+	unit = duration_unit(p, strspn(p, LETTERS));
 	if (!unit || fraction * unit->amount % scale ||
 		__builtin_mul_overflow(whole, unit->amount, &us) ||
 		__builtin_add_overflow(us, fraction * unit->amount / scale, &us))
@@ -201,13 +211,11 @@ static int read_duration_part(const char **text, int64_t *ret_us)
 	return 0;
 }
 
-int conf_parse_duration(
-	const struct conf_item *item, const char *key, const char *value, void *dest)
+static int parse_duration(const struct conf_item *item, const char *value, void *dest)
 {
 	const char *p = skip_blanks(value);
 	int64_t sum = 0;
 
-	(void)key;
 	if (strcmp(p, "0") == 0)
 		return store_int(item, 0, dest);
 	if (!*p)
@@ -221,75 +229,30 @@ int conf_parse_duration(
 	return store_int(item, sum, dest);
 }
 
-int conf_print_duration(const struct conf_item *item, const void *dest, FILE *out)
+static int print_duration(const struct conf_item *item, const void *dest, FILE *out)
 {
-	static const struct unit units[] = {
-		{ "d", 24 * 3600 * US_PER_SEC },
-		{ "h", 3600 * US_PER_SEC },
-		{ "min", 60 * US_PER_SEC },
-		{ "s", US_PER_SEC },
-		{ "ms", 1000 },
-		{ "us", 1 },
-	};
 	int64_t rest = *(const int64_t *)dest;
 	const char *separator = "";
 
-	(void)item;
 	if (rest <= 0)
-		fputc('0', out);
-	for (size_t i = 0; i < ARRAY_SIZE(units) && rest > 0; i++) {
-		if (rest < units[i].amount)
+		fputs(item->unset ? item->unset : "0", out);
+	for (size_t i = 0; i < ARRAY_SIZE(duration_units) && rest > 0; i++) {
+		const struct unit *unit = &duration_units[i];
+
+		if (rest < unit->amount)
 			continue;
-		fprintf(out, "%s%" PRId64 "%s", separator, rest / units[i].amount, units[i].name);
-		rest %= units[i].amount;
+		fprintf(out, "%s%" PRId64 "%s", separator, rest / unit->amount, unit->name);
+		rest %= unit->amount;
 		separator = " ";
 	}
 	return 0;
 }
 
-static const char size_letters[] = "KMGT";
-
-/* What `value` would be with one of three units, or "". */
-static const char *unit_hint(const char *value, bool may_be_alone,
-	const char *const units[static 3], char buf[static CONF_HINT_MAX])
-{
-	size_t digits = strspn(skip_blanks(value), "0123456789.");
-	const char *number = skip_blanks(value), *unit = skip_blanks(number + digits);
-	size_t letters = strspn(unit, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
-	bool known = false;
-
-	for (size_t i = 0; i < ARRAY_SIZE(duration_units); i++)
-		known |= !may_be_alone && strcmp(unit, duration_units[i].name) == 0;
-	*buf = '\0';
-	if (digits == 0 || digits > 16 || unit[letters] || known ||
-		(may_be_alone && (letters == 0 || (letters == 1 && strchr(size_letters, *unit)))))
-		return buf;
-	snprintf(buf, CONF_HINT_MAX, "; %s: write %.*s%s, %.*s%s or %.*s%s",
-		letters ? "the unit is not known" : "the unit is missing", (int)digits, number,
-		units[0], (int)digits, number, units[1], (int)digits, number, units[2]);
-	return buf;
-}
-
-const char *conf_duration_hint(const char *value, char buf[static CONF_HINT_MAX])
-{
-	static const char *const units[] = { "s", "min", "h" };
-
-	return unit_hint(value, false, units, buf);
-}
-
-const char *conf_size_hint(const char *value, char buf[static CONF_HINT_MAX])
-{
-	static const char *const units[] = { "K", "M", "G" };
-
-	return unit_hint(value, true, units, buf);
-}
-
-int conf_parse_size(const struct conf_item *item, const char *key, const char *value, void *dest)
+static int parse_size(const struct conf_item *item, const char *value, void *dest)
 {
 	const char *p = value, *letter;
 	int64_t number;
 
-	(void)key;
 	if (read_digits(&p, &number) < 0)
 		return -EINVAL;
 	p = skip_blanks(p);
@@ -309,7 +272,7 @@ int conf_parse_size(const struct conf_item *item, const char *key, const char *v
 	return store_int(item, number, dest);
 }
 
-int conf_print_size(const struct conf_item *item, const void *dest, FILE *out)
+static int print_size(const struct conf_item *item, const void *dest, FILE *out)
 {
 	int64_t number = *(const int64_t *)dest;
 	int unit = -1;
@@ -329,9 +292,8 @@ int conf_print_size(const struct conf_item *item, const void *dest, FILE *out)
 	return 0;
 }
 
-int conf_parse_word(const struct conf_item *item, const char *key, const char *value, void *dest)
+static int parse_word(const struct conf_item *item, const char *value, void *dest)
 {
-	(void)key;
 	for (int i = 0; item->words[i]; i++) {
 		if (strcmp(value, item->words[i]) == 0) {
 			*(int *)dest = i;
@@ -341,28 +303,183 @@ int conf_parse_word(const struct conf_item *item, const char *key, const char *v
 	return -EINVAL;
 }
 
-int conf_print_word(const struct conf_item *item, const void *dest, FILE *out)
+static int print_word(const struct conf_item *item, const void *dest, FILE *out)
 {
 	fputs(item->words[*(const int *)dest], out);
 	return 0;
 }
 
-int conf_parse_string(const struct conf_item *item, const char *key, const char *value, void *dest)
+static int parse_string(const struct conf_item *item, const char *value, void *dest)
 {
 	size_t length = strlen(value);
 
-	(void)key;
 	if (length >= item->size || !text_is_plain(value, length))
 		return -EINVAL;
 	memcpy(dest, value, length + 1);
 	return 0;
 }
 
-int conf_print_string(const struct conf_item *item, const void *dest, FILE *out)
+static int print_string(const struct conf_item *item, const void *dest, FILE *out)
 {
 	(void)item;
 	fputs(dest, out);
 	return 0;
+}
+
+static int parse_path(const struct conf_item *item, const char *value, void *dest)
+{
+	char home[CONF_VALUE_MAX] = "", path[CONF_VALUE_MAX];
+	int r;
+
+	if (value[0] == '~' && (value[1] == '/' || value[1] == '\0')) {
+		r = conf_home(home);
+		if (r < 0)
+			return r;
+		value++;
+	} else if (value[0] != '/') {
+		return -EINVAL;
+	}
+	r = snprintf(path, sizeof(path), "%s%s", home, value);
+	if (r >= (int)sizeof(path))
+		return -EINVAL;
+	return parse_string(item, path, dest);
+}
+
+static void describe_bool(const struct conf_item *item, FILE *out)
+{
+	(void)item;
+	fputs("yes or no", out);
+}
+
+static void describe_number(const struct conf_item *item, FILE *out)
+{
+	fputs("a number", out);
+	if (is_bounded(item) && item->max == INT64_MAX)
+		fprintf(out, " of %" PRId64 " or more", item->min);
+	else if (is_bounded(item))
+		fprintf(out, " from %" PRId64 " to %" PRId64, item->min, item->max);
+}
+
+static void describe_duration(const struct conf_item *item, FILE *out)
+{
+	fputs("a duration", out);
+	if (!is_bounded(item) || item->max == INT64_MAX)
+		return;
+	if (item->min > 0) {
+		fputs(" from ", out);
+		print_duration(item, &item->min, out);
+	}
+	fputs(item->min > 0 ? " to " : " up to ", out);
+	print_duration(item, &item->max, out);
+}
+
+static void describe_size(const struct conf_item *item, FILE *out)
+{
+	fputs("a size such as 500K or 2G", out);
+	if (item->min < 0)
+		fprintf(out, ", or 0%% to %" PRId64 "%%", -item->min);
+}
+
+static void describe_word(const struct conf_item *item, FILE *out)
+{
+	for (size_t i = 0; item->words[i]; i++)
+		fprintf(out, "%s%s",
+			i == 0                       ? ""
+				: item->words[i + 1] ? ", "
+						     : " or ",
+			item->words[i]);
+}
+
+static void describe_string(const struct conf_item *item, FILE *out)
+{
+	fprintf(out, "a text of at most %zu bytes", item->size - 1);
+}
+
+static void describe_path(const struct conf_item *item, FILE *out)
+{
+	const size_t size = item->size < CONF_VALUE_MAX ? item->size : CONF_VALUE_MAX;
+
+	fprintf(out, "an absolute path or ~/..., at most %zu bytes", size - 1);
+}
+
+static const char *const duration_hints[] = { "s", "min", "h" };
+static const char *const size_hints[] = { "K", "M", "G" };
+
+const struct conf_type conf_bool = { parse_bool, print_bool, describe_bool, NULL };
+const struct conf_type conf_int = { parse_int, print_int, describe_number, NULL };
+const struct conf_type conf_double = { parse_double, print_double, describe_number, NULL };
+const struct conf_type conf_duration = { parse_duration, print_duration, describe_duration,
+	duration_hints };
+const struct conf_type conf_size = { parse_size, print_size, describe_size, size_hints };
+const struct conf_type conf_word = { parse_word, print_word, describe_word, NULL };
+const struct conf_type conf_string = { parse_string, print_string, describe_string, NULL };
+const struct conf_type conf_path = { parse_path, print_string, describe_path, NULL };
+
+int conf_parse(const struct conf_item *item, const char *value, void *dest)
+{
+	if (!item->unset || strcasecmp(value, item->unset) != 0)
+		return item->accepts && !item->accepts(value)
+			? -EINVAL
+			: item->type->parse(item, value, dest);
+	if (item->type == &conf_double)
+		*(double *)dest = NAN;
+	else
+		memset(dest, 0, item->size);
+	return 0;
+}
+
+void conf_describe(const struct conf_item *item, FILE *out)
+{
+	if (item->allowed) {
+		fputs(item->allowed, out);
+		return;
+	}
+	if (item->unset && *item->unset)
+		fprintf(out, "%s, or ", item->unset);
+	item->type->describe(item, out);
+}
+
+static bool unit_is_known(const struct conf_type *type, const char *unit, size_t letters)
+{
+	if (type == &conf_size)
+		return letters == 0 || (letters == 1 && strchr(size_letters, *unit));
+	return duration_unit(unit, letters) != NULL;
+}
+
+/* What `value` would be with one of three units, where its own is missing or unknown. */
+static void hint_write(const struct conf_type *type, const char *value, FILE *out)
+{
+	const char *number = skip_blanks(value);
+	const size_t digits = strspn(number, "0123456789.");
+	const char *unit = skip_blanks(number + digits);
+	const size_t letters = strspn(unit, LETTERS);
+
+	if (digits == 0 || digits > 16 || unit[letters] || unit_is_known(type, unit, letters))
+		return;
+	fprintf(out, "; the unit is %s: write", letters ? "not known" : "missing");
+	for (int i = 0; i < 3; i++)
+		fprintf(out, "%s %.*s%s",
+			i == 0           ? ""
+				: i == 1 ? ","
+					 : " or",
+			(int)digits, number, type->units[i]);
+}
+
+const char *conf_refusal(const struct conf_item *item, const char *value, int error,
+	char buf[static CONF_REFUSAL_MAX])
+{
+	CLEANUP_FILE FILE *out = error == -EINVAL ? fmemopen(buf, CONF_REFUSAL_MAX, "w") : NULL;
+
+	if (!out) {
+		snprintf(buf, CONF_REFUSAL_MAX, "%s", strerror(-error));
+		return buf;
+	}
+	fputs("not ", out);
+	conf_describe(item, out);
+	if (item->type->units)
+		hint_write(item->type, value, out);
+	fputc('\0', out);
+	return buf;
 }
 
 /* $HOME, else the user database: a service that was started in an odd way has no $HOME. */
@@ -400,23 +517,4 @@ int conf_state_path(const char *program, const char *file, char ret[static PATH_
 		r = snprintf(ret, PATH_MAX, "%s/.local/state/%s/%s", home, program, file);
 	}
 	return r < PATH_MAX ? 0 : -ENAMETOOLONG;
-}
-
-int conf_parse_path(const struct conf_item *item, const char *key, const char *value, void *dest)
-{
-	char home[CONF_VALUE_MAX] = "", path[CONF_VALUE_MAX];
-	int r;
-
-	if (value[0] == '~' && (value[1] == '/' || value[1] == '\0')) {
-		r = conf_home(home);
-		if (r < 0)
-			return r;
-		value++;
-	} else if (value[0] != '/') {
-		return -EINVAL;
-	}
-	r = snprintf(path, sizeof(path), "%s%s", home, value);
-	if (r >= (int)sizeof(path))
-		return -EINVAL;
-	return conf_parse_string(item, key, path, dest);
 }

@@ -197,7 +197,7 @@ static int read_words(const char *text, int64_t *ret_us)
 
 static int parse_ago(const char *text, int64_t now_us, int64_t *ret_us)
 {
-	const struct conf_item item = { .min = 0, .max = AGO_MAX_US };
+	const struct conf_item item = { .type = &conf_duration, .max = AGO_MAX_US };
 	char span[64];
 	size_t n;
 	int64_t ago_us;
@@ -212,7 +212,7 @@ static int parse_ago(const char *text, int64_t now_us, int64_t *ret_us)
 		while (n > 0 && span[n - 1] == ' ')
 			span[--n] = '\0';
 	}
-	if (read_words(span, &ago_us) < 0 && conf_parse_duration(&item, "", span, &ago_us) < 0)
+	if (read_words(span, &ago_us) < 0 && conf_parse(&item, span, &ago_us) < 0)
 		return -EINVAL;
 	*ret_us = now_us - ago_us;
 	return 0;

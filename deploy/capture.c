@@ -21,19 +21,6 @@ const struct cli_option capture_options[] = {
 	{ 0 },
 };
 
-static int wait_option(struct cli *cli, int64_t *ret_us)
-{
-	const struct conf_item item = { .min = 0, .max = 24 * 3600 * US_PER_SEC };
-	const char *text = cli_value(cli, "wait");
-	char hint[CONF_HINT_MAX];
-
-	*ret_us = FIRST_FRAME_WAIT_US;
-	if (text && conf_parse_duration(&item, "wait", text, ret_us) < 0)
-		return cli_usage(cli, "--wait %s: not a duration up to 24h%s", text,
-			conf_duration_hint(text, hint));
-	return CLI_OK;
-}
-
 /* The service reads its settings again, but for the archive's place: that needs a new start. */
 static bool archive_moved(const struct first_frame *frame, const struct unit_state *u)
 {
@@ -122,8 +109,8 @@ int command_capture(struct cli *cli)
 {
 	struct json_object *dump = NULL;
 	struct deploy deploy;
-	int64_t wait_us;
-	int r = wait_option(cli, &wait_us);
+	int64_t wait_us = FIRST_FRAME_WAIT_US;
+	int r = cli_quantity(cli, "wait", &conf_duration, 0, 24 * 3600 * US_PER_SEC, &wait_us);
 
 	if (r == CLI_OK)
 		r = setup_begin_named(cli, &deploy);

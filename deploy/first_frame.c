@@ -33,10 +33,10 @@ static int newest(const char *path, struct frame_name *ret, char ret_path[static
 
 static int64_t duration_setting(struct json_object *dump, const char *section, const char *key)
 {
-	const struct conf_item item = { .min = 0, .max = INT64_MAX };
+	const struct conf_item item = { .type = &conf_duration, .max = INT64_MAX };
 	int64_t us = 0;
 
-	conf_parse_duration(&item, key, setup_setting(dump, section, key), &us);
+	conf_parse(&item, setup_setting(dump, section, key), &us);
 	return us;
 }
 

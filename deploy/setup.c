@@ -42,25 +42,15 @@ static int refuse_root(struct cli *cli, const struct report *report)
 		"these are user services, and this is root");
 }
 
-static int parse_timeout(struct cli *cli, int64_t *ret_us)
-{
-	const struct conf_item item = { .min = 1000000, .max = 24 * 3600 * INT64_C(1000000) };
-	const char *text = cli_value(cli, "timeout");
-	char hint[CONF_HINT_MAX];
-
-	if (text && conf_parse_duration(&item, "timeout", text, ret_us) < 0)
-		return cli_usage(cli, "--timeout %s: not a duration from 1s to 24h%s", text,
-			conf_duration_hint(text, hint));
-	return CLI_OK;
-}
-
 int setup_begin(struct cli *cli, bool jobs, struct deploy *ret)
 {
 	struct deploy deploy = {
 		.report = { .cli = cli, .json = cli_flag(cli, "json") },
 		.settle_us = SETTLE_US,
 	};
-	int r = jobs ? parse_timeout(cli, &deploy.timeout_us) : CLI_OK;
+	int r = jobs ? cli_quantity(cli, "timeout", &conf_duration, US_PER_SEC,
+			       24 * 3600 * US_PER_SEC, &deploy.timeout_us)
+		     : CLI_OK;
 
 	if (r == CLI_OK)
 		r = refuse_root(cli, &deploy.report);

@@ -85,19 +85,6 @@ int choose_archive(struct cli *cli, const void *settings, char ret[static PATH_M
 	return CLI_TEMPFAIL;
 }
 
-static int timeout_of(const struct cli *cli, int64_t *ret_us)
-{
-	const struct conf_item item = { .min = 100000, .max = 24 * 3600 * US_PER_SEC };
-	const char *text = cli_value(cli, "timeout");
-	char hint[CONF_HINT_MAX];
-
-	*ret_us = TIMEOUT_DEFAULT_US;
-	if (text && conf_parse_duration(&item, "timeout", text, ret_us) < 0)
-		return cli_usage(cli, "--timeout %s: not a duration from 100ms to 24h%s", text,
-			conf_duration_hint(text, hint));
-	return CLI_OK;
-}
-
 const char *describe_age(const struct record *frame, char *buf, size_t size)
 {
 	int64_t age_us = clock_wall_us(&clock_real) - frame->exposed_us;
@@ -312,7 +299,7 @@ int command_fetch(struct cli *cli)
 	CLEANUP_FREE void *settings = NULL;
 	const struct camera_settings *camera = NULL;
 	const char *name = cli->argc > 0 ? cli->argv[0] : NULL;
-	struct fetching fetching = { .cli = cli };
+	struct fetching fetching = { .cli = cli, .timeout_us = TIMEOUT_DEFAULT_US };
 	struct all_options all = { .cli = cli, .work = fetch_one, .data = &fetching };
 	int r;
 
@@ -320,7 +307,8 @@ int command_fetch(struct cli *cli)
 		return cli_usage(cli, "say what to fetch: --latest");
 	if (cli_flag(cli, "all") && name)
 		return cli_usage(cli, "%s: --all is every camera, name none", name);
-	r = timeout_of(cli, &fetching.timeout_us);
+	r = cli_quantity(cli, "timeout", &conf_duration, 100000, 24 * 3600 * US_PER_SEC,
+		&fetching.timeout_us);
 	if (r == CLI_OK)
 		r = all_jobs(cli, &all.jobs);
 	if (r == CLI_OK)

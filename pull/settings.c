@@ -23,246 +23,109 @@ static bool is_made_of(const char *text, const char *bytes)
 #define USER_BYTES LETTERS DIGITS ".-_@\\"
 
 /* A leading '-' would be an option to whatever program reads the text next. */
-static int take_word(const char *start, size_t len, const char *bytes, char *ret, size_t size)
+static bool is_word(const char *text, size_t len, const char *bytes)
 {
-	if (len == 0 || len >= size || *start == '-' || strspn(start, bytes) < len)
+	return len > 0 && *text != '-' && strspn(text, bytes) >= len;
+}
+
+static int word_take(const char *text, size_t len, const char *bytes, char *ret, size_t size)
+{
+	if (len >= size || !is_word(text, len, bytes))
 		return -EINVAL;
-	memcpy(ret, start, len);
+	memcpy(ret, text, len);
 	ret[len] = '\0';
 	return 0;
 }
 
 int destination_parse(const char *text, struct destination *ret)
 {
-	const struct conf_item item = { .min = 1, .max = 65535 };
-	struct destination d = { .port = 22 };
+	const struct conf_item item = { .type = &conf_int, .min = 1, .max = 65535 };
 	const char *at = strrchr(text, '@'), *host = at ? at + 1 : text, *end, *port = NULL;
+	struct destination d = { .port = 22 };
 	int64_t number = d.port;
-	int r = 0;
 
-	if (at)
-		r = take_word(text, (size_t)(at - text), USER_BYTES, d.user, sizeof(d.user));
+	if (at && word_take(text, (size_t)(at - text), USER_BYTES, d.user, sizeof(d.user)) < 0)
+		return -EINVAL;
 	if (*host == '[') {
 		end = strchr(++host, ']');
 		if (!end || (end[1] && end[1] != ':'))
 			return -EINVAL;
 		port = end[1] ? end + 2 : NULL;
 	} else {
-		end = strchr(host, ':');
-		if (end && strchr(end + 1, ':'))
-			end = NULL; /* an IPv6 address without a port */
-		port = end ? end + 1 : NULL;
-		end = end ? end : host + strlen(host);
+		end = host + strcspn(host, ":");
+		if (*end && !strchr(end + 1, ':'))
+			port = end + 1;
+		else
+			end = host + strlen(host); /* an IPv6 address without a port */
 	}
-	if (r == 0)
-		r = take_word(host, (size_t)(end - host), HOST_BYTES, d.host, sizeof(d.host));
-	if (r == 0 && port)
-		r = is_made_of(port, DIGITS) ? conf_parse_int(&item, "port", port, &number)
-					     : -EINVAL;
-	if (r < 0)
+	if (word_take(host, (size_t)(end - host), HOST_BYTES, d.host, sizeof(d.host)) < 0)
+		return -EINVAL;
+	if (port && (!is_made_of(port, DIGITS) || conf_parse(&item, port, &number) < 0))
 		return -EINVAL;
 	d.port = (int)number;
 	*ret = d;
 	return 0;
 }
 
-static int parse_host(const struct conf_item *item, const char *key, const char *value, void *dest)
+static bool is_host(const char *value)
 {
-	(void)key;
-	return take_word(value, strlen(value), HOST_BYTES, dest, item->size);
+	return is_word(value, strlen(value), HOST_BYTES);
 }
 
-static int parse_user(const struct conf_item *item, const char *key, const char *value, void *dest)
+static bool is_user(const char *value)
 {
-	if (!*value)
-		return conf_parse_string(item, key, value, dest);
-	return take_word(value, strlen(value), USER_BYTES, dest, item->size);
+	return is_word(value, strlen(value), USER_BYTES);
 }
 
-static int parse_proxy(const struct conf_item *item, const char *key, const char *value, void *dest)
+static bool is_destination(const char *value)
 {
-	struct destination way;
+	struct destination ignored;
 
-	return *value && destination_parse(value, &way) < 0
-		? -EINVAL
-		: conf_parse_string(item, key, value, dest);
+	return destination_parse(value, &ignored) == 0;
 }
 
-static int parse_remote_name(
-	const struct conf_item *item, const char *key, const char *value, void *dest)
+static bool is_remote_name(const char *value)
 {
-	return *value && !cli_name_ok("capturepi", value)
-		? -EINVAL
-		: conf_parse_string(item, key, value, dest);
+	return cli_name_ok("capturepi", value);
 }
 
-static int parse_optional_path(
-	const struct conf_item *item, const char *key, const char *value, void *dest)
-{
-	if (!*value)
-		return conf_parse_string(item, key, value, dest);
-	return conf_parse_path(item, key, value, dest);
-}
-
-static int parse_stale_after(
-	const struct conf_item *item, const char *key, const char *value, void *dest)
-{
-	if (strcmp(value, "auto") != 0)
-		return conf_parse_duration(item, key, value, dest);
-	*(int64_t *)dest = 0;
-	return 0;
-}
-
-static int print_stale_after(const struct conf_item *item, const void *dest, FILE *out)
-{
-	if (*(const int64_t *)dest != 0)
-		return conf_print_duration(item, dest, out);
-	fputs("auto", out);
-	return 0;
-}
-
-#define AT(member) offsetof(struct camera_settings, member)
-#define SIZE_OF(member) sizeof(((struct camera_settings *)NULL)->member)
+#define FIELD(member) CONF_FIELD(struct camera_settings, member)
 
 static const struct conf_item items[] = {
-	{
-		.section = "camera",
-		.key = "host",
-		.parse = parse_host,
-		.print = conf_print_string,
-		.offset = AT(host),
-		.allowed = "a host name or an address",
-		.help = "Where the camera is: name or address of the CapturePi",
-		.size = SIZE_OF(host),
-	},
-	{
-		.section = "camera",
-		.key = "port",
-		.parse = conf_parse_int,
-		.print = conf_print_int,
-		.offset = AT(port),
-		.def = "22",
-		.allowed = "a number from 1 to 65535",
-		.help = "TCP port of its SSH server",
-		.min = 1,
-		.max = 65535,
-	},
-	{
-		.section = "camera",
-		.key = "user",
-		.parse = parse_user,
-		.print = conf_print_string,
-		.offset = AT(user),
-		.def = "",
-		.allowed = "a login name",
-		.help = "Who capturepi runs as over there; empty: who pullpi runs as here",
-		.size = SIZE_OF(user),
-	},
-	{
-		.section = "camera",
-		.key = "remote_name",
-		.parse = parse_remote_name,
-		.print = conf_print_string,
-		.offset = AT(remote_name),
-		.def = "",
-		.allowed = CLI_NAME_RULE,
-		.help = "Which camera over there, as pair was told: --name of capturepi; empty: "
-			"the first",
-		.size = SIZE_OF(remote_name),
-	},
-	{
-		.section = "camera",
-		.key = "key",
-		.parse = parse_optional_path,
-		.print = conf_print_string,
-		.offset = AT(key),
-		.def = "",
-		.allowed = "an absolute path or ~/..., at most 511 bytes",
-		.help = "Private key; empty: id_ed25519-NAME in the state folder, as pair makes it",
-		.size = SIZE_OF(key),
-	},
-	{
-		.section = "camera",
-		.key = "archive",
-		.parse = parse_optional_path,
-		.print = conf_print_string,
-		.offset = AT(archive),
-		.def = "",
-		.allowed = "an absolute path or ~/..., at most 511 bytes",
-		.help = "Folder for this camera's frames; empty: ~/pulled/NAME",
-		.size = SIZE_OF(archive),
-	},
-	{
-		.section = "camera",
-		.key = "stale_after",
-		.parse = parse_stale_after,
-		.print = print_stale_after,
-		.offset = AT(stale_after_us),
-		.def = "auto",
-		.allowed = "auto, or a duration from 1s to 365d",
-		.help = "Age of the newest frame that is stale; auto: when one that is due is "
-			"missing",
-		.min = US_PER_SEC,
-		.max = INT64_C(365) * 24 * 3600 * US_PER_SEC,
-	},
-	{
-		.section = "camera",
-		.key = "limit_rate",
-		.parse = conf_parse_size,
-		.print = conf_print_size,
-		.offset = AT(limit_rate),
-		.def = "0",
-		.allowed = "a size such as 500K or 2M",
-		.help = "Bytes a second that sync asks for at most; 0: no limit",
-		.min = 0,
-		.max = INT64_MAX,
-	},
-	{
-		.section = "camera",
-		.key = "proxy_jump",
-		.parse = parse_proxy,
-		.print = conf_print_string,
-		.offset = AT(proxy_jump),
-		.def = "",
-		.allowed = "[USER@]HOST[:PORT]",
-		.help = "SSH host to go through; empty: none",
-		.size = SIZE_OF(proxy_jump),
-	},
-	{
-		.section = "camera",
-		.key = "keep_days",
-		.parse = conf_parse_int,
-		.print = conf_print_int,
-		.offset = AT(keep_days),
-		.def = "0",
-		.allowed = "a number of days from 0 to 36500",
-		.help = "Frames of days that ended longer ago are removed here; 0: no limit",
-		.min = 0,
-		.max = 36500,
-	},
-	{
-		.section = "camera",
-		.key = "reserve",
-		.parse = conf_parse_size,
-		.print = conf_print_size,
-		.offset = AT(reserve),
-		.def = "5%",
-		.allowed = "a size such as 500M or 2G, or 0% to 90%",
-		.help = "Space and inodes of the file system that stay free here; 0: no frame goes",
-		.min = -90,
-		.max = INT64_MAX,
-	},
-	{
-		.section = "camera",
-		.key = "require_mount",
-		.parse = conf_parse_bool,
-		.print = conf_print_bool,
-		.offset = AT(require_mount),
-		.def = "no",
-		.allowed = "yes or no",
-		.help = "Store only if the archive is on another file system than /: the disk is "
-			"there",
-	},
+	{ "camera", "host", &conf_string, FIELD(host), NULL,
+		"Where the camera is: name or address of the CapturePi", .accepts = is_host,
+		.allowed = "a host name or an address" },
+	{ "camera", "port", &conf_int, FIELD(port), "22", "TCP port of its SSH server", .min = 1,
+		.max = 65535 },
+	{ "camera", "user", &conf_string, FIELD(user), "",
+		"Who capturepi runs as over there; empty: who pullpi runs as here", .unset = "",
+		.accepts = is_user, .allowed = "a login name" },
+	{ "camera", "remote_name", &conf_string, FIELD(remote_name), "",
+		"Which camera over there, as pair was told: --name of capturepi; empty: the first",
+		.unset = "", .accepts = is_remote_name, .allowed = CLI_NAME_RULE },
+	{ "camera", "key", &conf_path, FIELD(key), "",
+		"Private key; empty: id_ed25519-NAME in the state folder, as pair makes it",
+		.unset = "" },
+	{ "camera", "archive", &conf_path, FIELD(archive), "",
+		"Folder for this camera's frames; empty: ~/pulled/NAME", .unset = "" },
+	{ "camera", "stale_after", &conf_duration, FIELD(stale_after_us), "auto",
+		"Age from which the newest frame is stale; auto: stale when a frame that is due "
+		"is missing",
+		.min = US_PER_SEC, .max = INT64_C(365) * 24 * 3600 * US_PER_SEC, .unset = "auto" },
+	{ "camera", "limit_rate", &conf_size, FIELD(limit_rate), "0",
+		"Bytes a second that sync asks for at most; 0: no limit", .max = INT64_MAX },
+	{ "camera", "proxy_jump", &conf_string, FIELD(proxy_jump), "",
+		"SSH host to go through; empty: none", .unset = "", .accepts = is_destination,
+		.allowed = "[USER@]HOST[:PORT]" },
+	{ "camera", "keep_days", &conf_int, FIELD(keep_days), "0",
+		"Frames are removed here so many days after their day (UTC) has ended; 0: no limit",
+		.max = 36500 },
+	{ "camera", "reserve", &conf_size, FIELD(reserve), "5%",
+		"Space and inodes of the file system that stay free here; 0: no frame goes",
+		.min = -90, .max = INT64_MAX },
+	{ "camera", "require_mount", &conf_bool, FIELD(require_mount), "no",
+		"Store only while the archive is on another file system than /: the disk is "
+		"there" },
 };
 
 bool pull_camera_name_ok(const char *name)
@@ -271,21 +134,25 @@ bool pull_camera_name_ok(const char *name)
 		is_made_of(name, LETTERS DIGITS "-_.");
 }
 
-static void *instance(void *data, const char *name)
+static struct camera_settings *find_camera(struct pull_settings *settings, const char *name)
 {
-	struct pull_settings *settings = data;
-	struct camera_settings *camera = NULL;
-
 	for (size_t i = 0; i < settings->n_cameras; i++) {
 		if (strcmp(settings->cameras[i].name, name) == 0)
 			return &settings->cameras[i];
 	}
-	if (!pull_camera_name_ok(name)) {
-		errno = EINVAL;
-		return NULL;
-	}
-	if (settings->n_cameras == ARRAY_SIZE(settings->cameras)) {
-		errno = ENOSPC;
+	return NULL;
+}
+
+/* The camera `name` of the settings, made with the defaults if it is new. */
+static void *camera_instance(void *data, const char *name)
+{
+	struct pull_settings *settings = data;
+	struct camera_settings *camera = find_camera(settings, name);
+
+	if (camera)
+		return camera;
+	if (!pull_camera_name_ok(name) || settings->n_cameras == ARRAY_SIZE(settings->cameras)) {
+		errno = pull_camera_name_ok(name) ? ENOSPC : EINVAL;
 		return NULL;
 	}
 	camera = &settings->cameras[settings->n_cameras++];
@@ -295,7 +162,7 @@ static void *instance(void *data, const char *name)
 	return camera;
 }
 
-static void *nth_instance(void *data, size_t i, const char **ret_name)
+static void *camera_nth(void *data, size_t i, const char **ret_name)
 {
 	struct pull_settings *settings = data;
 
@@ -310,22 +177,9 @@ const struct conf_table pull_settings_table = {
 	.n_items = ARRAY_SIZE(items),
 	.named_section = "camera",
 	.named_allowed = "a camera: letters, digits, - _ . and no - or . in front, at most 63",
-	.instance = instance,
-	.nth_instance = nth_instance,
+	.instance = camera_instance,
+	.nth_instance = camera_nth,
 };
-
-static void PRINTF(3, 4) tell(conf_complain *complain, void *data, const char *fmt, ...)
-{
-	char message[2 * PATH_MAX];
-	va_list ap;
-
-	if (!complain)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(message, sizeof(message), fmt, ap);
-	va_end(ap);
-	complain(data, message);
-}
 
 /* The folder's name without links, "." and ".."; its last parts need not be there. -errno. */
 static int real_folder(const char *path, char ret[static PATH_MAX])
@@ -383,17 +237,14 @@ static int check_archive(
 	const struct camera_settings *camera = &settings->cameras[index];
 	char path[PATH_MAX];
 
-	if (pull_archive_path(camera, path) < 0) {
-		tell(complain, data, "camera.%s.archive: no home folder is known; set it",
-			camera->name);
-		return 1;
-	}
+	if (pull_archive_path(camera, path) < 0)
+		return conf_tell(complain, data,
+			"camera.%s.archive: no home folder is known; set it", camera->name);
 	for (size_t i = 0; i < index; i++) {
-		if (pull_same_archive(&settings->cameras[i], camera)) {
-			tell(complain, data, "camera.%s.archive: %s is that of camera %s already",
-				camera->name, path, settings->cameras[i].name);
-			return 1;
-		}
+		if (pull_same_archive(&settings->cameras[i], camera))
+			return conf_tell(complain, data,
+				"camera.%s.archive: %s is that of camera %s already", camera->name,
+				path, settings->cameras[i].name);
 	}
 	return 0;
 }
@@ -406,10 +257,9 @@ int pull_settings_check(void *data, conf_complain *complain, void *complain_data
 	for (size_t i = 0; i < settings->n_cameras; i++) {
 		const struct camera_settings *camera = &settings->cameras[i];
 
-		if (!*camera->host) {
-			tell(complain, complain_data, "camera.%s.host: is not set", camera->name);
-			count++;
-		}
+		if (!*camera->host)
+			count += conf_tell(complain, complain_data, "camera.%s.host: is not set",
+				camera->name);
 		count += check_archive(settings, i, complain, complain_data);
 	}
 	return count;
@@ -417,11 +267,7 @@ int pull_settings_check(void *data, conf_complain *complain, void *complain_data
 
 const struct camera_settings *pull_camera(const struct pull_settings *settings, const char *name)
 {
-	for (size_t i = 0; i < settings->n_cameras; i++) {
-		if (strcmp(settings->cameras[i].name, name) == 0)
-			return &settings->cameras[i];
-	}
-	return NULL;
+	return find_camera((struct pull_settings *)settings, name);
 }
 
 static int PRINTF(2, 3) write_path(char ret[static PATH_MAX], const char *fmt, ...)

@@ -35,32 +35,6 @@ struct telling {
 	struct lane *lane; /* NULL: this camera alone */
 };
 
-static int max_time_of(const struct cli *cli, int64_t *ret_us)
-{
-	const struct conf_item item = { .min = 100000, .max = 7 * 24 * 3600 * US_PER_SEC };
-	const char *text = cli_value(cli, "max-time");
-	char hint[CONF_HINT_MAX];
-
-	*ret_us = 0;
-	if (text && conf_parse_duration(&item, "max-time", text, ret_us) < 0)
-		return cli_usage(cli, "--max-time %s: not a duration from 100ms to 7d%s", text,
-			conf_duration_hint(text, hint));
-	return CLI_OK;
-}
-
-static int limit_of(const struct cli *cli, int64_t *ret)
-{
-	const struct conf_item item = { .min = 0, .max = INT64_MAX };
-	const char *text = cli_value(cli, "limit-rate");
-	char hint[CONF_HINT_MAX];
-
-	*ret = -1;
-	if (text && conf_parse_size(&item, "limit-rate", text, ret) < 0)
-		return cli_usage(cli, "--limit-rate %s: not a size such as 500K or 2M%s", text,
-			conf_size_hint(text, hint));
-	return CLI_OK;
-}
-
 /* "1.4 MB" */
 static const char *size_text(double bytes, char *buf, size_t size)
 {
@@ -291,7 +265,8 @@ static int sync_one(void *data, const struct camera_settings *camera, struct lan
 int command_sync(struct cli *cli)
 {
 	CLEANUP_FREE void *settings = NULL;
-	struct syncing syncing = { .cli = cli, .options.dry_run = cli_flag(cli, "dry-run") };
+	struct syncing syncing = { .cli = cli,
+		.options = { .dry_run = cli_flag(cli, "dry-run"), .limit_rate = -1 } };
 	struct all_options all = { .cli = cli, .work = sync_one, .data = &syncing };
 	const struct camera_settings *camera = NULL;
 	const char *name = cli->argc > 0 ? cli->argv[0] : NULL;
@@ -301,9 +276,11 @@ int command_sync(struct cli *cli)
 		return cli_usage(cli, "%s: --all is every camera, name none", name);
 	r = cli_time(cli, "since", WHEN_FROM, &syncing.options.since_us);
 	if (r == CLI_OK)
-		r = max_time_of(cli, &syncing.max_time_us);
+		r = cli_quantity(cli, "max-time", &conf_duration, 100000,
+			7 * 24 * 3600 * US_PER_SEC, &syncing.max_time_us);
 	if (r == CLI_OK)
-		r = limit_of(cli, &syncing.options.limit_rate);
+		r = cli_quantity(
+			cli, "limit-rate", &conf_size, 0, INT64_MAX, &syncing.options.limit_rate);
 	if (r == CLI_OK)
 		r = all_jobs(cli, &all.jobs);
 	if (r == CLI_OK)

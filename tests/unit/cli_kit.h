@@ -20,29 +20,9 @@ struct settings {
 };
 
 static const struct conf_item items[] = {
-	{
-		.section = "s",
-		.key = "every",
-		.parse = conf_parse_duration,
-		.print = conf_print_duration,
-		.offset = offsetof(struct settings, every),
-		.def = "1s",
-		.min = 1,
-		.max = INT64_MAX,
-		.allowed = "a duration",
-		.help = "How often",
-	},
-	{
-		.section = "s",
-		.key = "path",
-		.parse = conf_parse_path,
-		.print = conf_print_string,
-		.offset = offsetof(struct settings, path),
-		.def = "/none",
-		.size = CONF_VALUE_MAX,
-		.allowed = "a path",
-		.help = "Where",
-	},
+	{ "s", "every", &conf_duration, CONF_FIELD(struct settings, every), "1s", "How often",
+		.min = 1, .max = INT64_MAX },
+	{ "s", "path", &conf_path, CONF_FIELD(struct settings, path), "/none", "Where" },
 };
 static const struct conf_table table = { .items = items, .n_items = ARRAY_SIZE(items) };
 

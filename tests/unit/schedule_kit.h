@@ -56,8 +56,8 @@ __attribute__((unused)) static struct schedule_settings make(
 {
 	struct schedule_settings settings = { .every_us = every_us, .latitude = NAN };
 
-	CHECK_INT(schedule_parse_days(NULL, NULL, days, &settings.days), 0);
-	CHECK_INT(schedule_parse_hours(NULL, NULL, hours, &settings), 0);
+	CHECK_INT(schedule_parse_days(NULL, days, &settings.days), 0);
+	CHECK_INT(schedule_parse_hours(NULL, hours, &settings), 0);
 	return settings;
 }
 

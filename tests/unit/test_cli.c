@@ -403,7 +403,7 @@ TEST(dump)
 	CHECK_INT(run("dump -o s.every=90s"), 0);
 	CHECK_STR(out,
 		"[s]\n# How often (a duration)\nevery = 1min 30s\n"
-		"# Where (a path)\npath = /none\n");
+		"# Where (an absolute path or ~/..., at most 511 bytes)\npath = /none\n");
 	CHECK_INT(run("dump --json"), 0);
 	CHECK(strstr(out, "\"path\":\"/none\""));
 	test_remove_folder(folder);

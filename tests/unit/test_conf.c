@@ -31,16 +31,16 @@ struct house {
 	size_t n_doors;
 };
 
-static int parse_note(const struct conf_item *item, const char *key, const char *value, void *dest)
+static int parse_note(const struct conf_item *item, const char *value, void *dest)
 {
 	struct house *house = dest;
 
-	(void)item;
 	if (*value == '!')
 		return -EINVAL;
 	if (house->n_notes == ARRAY_SIZE(house->notes))
 		return -ENOSPC;
-	snprintf(house->notes[house->n_notes++], sizeof(house->notes[0]), "%s = %s", key, value);
+	snprintf(house->notes[house->n_notes++], sizeof(house->notes[0]), "%s = %s", item->key,
+		value);
 	return 0;
 }
 
@@ -51,90 +51,31 @@ static int print_notes(const struct conf_item *item, const void *dest, FILE *out
 	(void)item;
 	for (size_t i = 0; i < house->n_notes; i++)
 		fprintf(out, "%s\n", house->notes[i]);
-	return house->n_notes == 0;
+	return 0;
 }
 
+static const struct conf_type notes = { parse_note, print_notes };
 static const char *const colours[] = { "red", "green", NULL };
 
-#define AT(member) offsetof(struct house, member)
-#define FUNCTIONS(name) .parse = conf_parse_##name, .print = conf_print_##name
-#define TEXTS .allowed = "allowed text", .help = "Help text"
+#define FIELD(member) CONF_FIELD(struct house, member)
+#define DOOR(member) CONF_FIELD(struct door, member)
+#define HELP "Help text"
+#define TEXT .allowed = "allowed text"
 
 static const struct conf_item items[] = {
-	{ .section = "time",
-		.key = "every",
-		FUNCTIONS(duration),
-		.offset = AT(every),
-		.def = "1min 30s",
-		.min = 100000,
-		.max = INT64_C(86400000000),
-		.allowed = "a duration from 100ms to 24h",
-		.help = "Help text" },
-	{ .section = "house",
-		.key = "size",
-		FUNCTIONS(size),
-		.offset = AT(size),
-		.def = "5%",
-		.min = -90,
-		.max = INT64_MAX,
-		TEXTS },
-	{ .section = "house",
-		.key = "count",
-		FUNCTIONS(int),
-		.offset = AT(count),
-		.def = "3",
-		.min = -5,
-		.max = 10,
-		TEXTS },
-	{ .section = "house",
-		.key = "angle",
-		FUNCTIONS(double),
-		.offset = AT(angle),
-		.def = "0.1",
-		.min = -90,
-		.max = 90,
-		TEXTS },
-	{ .section = "house",
-		.key = "colour",
-		FUNCTIONS(word),
-		.offset = AT(colour),
-		.def = "red",
-		.words = colours,
-		TEXTS },
-	{ .section = "house",
-		.key = "lit",
-		FUNCTIONS(bool),
-		.offset = AT(lit),
-		.def = "no",
-		TEXTS },
-	{ .section = "house",
-		.key = "label",
-		FUNCTIONS(string),
-		.offset = AT(label),
-		.def = "",
-		.size = 16,
-		TEXTS },
-	{ .section = "house",
-		.key = "path",
-		.parse = conf_parse_path,
-		.print = conf_print_string,
-		.offset = AT(path),
-		.def = "/tmp",
-		.size = CONF_VALUE_MAX,
-		TEXTS },
-	{ .section = "note", .key = "*", .parse = parse_note, .print = print_notes, TEXTS },
-	{ .section = "door",
-		.key = "height",
-		FUNCTIONS(int),
-		.offset = offsetof(struct door, height),
-		.def = "200",
-		TEXTS },
-	{ .section = "door",
-		.key = "open",
-		FUNCTIONS(bool),
-		.offset = offsetof(struct door, open),
-		.def = "yes",
-		TEXTS },
+	{ "time", "every", &conf_duration, FIELD(every), "1min 30s", HELP, .min = 100000,
+		.max = INT64_C(86400000000) },
+	{ "house", "size", &conf_size, FIELD(size), "5%", HELP, .min = -90, .max = INT64_MAX,
+		TEXT },
+	{ "house", "count", &conf_int, FIELD(count), "3", HELP, .min = -5, .max = 10, TEXT },
+	{ "house", "angle", &conf_double, FIELD(angle), "0.1", HELP, .min = -90, .max = 90, TEXT },
+	{ "house", "colour", &conf_word, FIELD(colour), "red", HELP, .words = colours, TEXT },
+	{ "house", "lit", &conf_bool, FIELD(lit), "no", HELP, TEXT },
+	{ "house", "label", &conf_string, FIELD(label), "", HELP, TEXT },
+	{ "house", "path", &conf_path, FIELD(path), "/tmp", HELP, TEXT },
+	{ .section = "note", .key = "*", .type = &notes, .help = HELP, TEXT },
+	{ "door", "height", &conf_int, DOOR(height), "200", HELP, TEXT },
+	{ "door", "open", &conf_bool, DOOR(open), "yes", HELP, TEXT },
 };
 
 static const struct conf_table table;
@@ -288,17 +229,17 @@ static const struct {
 	const char *text, *want;
 } bad_files[] = {
 	{ "[time]\nevery = 1x\n",
-		"F:2: time.every = 1x: not a duration from 100ms to 24h; the unit is not known: "
+		"F:2: time.every = 1x: not a duration from 100ms to 1d; the unit is not known: "
 		"write 1s, 1min or 1h\n" },
 	{ "[time]\nevery = 60\n",
-		"F:2: time.every = 60: not a duration from 100ms to 24h; the unit is missing: "
+		"F:2: time.every = 60: not a duration from 100ms to 1d; the unit is missing: "
 		"write 60s, 60min or 60h\n" },
 	{ "[time]\nevery = 1.5 minutes\n",
-		"F:2: time.every = 1.5 minutes: not a duration from 100ms to 24h; the unit is not "
+		"F:2: time.every = 1.5 minutes: not a duration from 100ms to 1d; the unit is not "
 		"known: write 1.5s, 1.5min or 1.5h\n" },
 	{ "[time]\nevery = 99ms\nevery = 25h\n",
-		"F:2: time.every = 99ms: not a duration from 100ms to 24h\n"
-		"F:3: time.every = 25h: not a duration from 100ms to 24h\n" },
+		"F:2: time.every = 99ms: not a duration from 100ms to 1d\n"
+		"F:3: time.every = 25h: not a duration from 100ms to 1d\n" },
 	{ "[time]\nevry = 1s\n", "F:2: time.evry: unknown key; did you mean `every`?\n" },
 	{ "[house]\nevery = 1s\n",
 		"F:2: house.every: unknown key; `every` belongs to section [time]\n" },
@@ -318,7 +259,7 @@ static const struct {
 	{ "[time]\nevery\n", "F:2: not a line of the form `key = value`\n" },
 	{ "[house]\ncount = 4\n  3s\n", "F:3: not a line of the form `key = value`\n" },
 	{ "[time]\nevery = \"2s\"\n",
-		"F:2: time.every = \"2s\": not a duration from 100ms to 24h\n" },
+		"F:2: time.every = \"2s\": not a duration from 100ms to 1d\n" },
 	{ "[house]\nlabel = \x01\n", "F:2: not text in UTF-8; the line is passed over\n" },
 	{ "[house]\nlabel = \xff\n", "F:2: not text in UTF-8; the line is passed over\n" },
 	{ "[house]\nlabel = 0123456789abcdef\n",
@@ -447,7 +388,7 @@ static const struct {
 	{ "note.x=y", NULL },
 	{ "door.my.door.height=3", NULL },
 	{ "time.every=1x",
-		"-o time.every = 1x: not a duration from 100ms to 24h; the unit is not known: "
+		"-o time.every = 1x: not a duration from 100ms to 1d; the unit is not known: "
 		"write 1s, 1min or 1h\n" },
 	{ "time.evry=1s", "-o time.evry: unknown key; did you mean `every`?\n" },
 	{ "tim.every=1s", "-o [tim]: unknown section; did you mean [time]?\n" },
@@ -507,7 +448,7 @@ TEST(dump_reads_back)
 	CHECK_STR(complaints, "");
 	dump(&house, second, false);
 	CHECK_STR(second, first);
-	CHECK(strstr(first, "[time]\n# Help text (a duration from 100ms to 24h)\nevery = 2s\n"));
+	CHECK(strstr(first, "[time]\n# Help text (a duration from 100ms to 1d)\nevery = 2s\n"));
 	CHECK(strstr(first, "\nsize = 10%\n"));
 	CHECK(strstr(first, "\n\n[door two]\n"));
 	CHECK(strstr(first, "\nlit = yes\n"));

@@ -50,7 +50,7 @@ static bool setting_takes(const char *key, const char *value)
 		char *dest = (char *)&camera + item->offset;
 
 		if (strcmp(item->key, key) == 0)
-			return item->parse(item, key, value, dest) == 0 && strcmp(dest, value) == 0;
+			return conf_parse(item, value, dest) == 0 && strcmp(dest, value) == 0;
 	}
 	return false;
 }

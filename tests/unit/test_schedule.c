@@ -295,7 +295,7 @@ TEST(daylight_windows)
 	struct schedule_settings s = make(MINUTE, "all", "all");
 
 	set_zone(UTC);
-	CHECK_INT(schedule_parse_daylight(NULL, NULL, "yes", &s), 0);
+	CHECK_INT(schedule_parse_daylight(NULL, "yes", &s), 0);
 	/* no place is known: the camera goes on without daylight */
 	CHECK_INT(schedule_next(&s, at("2026-06-21T01:00:00Z")), at("2026-06-21T01:00:00Z"));
 	s.latitude = 51.507;

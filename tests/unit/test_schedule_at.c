@@ -2,7 +2,7 @@
 /* Slots at times of the local day: through clock changes, in windows, beside a grid. */
 #include "tests/unit/schedule_kit.h"
 
-#define AT(schedule, text) CHECK_INT(schedule_parse_at(NULL, NULL, text, (schedule)), 0)
+#define AT(schedule, text) CHECK_INT(schedule_parse_at(NULL, text, (schedule)), 0)
 
 /* All slots from `from` on, "TTT" each, against a list that ends with NULL. */
 static void check_slots(

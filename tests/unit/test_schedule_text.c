@@ -44,14 +44,14 @@ TEST(days_as_text)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		unsigned days = 0xbad, again = 0;
 		char buf[256];
-		int r = schedule_parse_days(NULL, NULL, cases[i].text, &days);
+		int r = schedule_parse_days(NULL, cases[i].text, &days);
 
 		CHECK_INT(r, cases[i].again ? 0 : -EINVAL);
 		CHECK_INT(days, cases[i].again ? cases[i].days : 0xbad);
 		if (!cases[i].again)
 			continue;
 		CHECK_STR(printed(schedule_print_days, &days, buf), cases[i].again);
-		CHECK_INT(schedule_parse_days(NULL, NULL, buf, &again), 0);
+		CHECK_INT(schedule_parse_days(NULL, buf, &again), 0);
 		CHECK_INT(again, days);
 	}
 }
@@ -92,7 +92,7 @@ TEST(hours_as_text)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct schedule_settings s = { .n_hours = 77 }, again = { 0 };
 		char buf[256];
-		int r = schedule_parse_hours(NULL, NULL, cases[i].text, &s);
+		int r = schedule_parse_hours(NULL, cases[i].text, &s);
 
 		CHECK_INT(r, cases[i].again ? 0 : -EINVAL);
 		if (!cases[i].again) {
@@ -100,7 +100,7 @@ TEST(hours_as_text)
 			continue;
 		}
 		CHECK_STR(printed(schedule_print_hours, &s, buf), cases[i].again);
-		CHECK_INT(schedule_parse_hours(NULL, NULL, buf, &again), 0);
+		CHECK_INT(schedule_parse_hours(NULL, buf, &again), 0);
 		CHECK_INT(again.n_hours, s.n_hours);
 	}
 }
@@ -130,7 +130,7 @@ TEST(daylight_as_text)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct schedule_settings s = { 0 };
 		char buf[256];
-		int r = schedule_parse_daylight(NULL, NULL, cases[i].text, &s);
+		int r = schedule_parse_daylight(NULL, cases[i].text, &s);
 
 		CHECK_INT(r, cases[i].again ? 0 : -EINVAL);
 		CHECK(s.daylight_elevation == cases[i].elevation);
@@ -174,18 +174,17 @@ TEST(times_as_text)
 
 		memset(&s, 0, sizeof s);
 		before = s;
-		CHECK_INT(schedule_parse_at(NULL, NULL, cases[i].text, &s),
-			cases[i].want ? 0 : -EINVAL);
+		CHECK_INT(schedule_parse_at(NULL, cases[i].text, &s), cases[i].want ? 0 : -EINVAL);
 		if (cases[i].want)
 			CHECK_STR(printed(schedule_print_at, &s, text), cases[i].want);
 		else
 			CHECK_INT(memcmp(&s, &before, sizeof s), 0);
 	}
 	for (int i = 0; i <= SCHEDULE_AT_MAX; i++) {
-		CHECK_INT(i == 0 ? 0 : schedule_parse_at(NULL, NULL, many, &s), 0);
+		CHECK_INT(i == 0 ? 0 : schedule_parse_at(NULL, many, &s), 0);
 		snprintf(many + strlen(many), sizeof many - strlen(many), "%s%02d:%02d",
 			i ? "," : "", i / 2 % 24, i % 2 * 30);
 	}
 	CHECK_INT(s.n_at, SCHEDULE_AT_MAX);
-	CHECK_INT(schedule_parse_at(NULL, NULL, many, &s), -EINVAL);
+	CHECK_INT(schedule_parse_at(NULL, many, &s), -EINVAL);
 }
