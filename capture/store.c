@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "common/partial.h"
 #include "common/place.h"
 
 #define RETRY_US US_PER_SEC
@@ -30,6 +31,7 @@ struct store {
 	int64_t next_us, retry_us; /* not opened again before; how long that was */
 
 	struct record waiting[BATCH_FRAMES_MAX]; /* in the batch, as they came */
+	struct partial *partials[BATCH_FRAMES_MAX]; /* the archive's files of them */
 	unsigned n_waiting;
 	int64_t batch_us; /* when the first of them came */
 
@@ -170,22 +172,33 @@ static int hold_ballast(struct store *s)
 	return store_is_full(r) ? r : 0;
 }
 
+/* Takes the first `n` partials out of the batch. */
+static void take_partials(struct store *s, unsigned n, struct partial **ret)
+{
+	memcpy(ret, s->partials, n * sizeof ret[0]);
+	s->n_waiting -= n;
+	memmove(&s->waiting[0], &s->waiting[n], s->n_waiting * sizeof s->waiting[0]);
+	memmove(&s->partials[0], &s->partials[n], s->n_waiting * sizeof s->partials[0]);
+}
+
 /* 0, or -EAGAIN where frames have failed; others may still wait. */
 static int commit(struct store *s)
 {
-	struct archive_batched done[BATCH_FRAMES_MAX];
+	struct partial *done[BATCH_FRAMES_MAX];
+	int errors[BATCH_FRAMES_MAX], error = 0;
 	unsigned n;
-	int error = 0;
 
 	if (s->n_waiting == 0)
 		return 0;
-	n = archive_batch_commit(s->archive, done);
-	s->n_waiting -= n;
-	memmove(&s->waiting[0], &s->waiting[n], s->n_waiting * sizeof s->waiting[0]);
+	n = archive_commit(s->archive, s->partials, s->n_waiting, errors);
+	take_partials(s, n, done);
 	for (unsigned i = 0; i < n; i++) {
-		if (done[i].error < 0)
-			error = done[i].error;
-		s->options.outcome(s->options.data, &done[i].record, done[i].error);
+		struct record record = *partial_record(done[i]);
+
+		partial_free(done[i]);
+		if (errors[i] < 0)
+			error = errors[i];
+		s->options.outcome(s->options.data, &record, errors[i]);
 	}
 	note_error(s, error);
 	if (place_is_away(error))
@@ -196,17 +209,16 @@ static int commit(struct store *s)
 static int add_to_batch(
 	struct store *s, const struct record *record, const void *jpeg, size_t bytes)
 {
-	int r = archive_batch_add(s->archive, record, jpeg, bytes);
+	struct partial *partial;
+	int r = s->n_waiting == BATCH_FRAMES_MAX ? commit(s) : 0;
 
-	if (r == -EBUSY) {
-		r = commit(s);
-		if (r == 0)
-			r = archive_batch_add(s->archive, record, jpeg, bytes);
-	}
+	if (r == 0)
+		r = partial_stage(s->archive, record, jpeg, bytes, &partial);
 	if (r < 0)
 		return r;
 	if (s->n_waiting == 0)
 		s->batch_us = now_us(s);
+	s->partials[s->n_waiting] = partial;
 	s->waiting[s->n_waiting++] = *record;
 	return 0;
 }

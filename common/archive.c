@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opening an archive and looking things up in it. archive.json gives the archive its identity, the
+ * Opening an archive. archive.json gives the archive its identity, the
  * lock on .writer keeps it to one writer; all else is in the journal.
  */
 #include "common/archive_private.h"
@@ -300,9 +300,8 @@ void archive_free(struct archive *archive)
 {
 	if (!archive)
 		return;
-	while (archive->drafts)
-		archive_draft_free(archive->drafts);
-	archive_batch_drop(archive);
+	while (archive->partials)
+		partial_free(archive->partials);
 	journal_free(archive->journal);
 	journal_free(archive->local);
 	closep(&archive->folder_fd);
@@ -333,36 +332,6 @@ int archive_retake(struct archive *archive, int64_t wait_until_ns, bool *ret_oth
 	}
 	*ret_others = others;
 	return 0;
-}
-
-const char *archive_id(const struct archive *archive)
-{
-	return archive->id;
-}
-
-const char *archive_camera(const struct archive *archive)
-{
-	return archive->camera;
-}
-
-const char *archive_path(const struct archive *archive)
-{
-	return archive->path;
-}
-
-int archive_root_fd(const struct archive *archive)
-{
-	return archive->root_fd;
-}
-
-struct journal *archive_journal(const struct archive *archive)
-{
-	return archive->journal;
-}
-
-const struct archive_repairs *archive_repairs(const struct archive *archive)
-{
-	return &archive->repairs;
 }
 
 int archive_lock_copy(const struct archive *archive, int64_t wait_until_ns, int *ret_fd)
@@ -401,59 +370,5 @@ int archive_writer_pid(const char *path, pid_t *ret_pid)
 	if (pid <= 0 || pid > INT32_MAX)
 		return -ESRCH;
 	*ret_pid = (pid_t)pid;
-	return 0;
-}
-
-int archive_newest(struct archive *archive, struct record *ret)
-{
-	return journal_newest_frame(archive->journal, ret);
-}
-
-int archive_find(struct archive *archive, uint64_t seq, struct record *ret)
-{
-	/* A copy's writer asks mostly for what is not there; its journal is slow to search for that. */
-	if (archive->copy && archive->writer_fd >= 0) {
-		int r = journal_holds(archive->journal, seq);
-
-		if (r <= 0)
-			return r < 0 ? r : -ENOENT;
-	}
-	return journal_find(archive->journal, seq, ret);
-}
-
-int archive_open_name(int root_fd, const struct frame_name *name, int *ret_fd)
-{
-	CLEANUP_FD int folder_fd = -1;
-	char folder[FRAME_PATH_MAX], file[FRAME_NAME_MAX];
-	int r, fd;
-
-	r = frame_name_folder(name, folder);
-	if (r == 0)
-		r = frame_name_format(name, file);
-	if (r == 0)
-		r = fs_open_folder(&fs_real, root_fd, folder, false, &folder_fd);
-	if (r < 0)
-		return r;
-	fd = openat(folder_fd, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return -errno;
-	*ret_fd = fd;
-	return 0;
-}
-
-int archive_open_frame(struct archive *archive, const struct record *frame, int *ret_fd)
-{
-	struct frame_name name = record_name(frame);
-	CLEANUP_FD int fd = -1;
-	struct stat st;
-	int r = archive_open_name(archive->root_fd, &name, &fd);
-
-	if (r < 0)
-		return r;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_size != frame->bytes)
-		return -EBADMSG;
-	*ret_fd = TAKE_FD(fd);
 	return 0;
 }

@@ -16,7 +16,7 @@
  *   .writer                         flock(2) of the one writer; its text is the writer's pid
  *   local/00000000.jsonl            a puller's own journal, see archive_local()
  *   .settled, .sync                 what a puller has settled (pull/held.h); see archive_lock_copy()
- *   2026/11/20/.NAME.rest           what has come of a frame so far (archive_draft_resume())
+ *   2026/11/20/.NAME.rest           what has come of a frame so far (partial_resume())
  *   .gate                           where writers who wait for their turn do so (turnstile.h)
  *
  * A visible file is a complete file. Storing one frame: temp `.NAME.part` in the day folder, write,
@@ -98,7 +98,7 @@ DEFINE_CLEANUP(struct archive, archive_free)
 
 /*
  * A writer that opened with `wait_until_ns` lets others have their turn. Until it takes the archive
- * again only drafts that are open may be written and kept, and only their bytes. archive_retake():
+ * again only partials that are open may be written, checked and kept. archive_retake():
  * -ETIMEDOUT; else `ret_others` tells whether somebody wrote in the meantime.
  */
 void archive_release(struct archive *archive);
@@ -115,7 +115,7 @@ const struct archive_repairs *archive_repairs(const struct archive *archive);
 int archive_writer_pid(const char *path, pid_t *ret_pid);
 
 /*
- * The camera's side: stores `jpeg` as the next frame. The caller fills in all of `frame` but seq,
+ * The camera's side: stores `jpeg` as the next frame, a commit of one. The caller fills in all of `frame` but seq,
  * bytes and sha256, which this sets. 0 means stored, durable and journalled. On failure nothing is
  * visible: -EINVAL not a JPEG from SOI to EOI, -EFBIG, -ENOSPC, -EDQUOT, -EROFS, -EIO, ...
  */
@@ -192,75 +192,32 @@ int archive_ballast_make(struct archive *archive);
 int archive_ballast_release(struct archive *archive);
 
 /*
- * The camera's side, durability = batch: frames are kept as hidden files and become durable, visible
- * and journalled together. What holds of a published frame holds of each of them once it is
- * committed; a crash or a power cut before that costs the whole batch and nothing else, and leaves
- * nothing visible of it.
+ * Makes partials (partial.h) of this archive visible, durable and journalled together, in the order
+ * given. What holds of a published frame holds of each of them then; a crash or a power cut before
+ * that leaves nothing of them visible. `ret_errors` gets 0 or why nothing is left of the frame.
  *
- * Adding: 0, or as archive_publish(); -EBUSY: there are BATCH_FRAMES_MAX of them, or the frame is of
- * another day: commit first. Notes and prune lines may come in between, published frames not (-EBUSY).
+ * One fsync for each frame, whose data is on its way to the disk already, one for their folder and
+ * one for the journal; a new day or a new journal segment in between costs the last two once more.
+ *
+ * The camera's side: the frames get the next numbers. Returns how many have an outcome: all, or
+ * those up to the first that failed, so that the journal can tell of that before the others are
+ * committed by another call.
+ *
+ * The puller's side: names and numbers are the camera's; all have an outcome. A frame whose name or
+ * number is here with the same content counts as stored, with other content it is -EEXIST, and
+ * nothing is overwritten. -EBADMSG size, sha256 or JPEG markers are not those of the record.
  */
-int archive_batch_add(
-	struct archive *archive, const struct record *frame, const void *jpeg, size_t bytes);
-unsigned archive_batch_count(const struct archive *archive);
-
-struct archive_batched {
-	struct record record; /* as journalled; without a number where it failed */
-	int error; /* 0: stored, durable and journalled; else nothing of it is left */
-};
-
-/*
- * One fsync for each frame (whose data is on its way since it was added), one for their folder and
- * one for the journal. Returns the number of frames that have an outcome now, in the order they were
- * added: all of them, or those up to one that failed, so that the journal can tell of that before
- * the others are committed by another call.
- */
-unsigned archive_batch_commit(
-	struct archive *archive, struct archive_batched ret[static BATCH_FRAMES_MAX]);
+struct partial;
+unsigned archive_commit(
+	struct archive *archive, struct partial *const *partials, unsigned n, int *ret_errors);
 
 /* The camera's side: appends a line that is no frame (miss, clock, prune) and sets its seq. */
 int archive_note(struct archive *archive, struct record *record);
 
 /*
- * The puller's side: a frame that arrives in pieces under the record that the camera sent. Pieces go
- * to a hidden temp; archive_draft_commit() checks size, sha256 and the JPEG markers, then publishes
- * it under the camera's own name and appends the record. A name that exists with the same content
- * counts as stored; with other content -EEXIST, and nothing is overwritten.
+ * The puller's side: appends the camera's lines of what is no frame, those that are not there yet,
+ * and makes them durable together.
  */
-struct archive_draft;
-/* -EBUSY: a draft of that number is open. */
-int archive_draft_new(
-	struct archive *archive, const struct record *frame, struct archive_draft **ret);
-/* -EFBIG past the record's size. */
-int archive_draft_write(struct archive_draft *draft, const void *data, size_t bytes);
-/* -EBADMSG size, hash or markers are wrong; on any failure the temp is gone. */
-int archive_draft_commit(struct archive_draft *draft);
-/*
- * Several at once, with one fsync of their folder and one of the journal: the drafts of one archive,
- * each of which archive_draft_finish() has found right, -EBADMSG where it is not (its temp is gone),
- * and sent on its way to the disk. `ret_errors` gets for each what archive_draft_commit() returns.
- */
-int archive_draft_finish(struct archive_draft *draft);
-/* Another descriptor of its file, to be fsynced before that. -EBADF it is not open. */
-int archive_draft_open(const struct archive_draft *draft, int *ret_fd);
-void archive_drafts_commit(struct archive_draft **drafts, unsigned n, int *ret_errors);
-/*
- * A draft that outlives its process: what came of it stays in a hidden file of its own, and
- * archive_draft_keep() lets go of it without removing that. `offset` bytes of it are there and are
- * gone on with, 0: it begins anew. One process at a time may do so. -ESTALE: they are not there.
- */
-int archive_draft_resume(struct archive *archive, const struct record *frame, int64_t offset,
-	struct archive_draft **ret);
-void archive_draft_keep(struct archive_draft *draft);
-/* How many bytes of the frame are there, 0 if none or more than it has. */
-int64_t archive_rest_bytes(struct archive *archive, const struct record *frame);
-void archive_rest_remove(struct archive *archive, const struct record *frame);
-void archive_draft_free(struct archive_draft *draft); /* discards what was not committed */
-DEFINE_CLEANUP(struct archive_draft, archive_draft_free)
-
-/* The puller's side: appends the camera's line of something that is no frame, unless it is there. */
-int archive_store_record(struct archive *archive, const struct record *record);
-/* The same for several, made durable together. */
 int archive_store_records(struct archive *archive, const struct record *records, size_t n);
 
 /* The newest frame, from the journal. -ENOENT. */

@@ -73,7 +73,12 @@ int archive_append_lines(
 	return r;
 }
 
-int archive_append(struct archive *archive, uint64_t seq, const char *line, size_t bytes)
+int archive_append_record(struct archive *archive, const struct record *record)
 {
-	return archive_append_lines(archive, seq, seq, line, bytes);
+	char line[LINE_MAX_BYTES + 1];
+	int length = record_format(record, line);
+
+	return length < 0
+		? length
+		: archive_append_lines(archive, record->seq, record->seq, line, (size_t)length);
 }

@@ -1,8 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of the archive share: opening, recovery, publishing, drafts. */
+/*
+ * What the parts of the archive share. Each calls those before it only:
+ *
+ *   archive_lookup    what it is, finding and opening frames
+ *   archive_latest    latest.jpg
+ *   archive_folder    the day folder in use, names that could not be removed
+ *   archive_ballast   space for the journal, appending to it
+ *   partial           hidden files that are to become frames
+ *   archive_commit    frames become visible: the one place that gives names
+ *   archive_prune     frames go
+ *   archive_recover   what a crash left
+ *   archive_fork, archive   other histories; opening and closing
+ */
 #pragma once
 
 #include "common/archive.h"
+#include "common/partial.h"
 #include "common/turnstile.h"
 
 #define LATEST "latest.jpg" /* a symlink, or a copy where the file system has none */
@@ -45,15 +58,28 @@ struct archive {
 
 	bool ballast; /* it is there for sure */
 
-	struct archive_draft *drafts;
-	struct archive_batch *batch; /* frames that wait to be made durable together; NULL: none */
+	struct partial *partials; /* those that are not freed yet */
+	uint64_t next_temp; /* for the next one's hidden name on the camera's side */
 };
 
-/* A hidden file that is to become a frame. */
-struct temp {
+struct partial {
+	struct archive *archive;
+	struct partial *next;
+	struct record record;
+	char folder[FRAME_PATH_MAX];
 	int folder_fd;
-	char name[FRAME_NAME_MAX];
-	char temp[ARCHIVE_TEMP_MAX];
+	char temp[ARCHIVE_TEMP_MAX], name[FRAME_NAME_MAX];
+	int fd; /* -1: its data is on the disk, or there is no file */
+	bool there; /* the file, under its hidden name */
+	bool kept; /* that outlives the process */
+	bool checked; /* it is what the record says */
+	int error; /* of writing its data to the disk */
+	bool has_line, adopted; /* what a puller's archive has of it: its line, the named file */
+
+	/* of a frame that is received */
+	struct digest *digest;
+	int64_t bytes;
+	uint8_t ends[4]; /* the first two and the last two bytes so far */
 };
 
 /* Makes `folder_fd` the day folder of `name`, durable and recorded for recovery. */
@@ -61,48 +87,26 @@ int archive_use_folder(struct archive *archive, const struct frame_name *name);
 /* Makes journal/folder name `folder`, durably. */
 int archive_record_folder(struct archive *archive, const char *folder);
 
-/* Names a temp in the archive's current day folder. */
-int temp_init(const struct archive *archive, const struct frame_name *name, struct temp *ret);
-void temp_remove(struct archive *archive, const struct temp *temp);
-
-/*
- * The one place that makes a frame visible: rename, fsync of the folder, journal line (none where
- * `line_bytes` is 0), latest.jpg. On failure temp and frame are gone.
- */
-int archive_place(struct archive *archive, const struct temp *temp, const struct record *frame,
-	const char *line, size_t line_bytes);
-
 /* Opens the file of that name for reading, whatever it is; O_NOFOLLOW all the way. */
 int archive_open_name(int root_fd, const struct frame_name *name, int *ret_fd);
 
 /* Takes note of a frame that is there: if it is the newest, latest.jpg is to point at it. */
 void archive_note_newest(struct archive *archive, const struct record *frame);
-/* The same, and latest.jpg follows as well as it can. */
-void archive_saw_frame(struct archive *archive, const struct record *frame);
 /* Whether latest.jpg is a symlink to that frame, or a copy of it. */
 bool archive_latest_is_right(int root_fd, const struct frame_name *newest);
 /* Points latest.jpg at the newest frame, if it did not work the last time. */
 void archive_point_latest(struct archive *archive);
 
-/*
- * Writes the hidden file of a frame and its hash into `record`, and starts its way to the disk. The fd
- * is still open and nothing durable; on failure the temp is gone.
- */
-int archive_write_temp(struct archive *archive, const struct temp *temp, const void *jpeg,
-	struct record *record, int *ret_fd);
+/* Closes and removes its file, if it is there. */
+void partial_discard(struct partial *partial);
 /* Whether a new line may be appended; removes what a failure before left. */
 int archive_check_next(struct archive *archive);
 /* The length of NAME in "." NAME `suffix`, 0 for another name. */
 size_t archive_hidden_inner(const char *name, const char *suffix);
 /* Removes a name now or before one of the next frames; true: now. */
 bool archive_remove_name(struct archive *archive, int folder_fd, const char *name, bool harmless);
-/* Takes a frame back whose line failed. */
-void archive_unname(struct archive *archive, const struct temp *temp);
-/* Frees the batch; hidden files that were not made durable are removed. */
-void archive_batch_drop(struct archive *archive);
-
-/* Appends a line durably; where there is no space for it the ballast is given up. */
-int archive_append(struct archive *archive, uint64_t seq, const char *line, size_t bytes);
+/* Appends lines durably; where there is no space for them the ballast is given up. */
+int archive_append_record(struct archive *archive, const struct record *record);
 int archive_append_lines(
 	struct archive *archive, uint64_t first, uint64_t last, const char *lines, size_t bytes);
 
@@ -112,7 +116,7 @@ bool jpeg_is_whole(const uint8_t *data, size_t bytes);
 int jpeg_check_file(int fd, int64_t *ret_bytes);
 
 /* Writes the line that a frame which takes another's place will have into journal/redate, durably. */
-int archive_announce(struct archive *archive, const char *line, size_t bytes);
+int archive_announce(struct archive *archive, const struct record *frame);
 /* That line. -ENOENT. */
 int archive_announced(struct archive *archive, struct record *ret);
 /* The record of a published file, from the file alone. -EBADMSG: it is not one of ours. */

@@ -225,9 +225,8 @@ int archive_note_here(struct archive *archive, uint64_t first, uint64_t last, co
 	const struct archive_pruned *pruned)
 {
 	struct record prune = record_new(RECORD_PRUNE);
-	char line[LINE_MAX_BYTES + 1];
 	struct journal *local;
-	int length, r = archive_local(archive, &local);
+	int r = archive_local(archive, &local);
 
 	if (r == 0)
 		r = journal_last(local, &prune.seq);
@@ -239,8 +238,7 @@ int archive_note_here(struct archive *archive, uint64_t first, uint64_t last, co
 	prune.count = pruned->count;
 	prune.bytes = pruned->bytes;
 	snprintf(prune.text, sizeof(prune.text), "%s", why);
-	length = record_format(&prune, line);
-	return length < 0 ? length : journal_append(local, prune.seq, line, (size_t)length, true);
+	return journal_append_record(local, &prune, true);
 }
 
 int archive_remove(struct archive *archive, const struct frame_name *names, size_t n,
@@ -272,34 +270,6 @@ int archive_remove(struct archive *archive, const struct frame_name *names, size
 	if (r == 0)
 		*ret = walk.pruned;
 	return r;
-}
-
-int archive_announce(struct archive *archive, const char *line, size_t bytes)
-{
-	CLEANUP_FD int fd = -1;
-	int r = fs_open_folder(archive->fs, archive->root_fd, "journal", false, &fd);
-
-	return r < 0 ? r : fs_replace(archive->fs, fd, ARCHIVE_REDATE_FILE, line, bytes, 0644);
-}
-
-int archive_announced(struct archive *archive, struct record *ret)
-{
-	CLEANUP_FREE char *text = NULL;
-	CLEANUP_FD int fd = -1;
-	struct record record;
-	size_t bytes;
-	int r = fs_open_folder(&fs_real, archive->root_fd, "journal", false, &fd);
-
-	if (r == 0)
-		r = fs_read_file(fd, ARCHIVE_REDATE_FILE, LINE_MAX_BYTES, &text, &bytes);
-	if (r == 0)
-		r = record_parse(text, bytes, &record);
-	if (r < 0)
-		return r == -ENOMEM ? r : -ENOENT; /* whatever it is, it is none of ours */
-	if (record.type != RECORD_FRAME || record.was == 0)
-		return -ENOENT;
-	*ret = record;
-	return 0;
 }
 
 /* Whether a prune line behind `from` tells of that frame: 1, 0 or -errno. */

@@ -240,15 +240,10 @@ static int fill_gap(struct scan *scan, uint64_t end)
 {
 	while (scan->last + 1 < end) {
 		struct record nothing = record_new(RECORD_OTHER);
-		char line[LINE_MAX_BYTES + 1];
-		int length, r;
+		int r;
 
 		nothing.seq = scan->last + 1;
-		length = record_format(&nothing, line);
-		if (length < 0)
-			return length;
-		r = journal_append(
-			scan->archive->journal, nothing.seq, line, (size_t)length, false);
+		r = journal_append_record(scan->archive->journal, &nothing, false);
 		if (r < 0)
 			return r;
 		scan->last++;
@@ -259,26 +254,20 @@ static int fill_gap(struct scan *scan, uint64_t end)
 static int restore_line(struct scan *scan, const struct found *found)
 {
 	struct archive *archive = scan->archive;
-	int fd = scan->folder_fds[found->folder], length, r;
-	char line[LINE_MAX_BYTES + 1];
+	int fd = scan->folder_fds[found->folder], r;
 	struct record record;
 
 	r = archive_describe_file(fd, &found->name, &record);
 	if (r < 0)
 		return r == -EBADMSG ? 0 : r;
 	r = use_announced(archive, &record);
-	if (r < 0)
-		return r;
-	length = record_format(&record, line);
-	if (length < 0)
-		return length;
 	/* The crash may have come before the folder was on the disk. */
-	r = fs_sync_folder(archive->fs, fd);
+	if (r == 0)
+		r = fs_sync_folder(archive->fs, fd);
 	if (r == 0)
 		r = fill_gap(scan, record.seq);
-	if (r < 0)
-		return r;
-	r = archive_append(archive, record.seq, line, (size_t)length);
+	if (r == 0)
+		r = archive_append_record(archive, &record);
 	if (r < 0)
 		return r;
 	archive->repairs.lines_restored++;

@@ -403,6 +403,15 @@ int journal_append(struct journal *journal, uint64_t seq, const char *line, size
 	return append(journal, seq, seq, line, bytes, sync);
 }
 
+int journal_append_record(struct journal *journal, const struct record *record, bool sync)
+{
+	char line[LINE_MAX_BYTES + 1];
+	int length = record_format(record, line);
+
+	return length < 0 ? length
+			  : journal_append(journal, record->seq, line, (size_t)length, sync);
+}
+
 int journal_append_lines(
 	struct journal *journal, uint64_t first, uint64_t last, const char *lines, size_t bytes)
 {

@@ -44,6 +44,7 @@ int journal_first(struct journal *journal, uint64_t *ret_seq);
  */
 int journal_append(
 	struct journal *journal, uint64_t seq, const char *line, size_t bytes, bool sync);
+int journal_append_record(struct journal *journal, const struct record *record, bool sync);
 
 /*
  * The same for the lines of the numbers `first` to `last`, all of one segment: they are written at

@@ -17,19 +17,19 @@
 #define BATCH_US (US_PER_SEC / 4) /* the oldest of them waits so long at most */
 
 /* Where there is no thread or no descriptor the commit waits for the disk. */
-static uint64_t flush_ahead(struct sync *sync, const struct archive_draft *draft)
+static uint64_t flush_ahead(struct sync *sync, const struct partial *partial)
 {
 	int fd;
 
 	if (!sync->flusher && flusher_new(&sync->flusher) < 0)
 		return 0;
-	return archive_draft_open(draft, &fd) < 0 ? 0 : flusher_add(sync->flusher, fd);
+	return partial_open(partial, &fd) < 0 ? 0 : flusher_add(sync->flusher, fd);
 }
 
 int batch_add(struct sync *sync, const struct ask *frame, const struct record *record,
-	struct archive_draft *draft)
+	struct partial *partial)
 {
-	int r = archive_draft_finish(draft);
+	int r = partial_check(partial);
 
 	if (r < 0)
 		return r;
@@ -39,9 +39,9 @@ int batch_add(struct sync *sync, const struct ask *frame, const struct record *r
 		sync->ready_ns = deadline_in(BATCH_US);
 	}
 	sync->ready[sync->n_ready++] = (struct ready){ .record = *record,
-		.draft = draft,
+		.partial = partial,
 		.resumed = frame->offset > 0,
-		.flush = flush_ahead(sync, draft) };
+		.flush = flush_ahead(sync, partial) };
 	sync->ready_bytes += record->bytes;
 	return 0;
 }
@@ -78,8 +78,8 @@ static unsigned leave_out_settled(struct sync *sync, struct ready *list, unsigne
 			list[left++] = ready;
 			continue;
 		}
-		archive_rest_remove(sync->archive, &ready.record);
-		archive_draft_keep(ready.draft);
+		partial_remove_kept(sync->archive, &ready.record);
+		partial_keep(ready.partial);
 	}
 	return left;
 }
@@ -101,7 +101,7 @@ static unsigned take_oldest(struct sync *sync, unsigned most, struct ready *ret)
 /* Stores the `most` oldest of them, or a batch of these. */
 static int commit(struct sync *sync, unsigned most)
 {
-	struct archive_draft *drafts[BATCH_FRAMES_MAX];
+	struct partial *partials[BATCH_FRAMES_MAX];
 	struct ready list[BATCH_FRAMES_MAX];
 	int errors[BATCH_FRAMES_MAX], code, r;
 	unsigned n = take_oldest(sync, most, list);
@@ -110,14 +110,14 @@ static int commit(struct sync *sync, unsigned most)
 	if (code == CLI_OK)
 		n = leave_out_settled(sync, list, n);
 	for (unsigned i = 0; i < n; i++)
-		drafts[i] = list[i].draft;
+		partials[i] = list[i].partial;
 	if (code == CLI_OK)
-		archive_drafts_commit(drafts, n, errors);
+		archive_commit(sync->archive, partials, n, errors);
 	for (unsigned i = 0, ok = code == CLI_OK; i < n; i++) {
 		r = ok ? stored(sync, &list[i], errors[i]) : CLI_OK;
 		if (code == CLI_OK)
 			code = r;
-		archive_draft_keep(drafts[i]); /* after a commit there is nothing left to keep */
+		partial_keep(partials[i]); /* after a commit there is nothing left to keep */
 	}
 	sync_release(sync);
 	return code;

@@ -366,15 +366,15 @@ ssize_t client_bytes(struct client *client, size_t most, const char **ret_data)
 	return (ssize_t)n;
 }
 
-/* Moves the frame's bytes from the stream to the draft. */
-static int copy_frame(struct client *client, int64_t bytes, struct archive_draft *draft)
+/* Moves the frame's bytes from the stream to the partial. */
+static int copy_frame(struct client *client, int64_t bytes, struct partial *partial)
 {
 	int64_t left = bytes;
 
 	while (left > 0) {
 		const char *data;
 		ssize_t n = client_bytes(client, (size_t)left, &data);
-		int r = n < 0 ? (int)n : archive_draft_write(draft, data, (size_t)n);
+		int r = n < 0 ? (int)n : partial_write(partial, data, (size_t)n);
 
 		if (n == -EPROTO)
 			return fail(client, -EPROTO, "the frame ended after %lld of %lld bytes",
@@ -387,27 +387,28 @@ static int copy_frame(struct client *client, int64_t bytes, struct archive_draft
 }
 
 int client_read_frame(struct client *client, const struct record *frame, struct archive *archive,
-	struct archive_draft **ret)
+	struct partial **ret)
 {
-	CLEANUP(archive_draft_freep) struct archive_draft *draft = NULL;
+	CLEANUP(partial_freep) struct partial *partial = NULL;
 	int r;
 
 	if (frame->type != RECORD_FRAME || frame->bytes < FRAME_BYTES_MIN ||
 		frame->bytes > FRAME_BYTES_MAX)
 		return fail(client, -EPROTO, "a frame of an impossible size");
-	r = archive_draft_new(archive, frame, &draft);
+	r = partial_new(archive, frame, &partial);
 	if (r < 0)
 		return fail(client, r, "%s", strerror(-r));
-	r = copy_frame(client, frame->bytes, draft);
+	r = copy_frame(client, frame->bytes, partial);
 	if (r == 0)
-		*ret = TAKE_PTR(draft);
+		*ret = TAKE_PTR(partial);
 	return r;
 }
 
-int client_store_frame(struct client *client, struct archive_draft *draft)
+int client_store_frame(struct client *client, struct archive *archive, struct partial *partial)
 {
-	int r = archive_draft_commit(draft);
+	int r;
 
+	archive_commit(archive, &partial, 1, &r);
 	if (r == -EBADMSG)
 		return fail(client, r,
 			"the frame arrived damaged (size, sha256 or end marker); where that stays "

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "common/archive.h"
+#include "common/partial.h"
 #include "common/wire.h"
 #include "pull/stream.h"
 
@@ -65,10 +66,10 @@ int client_wait(struct client *client, int64_t deadline_ns);
 ssize_t client_bytes(struct client *client, size_t most, const char **ret_data);
 
 /*
- * The bytes of the frame whose record client_reply() just gave, into a draft; -EPROTO the stream ended
- * within, -ETIMEDOUT, and what archive_draft_*() return.
+ * The bytes of the frame whose record client_reply() just gave, into a partial; -EPROTO the stream ended
+ * within, -ETIMEDOUT, and what partial_*() return.
  */
 int client_read_frame(struct client *client, const struct record *frame, struct archive *archive,
-	struct archive_draft **ret);
-/* The draft into the archive: verified and durable, or not there at all. -EBADMSG damaged. */
-int client_store_frame(struct client *client, struct archive_draft *draft);
+	struct partial **ret);
+/* The partial into the archive: verified and durable, or not there at all. -EBADMSG damaged. */
+int client_store_frame(struct client *client, struct archive *archive, struct partial *partial);

@@ -141,7 +141,7 @@ static int take_frame(const struct fetch_options *options, const struct fetch_he
 	struct fetch_result *ret, uint64_t *ret_after)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;
-	struct archive_draft *draft = NULL; /* the archive's */
+	struct partial *partial = NULL; /* the archive's */
 	int r, code;
 
 	if (frame->type != RECORD_FRAME || frame->seq <= held->newest)
@@ -154,12 +154,12 @@ static int take_frame(const struct fetch_options *options, const struct fetch_he
 	note_newest(archive, ret);
 	if (ret->has_frame && ret->frame.seq >= frame->seq)
 		return CLI_OK; /* somebody else fetched it in the meantime */
-	r = client_read_frame(client, frame, archive, &draft);
+	r = client_read_frame(client, frame, archive, &partial);
 	code = r < 0 ? CLI_OK : compare(held, client, archive, ret, ret_after);
 	if (code != CLI_OK || (r == 0 && *ret_after != SEQ_MAX))
 		return code;
 	if (r == 0)
-		r = client_store_frame(client, draft);
+		r = client_store_frame(client, archive, partial);
 	if (r < 0) {
 		code = connect_code_of_transfer(r);
 		ret->ours = code == CLI_INTERNAL || r == -EEXIST || r == -ELOOP;

@@ -136,17 +136,17 @@ static int take_turn(struct follow *f)
 /* Stores what was received, unless it is here already: 1, 0 it is here, -errno. */
 static int store(struct follow *f)
 {
-	CLEANUP(archive_draft_freep) struct archive_draft *draft = NULL;
+	CLEANUP(partial_freep) struct partial *partial = NULL;
 	struct record held;
 	int r = archive_find(f->archive, f->frame.seq, &held);
 
 	if (r != -ENOENT)
 		return r;
-	r = archive_draft_new(f->archive, &f->frame, &draft);
+	r = partial_new(f->archive, &f->frame, &partial);
 	if (r == 0)
-		r = archive_draft_write(draft, f->data, (size_t)f->frame.bytes);
+		r = partial_write(partial, f->data, (size_t)f->frame.bytes);
 	if (r == 0)
-		r = archive_draft_commit(draft);
+		archive_commit(f->archive, &partial, 1, &r);
 	return r < 0 ? r : 1;
 }
 

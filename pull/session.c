@@ -94,7 +94,7 @@ static int ask_frame(struct sync *sync)
 	record.slot_us = frame.item.slot_us;
 	record.bytes = frame.item.bytes;
 	if (sync->archive && !frame.item.again)
-		frame.offset = archive_rest_bytes(sync->archive, &record);
+		frame.offset = partial_kept_bytes(sync->archive, &record);
 	if (frame.item.probe)
 		frame.offset = frame.item.bytes;
 	request.offset = (uint64_t)frame.offset;
@@ -310,16 +310,16 @@ static int check_frame(struct sync *sync, const struct ask *frame, const struct 
 		(unsigned long long)record->seq, (unsigned long long)frame->item.seq);
 }
 
-/* Opens the draft, none where the frame is not wanted (any more) or cannot be gone on with. */
+/* Opens the partial, none where the frame is not wanted (any more) or cannot be gone on with. */
 static int begin_frame(struct sync *sync, const struct ask *frame, const struct record *record,
-	struct archive_draft **ret)
+	struct partial **ret)
 {
 	int code = sync_take(sync), r = 0;
 
 	if (code == CLI_OK)
 		r = sync_unwanted(sync, room_make(&sync->room, record->bytes));
 	if (code == CLI_OK && r == 0 && !ranges_has(&sync->held.settled, record->seq))
-		r = archive_draft_resume(sync->archive, record, frame->offset, ret);
+		r = partial_resume(sync->archive, record, frame->offset, ret);
 	sync_release(sync);
 	if (r == -ESTALE) {
 		sync_push_again(sync, frame->item);
@@ -330,15 +330,15 @@ static int begin_frame(struct sync *sync, const struct ask *frame, const struct 
 	return r < 0 ? sync_archive_failed(sync, r) : code;
 }
 
-/* The draft is the batch's from here on. */
+/* The partial is the batch's from here on. */
 static int finish_frame(struct sync *sync, const struct ask *frame, const struct record *record,
-	struct archive_draft *draft)
+	struct partial *partial)
 {
-	int r = batch_add(sync, frame, record, draft);
+	int r = batch_add(sync, frame, record, partial);
 
 	if (r == 0)
 		return CLI_OK;
-	archive_draft_free(draft);
+	partial_free(partial);
 	if (r != -EBADMSG)
 		return sync_archive_failed(sync, r);
 	if (!frame->item.again) {
@@ -350,7 +350,7 @@ static int finish_frame(struct sync *sync, const struct ask *frame, const struct
 }
 
 static int receive(
-	struct sync *sync, const struct ask *frame, struct archive_draft *draft, int64_t left)
+	struct sync *sync, const struct ask *frame, struct partial *partial, int64_t left)
 {
 	const int64_t all = left;
 
@@ -362,7 +362,7 @@ static int receive(
 		if (r != CLI_OK)
 			return r;
 		n = client_bytes(sync->client, (size_t)left, &data);
-		r = n > 0 && draft ? archive_draft_write(draft, data, (size_t)n) : 0;
+		r = n > 0 && partial ? partial_write(partial, data, (size_t)n) : 0;
 
 		if (n < 0) {
 			r = session_failed(sync, (int)n);
@@ -386,19 +386,19 @@ static int receive(
 
 static int take_frame(struct sync *sync, const struct ask *frame, const struct record *record)
 {
-	struct archive_draft *draft = NULL;
+	struct partial *partial = NULL;
 	int code = check_frame(sync, frame, record);
 
 	if (code == CLI_OK && frame->item.probe)
 		return sync_want_again(sync, frame->item);
 	if (code == CLI_OK)
-		code = begin_frame(sync, frame, record, &draft);
+		code = begin_frame(sync, frame, record, &partial);
 	if (code == CLI_OK)
-		code = receive(sync, frame, draft, record->bytes - frame->offset);
-	if (code == CLI_OK && draft)
-		return finish_frame(sync, frame, record, draft);
-	if (draft)
-		archive_draft_keep(draft);
+		code = receive(sync, frame, partial, record->bytes - frame->offset);
+	if (code == CLI_OK && partial)
+		return finish_frame(sync, frame, record, partial);
+	if (partial)
+		partial_keep(partial);
 	return code;
 }
 
@@ -411,7 +411,7 @@ static int refused_frame(struct sync *sync, const struct ask *frame, const struc
 	record.seq = frame->item.seq;
 	record.slot_us = frame->item.slot_us;
 	if (sync->archive && frame->offset > 0)
-		archive_rest_remove(sync->archive, &record);
+		partial_remove_kept(sync->archive, &record);
 	switch (reply->error) {
 	case WIRE_ERROR_PRUNED:
 		sync->result->gone++;

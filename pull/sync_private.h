@@ -7,6 +7,7 @@
 
 #include "common/archive.h"
 #include "common/limits.h"
+#include "common/partial.h"
 #include "pull/client.h"
 #include "pull/flush.h"
 #include "pull/held.h"
@@ -37,7 +38,7 @@ struct ask {
 /* A frame that has come and is not stored yet. */
 struct ready {
 	struct record record;
-	struct archive_draft *draft;
+	struct partial *partial;
 	bool resumed;
 	uint64_t flush; /* its number at the flusher, 0: none */
 };
@@ -125,9 +126,9 @@ void session_command(struct sync *sync, char *buf, size_t size);
 /* All of one connection, from the greeting on. CLI_OK or an exit code. */
 int session_run(struct sync *sync, struct stream *stream);
 
-/* Takes the draft over, unless it is not what was announced: -EBADMSG. There is room after batch_due(). */
+/* Takes the partial over, unless it is not what was announced: -EBADMSG. There is room after batch_due(). */
 int batch_add(struct sync *sync, const struct ask *frame, const struct record *record,
-	struct archive_draft *draft);
+	struct partial *partial);
 /* Stores what was added if it is time to, or if nothing more comes for now. CLI_OK or an exit code. */
 int batch_due(struct sync *sync);
 int batch_commit(struct sync *sync);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "common/archive.h"
+#include "common/partial.h"
 #include "common/utc.h"
 #include "common/verify.h"
 #include "tests/test.h"
@@ -87,6 +88,52 @@ __attribute__((unused)) static int kit_publish(
 	if (r == 0 && ret)
 		*ret = frame;
 	return r;
+}
+
+/* Commits one partial of a puller's. */
+__attribute__((unused)) static int kit_commit(struct archive *archive, struct partial *partial)
+{
+	int error = 1;
+
+	CHECK_INT(archive_commit(archive, &partial, 1, &error), 1);
+	return error;
+}
+
+/* Frames that a camera has staged, and what came of those that were committed last. */
+struct kit_batch {
+	struct partial *partials[BATCH_FRAMES_MAX];
+	unsigned n;
+	struct record done[BATCH_FRAMES_MAX];
+	int errors[BATCH_FRAMES_MAX];
+};
+
+/* Stages the picture of `seed` for that slot. */
+__attribute__((unused)) static int kit_stage(
+	struct archive *archive, struct kit_batch *batch, int64_t slot_us, uint64_t seed)
+{
+	struct record frame = kit_frame(slot_us);
+	uint8_t jpeg[KIT_JPEG_BYTES];
+	int r;
+
+	kit_jpeg(jpeg, seed);
+	r = partial_stage(archive, &frame, jpeg, sizeof(jpeg), &batch->partials[batch->n]);
+	batch->n += r == 0;
+	return r;
+}
+
+/* Returns how many have an outcome. */
+__attribute__((unused)) static unsigned kit_commit_batch(
+	struct archive *archive, struct kit_batch *batch)
+{
+	unsigned n = archive_commit(archive, batch->partials, batch->n, batch->errors);
+
+	for (unsigned i = 0; i < n; i++) {
+		batch->done[i] = *partial_record(batch->partials[i]);
+		partial_free(batch->partials[i]);
+	}
+	batch->n -= n;
+	memmove(batch->partials, batch->partials + n, batch->n * sizeof(batch->partials[0]));
+	return n;
 }
 
 __attribute__((unused)) static int kit_open(

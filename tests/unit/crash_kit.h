@@ -38,20 +38,16 @@ __attribute__((unused)) static bool crash_redate(struct archive *archive, uint64
 __attribute__((unused)) static bool crash_batch(
 	struct archive *archive, uint64_t first, int n, int64_t slot_us, volatile uint64_t *stored)
 {
-	struct archive_batched done[BATCH_FRAMES_MAX];
+	struct kit_batch batch = { 0 };
 
 	for (int i = 0; i < n; i++) {
-		struct record frame = kit_frame(slot_us + i * KIT_MINUTE);
-		uint8_t jpeg[KIT_JPEG_BYTES];
-
-		kit_jpeg(jpeg, first + (uint64_t)i);
-		if (archive_batch_add(archive, &frame, jpeg, sizeof(jpeg)) < 0)
+		if (kit_stage(archive, &batch, slot_us + i * KIT_MINUTE, first + (uint64_t)i) < 0)
 			return false;
 	}
-	if (archive_batch_commit(archive, done) != (unsigned)n)
+	if (kit_commit_batch(archive, &batch) != (unsigned)n)
 		return false;
 	for (int i = 0; i < n; i++) {
-		if (done[i].error < 0 || done[i].record.seq != first + (uint64_t)i)
+		if (batch.errors[i] < 0 || batch.done[i].seq != first + (uint64_t)i)
 			return false;
 	}
 	if (stored)
@@ -104,22 +100,22 @@ __attribute__((unused)) static int crash_bring(
 		.mode = ARCHIVE_WRITE, .id = KIT_ID, .copy = true, .fs = fs
 	};
 	CLEANUP(archive_freep) struct archive *archive = NULL;
-	CLEANUP(archive_draft_freep) struct archive_draft *draft = NULL;
+	CLEANUP(partial_freep) struct partial *partial = NULL;
 	uint8_t jpeg[KIT_JPEG_BYTES];
 	struct record frame = kit_sent(seq, slot_us, jpeg);
 	int r = archive_open(path, &options, &archive);
 
 	if (r == 0)
-		r = archive_draft_new(archive, &frame, &draft);
+		r = partial_new(archive, &frame, &partial);
 	if (r == 0)
-		r = archive_draft_write(draft, jpeg, 1000);
+		r = partial_write(partial, jpeg, 1000);
 	if (r == 0)
-		r = archive_draft_write(draft, jpeg + 1000, sizeof(jpeg) - 1000);
+		r = partial_write(partial, jpeg + 1000, sizeof(jpeg) - 1000);
 	if (r == 0)
-		r = archive_draft_commit(draft);
-	/* free the draft before its archive */
-	archive_draft_freep(&draft);
-	draft = NULL;
+		r = kit_commit(archive, partial);
+	/* free the partial before its archive */
+	partial_freep(&partial);
+	partial = NULL;
 	return r;
 }
 

@@ -189,9 +189,8 @@ TEST(no_symlinks)
 	for (int smb = 0; smb < 2; smb++) {
 		CLEANUP(archive_freep) struct archive *archive = NULL;
 		struct archive_options copy = { .mode = ARCHIVE_WRITE, .copy = true };
-		struct archive_batched done[BATCH_FRAMES_MAX];
+		struct kit_batch batch = { 0 };
 		struct fs_ops fs = poor_fs(smb);
-		struct record frame = kit_frame(KIT_SLOT + 2 * KIT_MINUTE);
 		uint8_t jpeg[KIT_JPEG_BYTES];
 		char path[64];
 		int hidden = 9;
@@ -203,9 +202,8 @@ TEST(no_symlinks)
 		CHECK(latest_is(path, 1));
 		CHECK_INT(kit_publish(archive, KIT_SLOT + KIT_MINUTE, 2, NULL), 0);
 		CHECK(latest_is(path, 2));
-		kit_jpeg(jpeg, 3);
-		CHECK_INT(archive_batch_add(archive, &frame, jpeg, sizeof(jpeg)), 0);
-		CHECK_INT(archive_batch_commit(archive, done), 1);
+		CHECK_INT(kit_stage(archive, &batch, KIT_SLOT + 2 * KIT_MINUTE, 3), 0);
+		CHECK_INT(kit_commit_batch(archive, &batch), 1);
 		CHECK(latest_is(path, 3));
 		archive_free(TAKE_PTR(archive));
 		kit_count(path, "", &hidden);

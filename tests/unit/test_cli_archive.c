@@ -213,7 +213,7 @@ TEST(list_of_a_copy)
 			record.first_seq = record.last_seq = 1;
 			snprintf(record.text, sizeof(record.text), "space");
 		}
-		CHECK_INT(archive_store_record(archive, &record), 0);
+		CHECK_INT(archive_store_records(archive, &record, 1), 0);
 	}
 	archive_free(archive);
 	check_lists(cases, ARRAY_SIZE(cases));

@@ -17,10 +17,10 @@ static int open_client(struct peer *peer, struct client **ret)
 
 static int take_frame(struct client *client, const struct record *frame, struct archive *archive)
 {
-	struct archive_draft *draft = NULL;
-	int r = client_read_frame(client, frame, archive, &draft);
+	struct partial *partial = NULL;
+	int r = client_read_frame(client, frame, archive, &partial);
 
-	return r < 0 ? r : client_store_frame(client, draft);
+	return r < 0 ? r : client_store_frame(client, archive, partial);
 }
 
 TEST(greeting)

@@ -94,13 +94,13 @@ static int open_copy(const char *path, struct archive **ret)
 
 static void store_frame(struct archive *archive, uint64_t seq)
 {
-	CLEANUP(archive_draft_freep) struct archive_draft *draft = NULL;
+	CLEANUP(partial_freep) struct partial *partial = NULL;
 	uint8_t jpeg[KIT_JPEG_BYTES];
 	struct record frame = kit_sent(seq, KIT_SLOT + (int64_t)seq * KIT_MINUTE, jpeg);
 
-	CHECK_INT(archive_draft_new(archive, &frame, &draft), 0);
-	CHECK_INT(archive_draft_write(draft, jpeg, sizeof jpeg), 0);
-	CHECK_INT(archive_draft_commit(draft), 0);
+	CHECK_INT(partial_new(archive, &frame, &partial), 0);
+	CHECK_INT(partial_write(partial, jpeg, sizeof jpeg), 0);
+	CHECK_INT(kit_commit(archive, partial), 0);
 }
 
 static void store_prune(struct archive *archive, uint64_t seq, uint64_t first, uint64_t last)
@@ -112,7 +112,7 @@ static void store_prune(struct archive *archive, uint64_t seq, uint64_t first, u
 	prune.last_seq = last;
 	prune.bytes = 1;
 	snprintf(prune.text, sizeof prune.text, "age");
-	CHECK_INT(archive_store_record(archive, &prune), 0);
+	CHECK_INT(archive_store_records(archive, &prune, 1), 0);
 }
 
 static void check_settled(const char *path, const char *want)
@@ -217,9 +217,9 @@ TEST(broken_files)
 }
 
 /* A frame in three goes, by three processes as far as the archive can tell. */
-TEST(a_draft_that_is_gone_on_with)
+TEST(a_partial_that_is_gone_on_with)
 {
-	struct archive_draft *draft = NULL;
+	struct partial *partial = NULL;
 	struct archive *archive = NULL;
 	uint8_t jpeg[KIT_JPEG_BYTES];
 	struct record frame = kit_sent(5, KIT_SLOT, jpeg);
@@ -229,21 +229,21 @@ TEST(a_draft_that_is_gone_on_with)
 	kit_make_folder(folder);
 	for (int64_t offset = 0; offset < KIT_JPEG_BYTES; offset += 1000) {
 		CHECK_INT(open_copy(folder, &archive), 0);
-		CHECK_INT(archive_rest_bytes(archive, &frame), offset);
-		CHECK_INT(archive_draft_resume(archive, &frame, offset + 1, &draft), -ESTALE);
-		CHECK_INT(archive_draft_resume(archive, &frame, offset, &draft), 0);
+		CHECK_INT(partial_kept_bytes(archive, &frame), offset);
+		CHECK_INT(partial_resume(archive, &frame, offset + 1, &partial), -ESTALE);
+		CHECK_INT(partial_resume(archive, &frame, offset, &partial), 0);
 		/* the bytes need no turn, the end does */
 		archive_release(archive);
-		CHECK_INT(archive_draft_write(draft, jpeg + offset, 1000), 0);
+		CHECK_INT(partial_write(partial, jpeg + offset, 1000), 0);
 		CHECK_INT(archive_retake(archive, 1, &others), 0);
 		CHECK(!others);
 		if (offset + 1000 == KIT_JPEG_BYTES)
-			CHECK_INT(archive_draft_commit(draft), 0);
-		archive_draft_keep(draft);
+			CHECK_INT(kit_commit(archive, partial), 0);
+		partial_keep(partial);
 		archive_free(archive);
 	}
 	CHECK_INT(open_copy(folder, &archive), 0);
-	CHECK_INT(archive_rest_bytes(archive, &frame), 0);
+	CHECK_INT(partial_kept_bytes(archive, &frame), 0);
 	CHECK_INT(kit_count(folder, "2026/11/20", &(int){ 0 }), 1);
 	CHECK_INT(kit_findings(folder), 0);
 	archive_free(archive);
@@ -252,7 +252,7 @@ TEST(a_draft_that_is_gone_on_with)
 
 TEST(a_rest_that_is_not_the_frame)
 {
-	struct archive_draft *draft = NULL;
+	struct partial *partial = NULL;
 	struct archive *archive = NULL;
 	uint8_t jpeg[KIT_JPEG_BYTES];
 	struct record frame = kit_sent(5, KIT_SLOT, jpeg);
@@ -261,23 +261,23 @@ TEST(a_rest_that_is_not_the_frame)
 
 	kit_make_folder(folder);
 	CHECK_INT(open_copy(folder, &archive), 0);
-	CHECK_INT(archive_draft_resume(archive, &frame, 0, &draft), 0);
-	CHECK_INT(archive_draft_write(draft, "nonsense", 8), 0);
-	archive_draft_keep(draft);
-	CHECK_INT(archive_draft_resume(archive, &frame, 8, &draft), 0);
-	CHECK_INT(archive_draft_write(draft, jpeg + 8, sizeof jpeg - 8), 0);
-	CHECK_INT(archive_draft_commit(draft), -EBADMSG);
-	archive_draft_keep(draft);
-	CHECK_INT(archive_rest_bytes(archive, &frame), 0);
+	CHECK_INT(partial_resume(archive, &frame, 0, &partial), 0);
+	CHECK_INT(partial_write(partial, "nonsense", 8), 0);
+	partial_keep(partial);
+	CHECK_INT(partial_resume(archive, &frame, 8, &partial), 0);
+	CHECK_INT(partial_write(partial, jpeg + 8, sizeof jpeg - 8), 0);
+	CHECK_INT(kit_commit(archive, partial), -EBADMSG);
+	partial_keep(partial);
+	CHECK_INT(partial_kept_bytes(archive, &frame), 0);
 	/* another way to the same frame clears the rest away */
-	CHECK_INT(archive_draft_resume(archive, &frame, 0, &draft), 0);
-	CHECK_INT(archive_draft_write(draft, jpeg, 10), 0);
-	archive_draft_keep(draft);
-	CHECK_INT(archive_rest_bytes(archive, &frame), 10);
-	CHECK_INT(archive_draft_new(archive, &frame, &draft), 0);
-	CHECK_INT(archive_draft_write(draft, jpeg, sizeof jpeg), 0);
-	CHECK_INT(archive_draft_commit(draft), 0);
-	archive_draft_free(draft);
+	CHECK_INT(partial_resume(archive, &frame, 0, &partial), 0);
+	CHECK_INT(partial_write(partial, jpeg, 10), 0);
+	partial_keep(partial);
+	CHECK_INT(partial_kept_bytes(archive, &frame), 10);
+	CHECK_INT(partial_new(archive, &frame, &partial), 0);
+	CHECK_INT(partial_write(partial, jpeg, sizeof jpeg), 0);
+	CHECK_INT(kit_commit(archive, partial), 0);
+	partial_free(partial);
 	CHECK_INT(kit_count(folder, "2026/11/20", &hidden), 1);
 	CHECK_INT(hidden, 0);
 	archive_free(archive);

@@ -133,13 +133,13 @@ static void begin(void)
 	snprintf(run.camera.archive, sizeof run.camera.archive, "%s/archive", run.folder);
 	CHECK_INT(archive_open(run.camera.archive, &options, &archive), 0);
 	for (uint64_t seq = 1; seq <= NEWEST; seq++) {
-		CLEANUP(archive_draft_freep) struct archive_draft *draft = NULL;
+		CLEANUP(partial_freep) struct partial *partial = NULL;
 		uint8_t jpeg[KIT_JPEG_BYTES];
 		struct record frame = wire_frame(seq, jpeg);
 
-		CHECK_INT(archive_draft_new(archive, &frame, &draft), 0);
-		CHECK_INT(archive_draft_write(draft, jpeg, sizeof jpeg), 0);
-		CHECK_INT(archive_draft_commit(draft), 0);
+		CHECK_INT(partial_new(archive, &frame, &partial), 0);
+		CHECK_INT(partial_write(partial, jpeg, sizeof jpeg), 0);
+		CHECK_INT(kit_commit(archive, partial), 0);
 	}
 }
 

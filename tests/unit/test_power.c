@@ -383,7 +383,7 @@ TEST(power_fails_while_repairing)
 	power_end(100);
 }
 
-TEST(power_fails_while_drafting)
+TEST(power_fails_while_receiving)
 {
 	struct fs_ops fs = power_fs();
 	uint8_t jpeg[KIT_JPEG_BYTES];

@@ -336,14 +336,14 @@ TEST(a_failing_disk)
 
 static void bring(struct archive *archive, struct pruner *p, uint64_t seq)
 {
-	CLEANUP(archive_draft_freep) struct archive_draft *draft = NULL;
+	CLEANUP(partial_freep) struct partial *partial = NULL;
 	int64_t slot_us = KIT_SLOT - 10 * DAY + (int64_t)seq * 60 * KIT_MINUTE;
 	uint8_t jpeg[BYTES];
 	struct record frame = kit_sent(seq, slot_us, jpeg);
 
-	CHECK_INT(archive_draft_new(archive, &frame, &draft), 0);
-	CHECK_INT(archive_draft_write(draft, jpeg, sizeof(jpeg)), 0);
-	CHECK_INT(archive_draft_commit(draft), 0);
+	CHECK_INT(partial_new(archive, &frame, &partial), 0);
+	CHECK_INT(partial_write(partial, jpeg, sizeof(jpeg)), 0);
+	CHECK_INT(kit_commit(archive, partial), 0);
 	pruner_stored(p, &frame);
 }
 

@@ -106,17 +106,17 @@ TEST(the_old_one_goes_after_a_crash)
 	struct record old = undated(1, 0, 1, jpeg);
 	struct archive_options copy = { .mode = ARCHIVE_WRITE, .id = KIT_ID, .copy = true };
 	CLEANUP(archive_freep) struct archive *archive = NULL;
-	struct archive_draft *draft;
+	struct partial *partial;
 	char state[CONF_VALUE_MAX + 16];
 	struct peer *peer;
 
 	CHECK_INT(dated_anew(1, false), 2);
 	CHECK_INT(archive_open(run.camera.archive, &copy, &archive), 0);
 	/* as if it had not been removed */
-	CHECK_INT(archive_draft_new(archive, &old, &draft), 0);
-	CHECK_INT(archive_draft_write(draft, jpeg, sizeof jpeg), 0);
-	CHECK_INT(archive_draft_commit(draft), 0);
-	archive_draft_free(draft);
+	CHECK_INT(partial_new(archive, &old, &partial), 0);
+	CHECK_INT(partial_write(partial, jpeg, sizeof jpeg), 0);
+	CHECK_INT(kit_commit(archive, partial), 0);
+	partial_free(partial);
 	archive_free(TAKE_PTR(archive));
 	CHECK_INT(count_frames(run.camera.archive), 3);
 	snprintf(state, sizeof state, "%s/.settled", run.camera.archive);

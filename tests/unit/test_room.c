@@ -19,14 +19,14 @@ static int fake_statvfs(int fd, struct statvfs *st)
 
 static void bring(struct archive *archive, struct room *room, uint64_t seq)
 {
-	struct archive_draft *draft = NULL;
+	struct partial *partial = NULL;
 	uint8_t jpeg[KIT_JPEG_BYTES];
 	struct record frame = wire_frame(seq, jpeg);
 
-	CHECK_INT(archive_draft_new(archive, &frame, &draft), 0);
-	CHECK_INT(archive_draft_write(draft, jpeg, sizeof(jpeg)), 0);
-	CHECK_INT(archive_draft_commit(draft), 0);
-	archive_draft_free(draft);
+	CHECK_INT(partial_new(archive, &frame, &partial), 0);
+	CHECK_INT(partial_write(partial, jpeg, sizeof(jpeg)), 0);
+	CHECK_INT(kit_commit(archive, partial), 0);
+	partial_free(partial);
 	if (room)
 		room_stored(room, &frame);
 }

@@ -122,14 +122,14 @@ static void store_newest(void)
 		.wait_until_ns = deadline_in(5 * US_PER_SEC),
 		.who = "fetch" };
 	CLEANUP(archive_freep) struct archive *archive = NULL;
-	CLEANUP(archive_draft_freep) struct archive_draft *draft = NULL;
+	CLEANUP(partial_freep) struct partial *partial = NULL;
 	uint8_t jpeg[KIT_JPEG_BYTES];
 	struct record frame = wire_frame(2, jpeg);
 
 	CHECK_INT(archive_open(run.camera.archive, &options, &archive), 0);
-	CHECK_INT(archive_draft_new(archive, &frame, &draft), 0);
-	CHECK_INT(archive_draft_write(draft, jpeg, sizeof jpeg), 0);
-	CHECK_INT(archive_draft_commit(draft), 0);
+	CHECK_INT(partial_new(archive, &frame, &partial), 0);
+	CHECK_INT(partial_write(partial, jpeg, sizeof jpeg), 0);
+	CHECK_INT(kit_commit(archive, partial), 0);
 }
 
 /* Both are at the same frame, and the fetch is quicker. */

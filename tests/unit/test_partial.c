@@ -17,16 +17,16 @@ static int open_copy(const char *path, const struct fs_ops *fs, struct archive *
 static int bring(struct archive *archive, const struct record *frame, const uint8_t *jpeg,
 	size_t bytes, size_t piece)
 {
-	CLEANUP(archive_draft_freep) struct archive_draft *draft = NULL;
-	int r = archive_draft_new(archive, frame, &draft);
+	CLEANUP(partial_freep) struct partial *partial = NULL;
+	int r = partial_new(archive, frame, &partial);
 
 	for (size_t done = 0; r == 0 && done < bytes; done += piece)
-		r = archive_draft_write(
-			draft, jpeg + done, bytes - done < piece ? bytes - done : piece);
-	return r < 0 ? r : archive_draft_commit(draft);
+		r = partial_write(
+			partial, jpeg + done, bytes - done < piece ? bytes - done : piece);
+	return r < 0 ? r : kit_commit(archive, partial);
 }
 
-TEST(drafts_land_in_any_order)
+TEST(partials_land_in_any_order)
 {
 	static const uint64_t order[] = { 5, 7, 3, 100001, 4, 6 };
 	CLEANUP(archive_freep) struct archive *archive = NULL;
@@ -46,9 +46,9 @@ TEST(drafts_land_in_any_order)
 		CHECK_INT(kit_newest(path), i == 0 ? 5 : i < 3 ? 7 : 100001);
 	}
 	miss.seq = 8;
-	CHECK_INT(archive_store_record(archive, &miss), 0);
-	CHECK_INT(archive_store_record(archive, &miss), 0);
-	CHECK_INT(archive_store_record(archive, &frame), -EINVAL);
+	CHECK_INT(archive_store_records(archive, &miss, 1), 0);
+	CHECK_INT(archive_store_records(archive, &miss, 1), 0);
+	CHECK_INT(archive_store_records(archive, &frame, 1), -EINVAL);
 	frame = kit_sent(5, KIT_SLOT + 5 * 400 * KIT_MINUTE, jpeg);
 	CHECK_INT(bring(archive, &frame, jpeg, sizeof(jpeg), 1000), 0);
 	CHECK(strstr(kit_latest(path), "-00100001.jpg") != NULL);
@@ -59,11 +59,11 @@ TEST(drafts_land_in_any_order)
 	test_remove_folder(path);
 }
 
-TEST(damaged_drafts_leave_nothing)
+TEST(damaged_partials_leave_nothing)
 {
 	uint8_t jpeg[KIT_JPEG_BYTES + 1], tiny[4] = { 0xff, 0xd8, 0xff, 0xd8 };
 	CLEANUP(archive_freep) struct archive *archive = NULL;
-	struct archive_draft *draft = NULL;
+	struct partial *partial = NULL;
 	struct record frame, bad;
 	int hidden = 9;
 	char path[64];
@@ -82,19 +82,19 @@ TEST(damaged_drafts_leave_nothing)
 	CHECK_INT(digest_buffer(tiny, sizeof(tiny), bad.sha256), 0);
 	CHECK_INT(bring(archive, &bad, tiny, sizeof(tiny), 1), -EBADMSG);
 	bad.bytes = FRAME_BYTES_MAX + 1;
-	CHECK_INT(archive_draft_new(archive, &bad, &draft), -EFBIG);
+	CHECK_INT(partial_new(archive, &bad, &partial), -EFBIG);
 	bad.bytes = 3;
-	CHECK_INT(archive_draft_new(archive, &bad, &draft), -EINVAL);
+	CHECK_INT(partial_new(archive, &bad, &partial), -EINVAL);
 	bad = kit_miss(KIT_SLOT);
 	bad.seq = 1;
-	CHECK_INT(archive_draft_new(archive, &bad, &draft), -EINVAL);
+	CHECK_INT(partial_new(archive, &bad, &partial), -EINVAL);
 	/* given up half-way; two of one number */
-	CHECK_INT(archive_draft_new(archive, &frame, &draft), 0);
-	CHECK_INT(archive_draft_write(draft, jpeg, 100), 0);
+	CHECK_INT(partial_new(archive, &frame, &partial), 0);
+	CHECK_INT(partial_write(partial, jpeg, 100), 0);
 	CHECK_INT(bring(archive, &frame, jpeg, 3000, 999), -EBUSY);
 	CHECK_INT(kit_count(path, KIT_DAY, &hidden), 0);
 	CHECK_INT(hidden, 1);
-	archive_draft_free(draft);
+	partial_free(partial);
 	CHECK_INT(kit_count(path, KIT_DAY, &hidden), 0);
 	CHECK_INT(hidden, 0);
 	CHECK_INT(kit_newest(path), -ENOENT);
@@ -103,7 +103,7 @@ TEST(damaged_drafts_leave_nothing)
 	test_remove_folder(path);
 }
 
-TEST(drafts_and_names_that_exist)
+TEST(partials_and_names_that_exist)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;
 	uint8_t jpeg[KIT_JPEG_BYTES];
@@ -145,10 +145,10 @@ TEST(drafts_and_names_that_exist)
 }
 
 /* Two days at once, as where a fresh frame overtakes one of the backlog. */
-TEST(drafts_side_by_side)
+TEST(partials_side_by_side)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;
-	struct archive_draft *old = NULL, *fresh = NULL;
+	struct partial *old = NULL, *fresh = NULL;
 	uint8_t jpeg[KIT_JPEG_BYTES], newer[KIT_JPEG_BYTES];
 	struct record a, b;
 	char path[64];
@@ -157,30 +157,30 @@ TEST(drafts_side_by_side)
 	CHECK_INT(open_copy(path, NULL, &archive), 0);
 	a = kit_sent(1, KIT_SLOT, jpeg);
 	b = kit_sent(2, KIT_SLOT + 24 * 60 * KIT_MINUTE, newer);
-	CHECK_INT(archive_draft_new(archive, &a, &old), 0);
-	CHECK_INT(archive_draft_write(old, jpeg, 1000), 0);
-	CHECK_INT(archive_draft_new(archive, &b, &fresh), 0);
-	CHECK_INT(archive_draft_write(fresh, newer, sizeof(newer)), 0);
-	CHECK_INT(archive_draft_commit(fresh), 0);
-	CHECK_INT(archive_draft_commit(fresh), -EBADF);
-	CHECK_INT(archive_draft_write(old, jpeg + 1000, sizeof(jpeg) - 1000), 0);
-	CHECK_INT(archive_draft_commit(old), 0);
+	CHECK_INT(partial_new(archive, &a, &old), 0);
+	CHECK_INT(partial_write(old, jpeg, 1000), 0);
+	CHECK_INT(partial_new(archive, &b, &fresh), 0);
+	CHECK_INT(partial_write(fresh, newer, sizeof(newer)), 0);
+	CHECK_INT(kit_commit(archive, fresh), 0);
+	CHECK_INT(kit_commit(archive, fresh), -EBADF);
+	CHECK_INT(partial_write(old, jpeg + 1000, sizeof(jpeg) - 1000), 0);
+	CHECK_INT(kit_commit(archive, old), 0);
 	CHECK_STR(kit_read(path, "journal/folder"), KIT_DAY "\n");
 	CHECK_INT(kit_newest(path), 2);
 	CHECK(strstr(kit_latest(path), "-00000002.jpg") != NULL);
-	archive_draft_free(old);
-	archive_draft_free(fresh);
+	partial_free(old);
+	partial_free(fresh);
 	CHECK_INT(kit_findings(path), 0);
 	/* one that is open when the archive is closed goes with it */
 	a = kit_sent(3, KIT_SLOT, jpeg);
-	CHECK_INT(archive_draft_new(archive, &a, &old), 0);
+	CHECK_INT(partial_new(archive, &a, &old), 0);
 	archive_freep(&archive);
 	archive = NULL;
 	CHECK_INT(kit_findings(path), 0);
 	test_remove_folder(path);
 }
 
-TEST(every_call_of_a_draft_fails)
+TEST(every_call_of_a_partial_fails)
 {
 	static const int errors[] = { ENOSPC, EIO, EROFS, EDQUOT };
 
@@ -215,26 +215,26 @@ TEST(every_call_of_a_draft_fails)
 }
 
 /* All bytes of a frame that is not committed yet. */
-static struct archive_draft *filled(
+static struct partial *filled(
 	struct archive *archive, const struct record *frame, const uint8_t *jpeg, int *ret)
 {
-	struct archive_draft *draft = NULL;
+	struct partial *partial = NULL;
 
-	*ret = archive_draft_new(archive, frame, &draft);
+	*ret = partial_new(archive, frame, &partial);
 	if (*ret == 0)
-		*ret = archive_draft_write(draft, jpeg, KIT_JPEG_BYTES);
+		*ret = partial_write(partial, jpeg, KIT_JPEG_BYTES);
 	if (*ret == 0)
-		*ret = archive_draft_finish(draft);
-	return draft;
+		*ret = partial_check(partial);
+	return partial;
 }
 
 /* Of two days and two segments, newest first; one is held already, one has another's name. */
-TEST(drafts_together)
+TEST(partials_together)
 {
 	static const uint64_t order[] = { 100002, 100001, 100000, 99999, 12, 7, 9, 8, 10 };
 	static const uint64_t held = 9, taken = 10;
 	CLEANUP(archive_freep) struct archive *archive = NULL;
-	struct archive_draft *drafts[ARRAY_SIZE(order)];
+	struct partial *partials[ARRAY_SIZE(order)];
 	int errors[ARRAY_SIZE(order)], r, hidden = 9;
 	uint8_t jpeg[KIT_JPEG_BYTES];
 	struct record frame, found;
@@ -249,15 +249,15 @@ TEST(drafts_together)
 		int64_t minute = order[i] < 12 ? (int64_t)order[i] : 24 * 60;
 
 		frame = kit_sent(order[i], KIT_SLOT + minute * KIT_MINUTE, jpeg);
-		drafts[i] = filled(archive, &frame, jpeg, &r);
+		partials[i] = filled(archive, &frame, jpeg, &r);
 		CHECK_INT(r, 0);
 	}
 	CHECK_INT(kit_newest(path), 9);
-	archive_drafts_commit(drafts, ARRAY_SIZE(order), errors);
+	archive_commit(archive, partials, ARRAY_SIZE(order), errors);
 	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
 		CHECK_INT(errors[i], order[i] == taken ? -EEXIST : 0);
 		CHECK_INT(archive_find(archive, order[i], &found), order[i] == taken ? -ENOENT : 0);
-		archive_draft_free(drafts[i]);
+		partial_free(partials[i]);
 	}
 	CHECK_INT(kit_newest(path), 100002);
 	CHECK(strstr(kit_latest(path), "-00100002.jpg") != NULL);
@@ -267,10 +267,10 @@ TEST(drafts_together)
 	test_remove_folder(path);
 }
 
-TEST(drafts_that_are_wrong_never_get_together)
+TEST(partials_that_are_wrong_never_get_together)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;
-	struct archive_draft *draft;
+	struct partial *partial;
 	uint8_t jpeg[KIT_JPEG_BYTES];
 	struct record frame;
 	int r, error = 9;
@@ -280,28 +280,28 @@ TEST(drafts_that_are_wrong_never_get_together)
 	CHECK_INT(open_copy(path, NULL, &archive), 0);
 	frame = kit_sent(1, KIT_SLOT, jpeg);
 	jpeg[1500] ^= 1;
-	draft = filled(archive, &frame, jpeg, &r);
+	partial = filled(archive, &frame, jpeg, &r);
 	CHECK_INT(r, -EBADMSG);
-	archive_drafts_commit(&draft, 1, &error);
+	archive_commit(archive, &partial, 1, &error);
 	CHECK_INT(error, -EBADF);
-	archive_draft_free(draft);
-	/* nor one that nobody has looked at */
-	CHECK_INT(archive_draft_new(archive, &frame, &draft), 0);
-	archive_drafts_commit(&draft, 1, &error);
-	CHECK_INT(error, -EBADF);
-	archive_draft_free(draft);
+	partial_free(partial);
+	/* nor one that nobody has checked */
+	CHECK_INT(partial_new(archive, &frame, &partial), 0);
+	archive_commit(archive, &partial, 1, &error);
+	CHECK_INT(error, -EBADMSG);
+	partial_free(partial);
 	CHECK_INT(kit_newest(path), -ENOENT);
 	CHECK_INT(kit_findings(path), 0);
 	test_remove_folder(path);
 }
 
-TEST(every_call_of_drafts_together_fails)
+TEST(every_call_of_partials_together_fails)
 {
 	bool met = true;
 
 	for (int at = 1; met && at < 200; at++) {
 		CLEANUP(archive_freep) struct archive *archive = NULL;
-		struct archive_draft *drafts[3];
+		struct partial *partials[3];
 		uint8_t jpegs[3][KIT_JPEG_BYTES];
 		struct record frames[3], found;
 		int errors[3], r, hidden = 0, stored = 0;
@@ -312,15 +312,15 @@ TEST(every_call_of_drafts_together_fails)
 		for (int i = 0; i < 3; i++) {
 			frames[i] = kit_sent(
 				(uint64_t)(3 - i), KIT_SLOT + (3 - i) * KIT_MINUTE, jpegs[i]);
-			drafts[i] = filled(archive, &frames[i], jpegs[i], &r);
+			partials[i] = filled(archive, &frames[i], jpegs[i], &r);
 			CHECK_INT(r, 0);
 		}
 		kit_fault_set(at, 1, EIO);
-		archive_drafts_commit(drafts, 3, errors);
+		archive_commit(archive, partials, 3, errors);
 		met = kit_fault.calls >= at;
 		kit_fault_set(0, 0, 0);
 		for (int i = 0; i < 3; i++) {
-			archive_draft_free(drafts[i]);
+			partial_free(partials[i]);
 			CHECK(errors[i] == 0 || errors[i] == -EIO);
 			stored += errors[i] == 0;
 			CHECK_INT(archive_find(archive, frames[i].seq, &found),
@@ -356,17 +356,17 @@ TEST(dated_frames_arrive)
 	kit_make_folder(path);
 	CHECK_INT(archive_open(path, &options, &archive), 0);
 	for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
-		struct archive_draft *draft = NULL;
+		struct partial *partial = NULL;
 		uint8_t jpeg[KIT_JPEG_BYTES];
 		char number[20];
 		struct record frame = kit_sent(
 			frames[i].seq, KIT_SLOT + (int64_t)frames[i].seq * KIT_MINUTE, jpeg);
 
 		frame.was = frames[i].was;
-		CHECK_INT(archive_draft_new(archive, &frame, &draft), 0);
-		CHECK_INT(archive_draft_write(draft, jpeg, sizeof(jpeg)), 0);
-		CHECK_INT(archive_draft_commit(draft), 0);
-		archive_draft_free(draft);
+		CHECK_INT(partial_new(archive, &frame, &partial), 0);
+		CHECK_INT(partial_write(partial, jpeg, sizeof(jpeg)), 0);
+		CHECK_INT(kit_commit(archive, partial), 0);
+		partial_free(partial);
 		CHECK_INT(kit_newest(path), frames[i].newest);
 		snprintf(number, sizeof(number), "-%08d.jpg", (int)frames[i].newest);
 		CHECK(strstr(kit_latest(path), number) != NULL);

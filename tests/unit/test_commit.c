@@ -4,19 +4,10 @@
 
 #include "tests/unit/archive_kit.h"
 
-static int add(struct archive *archive, int64_t slot_us, uint64_t seed)
-{
-	struct record frame = kit_frame(slot_us);
-	uint8_t jpeg[KIT_JPEG_BYTES];
-
-	kit_jpeg(jpeg, seed);
-	return archive_batch_add(archive, &frame, jpeg, sizeof(jpeg));
-}
-
 TEST(nothing_is_seen_before_the_commit)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;
-	struct archive_batched done[BATCH_FRAMES_MAX];
+	struct kit_batch batch = { 0 };
 	struct record miss = kit_miss(KIT_SLOT), found;
 	char path[64];
 	int hidden;
@@ -24,30 +15,31 @@ TEST(nothing_is_seen_before_the_commit)
 	kit_make_folder(path);
 	CHECK_INT(kit_open(path, NULL, &archive), 0);
 	CHECK_INT(kit_publish(archive, KIT_SLOT, 1, NULL), 0);
-	CHECK_INT(archive_batch_commit(archive, done), 0);
+	CHECK_INT(kit_commit_batch(archive, &batch), 0);
 	for (int i = 1; i <= 4; i++)
-		CHECK_INT(add(archive, KIT_SLOT + i * KIT_MINUTE, (uint64_t)i), 0);
-	CHECK_INT(archive_batch_count(archive), 4);
+		CHECK_INT(kit_stage(archive, &batch, KIT_SLOT + i * KIT_MINUTE, (uint64_t)i), 0);
+	CHECK_INT(batch.n, 4);
 	CHECK_INT(kit_count(path, KIT_DAY, &hidden), 1);
 	CHECK_INT(hidden, 4);
 	CHECK_INT(kit_newest(path), 1);
-	/* a note takes the number before theirs; a frame at once does not go */
+	/* a note and a frame that is published at once take the numbers before theirs */
 	CHECK_INT(archive_note(archive, &miss), 0);
 	CHECK_INT(miss.seq, 2);
-	CHECK_INT(add(archive, KIT_SLOT + 5 * KIT_MINUTE, 5), 0);
-	CHECK_INT(kit_publish(archive, KIT_SLOT, 1, NULL), -EBUSY);
-	CHECK_INT(archive_batch_commit(archive, done), 5);
+	CHECK_INT(kit_stage(archive, &batch, KIT_SLOT + 5 * KIT_MINUTE, 5), 0);
+	CHECK_INT(kit_publish(archive, KIT_SLOT, 1, &found), 0);
+	CHECK_INT(found.seq, 3);
+	CHECK_INT(kit_commit_batch(archive, &batch), 5);
 	for (int i = 0; i < 5; i++) {
-		CHECK_INT(done[i].error, 0);
-		CHECK_INT(done[i].record.seq, 3 + i);
-		CHECK_INT(done[i].record.slot_us, KIT_SLOT + (i + 1) * KIT_MINUTE);
-		CHECK_INT(archive_find(archive, (uint64_t)(3 + i), &found), 0);
-		CHECK_INT(memcmp(found.sha256, done[i].record.sha256, SHA256_BYTES), 0);
+		CHECK_INT(batch.errors[i], 0);
+		CHECK_INT(batch.done[i].seq, 4 + i);
+		CHECK_INT(batch.done[i].slot_us, KIT_SLOT + (i + 1) * KIT_MINUTE);
+		CHECK_INT(archive_find(archive, (uint64_t)(4 + i), &found), 0);
+		CHECK_INT(memcmp(found.sha256, batch.done[i].sha256, SHA256_BYTES), 0);
 	}
-	CHECK_INT(archive_batch_count(archive), 0);
-	CHECK_STR(kit_latest(path), KIT_DAY "/20261120T160600Z-00000007.jpg");
+	CHECK_INT(batch.n, 0);
+	CHECK_STR(kit_latest(path), KIT_DAY "/20261120T160600Z-00000008.jpg");
 	CHECK_INT(kit_publish(archive, KIT_SLOT + 9 * KIT_MINUTE, 1, &found), 0);
-	CHECK_INT(found.seq, 8);
+	CHECK_INT(found.seq, 9);
 	CHECK_INT(kit_findings(path), 0);
 	test_remove_folder(path);
 }
@@ -56,7 +48,7 @@ TEST(nothing_is_seen_before_the_commit)
 TEST(one_sync_for_all_lines)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;
-	struct archive_batched done[BATCH_FRAMES_MAX];
+	struct kit_batch batch = { 0 };
 	char path[64];
 
 	kit_make_folder(path);
@@ -64,20 +56,21 @@ TEST(one_sync_for_all_lines)
 	CHECK_INT(kit_publish(archive, KIT_SLOT, 1, NULL), 0);
 	kit_fault_set(0, 0, 0);
 	for (int i = 1; i <= 3; i++)
-		CHECK_INT(add(archive, KIT_SLOT + i * KIT_MINUTE, (uint64_t)i), 0);
+		CHECK_INT(kit_stage(archive, &batch, KIT_SLOT + i * KIT_MINUTE, (uint64_t)i), 0);
 	CHECK_STR(kit_fault.log, "owowow");
 	kit_fault_set(0, 0, 0);
-	CHECK_INT(archive_batch_commit(archive, done), 3);
+	CHECK_INT(kit_commit_batch(archive, &batch), 3);
 	CHECK_STR(kit_fault.log, "scscscrrrswdlr");
 	test_remove_folder(path);
 }
 
-TEST(refuses)
+TEST(what_is_refused)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL, *reader = NULL;
 	struct archive_options read = { .mode = ARCHIVE_READ };
-	struct archive_batched done[BATCH_FRAMES_MAX];
+	struct kit_batch batch = { 0 };
 	struct record frame = kit_frame(KIT_SLOT), miss = kit_miss(KIT_SLOT);
+	struct partial *partial = NULL;
 	uint8_t jpeg[KIT_JPEG_BYTES];
 	char path[64];
 	int hidden;
@@ -85,25 +78,20 @@ TEST(refuses)
 	kit_make_folder(path);
 	CHECK_INT(kit_open(path, NULL, &archive), 0);
 	kit_jpeg(jpeg, 1);
-	CHECK_INT(archive_batch_add(archive, &frame, jpeg, sizeof(jpeg) - 1), -EINVAL);
-	CHECK_INT(archive_batch_add(archive, &miss, jpeg, sizeof(jpeg)), -EINVAL);
-	CHECK_INT(archive_batch_add(archive, &frame, jpeg, FRAME_BYTES_MAX + 1), -EFBIG);
-	frame.was = 1;
-	CHECK_INT(archive_batch_add(archive, &frame, jpeg, sizeof(jpeg)), -EINVAL);
+	CHECK_INT(partial_stage(archive, &frame, jpeg, sizeof(jpeg) - 1, &partial), -EINVAL);
+	CHECK_INT(partial_stage(archive, &miss, jpeg, sizeof(jpeg), &partial), -EINVAL);
+	CHECK_INT(partial_stage(archive, &frame, jpeg, FRAME_BYTES_MAX + 1, &partial), -EFBIG);
 	frame = kit_frame(-1);
-	CHECK_INT(archive_batch_add(archive, &frame, jpeg, sizeof(jpeg)), -ERANGE);
-	CHECK_INT(archive_batch_count(archive), 0);
+	CHECK_INT(partial_stage(archive, &frame, jpeg, sizeof(jpeg), &partial), -ERANGE);
+	CHECK_INT(kit_count(path, KIT_DAY, NULL), -1);
 	frame = kit_frame(KIT_SLOT);
 	CHECK_INT(archive_open(path, &read, &reader), 0);
-	CHECK_INT(archive_batch_add(reader, &frame, jpeg, sizeof(jpeg)), -EROFS);
-	/* full, and another day */
+	CHECK_INT(partial_stage(reader, &frame, jpeg, sizeof(jpeg), &partial), -EROFS);
 	for (int i = 0; i < BATCH_FRAMES_MAX; i++)
-		CHECK_INT(add(archive, KIT_SLOT + i * US_PER_SEC / 10, 1), 0);
-	CHECK_INT(add(archive, KIT_SLOT, 1), -EBUSY);
-	CHECK_INT(archive_batch_commit(archive, done), BATCH_FRAMES_MAX);
-	CHECK_INT(done[BATCH_FRAMES_MAX - 1].record.seq, BATCH_FRAMES_MAX);
-	CHECK_INT(add(archive, KIT_SLOT, 1), 0);
-	CHECK_INT(add(archive, KIT_SLOT + 24 * 60 * KIT_MINUTE, 1), -EBUSY);
+		CHECK_INT(kit_stage(archive, &batch, KIT_SLOT + i * US_PER_SEC / 10, 1), 0);
+	CHECK_INT(kit_commit_batch(archive, &batch), BATCH_FRAMES_MAX);
+	CHECK_INT(batch.done[BATCH_FRAMES_MAX - 1].seq, BATCH_FRAMES_MAX);
+	CHECK_INT(kit_stage(archive, &batch, KIT_SLOT, 1), 0);
 	CHECK_INT(kit_count(path, KIT_DAY, &hidden), BATCH_FRAMES_MAX);
 	CHECK_INT(hidden, 1);
 	/* what was not committed is gone with its archive */
@@ -115,10 +103,48 @@ TEST(refuses)
 	test_remove_folder(path);
 }
 
+/* Midnight, and a frame that takes another's place, which is announced alone. */
+TEST(across_two_days)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	struct record frame = kit_frame(KIT_SLOT + 5 * KIT_MINUTE), found;
+	struct kit_batch batch = { 0 };
+	uint8_t jpeg[KIT_JPEG_BYTES];
+	char path[64];
+
+	kit_make_folder(path);
+	CHECK_INT(kit_open(path, NULL, &archive), 0);
+	CHECK_INT(kit_publish(archive, KIT_SLOT, 1, NULL), 0);
+	for (int i = 1; i <= 4; i++)
+		CHECK_INT(kit_stage(archive, &batch,
+				  KIT_SLOT + (i + 24 * 60 * (i / 3)) * KIT_MINUTE, (uint64_t)i),
+			0);
+	kit_jpeg(jpeg, 1);
+	frame.was = 1;
+	CHECK_INT(
+		partial_stage(archive, &frame, jpeg, sizeof(jpeg), &batch.partials[batch.n++]), 0);
+	CHECK_INT(kit_stage(archive, &batch, KIT_SLOT + 6 * KIT_MINUTE, 6), 0);
+	CHECK_INT(kit_commit_batch(archive, &batch), 6);
+	for (uint64_t i = 0; i < 6; i++) {
+		CHECK_INT(batch.errors[i], 0);
+		CHECK_INT(batch.done[i].seq, 2 + i);
+	}
+	CHECK_INT(kit_count(path, KIT_DAY, NULL), 5);
+	CHECK_INT(kit_count(path, "2026/11/21", NULL), 2);
+	CHECK_STR(kit_read(path, "journal/folder"), KIT_DAY "\n");
+	CHECK(strstr(kit_read(path, "journal/redate"), "\"seq\":6,") != NULL);
+	CHECK_INT(archive_find(archive, 6, &found), 0);
+	CHECK_INT(found.was, 1);
+	CHECK_INT(archive_finish_redate(archive), 0);
+	CHECK_INT(archive_open_frame(archive, &batch.done[5], &(int){ -1 }), 0);
+	CHECK_INT(kit_findings(path), 0);
+	test_remove_folder(path);
+}
+
 TEST(across_two_segments)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;
-	struct archive_batched done[BATCH_FRAMES_MAX];
+	struct kit_batch batch = { 0 };
 	struct record miss = kit_miss(KIT_SLOT), found;
 	char path[64], line[LINE_MAX_BYTES + 1];
 	int n;
@@ -133,11 +159,11 @@ TEST(across_two_segments)
 	archive = NULL;
 	CHECK_INT(kit_open(path, NULL, &archive), 0);
 	for (int i = 1; i <= 5; i++)
-		CHECK_INT(add(archive, KIT_SLOT + i * KIT_MINUTE, (uint64_t)i), 0);
-	CHECK_INT(archive_batch_commit(archive, done), 5);
+		CHECK_INT(kit_stage(archive, &batch, KIT_SLOT + i * KIT_MINUTE, (uint64_t)i), 0);
+	CHECK_INT(kit_commit_batch(archive, &batch), 5);
 	for (uint64_t i = 0; i < 5; i++) {
-		CHECK_INT(done[i].error, 0);
-		CHECK_INT(done[i].record.seq, SEGMENT_LINES - 2 + i);
+		CHECK_INT(batch.errors[i], 0);
+		CHECK_INT(batch.done[i].seq, SEGMENT_LINES - 2 + i);
 		CHECK_INT(archive_find(archive, SEGMENT_LINES - 2 + i, &found), 0);
 	}
 	CHECK(strstr(kit_read(path, "journal/00000001.jsonl"), "\"seq\":100002,") != NULL);
@@ -147,24 +173,24 @@ TEST(across_two_segments)
 TEST(a_name_that_is_taken_costs_one_frame)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;
-	struct archive_batched done[BATCH_FRAMES_MAX];
+	struct kit_batch batch = { 0 };
 	struct record miss = kit_miss(KIT_SLOT);
 	char path[64];
 
 	kit_make_folder(path);
 	CHECK_INT(kit_open(path, NULL, &archive), 0);
 	for (int i = 0; i < 3; i++)
-		CHECK_INT(add(archive, KIT_SLOT + i * KIT_MINUTE, (uint64_t)i), 0);
+		CHECK_INT(kit_stage(archive, &batch, KIT_SLOT + i * KIT_MINUTE, (uint64_t)i), 0);
 	kit_write(path, KIT_DAY "/20261120T160200Z-00000002.jpg", "mine", 4, 0);
-	CHECK_INT(archive_batch_commit(archive, done), 2);
-	CHECK_INT(done[0].error, 0);
-	CHECK_INT(done[1].error, -EEXIST);
+	CHECK_INT(kit_commit_batch(archive, &batch), 2);
+	CHECK_INT(batch.errors[0], 0);
+	CHECK_INT(batch.errors[1], -EEXIST);
 	/* told of before the rest is committed */
 	CHECK_INT(archive_note(archive, &miss), 0);
-	CHECK_INT(archive_batch_count(archive), 1);
-	CHECK_INT(archive_batch_commit(archive, done), 1);
-	CHECK_INT(done[0].error, 0);
-	CHECK_INT(done[0].record.seq, 3);
+	CHECK_INT(batch.n, 1);
+	CHECK_INT(kit_commit_batch(archive, &batch), 1);
+	CHECK_INT(batch.errors[0], 0);
+	CHECK_INT(batch.done[0].seq, 3);
 	CHECK_STR(kit_read(path, KIT_DAY "/20261120T160200Z-00000002.jpg"), "mine");
 	test_remove_folder(path);
 }
@@ -173,7 +199,7 @@ TEST(a_name_that_is_taken_costs_one_frame)
 static bool run_faulty(int at, int count, int error)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;
-	struct archive_batched done[BATCH_FRAMES_MAX];
+	struct kit_batch batch = { 0 };
 	int failures = test_failures, added = 0;
 	struct record frame;
 	uint64_t want = 1;
@@ -185,25 +211,25 @@ static bool run_faulty(int at, int count, int error)
 	CHECK_INT(kit_publish(archive, KIT_SLOT, 1, NULL), 0);
 	kit_fault_set(at, count, error);
 	for (int i = 1; i <= 3; i++) {
-		int r = add(archive, KIT_SLOT + i * KIT_MINUTE, (uint64_t)i);
+		int r = kit_stage(archive, &batch, KIT_SLOT + i * KIT_MINUTE, (uint64_t)i);
 
 		CHECK(r == 0 || r == -error);
 		added += r == 0;
 	}
 	for (int n = 0; n < added;) {
-		int part = (int)archive_batch_commit(archive, done);
+		int part = (int)kit_commit_batch(archive, &batch);
 
 		if (!CHECK(part > 0 && n + part <= added))
 			break;
 		for (int i = 0; i < part; i++) {
-			CHECK(done[i].error == 0 || done[i].error == -error);
-			want += done[i].error == 0;
-			if (done[i].error == 0)
-				CHECK_INT(done[i].record.seq, want);
+			CHECK(batch.errors[i] == 0 || batch.errors[i] == -error);
+			want += batch.errors[i] == 0;
+			if (batch.errors[i] == 0)
+				CHECK_INT(batch.done[i].seq, want);
 		}
 		n += part;
 	}
-	CHECK_INT(archive_batch_count(archive), 0);
+	CHECK_INT(batch.n, 0);
 	met = kit_fault.calls >= at;
 	if (count == 1) {
 		CHECK_INT(kit_newest(path), want);
