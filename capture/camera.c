@@ -11,7 +11,7 @@
 const struct camera_ops *camera_ops_of(const char *source)
 {
 	if (strcmp(source, "test") == 0 || strncmp(source, "test-", 5) == 0)
-		return &camera_test_ops;
+		return &simcam_ops;
 #ifdef HAVE_LIBCAMERA
 	return &camera_libcamera_ops;
 #else

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A camera behind a vtable. Two implementations ship: `libcamera` (camera_libcamera.cpp with its helpers
- * libcamera_*, the only C++) and `test` (camera_test.c: a drawn picture with the physics of a real
- * sensor, and scripted faults). This header is plain C that a C++ compiler reads too.
+ * libcamera_*, the only C++) and `test` (simcam/: a simulated sensor with the physics of a real one, a
+ * drawn scene, and scripted faults). This header is plain C that a C++ compiler reads too.
  *
  * Threads: one thread owns a camera and calls everything but camera_release(), which any thread may
  * call. An implementation may have threads of its own; it hands frames over through a queue and makes
@@ -40,10 +40,10 @@ struct camera_options {
 	const char *const *control_names; /* n_controls names and values as written in settings */
 	const char *const *control_values;
 	size_t n_controls;
-	/* test camera only */
+	/* the simulated camera only */
 	uint64_t seed;
 	double drift_ppm; /* of the sensor clock */
-	const char *faults; /* script, see camera_test.c; NULL or "": none */
+	const char *faults; /* script, see simcam/faults.h; NULL or "": none */
 };
 
 /* What open() ended up with. */
@@ -141,7 +141,7 @@ struct camera {
 	const struct camera_ops *ops;
 };
 
-extern const struct camera_ops camera_test_ops;
+extern const struct camera_ops simcam_ops;
 #ifdef HAVE_LIBCAMERA
 extern const struct camera_ops camera_libcamera_ops;
 #endif

@@ -22,7 +22,7 @@
 #include <turbojpeg.h>
 
 #include "capture/jpeg.h"
-#include "capture/test_scene.h"
+#include "capture/simcam/scene.h"
 
 #define QUALITY 90
 #define WANTED 0.95
@@ -47,27 +47,24 @@ static double seconds(void)
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* The test camera's scene with the grain and detail that a photograph has. */
+/* The simulated camera's scene with the grain and detail that a photograph has. */
 static void draw_picture(struct bench *b)
 {
 	struct canvas c = { .format = PIXEL_YUV420, .width = b->width, .height = b->height };
-	const struct scene_facts facts = { .wall_us = INT64_C(1795190460412345),
+	const struct scene_facts facts = { .name = "test",
+		.wall_us = INT64_C(1795190460412345),
 		.exposure_us = 10000,
 		.gain = 1,
 		.light = 1,
 		.level = 1 };
-	struct painting painting = { 0 };
-	struct scene *scene = NULL;
+	int background = 0;
 	uint64_t seed = 88172645463325252u;
 
 	for (int i = 0; i < 3; i++) {
 		c.plane[i] = (uint8_t *)(uintptr_t)b->yuv420.plane[i];
 		c.stride[i] = b->yuv420.stride[i];
 	}
-	if (scene_new(b->width, b->height, "bench", &scene) < 0)
-		abort();
-	scene_paint(scene, &c, &painting, &facts);
-	scene_free(scene);
+	scene_paint(&c, &facts, &background);
 	for (int y = 0; y < b->height; y++)
 		for (int x = 0; x < b->width; x++) {
 			uint8_t *p = c.plane[0] + (size_t)y * c.stride[0] + x;

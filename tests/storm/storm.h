@@ -33,7 +33,7 @@ enum kind {
 
 extern const struct kind_rule {
 	const char *name;
-	const char *fault; /* of test_faults.h; NULL: not the camera's */
+	const char *fault; /* of simcam/faults.h; NULL: not the camera's */
 	bool broken; /* it shows only when the stream is stopped or started, so that is broken first */
 	bool lasts; /* has a duration */
 	enum miss_cause cause;

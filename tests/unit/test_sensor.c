@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The physics of the test camera: days pass in loops, nothing sleeps. */
+/* The physics of the simulated camera: days pass in loops, nothing sleeps. */
 #include "tests/test.h"
 
 #include <math.h>
 
-#include "capture/test_sensor.h"
+#include "capture/simcam/sensor.h"
 #include "common/clock.h"
 #include "common/util.h"
 
@@ -12,9 +12,9 @@
 #define MIDNIGHT (24 * 3600 * NS_PER_SEC)
 #define JITTER_NS 5000 /* more than the sensor has, rounding included */
 
-static struct test_sensor make(struct sensor_options options)
+static struct sensor make(struct sensor_options options)
 {
-	struct test_sensor s;
+	struct sensor s;
 
 	options.width = options.width ? options.width : 4056;
 	options.height = options.height ? options.height : 3040;
@@ -29,7 +29,7 @@ static int64_t frame_start(const struct sensor_frame *f)
 }
 
 /* Takes the next frame when it is ready and gives its buffer back at once. */
-static struct sensor_frame next_frame(struct test_sensor *s)
+static struct sensor_frame next_frame(struct sensor *s)
 {
 	struct sensor_frame f = { 0 };
 	int64_t now = sensor_next_ns(s);
@@ -41,7 +41,7 @@ static struct sensor_frame next_frame(struct test_sensor *s)
 	return f;
 }
 
-static void skip_startup(struct test_sensor *s)
+static void skip_startup(struct sensor *s)
 {
 	for (int i = 0; i < 20; i++)
 		next_frame(s);
@@ -71,7 +71,7 @@ TEST(options)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct test_sensor s;
+		struct sensor s;
 
 		CHECK_INT(sensor_init(&s, &cases[i].options), cases[i].want);
 		if (cases[i].want < 0)
@@ -88,8 +88,7 @@ TEST(pace_and_drift)
 	static const double ppm[] = { 0, 50, -120, 5000 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(ppm); i++) {
-		struct test_sensor s =
-			make((struct sensor_options){ .fps = 10, .drift_ppm = ppm[i] });
+		struct sensor s = make((struct sensor_options){ .fps = 10, .drift_ppm = ppm[i] });
 		struct sensor_frame first, f;
 		double wanted;
 
@@ -120,7 +119,7 @@ TEST(phase_comes_from_the_seed)
 	int same = 0;
 
 	for (uint64_t i = 0; i < 8; i++) {
-		struct test_sensor s = make((struct sensor_options){ .fps = 10, .seed = i / 2 });
+		struct sensor s = make((struct sensor_options){ .fps = 10, .seed = i / 2 });
 		struct sensor_frame f;
 
 		sensor_start(&s, NOON, CAMERA_BUFFERS);
@@ -141,7 +140,7 @@ TEST(startup)
 	int seen[10] = { 0 };
 
 	for (uint64_t seed = 0; seed < 30; seed++) {
-		struct test_sensor s = make((struct sensor_options){ .fps = 10, .seed = seed });
+		struct sensor s = make((struct sensor_options){ .fps = 10, .seed = seed });
 		struct sensor_frame f;
 		int n = 0;
 
@@ -173,7 +172,7 @@ TEST(startup)
 /* A start-up frame is never called converged, even where the exposure is right from the first. */
 TEST(startup_is_not_converged)
 {
-	struct test_sensor s = make((struct sensor_options){ .fps = 10 });
+	struct sensor s = make((struct sensor_options){ .fps = 10 });
 	int64_t now = 0;
 	struct sensor_frame f;
 
@@ -190,7 +189,7 @@ TEST(startup_is_not_converged)
 /* What was ready when the stream stopped does not turn up in the next one. */
 TEST(stop_forgets)
 {
-	struct test_sensor s = make((struct sensor_options){ .fps = 10 });
+	struct sensor s = make((struct sensor_options){ .fps = 10 });
 	int64_t restart = NOON + 20 * NS_PER_SEC;
 	struct sensor_frame f;
 
@@ -208,7 +207,7 @@ TEST(stop_forgets)
 /* A frame that was made short cuts the next one's exposure short. */
 TEST(exposure_fits_its_frame)
 {
-	struct test_sensor s = make((struct sensor_options){
+	struct sensor s = make((struct sensor_options){
 		.width = 1920, .height = 1080, .fps = 10, .exposure_us = 90000 });
 	struct sensor_frame last, f;
 	int cut = 0;
@@ -233,7 +232,7 @@ TEST(control_latency)
 {
 	for (int latency = 1; latency <= SENSOR_LATENCY_MAX; latency++)
 		for (int frames = 1; frames <= 3; frames++) {
-			struct test_sensor s = make((struct sensor_options){ .width = 1920,
+			struct sensor s = make((struct sensor_options){ .width = 1920,
 				.height = 1080,
 				.fps = 10,
 				.latency_frames = latency });
@@ -258,7 +257,7 @@ TEST(control_latency)
 
 TEST(forced_durations_are_clamped_and_can_be_called_off)
 {
-	struct test_sensor s = make((struct sensor_options){ .fps = 5 });
+	struct sensor s = make((struct sensor_options){ .fps = 5 });
 	struct sensor_frame f;
 
 	sensor_start(&s, NOON, CAMERA_BUFFERS);
@@ -304,7 +303,7 @@ TEST(day_and_night)
 	double last = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct test_sensor s = make((struct sensor_options){
+		struct sensor s = make((struct sensor_options){
 			.width = 1920, .height = 1080, .fps = cases[i].fps });
 		struct sensor_frame f;
 
@@ -330,7 +329,7 @@ TEST(day_and_night)
 
 TEST(manual_exposure)
 {
-	struct test_sensor s = make((struct sensor_options){
+	struct sensor s = make((struct sensor_options){
 		.width = 1920, .height = 1080, .exposure_us = 50000, .gain = 4 });
 	struct sensor_frame f;
 
@@ -348,7 +347,7 @@ TEST(manual_exposure)
  */
 TEST(frames_grow_stale_when_all_buffers_are_held)
 {
-	struct test_sensor s = make((struct sensor_options){ .fps = 10 });
+	struct sensor s = make((struct sensor_options){ .fps = 10 });
 	struct sensor_frame held[CAMERA_BUFFERS], f;
 	int64_t now = 0, last;
 
@@ -379,7 +378,7 @@ TEST(frames_grow_stale_when_all_buffers_are_held)
 
 TEST(skipped_frames_are_lost)
 {
-	struct test_sensor s = make((struct sensor_options){ .fps = 10 });
+	struct sensor s = make((struct sensor_options){ .fps = 10 });
 	struct sensor_frame before, after;
 	int64_t now;
 
@@ -401,8 +400,7 @@ TEST(skipped_frames_are_lost)
  */
 TEST(phase_can_be_steered)
 {
-	struct test_sensor s =
-		make((struct sensor_options){ .fps = 8, .drift_ppm = 100, .seed = 5 });
+	struct sensor s = make((struct sensor_options){ .fps = 8, .drift_ppm = 100, .seed = 5 });
 	int64_t period = s.duration_normal_ns, worst = 0;
 	int wait = 0;
 

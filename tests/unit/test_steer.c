@@ -5,8 +5,8 @@
 
 #include <math.h>
 
+#include "capture/simcam/sensor.h"
 #include "capture/steer.h"
-#include "capture/test_sensor.h"
 #include "common/clock.h"
 #include "common/util.h"
 
@@ -29,7 +29,7 @@ struct rig {
 	int settle; /* slots that do not count */
 
 	/* what happened */
-	struct test_sensor sensor;
+	struct sensor sensor;
 	struct steer steer;
 	uint64_t random, shown;
 	int verdict; /* of the last steer_frame() */

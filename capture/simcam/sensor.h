@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The physics of a camera sensor and its pipeline, without a clock, a thread or a picture: every
- * call is told what time it is. camera_test.c lets it run in real time; a test of exposure steering
- * or of the schedule lets a day pass in a loop:
+ * call is told what time it is. simcam.c lets it run in real time; a test of the phase lock or of
+ * the schedule lets a day pass in a loop:
  *
  *	sensor_start(&s, now, CAMERA_BUFFERS);
  *	for (;;) {
@@ -69,7 +69,7 @@ struct sensor_controls {
 	double gain;
 };
 
-struct test_sensor {
+struct sensor {
 	struct sensor_options options;
 	int64_t duration_min_ns, duration_normal_ns, line_ns, readout_ns;
 	uint64_t random;
@@ -87,35 +87,36 @@ struct test_sensor {
 	double product_ns; /* exposure x gain that the exposure control has come to */
 	int startup_left, settled_frames;
 
-	struct sensor_frame kept[SENSOR_KEPT], done[CAMERA_BUFFERS];
-	int n_kept, n_done;
+	/* in order of exposure: n_done that have filled a request, then those that wait for one */
+	struct sensor_frame made[CAMERA_BUFFERS + SENSOR_KEPT];
+	int n_made, n_done;
 };
 
 /* -EINVAL: a size, latency or drift that it cannot do. */
-int sensor_init(struct test_sensor *sensor, const struct sensor_options *options);
+int sensor_init(struct sensor *sensor, const struct sensor_options *options);
 
 /* The stream begins at `now_ns` with `requests` buffers queued, CAMERA_BUFFERS at most. */
-void sensor_start(struct test_sensor *sensor, int64_t now_ns, int requests);
+void sensor_start(struct sensor *sensor, int64_t now_ns, int requests);
 /* What was not taken is lost. */
-void sensor_stop(struct test_sensor *sensor);
+void sensor_stop(struct sensor *sensor);
 
 /* One more buffer. */
-void sensor_request(struct test_sensor *sensor, int64_t now_ns);
+void sensor_request(struct sensor *sensor, int64_t now_ns);
 /* The oldest finished frame. -EAGAIN. */
-int sensor_take(struct test_sensor *sensor, int64_t now_ns, struct sensor_frame *ret);
+int sensor_take(struct sensor *sensor, int64_t now_ns, struct sensor_frame *ret);
 /* How many frames sensor_take() has by now; when the sensor makes the next one, taken or not. */
-int sensor_waiting(struct test_sensor *sensor, int64_t now_ns);
-int64_t sensor_next_made_ns(const struct test_sensor *sensor);
+int sensor_waiting(struct sensor *sensor, int64_t now_ns);
+int64_t sensor_next_made_ns(const struct sensor *sensor);
 /* When sensor_take() succeeds next, if nothing else is done; SENSOR_NEVER. */
-int64_t sensor_next_ns(const struct test_sensor *sensor);
+int64_t sensor_next_ns(const struct sensor *sensor);
 /* Frames that are ready by `now_ns` are lost, as if the pipeline stood still. */
-void sensor_skip(struct test_sensor *sensor, int64_t now_ns);
+void sensor_skip(struct sensor *sensor, int64_t now_ns);
 
 /* As camera_ops.set_frame_duration. */
-void sensor_set_duration(struct test_sensor *sensor, int64_t ns, int frames);
+void sensor_set_duration(struct sensor *sensor, int64_t ns, int frames);
 
 /* The bare sensor, without requests and queues: makes the next frame of a started sensor. */
-void sensor_step(struct test_sensor *sensor, struct sensor_frame *ret);
+void sensor_step(struct sensor *sensor, struct sensor_frame *ret);
 
 /* The light at a time of day from 0 (midnight) to 1. */
 double sensor_light(double day);

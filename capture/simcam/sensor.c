@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The test camera's sensor; see test_sensor.h for what is modelled. Nothing here knows the time. */
-#include "capture/test_sensor.h"
+/* The simulated camera's sensor; sensor.h says what is modelled. Nothing here reads a clock. */
+#include "capture/simcam/sensor.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -23,7 +23,7 @@
 #define SETTLED_FRAMES 5
 
 /* splitmix64: good from any seed, 0 included */
-static uint64_t draw(struct test_sensor *s)
+static uint64_t random_next(struct sensor *s)
 {
 	uint64_t z = s->random += UINT64_C(0x9e3779b97f4a7c15);
 
@@ -32,30 +32,30 @@ static uint64_t draw(struct test_sensor *s)
 	return z ^ (z >> 31);
 }
 
-static int64_t draw_below(struct test_sensor *s, int64_t limit)
+static int64_t random_below(struct sensor *s, int64_t limit)
 {
-	return limit > 0 ? (int64_t)(draw(s) % (uint64_t)limit) : 0;
+	return limit > 0 ? (int64_t)(random_next(s) % (uint64_t)limit) : 0;
 }
 
-static int64_t clamp(int64_t value, int64_t low, int64_t high)
+static int64_t clamp_ns(int64_t value, int64_t low, int64_t high)
 {
 	return value < low ? low : value > high ? high : value;
 }
 
 /* A length of the sensor's clock in true time. */
-static int64_t drifted(const struct test_sensor *s, int64_t ns)
+static int64_t true_ns(const struct sensor *s, int64_t ns)
 {
 	return ns + llround((double)ns * s->options.drift_ppm * 1e-6);
 }
 
-static int64_t whole_lines(const struct test_sensor *s, int64_t ns)
+static int64_t whole_lines(const struct sensor *s, int64_t ns)
 {
 	return (ns + s->line_ns / 2) / s->line_ns * s->line_ns;
 }
 
-static int64_t legal_duration(const struct test_sensor *s, int64_t ns)
+static int64_t legal_duration(const struct sensor *s, int64_t ns)
 {
-	return whole_lines(s, clamp(ns, s->duration_min_ns, SENSOR_DURATION_MAX_NS));
+	return whole_lines(s, clamp_ns(ns, s->duration_min_ns, SENSOR_DURATION_MAX_NS));
 }
 
 double sensor_light(double day)
@@ -67,14 +67,14 @@ double sensor_light(double day)
 	return exp((1 - up) * log(LIGHT_NIGHT));
 }
 
-static double light_at(const struct test_sensor *s, int64_t ns)
+static double light_at(const struct sensor *s, int64_t ns)
 {
 	int64_t since = (ns - s->options.midnight_ns) % s->options.day_ns;
 
 	return sensor_light((double)since / (double)s->options.day_ns);
 }
 
-int sensor_init(struct test_sensor *s, const struct sensor_options *options)
+int sensor_init(struct sensor *s, const struct sensor_options *options)
 {
 	double pixels = (double)options->width * options->height;
 
@@ -83,7 +83,7 @@ int sensor_init(struct test_sensor *s, const struct sensor_options *options)
 		options->latency_frames > SENSOR_LATENCY_MAX ||
 		!(fabs(options->drift_ppm) <= SENSOR_DRIFT_MAX_PPM))
 		return -EINVAL;
-	memset(s, 0, sizeof(*s));
+	memset(s, 0, sizeof *s);
 	s->options = *options;
 	if (s->options.latency_frames == 0)
 		s->options.latency_frames = SENSOR_LATENCY;
@@ -102,13 +102,8 @@ int sensor_init(struct test_sensor *s, const struct sensor_options *options)
 	return 0;
 }
 
-static double right_product_ns(const struct test_sensor *s, int64_t now_ns)
-{
-	return PRODUCT_NOON_NS / light_at(s, now_ns);
-}
-
 /* The controls that the exposure control and the caller want for the next request. */
-static struct sensor_controls wanted_controls(struct test_sensor *s)
+static struct sensor_controls wanted_controls(struct sensor *s)
 {
 	const struct sensor_options *o = &s->options;
 	int64_t margin = MARGIN_LINES * s->line_ns, limit = SENSOR_EXPOSURE_AUTO_MAX_NS;
@@ -124,7 +119,7 @@ static struct sensor_controls wanted_controls(struct test_sensor *s)
 		c.exposure_ns = (int64_t)fmin(s->product_ns / c.gain, (double)limit);
 	if (o->gain <= 0)
 		c.gain = fmin(fmax(s->product_ns / (double)c.exposure_ns, 1), GAIN_MAX);
-	c.exposure_ns = clamp(whole_lines(s, c.exposure_ns), s->line_ns, SENSOR_DURATION_MAX_NS);
+	c.exposure_ns = clamp_ns(whole_lines(s, c.exposure_ns), s->line_ns, SENSOR_DURATION_MAX_NS);
 	if (o->fps <= 0 && c.duration_ns < c.exposure_ns + margin)
 		c.duration_ns = legal_duration(s, c.exposure_ns + margin);
 	if (s->forced_frames > 0 && s->requests > 0) {
@@ -134,27 +129,19 @@ static struct sensor_controls wanted_controls(struct test_sensor *s)
 	return c;
 }
 
-/* One round of the exposure control: halfway, in stops, to what is right. */
-static void adapt(struct test_sensor *s)
-{
-	double right = right_product_ns(s, s->frame_start_ns);
-
-	s->product_ns = sqrt(s->product_ns * right);
-}
-
-void sensor_step(struct test_sensor *s, struct sensor_frame *ret)
+void sensor_step(struct sensor *s, struct sensor_frame *ret)
 {
 	int latency = s->options.latency_frames;
 	const struct sensor_controls *shown;
 	int64_t exposure_limit, exposure, frame_start;
-	double right = right_product_ns(s, s->frame_start_ns);
+	double light = light_at(s, s->frame_start_ns), right = PRODUCT_NOON_NS / light;
 
 	s->line[s->sequence % (uint64_t)latency] = wanted_controls(s);
 	/* the oldest of the line, written latency - 1 frames ago */
 	shown = &s->line[(s->sequence + 1) % (uint64_t)latency];
 	exposure_limit = s->last_duration_ns - MARGIN_LINES * s->line_ns;
-	exposure = clamp(shown->exposure_ns, s->line_ns, exposure_limit);
-	frame_start = s->frame_start_ns + draw_below(s, JITTER_NS);
+	exposure = clamp_ns(shown->exposure_ns, s->line_ns, exposure_limit);
+	frame_start = s->frame_start_ns + random_below(s, JITTER_NS);
 	frame_start -= frame_start % NS_PER_US; /* as V4L2 tells it */
 
 	*ret = (struct sensor_frame){
@@ -164,7 +151,7 @@ void sensor_step(struct test_sensor *s, struct sensor_frame *ret)
 		.duration_ns = shown->duration_ns,
 		.exposure_us = (double)exposure / 1e3,
 		.gain = shown->gain,
-		.light = light_at(s, s->frame_start_ns),
+		.light = light,
 		.level = (double)exposure * shown->gain / right,
 		.startup = s->startup_left > 0,
 	};
@@ -173,15 +160,16 @@ void sensor_step(struct test_sensor *s, struct sensor_frame *ret)
 	/* by what the exposure control wants: at its limits it is as settled as elsewhere */
 	s->settled_frames = fabs(log(s->product_ns / right)) < 0.1 ? s->settled_frames + 1 : 0;
 	ret->converged = !ret->startup && s->settled_frames >= SETTLED_FRAMES;
-	if (s->requests > 0)
-		adapt(s);
+	if (s->requests > 0) /* one round of the exposure control: halfway, in stops */
+		s->product_ns = sqrt(s->product_ns * right);
 	s->sequence++;
 	s->last_duration_ns = shown->duration_ns;
-	s->frame_start_ns += drifted(s, shown->duration_ns);
-	s->latency_ns = drifted(s, s->readout_ns) + ISP_DELAY_NS + draw_below(s, ISP_DELAY_NS / 4);
+	s->frame_start_ns += true_ns(s, shown->duration_ns);
+	s->latency_ns =
+		true_ns(s, s->readout_ns) + ISP_DELAY_NS + random_below(s, ISP_DELAY_NS / 4);
 }
 
-void sensor_start(struct test_sensor *s, int64_t now_ns, int requests)
+void sensor_start(struct sensor *s, int64_t now_ns, int requests)
 {
 	struct sensor_controls c;
 
@@ -190,105 +178,103 @@ void sensor_start(struct test_sensor *s, int64_t now_ns, int requests)
 	s->requests = 0; /* until the line is filled: no forced duration is used up */
 	s->forced_frames = 0;
 	s->sequence = 0;
-	s->startup_left = s->ever_started ? 0 : 7 + (int)draw_below(s, 2);
+	s->startup_left = s->ever_started ? 0 : 7 + (int)random_below(s, 2);
 	s->ever_started = true;
 	c = wanted_controls(s);
 	for (int i = 0; i < s->options.latency_frames; i++)
 		s->line[i] = c;
 	s->requests = requests;
 	s->last_duration_ns = c.duration_ns;
-	s->frame_start_ns = now_ns + START_DELAY_NS + c.duration_ns + draw_below(s, c.duration_ns);
-	s->latency_ns = drifted(s, s->readout_ns) + ISP_DELAY_NS;
+	s->frame_start_ns =
+		now_ns + START_DELAY_NS + c.duration_ns + random_below(s, c.duration_ns);
+	s->latency_ns = true_ns(s, s->readout_ns) + ISP_DELAY_NS;
 }
 
-void sensor_stop(struct test_sensor *s)
+void sensor_stop(struct sensor *s)
 {
 	s->streaming = false;
-	s->requests = s->n_done = s->n_kept = 0;
+	s->requests = s->n_made = s->n_done = 0;
 }
 
-static void finish(struct test_sensor *s, const struct sensor_frame *frame)
+/* A frame that waited for a request, or has just been made, gets one. */
+static void fill_request(struct sensor *s)
 {
-	assert(s->requests > 0 && s->n_done < CAMERA_BUFFERS);
 	s->requests--;
-	s->done[s->n_done++] = *frame;
+	s->n_done++;
 }
 
 /* Makes all frames that are ready by now. */
-static void advance(struct test_sensor *s, int64_t now_ns)
+static void make_frames(struct sensor *s, int64_t now_ns)
 {
 	struct sensor_frame frame;
 
 	while (s->streaming && s->frame_start_ns + s->latency_ns <= now_ns) {
 		sensor_step(s, &frame);
+		if (s->requests == 0 && s->n_made - s->n_done == SENSOR_KEPT)
+			continue;
+		s->made[s->n_made++] = frame;
 		if (s->requests > 0)
-			finish(s, &frame);
-		else if (s->n_kept < SENSOR_KEPT)
-			s->kept[s->n_kept++] = frame;
+			fill_request(s);
 	}
 }
 
-void sensor_request(struct test_sensor *s, int64_t now_ns)
+void sensor_request(struct sensor *s, int64_t now_ns)
 {
-	struct sensor_frame oldest;
-
 	if (!s->streaming)
 		return;
-	advance(s, now_ns);
+	make_frames(s, now_ns);
 	s->requests++;
-	if (s->n_kept == 0)
+	if (s->n_made == s->n_done)
 		return;
-	oldest = s->kept[0];
-	memmove(s->kept, s->kept + 1, (size_t)--s->n_kept * sizeof(s->kept[0]));
-	oldest.ready_ns = now_ns + ISP_DELAY_NS;
-	finish(s, &oldest);
+	s->made[s->n_done].ready_ns = now_ns + ISP_DELAY_NS;
+	fill_request(s);
 }
 
-int sensor_take(struct test_sensor *s, int64_t now_ns, struct sensor_frame *ret)
+int sensor_take(struct sensor *s, int64_t now_ns, struct sensor_frame *ret)
 {
-	advance(s, now_ns);
-	if (s->n_done == 0 || s->done[0].ready_ns > now_ns)
+	if (sensor_waiting(s, now_ns) == 0)
 		return -EAGAIN;
-	*ret = s->done[0];
-	memmove(s->done, s->done + 1, (size_t)--s->n_done * sizeof(s->done[0]));
+	*ret = s->made[0];
+	s->n_done--;
+	memmove(s->made, s->made + 1, (size_t)--s->n_made * sizeof s->made[0]);
 	return 0;
 }
 
-int sensor_waiting(struct test_sensor *s, int64_t now_ns)
+int sensor_waiting(struct sensor *s, int64_t now_ns)
 {
 	int n = 0;
 
-	advance(s, now_ns);
-	while (n < s->n_done && s->done[n].ready_ns <= now_ns)
+	make_frames(s, now_ns);
+	while (n < s->n_done && s->made[n].ready_ns <= now_ns)
 		n++;
 	return n;
 }
 
-int64_t sensor_next_made_ns(const struct test_sensor *s)
+int64_t sensor_next_made_ns(const struct sensor *s)
 {
 	return s->streaming ? s->frame_start_ns + s->latency_ns : SENSOR_NEVER;
 }
 
-int64_t sensor_next_ns(const struct test_sensor *s)
+int64_t sensor_next_ns(const struct sensor *s)
 {
 	if (!s->streaming)
 		return SENSOR_NEVER;
 	if (s->n_done > 0)
-		return s->done[0].ready_ns;
+		return s->made[0].ready_ns;
 	return s->requests > 0 ? s->frame_start_ns + s->latency_ns : SENSOR_NEVER;
 }
 
-void sensor_skip(struct test_sensor *s, int64_t now_ns)
+void sensor_skip(struct sensor *s, int64_t now_ns)
 {
 	struct sensor_frame frame;
 
 	s->requests += s->n_done;
-	s->n_done = s->n_kept = 0;
+	s->n_made = s->n_done = 0;
 	while (s->streaming && s->frame_start_ns + s->latency_ns <= now_ns)
 		sensor_step(s, &frame);
 }
 
-void sensor_set_duration(struct test_sensor *s, int64_t ns, int frames)
+void sensor_set_duration(struct sensor *s, int64_t ns, int frames)
 {
 	s->forced_ns = legal_duration(s, ns);
 	s->forced_frames = frames > 0 ? frames : 0;

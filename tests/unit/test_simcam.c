@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The test camera through the contract of camera.h, as a program uses it. It runs in real time, so
+ * The simulated camera through the contract of camera.h, as a program uses it. It runs in real time, so
  * the tests wait for frames (up to 10 s before they call it a failure) but measure nothing; the
  * physics are tested in test_sensor.c. Each test has its own seed, since faults belong to (script,
  * seed).
@@ -18,7 +18,7 @@
 
 #define FAST_FPS 250
 
-static const struct camera_ops *const ops = &camera_test_ops;
+static const struct camera_ops *const ops = &simcam_ops;
 
 static struct camera_options fast(uint64_t seed)
 {

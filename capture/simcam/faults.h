@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The faults of the test camera, scripted: which calls fail, from when, for how long. Nothing here
- * sleeps or knows the time; camera_test.c asks before each call what it has to do.
+ * Scripted faults of the simulated camera: which calls fail, from when, for how long. Nothing here
+ * sleeps or reads a clock; simcam.c asks before each call what the script says.
  *
  *	script  = fault { "," fault }            blanks around the comma are fine
  *	fault   = kind "@" when [ "+" duration ] [ "*" count ]
@@ -23,7 +23,7 @@
  *
  * Numbers count over all that happens to the camera, through close and open, because a fault is the
  * hardware's: a recovery that reopens the camera must find it as broken as it left it. So the state
- * of a script belongs to the process, by (script, seed).
+ * belongs to the process, which has one such camera. Another script or seed is another camera.
  */
 #pragma once
 
@@ -32,28 +32,28 @@
 #include <stdint.h>
 
 #define FAULTS_MAX 16 /* in one script */
-#define FAULT_SCRIPTS_MAX 16 /* open at the same time */
 #define FAULT_SCRIPT_BYTES_MAX 512
 
 struct faults;
 
 /*
- * The state of this script, new or as it was left. -EINVAL, with one sentence in `error`: not a
- * script. -EBUSY somebody has it; -ENFILE too many scripts. "" is a script without faults.
+ * Plugs the camera in: its script's state is new, or as it was left by the last faults_put() of the same
+ * script and seed. -EINVAL not a script, -EBUSY this process has the camera open; `error` is a sentence.
+ * "" is a script without faults.
  */
 int faults_get(const char *script, uint64_t seed, int64_t now_ns, struct faults **ret, char *error,
 	size_t size);
 /* Gives it back; its state stays. NULL is fine. */
 void faults_put(struct faults *faults);
 
-/* What the call has to return: 0, -EBUSY, -ENODEV. Each asking counts as a call. */
+/* What the call returns: 0, -EBUSY, -ENODEV. Each of these counts as a call. */
 int faults_at_open(struct faults *faults, int64_t now_ns);
 int faults_at_start(struct faults *faults, int64_t now_ns);
 
-/* How long stop() has to block: 0 not at all, INT64_MAX for ever. */
+/* How long stop() blocks: 0 not at all, INT64_MAX for ever. */
 int64_t faults_at_stop(struct faults *faults, int64_t now_ns);
 
-/* What a stream is to do now. */
+/* What a stream does now. */
 struct fault_state {
 	int error; /* 0, -ECANCELED, -ENODEV */
 	bool frozen;
