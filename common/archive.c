@@ -202,7 +202,7 @@ static int take_lock(int fd)
 		if (errno == EINTR)
 			continue;
 		if (errno != EWOULDBLOCK || tries >= LOCK_TRIES)
-			return turnstile_error(errno);
+			return fair_lock_error(errno);
 		nanosleep(&pause, NULL);
 	}
 	return 0;
@@ -210,7 +210,7 @@ static int take_lock(int fd)
 
 static int take_turn(struct archive *archive, int64_t wait_until_ns, bool *ret_others)
 {
-	return turnstile_enter(archive->root_fd, ".gate", ".writer", archive->who, wait_until_ns,
+	return fair_lock_take(archive->root_fd, ".gate", ".writer", archive->who, wait_until_ns,
 		&archive->writer_fd, ret_others);
 }
 
@@ -338,7 +338,7 @@ int archive_lock_copy(const struct archive *archive, int64_t wait_until_ns, int 
 {
 	CLEANUP_FD int fd = openat(archive->root_fd, ".sync",
 		O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0644);
-	int r = fd < 0 ? -errno : turnstile_flock(fd, wait_until_ns);
+	int r = fd < 0 ? -errno : fair_lock_flock(fd, wait_until_ns);
 
 	if (r == 0)
 		*ret_fd = TAKE_FD(fd);

@@ -17,7 +17,7 @@
  *   local/00000000.jsonl            a puller's own journal, see archive_local()
  *   .settled, .sync                 what a puller has settled (pull/held.h); see archive_lock_copy()
  *   2026/11/20/.NAME.rest           what has come of a frame so far (partial_resume())
- *   .gate                           where writers who wait for their turn do so (turnstile.h)
+ *   .gate                           where writers who wait for their turn do so (fair_lock.h)
  *
  * A visible file is a complete file. Storing one frame: temp `.NAME.part` in the day folder, write,
  * fsync, no-replace rename, fsync of the folder, journal line, fdatasync, latest.jpg. After kill -9

@@ -15,8 +15,8 @@
 #pragma once
 
 #include "common/archive.h"
+#include "common/fair_lock.h"
 #include "common/partial.h"
-#include "common/turnstile.h"
 
 #define LATEST "latest.jpg" /* a symlink, or a copy where the file system has none */
 #define ARCHIVE_FOLDER_FILE "folder" /* in journal/: the day folder being written */
@@ -29,7 +29,7 @@ struct archive {
 	char *path;
 	int root_fd;
 	int writer_fd; /* holds the lock; -1: open for reading, or released */
-	char who[TURNSTILE_WHO_MAX];
+	char who[FAIR_LOCK_WHO_MAX];
 	bool copy;
 	char id[UUID_CHARS + 1];
 	char camera[CAMERA_NAME_MAX];

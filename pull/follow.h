@@ -7,7 +7,7 @@
  * It goes on until it is told to end. Whatever ends the process otherwise, a signal or a power cut,
  * breaks nothing: there is no signal handler, because none would leave anything in a better state.
  *
- * A frame is received into memory and stored in one go, so the archive's turnstile is held for the
+ * A frame is received into memory and stored in one go, so the archive's fair lock is held for the
  * time of a write and never for that of a transfer.
  */
 #pragma once

@@ -52,7 +52,7 @@ same_latest() {
 told() { # N frames in its output
 	[ "$(grep -c '"seq"' "$T/follow.out")" -eq "$1" ]
 }
-free_archive() { # nobody holds the turnstile
+free_archive() { # nobody holds the fair lock
 	flock -n "$archive/.writer" true && flock -n "$archive/.gate" true
 }
 sound() {

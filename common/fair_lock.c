@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The turnstile. flock(2) has no time-out, and asking again and again would lose one's place in the
- * queue; so the wait blocks, and a timer's signal, which does nothing but interrupt, ends it. The
- * timer repeats, because a single signal could come just before the wait begins and be lost.
+ * flock(2) has no time-out, and asking again and again would lose one's place in the queue. So the wait
+ * blocks, and the signal of a timer, which does nothing but interrupt, ends it. The timer repeats, because
+ * a single signal could arrive just before the wait begins and be lost.
  */
-#include "common/turnstile.h"
+#include "common/fair_lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,7 +56,7 @@ static int tick_start(struct tick *tick)
 	return 0;
 }
 
-/* A last signal arrives, if at all, on the way out of timer_delete(): before the old action is back. */
+/* A last signal can only arrive on the way out of timer_delete(): before the old action is restored. */
 static void tick_stop(struct tick *tick)
 {
 	timer_delete(tick->timer);
@@ -64,12 +64,12 @@ static void tick_stop(struct tick *tick)
 	sigaction(SIGALRM, &tick->old_action, NULL);
 }
 
-int turnstile_error(int error)
+int fair_lock_error(int error)
 {
 	return fs_is_unsupported(-error) ? -ENOLCK : -error;
 }
 
-int turnstile_flock(int fd, int64_t deadline_ns)
+int fair_lock_flock(int fd, int64_t deadline_ns)
 {
 	struct tick tick;
 	int r;
@@ -77,25 +77,21 @@ int turnstile_flock(int fd, int64_t deadline_ns)
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return 0;
 	if (errno != EWOULDBLOCK && errno != EINTR)
-		return turnstile_error(errno);
+		return fair_lock_error(errno);
 	r = tick_start(&tick);
 	if (r < 0)
 		return r;
-	for (;;) {
+	do {
 		if (clock_mono_ns(&clock_real) >= deadline_ns)
 			r = -ETIMEDOUT;
-		else if (flock(fd, LOCK_EX) < 0)
-			r = -errno;
 		else
-			r = 0;
-		if (r != -EINTR)
-			break;
-	}
+			r = flock(fd, LOCK_EX) < 0 ? -errno : 0;
+	} while (r == -EINTR);
 	tick_stop(&tick);
 	return r;
 }
 
-static int open_file(int dirfd, const char *name, int *ret_fd)
+static int lock_file_open(int dirfd, const char *name, int *ret_fd)
 {
 	CLEANUP_FD int fd =
 		openat(dirfd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0644);
@@ -109,10 +105,10 @@ static int open_file(int dirfd, const char *name, int *ret_fd)
 	return 0;
 }
 
-/* Writes `who`; true if it was not there already. A full disk must not keep the folder shut. */
-static bool sign(int fd, const char *who)
+/* Writes `who`; true if another name was there. A full disk must not keep the folder locked. */
+static bool who_write(int fd, const char *who)
 {
-	char old[TURNSTILE_WHO_MAX];
+	char old[FAIR_LOCK_WHO_MAX];
 	size_t len = strlen(who);
 	ssize_t n = fs_read_at(fd, old, sizeof old, 0);
 
@@ -123,22 +119,22 @@ static bool sign(int fd, const char *who)
 	return true;
 }
 
-int turnstile_enter(int dirfd, const char *gate, const char *lock, const char *who,
+int fair_lock_take(int dirfd, const char *gate, const char *lock, const char *who,
 	int64_t deadline_ns, int *ret_fd, bool *ret_others)
 {
 	CLEANUP_FD int gate_fd = -1, lock_fd = -1;
 	int r;
 
-	r = open_file(dirfd, gate, &gate_fd);
+	r = lock_file_open(dirfd, gate, &gate_fd);
 	if (r == 0)
-		r = open_file(dirfd, lock, &lock_fd);
+		r = lock_file_open(dirfd, lock, &lock_fd);
 	if (r == 0)
-		r = turnstile_flock(gate_fd, deadline_ns);
+		r = fair_lock_flock(gate_fd, deadline_ns);
 	if (r == 0)
-		r = turnstile_flock(lock_fd, deadline_ns);
+		r = fair_lock_flock(lock_fd, deadline_ns);
 	if (r < 0)
 		return r;
-	*ret_others = sign(lock_fd, who);
+	*ret_others = who_write(lock_fd, who);
 	*ret_fd = TAKE_FD(lock_fd);
 	return 0;
 }

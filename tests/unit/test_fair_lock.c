@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The turnstile with real processes, which are killed. Its order is test_turnstile_order.c's. */
-#include "common/turnstile.h"
+/* The fair lock with real processes, which are killed. Its order is test_fair_lock_order.c's. */
+#include "common/fair_lock.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -21,7 +21,7 @@ static int enter(int dirfd, const char *who, int64_t deadline_ns, bool *ret_othe
 {
 	int fd = -1, r;
 
-	r = turnstile_enter(dirfd, ".gate", ".lock", who, deadline_ns, &fd, ret_others);
+	r = fair_lock_take(dirfd, ".gate", ".lock", who, deadline_ns, &fd, ret_others);
 	return r < 0 ? r : fd;
 }
 
@@ -46,7 +46,7 @@ static struct shared *share(void)
 
 static void turn(struct shared *shared, int dirfd, int number)
 {
-	char who[TURNSTILE_WHO_MAX];
+	char who[FAIR_LOCK_WHO_MAX];
 	bool others;
 	int fd, before;
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The turnstile's order: what the real one does to its two files, step by step, is recorded; then all
+ * The fair lock's order: what the real one does to its two files, step by step, is recorded; then all
  * that can happen to several processes which do the same is tried, kills included.
  */
-#include "common/turnstile.h"
+#include "common/fair_lock.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -22,7 +22,7 @@ static int enter(int dirfd, const char *who, int64_t deadline_ns, bool *ret_othe
 {
 	int fd = -1, r;
 
-	r = turnstile_enter(dirfd, ".gate", ".lock", who, deadline_ns, &fd, ret_others);
+	r = fair_lock_take(dirfd, ".gate", ".lock", who, deadline_ns, &fd, ret_others);
 	return r < 0 ? r : fd;
 }
 
@@ -72,7 +72,7 @@ static enum file file_of(int fd)
 	return (enum file)f;
 }
 
-/* Both stand before libc's own: what the turnstile calls comes by here. */
+/* Both stand before libc's own: what the fair lock calls comes by here. */
 int flock(int fd, int how)
 {
 	int r = (int)syscall(SYS_flock, fd, how);
