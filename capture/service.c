@@ -151,8 +151,6 @@ static int64_t next_wake_us(struct service *s, int64_t camera_ns, int64_t now_us
 	}
 	if (supervisor_facts(s->supervisor)->state == CAMERA_STREAMING && now + US_PER_SEC < wake)
 		wake = now + US_PER_SEC;
-	if (s->run.count && now + US_PER_SEC < wake)
-		wake = now + US_PER_SEC;
 	if (s->waiting_clock && now + US_PER_SEC < wake)
 		wake = now + US_PER_SEC;
 	due = s->due.pending_us == TIME_NONE
@@ -464,8 +462,6 @@ static int begin(struct service *s)
 
 static void end(struct service *s)
 {
-	if (s->writer)
-		service_flush_misses(s);
 	supervisor_free(s->supervisor); /* drains the writer's frames, then closes the camera */
 	if (s->writer) {
 		writer_stop(s->writer);

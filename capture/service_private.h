@@ -41,8 +41,6 @@ struct service {
 	struct frame candidate;
 	bool holding;
 	struct stats stats;
-	struct record run; /* neighbouring misses that are not journalled yet; count 0: none */
-	int64_t run_since_us;
 
 	struct standby_policy standby;
 	uint64_t standby_start; /* the stream's start that `standby` knows of */
@@ -75,8 +73,6 @@ struct service {
 void service_take_frames(struct service *s);
 void service_expire_slots(struct service *s, int64_t now_us);
 void service_take_results(struct service *s);
-/* Journals the misses that wait to become one line. */
-void service_flush_misses(struct service *s);
 /* Gives up the held candidate, if there is one. */
 void service_drop_candidate(struct service *s);
 /* The open slot is in the past and will get no frame: a miss with this reason. */

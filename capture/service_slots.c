@@ -9,7 +9,6 @@
 #include "common/utc.h"
 
 #define FRAME_LATENCY_US (2 * US_PER_SEC) /* a frame's way through sensor, ISP and libcamera */
-#define RUN_US (10 * US_PER_SEC) /* misses wait so long to become one line */
 #define SHOT_US (30 * US_PER_SEC) /* a one-shot run gives up after it */
 #define ZONE_LOOK_US (20 * US_PER_SEC) /* with CLOCK_CHECK_US of the loop less than a minute */
 #define STEP_MIN_US 1000 /* less is the noise of reading two clocks */
@@ -22,38 +21,20 @@ void service_drop_candidate(struct service *s)
 	slots_drop_candidate(&s->slots);
 }
 
-void service_flush_misses(struct service *s)
-{
-	if (s->run.count)
-		writer_note(s->writer, &s->run);
-	s->run.count = 0;
-}
-
-/*
- * Neighbouring misses of one cause are one line for up to RUN_US: a camera that is away for a day
- * must not fill the journal.
- */
-static void miss(struct service *s, int64_t first_us, int64_t last_us, uint64_t count,
+/* Slots from `first_us` to `last_us` have no frame. Misses that are neighbours become one line on their way. */
+static void service_miss(struct service *s, int64_t first_us, int64_t last_us, uint64_t count,
 	enum miss_cause cause, const char *text)
 {
-	int64_t now_us = service_mono_us(s);
+	struct record miss = record_new(RECORD_MISS);
 
-	if (s->run.count &&
-		(s->run.cause != cause || strcmp(s->run.text, text) != 0 ||
-			now_us - s->run_since_us >= RUN_US))
-		service_flush_misses(s);
-	if (!s->run.count) {
-		s->run = record_new(RECORD_MISS);
-		s->run.slot_us = first_us;
-		s->run.count = 0;
-		s->run.cause = cause;
-		snprintf(s->run.text, sizeof s->run.text, "%s", text);
-		s->run_since_us = now_us;
-	}
+	miss.slot_us = first_us;
+	miss.last_us = last_us;
+	miss.count = count;
+	miss.cause = cause;
+	snprintf(miss.text, sizeof miss.text, "%s", text);
+	writer_note(s->writer, &miss);
 	if (!s->trouble_us && (cause == MISS_CAMERA || cause == MISS_BUSY))
-		s->trouble_us = now_us;
-	s->run.last_us = last_us;
-	s->run.count += count;
+		s->trouble_us = service_mono_us(s);
 	stats_miss(&s->stats, cause, count, clock_wall_us(s->clock));
 	s->dirty = true;
 }
@@ -85,13 +66,12 @@ static void submit(
 	int r;
 
 	record.shot = shot;
-	service_flush_misses(s);
 	r = writer_submit(s->writer, supervisor_camera(s->supervisor), frame, &record);
 	if (r == 0)
 		return;
 	supervisor_release(s->supervisor, frame);
 	if (!shot)
-		miss(s, slot_us, slot_us, 1, MISS_BUSY,
+		service_miss(s, slot_us, slot_us, 1, MISS_BUSY,
 			"the frame before it was still being stored");
 }
 
@@ -129,7 +109,7 @@ static void match(struct service *s, struct frame *frame, int64_t exposed_us)
 			break;
 		case SLOTS_MISS:
 			service_drop_candidate(s);
-			miss(s, slot, slot, 1, MISS_CAMERA, camera_trouble(s));
+			service_miss(s, slot, slot, 1, MISS_CAMERA, camera_trouble(s));
 			break;
 		}
 	}
@@ -206,7 +186,7 @@ static bool end_slot(struct service *s, int64_t now_us, int64_t latency_us, cons
 		return true;
 	}
 	service_drop_candidate(s);
-	miss(s, slot, slot, 1, MISS_CAMERA, why);
+	service_miss(s, slot, slot, 1, MISS_CAMERA, why);
 	return true;
 }
 
@@ -246,8 +226,6 @@ int64_t service_latency_us(const struct service *s)
 
 void service_expire_slots(struct service *s, int64_t now_us)
 {
-	if (s->run.count && service_mono_us(s) - s->run_since_us >= RUN_US)
-		service_flush_misses(s);
 	while (end_slot(s, now_us, service_latency_us(s), camera_trouble(s)))
 		continue;
 }
@@ -287,7 +265,7 @@ static void note_range(
 		return;
 	count = schedule_count(schedule, first_us, to_us);
 	s->slots.done_us = schedule_previous(schedule, to_us);
-	miss(s, first_us, s->slots.done_us, count, cause, text);
+	service_miss(s, first_us, s->slots.done_us, count, cause, text);
 }
 
 void service_begin_slots(struct service *s)
@@ -368,12 +346,11 @@ static void clock_stepped(struct service *s, int64_t before_us, int64_t after_us
 		slots_step(&s->slots, before_us, after_us, &skipped, &first_us, &last_us);
 	/* an outcome stands on the side of the line that its slot is on */
 	if (skipped && back)
-		miss(s, first_us, last_us, skipped, MISS_CLOCK,
+		service_miss(s, first_us, last_us, skipped, MISS_CLOCK,
 			"the clock was set back before its frame was stored");
-	service_flush_misses(s);
 	writer_note(s->writer, &note);
 	if (skipped && !back)
-		miss(s, first_us, last_us, skipped, MISS_CLOCK,
+		service_miss(s, first_us, last_us, skipped, MISS_CLOCK,
 			"the clock was set forward over it");
 }
 
@@ -409,7 +386,6 @@ static void zone_changed(struct service *s)
 	snprintf(note.text, sizeof note.text, "%s", zone_name(name));
 	log_notice("the time zone or its rules changed: %s, %+lld min from UTC, before %+lld min",
 		note.text, (long long)note.to_s / 60, (long long)note.from_s / 60);
-	service_flush_misses(s);
 	writer_note(s->writer, &note);
 }
 

@@ -61,13 +61,13 @@ static bool find_down(struct service *s, int64_t last_us, struct record *ret)
 	return true;
 }
 
-static void account(struct service *s, const struct writer_opened *opened)
+static void account(struct service *s, int64_t last_outcome_us)
 {
 	struct record down;
-	bool has_down = find_down(s, opened->last_outcome_us, &down);
+	bool has_down = find_down(s, last_outcome_us, &down);
 
 	if (s->waiting_clock) /* the slots begin later, and it is told then */
-		s->last_outcome_us = opened->last_outcome_us;
+		s->last_outcome_us = last_outcome_us;
 	if (has_down)
 		stats_miss(&s->stats, MISS_DOWN, down.count, clock_wall_us(s->clock));
 	writer_account(s->writer, has_down ? &down : NULL);
@@ -97,12 +97,12 @@ static void tell_error(struct service *s)
 
 void service_watch_store(struct service *s)
 {
-	struct writer_opened opened;
+	int64_t last_outcome_us;
 	int before = s->store.error;
 	bool was_open = s->store.open;
 
-	if (writer_take_opened(s->writer, &opened) == 0)
-		account(s, &opened);
+	if (writer_opened(s->writer, &last_outcome_us) == 0)
+		account(s, last_outcome_us);
 	s->store = writer_store_facts(s->writer);
 	if (s->store.open != was_open) { /* who asks now is to know */
 		s->dirty = true;

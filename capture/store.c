@@ -14,6 +14,12 @@
 #define RETRY_MAX 15 /* times that */
 #define PRUNE_BUSY 8 /* frames without an idle moment, then room is made all the same */
 
+/* A frame that is to be committed, or whose outcome is known before that. */
+struct staged {
+	struct partial *partial; /* NULL: the outcome is known */
+	struct store_outcome outcome;
+};
+
 struct store {
 	struct store_options options;
 	struct store_settings settings;
@@ -30,17 +36,15 @@ struct store {
 	int64_t slot_us; /* of the last frame */
 	int64_t next_us, retry_us; /* not opened again before; how long that was */
 
-	struct record waiting[BATCH_FRAMES_MAX]; /* in the batch, as they came */
-	struct partial *partials[BATCH_FRAMES_MAX]; /* the archive's files of them */
-	unsigned n_waiting;
-	int64_t batch_us; /* when the first of them came */
-
-	int64_t last_bytes; /* of the last frame, as a guess at the next */
+	struct staged staged[BATCH_FRAMES_MAX]; /* in order */
+	unsigned n_staged;
+	const void *jpeg; /* of the last of them, NULL: not any more */
+	size_t last_bytes; /* of the last frame, as a guess at the next */
 	unsigned frames_since_idle;
 	struct pruner_removed removed;
 };
 
-static int64_t now_us(const struct store *s)
+static int64_t store_now_us(const struct store *s)
 {
 	return clock_mono_ns(s->clock) / NS_PER_US;
 }
@@ -49,7 +53,7 @@ static int64_t now_us(const struct store *s)
  * A trouble lasts until a frame is stored: that an archive can be opened, or a line be written, says nothing of
  * the folder that frames go to.
  */
-static void note_error(struct store *s, int error)
+static void store_note_error(struct store *s, int error)
 {
 	if (error < 0 && error != s->error)
 		store_find_unwritable(s->settings.path, s->slot_us, s->where);
@@ -58,36 +62,26 @@ static void note_error(struct store *s, int error)
 
 /* ---- open and closed ---- */
 
-/* Frames that wait and will not be stored. */
-static void drop_batch(struct store *s, int error)
+/* The disk is away: what is open on it is closed, and opened again later; staged frames are lost. */
+static void store_close(struct store *s, int error)
 {
-	unsigned n = s->n_waiting;
-
-	s->n_waiting = 0;
-	for (unsigned i = 0; i < n; i++)
-		s->options.outcome(s->options.data, &s->waiting[i], error);
-}
-
-/*
- * The disk is away: what is open on it is closed, and opened again later. 0, or -EAGAIN where frames
- * have failed by that.
- */
-static int close_archive(struct store *s, int error)
-{
-	unsigned n = s->n_waiting;
-
-	note_error(s, error);
+	store_note_error(s, error);
 	if (!s->archive)
-		return 0;
+		return;
+	for (unsigned i = 0; i < s->n_staged; i++) {
+		struct staged *staged = &s->staged[i];
+
+		if (staged->partial)
+			staged->outcome.error = error;
+		partial_free(TAKE_PTR(staged->partial));
+	}
 	pruner_free(TAKE_PTR(s->pruner));
 	archive_free(TAKE_PTR(s->archive));
-	drop_batch(s, error);
 	s->retry_us = 0; /* once at once */
 	s->next_us = 0;
-	return n > 0 ? -EAGAIN : 0;
 }
 
-static int adopt(struct store *s, struct archive *archive)
+static int store_adopt(struct store *s, struct archive *archive)
 {
 	int r = pruner_new(archive, &s->settings.retention, s->clock, &s->pruner);
 
@@ -103,7 +97,7 @@ static int adopt(struct store *s, struct archive *archive)
 	return 0;
 }
 
-static int open_archive(struct store *s)
+static int store_open_again(struct store *s)
 {
 	struct store_settings settings = s->settings;
 	struct archive *archive = NULL;
@@ -111,11 +105,11 @@ static int open_archive(struct store *s)
 
 	snprintf(settings.mount, sizeof settings.mount, "%s", s->mount);
 	r = store_open_archive(&settings, s->options.fs, s->root, &archive);
-	return r < 0 ? r : adopt(s, archive);
+	return r < 0 ? r : store_adopt(s, archive);
 }
 
 /* Whether the path still leads to what is open. */
-static bool is_there(const struct store *s)
+static bool store_is_there(const struct store *s)
 {
 	struct stat open, there;
 
@@ -124,30 +118,36 @@ static bool is_there(const struct store *s)
 		open.st_ino == there.st_ino;
 }
 
-int store_ready(struct store *s)
+static int store_open(struct store *s)
 {
 	int r;
 
-	if (s->archive && !is_there(s))
-		close_archive(s, -ENODEV);
+	if (s->archive && !store_is_there(s))
+		store_close(s, -ENODEV);
 	if (s->archive)
 		return 0;
-	if (now_us(s) < s->next_us)
+	if (store_now_us(s) < s->next_us)
 		return s->error;
-	r = open_archive(s);
+	r = store_open_again(s);
 	if (r == 0)
 		return 0;
 	s->retry_us = s->retry_us ? s->retry_us * 2 : s->options.retry_us;
 	if (s->retry_us > RETRY_MAX * s->options.retry_us)
 		s->retry_us = RETRY_MAX * s->options.retry_us;
-	s->next_us = now_us(s) + s->retry_us;
-	note_error(s, r);
+	s->next_us = store_now_us(s) + s->retry_us;
+	store_note_error(s, r);
 	return r;
+}
+
+int store_ready(struct store *s)
+{
+	s->jpeg = NULL;
+	return store_open(s);
 }
 
 /* ---- writing ---- */
 
-static void note_removed(struct store *s, const struct pruner_removed *removed)
+static void store_note_removed(struct store *s, const struct pruner_removed *removed)
 {
 	s->removed.frames += removed->frames;
 	s->removed.bytes += removed->bytes;
@@ -155,76 +155,17 @@ static void note_removed(struct store *s, const struct pruner_removed *removed)
 		s->removed.why = removed->why;
 }
 
-static int make_room(struct store *s, int64_t bytes)
+static int store_force_room(struct store *s, int64_t bytes)
 {
 	struct pruner_removed removed;
 	int r = pruner_force(s->pruner, bytes, &removed);
 
-	note_removed(s, &removed);
+	store_note_removed(s, &removed);
 	return r;
 }
 
-/* The space that is held for the journal comes first. */
-static int hold_ballast(struct store *s)
-{
-	int r = archive_ballast_make(s->archive);
-
-	return store_is_full(r) ? r : 0;
-}
-
-/* Takes the first `n` partials out of the batch. */
-static void take_partials(struct store *s, unsigned n, struct partial **ret)
-{
-	memcpy(ret, s->partials, n * sizeof ret[0]);
-	s->n_waiting -= n;
-	memmove(&s->waiting[0], &s->waiting[n], s->n_waiting * sizeof s->waiting[0]);
-	memmove(&s->partials[0], &s->partials[n], s->n_waiting * sizeof s->partials[0]);
-}
-
-/* 0, or -EAGAIN where frames have failed; others may still wait. */
-static int commit(struct store *s)
-{
-	struct partial *done[BATCH_FRAMES_MAX];
-	int errors[BATCH_FRAMES_MAX], error = 0;
-	unsigned n;
-
-	if (s->n_waiting == 0)
-		return 0;
-	n = archive_commit(s->archive, s->partials, s->n_waiting, errors);
-	take_partials(s, n, done);
-	for (unsigned i = 0; i < n; i++) {
-		struct record record = *partial_record(done[i]);
-
-		partial_free(done[i]);
-		if (errors[i] < 0)
-			error = errors[i];
-		s->options.outcome(s->options.data, &record, errors[i]);
-	}
-	note_error(s, error);
-	if (place_is_away(error))
-		close_archive(s, error);
-	return error < 0 ? -EAGAIN : 0;
-}
-
-static int add_to_batch(
-	struct store *s, const struct record *record, const void *jpeg, size_t bytes)
-{
-	struct partial *partial;
-	int r = s->n_waiting == BATCH_FRAMES_MAX ? commit(s) : 0;
-
-	if (r == 0)
-		r = partial_stage(s->archive, record, jpeg, bytes, &partial);
-	if (r < 0)
-		return r;
-	if (s->n_waiting == 0)
-		s->batch_us = now_us(s);
-	s->partials[s->n_waiting] = partial;
-	s->waiting[s->n_waiting++] = *record;
-	return 0;
-}
-
 /* While the disk is full it is not written to in vain, which would wear it out. */
-static bool has_room(const struct store *s, size_t bytes)
+static bool store_has_room(const struct store *s, size_t bytes)
 {
 	struct statvfs st;
 
@@ -232,145 +173,167 @@ static bool has_room(const struct store *s, size_t bytes)
 		st.f_blocks == 0 || st.f_bavail > bytes / (st.f_frsize ? st.f_frsize : 1);
 }
 
-/* 1: it waits in the batch. */
-static int write_frame(
-	struct store *s, struct record *record, const void *jpeg, size_t bytes, bool ahead)
+/* Writes the hidden file. The space that is held for the journal comes first. */
+static int store_write(struct store *s, struct staged *staged)
 {
-	int r = hold_ballast(s);
+	int r = archive_ballast_make(s->archive);
 
-	if (r < 0)
+	if (store_is_full(r))
 		return r;
-	if (ahead || (s->settings.batch && !record->shot)) {
-		r = add_to_batch(s, record, jpeg, bytes);
-		return r < 0 ? r : 1;
-	}
-	r = commit(s);
-	return r < 0 ? r : archive_publish(s->archive, record, jpeg, bytes);
+	return partial_stage(
+		s->archive, &staged->outcome.record, s->jpeg, s->last_bytes, &staged->partial);
+}
+
+/* Does what may help after an error; false: nothing does. */
+static bool store_help(struct store *s, int error)
+{
+	if (store_is_full(error))
+		return store_force_room(s, (int64_t)s->last_bytes) == 0;
+	if (!place_is_away(error))
+		return false;
+	store_close(s, error);
+	return store_open(s) == 0;
 }
 
 /*
  * The frame was visible when its disk failed, and could not be taken back: opening the archive again
  * has given it a line.
  */
-static bool was_restored(struct store *s, struct record *record, const void *jpeg, size_t bytes)
+static bool store_was_restored(struct store *s, struct record *record)
 {
 	uint8_t sha256[SHA256_BYTES];
 	struct record newest;
 
 	if (archive_repairs(s->archive)->lines_restored == 0 ||
 		archive_newest(s->archive, &newest) < 0 || !newest.recovered ||
-		digest_buffer(jpeg, bytes, sha256) < 0 ||
+		digest_buffer(s->jpeg, s->last_bytes, sha256) < 0 ||
 		memcmp(sha256, newest.sha256, sizeof sha256) != 0)
 		return false;
 	*record = newest;
 	return true;
 }
 
-/* Once more, after doing what may help. */
-static int write_again(struct store *s, struct record *record, const void *jpeg, size_t bytes,
-	bool ahead, int error)
+int store_stage(struct store *s, const struct record *record, const void *jpeg, size_t bytes)
 {
-	if (store_is_full(error)) {
-		if (make_room(s, (int64_t)bytes) < 0)
-			return error;
-		return write_frame(s, record, jpeg, bytes, ahead);
-	}
-	if (!place_is_away(error))
-		return error;
-	if (close_archive(s, error) < 0)
-		return -EAGAIN;
-	if (store_ready(s) < 0)
-		return error;
-	return was_restored(s, record, jpeg, bytes) ? 0
-						    : write_frame(s, record, jpeg, bytes, ahead);
-}
+	struct staged staged = { .outcome.record = *record };
+	int r = s->n_staged == BATCH_FRAMES_MAX ? -EBUSY : store_open(s);
 
-int store_frame(
-	struct store *s, const struct record *frame, const void *jpeg, size_t bytes, bool ahead)
-{
-	struct record record = *frame;
-	int r = store_ready(s);
-
-	s->last_bytes = (int64_t)bytes;
-	s->slot_us = record.slot_us;
+	s->jpeg = jpeg;
+	s->last_bytes = bytes;
+	s->slot_us = record->slot_us;
 	s->frames_since_idle++;
+	if (r < 0)
+		return r;
+	r = store_has_room(s, bytes) ? store_write(s, &staged) : -ENOSPC;
+	if (r < 0 && store_help(s, r))
+		r = store_write(s, &staged);
 	if (r == 0) {
-		r = has_room(s, bytes) ? write_frame(s, &record, jpeg, bytes, ahead) : -ENOSPC;
-		if (r < 0 && r != -EAGAIN)
-			r = write_again(s, &record, jpeg, bytes, ahead, r);
-		if (r == -EAGAIN)
-			return r;
-		if (place_is_away(r))
-			close_archive(s, r);
-		if (r <= 0)
-			note_error(s, r);
+		s->staged[s->n_staged++] = staged;
+		return 0;
 	}
-	if (r <= 0)
-		s->options.outcome(s->options.data, r < 0 ? frame : &record, r);
-	return ahead && r > 0;
+	if (place_is_away(r))
+		store_close(s, r);
+	store_note_error(s, r);
+	return r;
 }
 
-int store_commit(struct store *s)
+/* The frame staged last could not be committed; its JPEG is still at hand, so it is done once more. */
+static void store_commit_again(struct store *s, struct staged *staged)
 {
-	return s->archive && !s->settings.batch ? commit(s) : 0;
+	int *error = &staged->outcome.error;
+
+	if (!store_help(s, *error))
+		return;
+	if (store_was_restored(s, &staged->outcome.record)) {
+		*error = 0;
+		return;
+	}
+	*error = store_write(s, staged);
+	if (*error == 0)
+		archive_commit(s->archive, &staged->partial, 1, error);
+	if (*error == 0)
+		staged->outcome.record = *partial_record(staged->partial);
+	partial_free(TAKE_PTR(staged->partial));
 }
 
-int store_note(struct store *s, struct record *record, bool early)
+/* Commits as many of the first `n` as were staged in the archive that is open. Returns how many it was. */
+static unsigned store_commit_open(struct store *s, unsigned n)
 {
-	int r = store_ready(s);
+	struct partial *partials[BATCH_FRAMES_MAX];
+	int errors[BATCH_FRAMES_MAX];
+	unsigned done, i;
 
-	if (r == 0 && !early)
-		r = commit(s);
+	for (i = 0; i < n && s->staged[i].partial; i++)
+		partials[i] = s->staged[i].partial;
+	if (i == 0)
+		return 0;
+	done = archive_commit(s->archive, partials, i, errors);
+	for (i = 0; i < done; i++) {
+		struct staged *staged = &s->staged[i];
+
+		staged->outcome.error = errors[i];
+		if (errors[i] == 0)
+			staged->outcome.record = *partial_record(staged->partial);
+		partial_free(TAKE_PTR(staged->partial));
+	}
+	/* not after one that failed, whose miss comes first */
+	if (errors[done - 1] < 0 && done == s->n_staged && s->jpeg &&
+		(done == 1 || errors[done - 2] == 0))
+		store_commit_again(s, &s->staged[done - 1]);
+	store_note_error(s, s->staged[done - 1].outcome.error);
+	if (place_is_away(s->error))
+		store_close(s, s->error);
+	return done;
+}
+
+unsigned store_commit(struct store *s, unsigned n, struct store_outcome *ret)
+{
+	unsigned done = store_commit_open(s, n);
+
+	if (done == 0) /* lost with the archive that it was staged in */
+		done = 1;
+	for (unsigned i = 0; i < done; i++)
+		ret[i] = s->staged[i].outcome;
+	s->n_staged -= done;
+	memmove(&s->staged[0], &s->staged[done], s->n_staged * sizeof s->staged[0]);
+	return done;
+}
+
+int store_note(struct store *s, struct record *record)
+{
+	int r = store_open(s);
+
 	if (r < 0)
 		return r;
 	r = archive_note(s->archive, record);
 	/* even without the ballast: what a removed frame gives back is enough for a line */
-	if (store_is_full(r) && make_room(s, 1) == 0)
+	if (store_is_full(r) && store_force_room(s, 1) == 0)
 		r = archive_note(s->archive, record);
 	if (r < 0)
-		note_error(s, r);
+		store_note_error(s, r);
 	if (place_is_away(r))
-		close_archive(s, r);
+		store_close(s, r);
 	return r;
 }
 
-/* ---- between frames ---- */
-
-int64_t store_due_us(const struct store *s)
-{
-	return s->n_waiting ? s->batch_us + BATCH_SECONDS * US_PER_SEC : INT64_MAX;
-}
-
-/* Room for the next frame, one step for each that came. */
-static void prune(struct store *s)
+void store_tidy(struct store *s, bool idle)
 {
 	struct pruner_removed removed;
 	int r;
 
+	if (!s->archive || s->frames_since_idle < (idle ? 1 : PRUNE_BUSY))
+		return;
 	s->frames_since_idle = 0;
-	r = pruner_make_room(s->pruner, s->last_bytes, &removed);
-	note_removed(s, &removed);
+	r = pruner_make_room(s->pruner, (int64_t)s->last_bytes, &removed);
+	store_note_removed(s, &removed);
 	/* what keeps it from removing will keep frames from being stored, and is told then */
 	if (r == 0)
 		archive_ballast_make(s->archive);
 }
 
-void store_idle(struct store *s, bool now)
-{
-	if (s->archive && (now || now_us(s) >= store_due_us(s)))
-		commit(s);
-	if (s->archive && s->frames_since_idle > 0)
-		prune(s);
-}
-
-bool store_wants_idle(const struct store *s)
-{
-	return s->frames_since_idle >= PRUNE_BUSY || now_us(s) >= store_due_us(s);
-}
-
 struct archive *store_archive(struct store *s)
 {
-	return s->n_waiting ? NULL : s->archive;
+	return s->archive;
 }
 
 /* ---- the rest ---- */
@@ -406,14 +369,14 @@ int store_new(const struct store_options *options, struct store **ret)
 	if (s->options.retry_us == 0)
 		s->options.retry_us = RETRY_US;
 	if (!archive)
-		note_error(s, options->error ? options->error : -ENODEV);
+		store_note_error(s, options->error ? options->error : -ENODEV);
 	if (archive && !*s->settings.path) {
 		snprintf(s->settings.path, sizeof s->settings.path, "%s", archive_path(archive));
 		snprintf(s->settings.camera, sizeof s->settings.camera, "%s",
 			archive_camera(archive));
 	}
 	if (archive) {
-		r = adopt(s, TAKE_PTR(archive));
+		r = store_adopt(s, TAKE_PTR(archive));
 		if (r < 0)
 			return r;
 	}
@@ -425,8 +388,8 @@ void store_free(struct store *s)
 {
 	if (!s)
 		return;
-	while (s->archive && s->n_waiting > 0)
-		commit(s);
+	for (unsigned i = 0; i < s->n_staged; i++)
+		partial_free(s->staged[i].partial);
 	pruner_free(s->pruner);
 	archive_free(s->archive);
 	free(s);
@@ -439,6 +402,4 @@ void store_set(struct store *s, const struct store_settings *settings)
 	s->settings = *settings;
 	if (s->pruner)
 		pruner_set(s->pruner, &settings->retention);
-	if (s->archive && !settings->batch)
-		commit(s);
 }

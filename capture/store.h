@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The archive as the storing thread has it: opened, and opened again when its disk was away; with room
- * made for what comes (pruner.h), frames one by one or in batches, and space held for the journal.
+ * made for what comes (pruner.h), and space held for the journal. Frames are staged, then committed, one
+ * or many together; the order of frames and lines is the caller's (outbox.h).
  *
  * An error of the disk ends nothing but storing. A write that fails is done once more from memory:
  * after making room where there was no space, on the archive opened anew where the disk failed. What
@@ -40,13 +41,6 @@ struct store_options {
 	struct archive *archive; /* open for writing, or NULL: it could not be opened yet, */
 	int error; /* by this */
 	const struct clock *clock;
-	/*
-	 * What became of a frame: 0 and the record as journalled, in the order of the journal; or -errno,
-	 * which may come while frames before it still wait in the batch. Called from within the calls
-	 * below.
-	 */
-	void (*outcome)(void *data, const struct record *record, int error);
-	void *data;
 	const struct fs_ops *fs; /* NULL: the system's */
 	const char *root; /* NULL: "/"; an archive on its file system is on no mounted disk */
 	int64_t retry_us; /* the first pause; 0: 1 s, tests are quicker */
@@ -73,7 +67,7 @@ bool store_is_full(int error);
 
 /* Takes options->archive over, also on failure. */
 int store_new(const struct store_options *options, struct store **ret);
-/* Commits what waits in the batch. */
+/* Discards what is staged. */
 void store_free(struct store *store);
 DEFINE_CLEANUP(struct store, store_free)
 
@@ -81,41 +75,41 @@ DEFINE_CLEANUP(struct store, store_free)
 void store_set(struct store *store, const struct store_settings *settings);
 
 /*
- * A frame; its outcome is told at once, or with the batch's. A shot is not kept waiting. `record` has
- * all but seq, bytes and sha256. 0; -EAGAIN: frames of the batch before it have failed just now, store
- * what is to be noted of them and call again.
- *
- * With `ahead` of notes that stand before it: if it finds room it is kept in the batch whatever the
- * settings say, and 1 is returned: note them `early`, then call store_commit().
- */
-int store_frame(struct store *store, const struct record *record, const void *jpeg, size_t bytes,
-	bool ahead);
-/* Commits the batch, where it is not to wait by the settings. 0 or -EAGAIN. */
-int store_commit(struct store *store);
-
-/*
- * A line that is no frame, behind what waits in the batch; or before it with `early`: of a frame of
- * the batch that failed. -EAGAIN as above; -errno: not now.
- */
-int store_note(struct store *store, struct record *record, bool early);
-
-/*
- * Opens the archive if it is not open and it is time to try; 0 or why it is not open. The calls above
- * do that themselves.
+ * Opens the archive if it is not open and it is time to try; 0 or why it is not open. The calls below
+ * do that themselves. To be called before a frame is encoded: the JPEG of the frame staged last, which
+ * is kept for another try, may be overwritten after it.
  */
 int store_ready(struct store *store);
 
 /*
- * For idle moments: commits the batch where it is time to, or with `now`; removes what has to go, a
- * little for each frame that came.
+ * Writes a frame under a hidden name, behind those that are staged already. `record` has all but seq,
+ * bytes and sha256; `jpeg` stays as it is until the next store_ready(). 0; -EBUSY there are
+ * BATCH_FRAMES_MAX of them; else why not, and nothing is left of it.
  */
-void store_idle(struct store *store, bool now);
-/* Whether that should not wait for an idle moment any longer. */
-bool store_wants_idle(const struct store *store);
-/* Monotonic time at which it is to be called for the batch; INT64_MAX: there is none. */
-int64_t store_due_us(const struct store *store);
+int store_stage(struct store *store, const struct record *record, const void *jpeg, size_t bytes);
 
-/* The archive, for use between calls of the above; NULL: not open, or frames wait in a batch. */
+struct store_outcome {
+	struct record record; /* as journalled, or as staged where it failed */
+	int error; /* 0: stored, durable and journalled; else nothing of it is left */
+};
+
+/*
+ * Makes the first `n` staged frames durable and visible and writes their lines. Returns how many of them
+ * have an outcome now, at least 1: all, or those up to one that failed, so that the journal can tell of
+ * that before the others are stored by another call. Where the archive was closed all of its frames have failed.
+ */
+unsigned store_commit(struct store *store, unsigned n, struct store_outcome *ret);
+
+/* A line that is no frame: 0, or why not now. */
+int store_note(struct store *store, struct record *record);
+
+/*
+ * Removes what has to go, a little for each frame that came. To be called between frames; `idle` says
+ * whether none waits, without it that is put off for some frames.
+ */
+void store_tidy(struct store *store, bool idle);
+
+/* The archive, for use between calls of the above; NULL: not open. */
 struct archive *store_archive(struct store *store);
 
 struct store_facts store_facts(const struct store *store);

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The storing thread: takes frames and notes from a queue, encodes, stores, reports. */
+/*
+ * The storing thread: encodes and stages frames, brings the outbox into the journal, reports.
+ *
+ * The thread gives up the lock for each call that may take long. Meanwhile the main thread only
+ * appends to the outbox, so an item keeps its place.
+ */
 #include "capture/writer.h"
 
 #include <errno.h>
@@ -8,162 +13,196 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
+#include "capture/exif.h"
 #include "capture/writer_private.h"
 
 #define RETRY_US US_PER_SEC
-#define HOLD_US (60 * US_PER_SEC) /* misses of such a disk wait so long to become one line */
 #define IDLE_US (60 * US_PER_SEC) /* without frames: what has become too old still goes */
 
-/* ---- the thread ---- */
-
 /* What the store found is for the main thread to see. The first opening of a late archive stops here. */
-static void note_facts(struct writer *w)
+static void writer_note_facts(struct writer *w)
 {
-	struct store_facts facts = store_facts(w->store);
+	w->facts = store_facts(w->store);
+	if (!w->late || !w->facts.open)
+		return;
+	w->late = false;
+	w->last_outcome_us = store_last_outcome(store_archive(w->store));
+	w->accounting = !w->ending;
+	eventfd_write(w->fd, 1);
+}
 
-	if (w->late && facts.open) {
-		struct archive *archive = store_archive(w->store);
+static void writer_add_result(
+	struct writer *w, const struct outbox_item *item, const struct record *record, int error)
+{
+	if (error == 0 && !record->synced && !w->unsynced_from)
+		w->unsynced_from = record->seq;
+	if (w->n_results < RESULTS_MAX)
+		w->results[w->n_results++] = (struct writer_result){
+			.record = *record,
+			.error = error,
+			.encode_us = item->encode_us,
+			.store_us = item->store_us,
+		};
+	eventfd_write(w->fd, 1);
+}
 
-		w->late = false;
-		w->opened.last_outcome_us = archive ? store_last_outcome(archive) : TIME_NONE;
-		w->opened_told = w->accounting = !w->ending;
-		eventfd_write(w->fd, 1);
+/* The frame at `i` is lost, and told. */
+static void writer_fail_frame(struct writer *w, unsigned i, int error)
+{
+	const struct outbox_item *item = &w->outbox.items[i];
+
+	writer_add_result(w, item, &item->record, error);
+	outbox_fail(&w->outbox, i, store_error_text(error), writer_now_us());
+}
+
+/* ---- a frame on its way to the disk ---- */
+
+static int writer_encode(struct writer *w, int quality, const struct outbox_item *item,
+	const uint8_t **ret_jpeg, size_t *ret_bytes)
+{
+	const struct camera_info *info = item->camera->ops->info(item->camera);
+	struct exif_facts facts = {
+		.time_us = exif_time_us(item->record.slot_us, item->record.exposed_us),
+		.exposure_us = item->frame.exposure_us,
+		.gain = item->frame.gain,
+		.make = "capturepi",
+		.model = info->model,
+		.software = "capturepi " CAPTUREPI_VERSION,
+		.width = item->frame.width,
+		.height = item->frame.height,
+	};
+	CLEANUP_FREE uint8_t *exif = NULL;
+	size_t exif_bytes = 0;
+	int r = 0;
+
+	if (!w->encoder || w->encoder_quality != quality) {
+		jpeg_encoder_free(TAKE_PTR(w->encoder));
+		w->encoder_quality = quality;
+		r = jpeg_encoder_new(quality, &w->encoder);
 	}
-	w->facts = facts;
+	if (r == 0)
+		r = exif_build(&facts, &exif, &exif_bytes);
+	return r < 0 ? r
+		     : jpeg_encode(w->encoder, &item->frame, exif, exif_bytes, ret_jpeg, ret_bytes);
 }
 
-/* Puts the lock away for a call of the store. */
-static int make_ready(struct writer *w)
+/* Encodes and stages the frame at `i`. With `error` it is not tried: buffers are few, it cannot wait. */
+static void writer_stage_frame(struct writer *w, unsigned i, int error)
 {
-	int r;
-
-	pthread_mutex_unlock(&w->lock);
-	r = store_ready(w->store);
-	pthread_mutex_lock(&w->lock);
-	note_facts(w);
-	return r;
-}
-
-static void take_in_hand(struct writer *w, unsigned i)
-{
-	w->busy = true;
-	w->failed = false;
-	w->early = 0;
-	w->at = i;
-}
-
-static void do_frame(struct writer *w, unsigned i, int error)
-{
-	struct item item = w->items[i];
+	struct outbox_item *item = &w->outbox.items[i];
+	int64_t t0 = writer_now_us(), t1;
+	const uint8_t *jpeg = NULL;
 	int quality = w->quality;
+	size_t bytes = 0;
 
-	take_in_hand(w, i);
 	pthread_mutex_unlock(&w->lock);
-	writer_store_item(w, quality, &item, error);
+	if (error == 0)
+		error = store_ready(w->store);
+	if (error == 0)
+		error = writer_encode(w, quality, item, &jpeg, &bytes);
+	t1 = writer_now_us();
+	item->camera->ops->release(item->camera, &item->frame);
+	if (error == 0)
+		error = store_stage(w->store, &item->record, jpeg, bytes);
 	pthread_mutex_lock(&w->lock);
-	if (!w->failed)
-		queue_remove(w, w->at);
-	w->busy = false;
+	item->encode_us = t1 - t0;
+	item->store_us = writer_now_us() - t1;
+	if (error < 0)
+		writer_fail_frame(w, i, error);
+	else
+		outbox_stage(&w->outbox, i, writer_now_us());
 	w->redate_paused = false;
-	note_facts(w);
+	writer_note_facts(w);
 	pthread_cond_broadcast(&w->changed);
 }
 
-static int do_note(struct writer *w)
+/* ---- the outbox into the journal ---- */
+
+/* A line that can never be written would hold up all that comes after it. */
+static bool writer_is_hopeless(int error)
 {
-	struct record note = w->items[0].record;
-	bool early = w->items[0].early;
+	return error == -EINVAL || error == -ERANGE || error == -E2BIG;
+}
+
+/* The line that stands first. */
+static bool writer_flush_note(struct writer *w)
+{
+	struct outbox_item *item = &w->outbox.items[0];
+	struct record note = item->record;
 	int r;
 
-	take_in_hand(w, 0);
+	item->in_hand = true;
 	pthread_mutex_unlock(&w->lock);
-	r = store_note(w->store, &note, early);
+	r = store_note(w->store, &note);
 	pthread_mutex_lock(&w->lock);
-	note_facts(w);
-	/* frames of a batch that failed may stand before it now */
-	if (r == 0 || writer_is_hopeless(r))
-		queue_remove(w, w->at);
-	w->busy = false;
-	w->held_until_us = 0;
-	return writer_is_hopeless(r) || r == -EAGAIN ? 0 : r;
-}
-
-/* While nothing can be stored frames do not wait for it: their buffers are few. */
-static void fail_frames(struct writer *w, int error)
-{
-	for (unsigned i = 0; i < w->n_items; i++) {
-		if (!w->items[i].camera)
-			continue;
-		do_frame(w, i, error);
-		i = 0;
-	}
-}
-
-/* Whether the first item is a miss of a disk that takes no frames, and waits for more of them. */
-static bool holds(struct writer *w)
-{
-	const struct record *first = &w->items[0].record;
-
-	if (w->ending || w->items[0].camera || w->items[0].early || first->type != RECORD_MISS ||
-		first->cause != MISS_DISK || w->facts.error == 0 || !store_archive(w->store)) {
-		w->held_until_us = 0;
-		return false;
-	}
-	if (w->held_until_us == 0)
-		w->held_until_us = writer_now_us() + HOLD_US;
-	return writer_now_us() < w->held_until_us;
-}
-
-/* The frame behind notes that are held, if there is one. */
-static void do_held(struct writer *w)
-{
-	unsigned i = 0;
-
-	while (i < w->n_items && !w->items[i].camera)
-		i++;
-	if (i < w->n_items)
-		do_frame(w, i, 0);
+	item->in_hand = false;
+	writer_note_facts(w);
+	w->note_error = writer_is_hopeless(r) ? 0 : r;
+	if (w->note_error < 0)
+		w->retry_at_us = writer_now_us() + w->retry_us;
 	else
-		w->stuck_until_us = w->held_until_us;
+		outbox_remove(&w->outbox, 0);
+	return w->note_error == 0;
 }
 
-/* The first item. */
-static void do_item(struct writer *w)
+/* The staged frames that stand first, up to one that fails. Those that failed stay as misses. */
+static bool writer_flush_frames(struct writer *w)
 {
-	int r = make_ready(w);
-
-	if (w->accounting)
-		return;
-	if (r == 0 && holds(w))
-		do_held(w);
-	else if (r == 0 && w->items[0].camera)
-		do_frame(w, 0, 0);
-	else if (r == 0)
-		r = do_note(w);
-	if (r < 0) {
-		fail_frames(w, r);
-		w->stuck_until_us = writer_now_us() + w->retry_us;
-	}
-}
-
-static bool is_stuck(const struct writer *w)
-{
-	return w->stuck_until_us > writer_now_us();
-}
-
-/* Between frames, or when it cannot wait any longer for that. */
-static void do_idle(struct writer *w)
-{
-	bool idle = queue_frames(w) == 0;
+	struct store_outcome outcomes[BATCH_FRAMES_MAX];
+	unsigned n = outbox_first_staged(&w->outbox), done, failed = 0;
+	int64_t t0 = writer_now_us();
 
 	pthread_mutex_unlock(&w->lock);
-	if (idle || store_wants_idle(w->store))
-		store_idle(w->store, false);
+	done = store_commit(w->store, n, outcomes);
 	pthread_mutex_lock(&w->lock);
-	note_facts(w);
+	for (unsigned i = 0; i < done; i++) {
+		struct outbox_item *item = &w->outbox.items[failed];
+
+		item->store_us += (writer_now_us() - t0) / done;
+		if (outcomes[i].error == 0) {
+			writer_add_result(w, item, &outcomes[i].record, 0);
+			outbox_remove(&w->outbox, failed);
+			continue;
+		}
+		writer_fail_frame(w, failed, outcomes[i].error);
+		failed = outbox_find(&w->outbox, OUTBOX_STAGED);
+	}
+	writer_note_facts(w);
+	return true;
 }
 
-static void take_settings(struct writer *w)
+/* Whether something has left the outbox. */
+static bool writer_flush(struct writer *w)
+{
+	int64_t now_us = writer_now_us();
+
+	if (w->accounting || now_us < w->retry_at_us)
+		return false;
+	if (w->first.count > 0)
+		outbox_note_first(&w->outbox, &w->first, now_us);
+	w->first.count = 0;
+	if (w->outbox.n == 0 || w->outbox.items[0].kind == OUTBOX_FRAME)
+		return false;
+	if (!w->ending && now_us < outbox_due_us(&w->outbox, w->settings.batch))
+		return false;
+	return w->outbox.items[0].kind == OUTBOX_NOTE ? writer_flush_note(w)
+						      : writer_flush_frames(w);
+}
+
+/* ---- the thread ---- */
+
+/* Between frames, or when it cannot wait any longer for that: what has to go is removed. */
+static void writer_tidy(struct writer *w)
+{
+	bool idle = outbox_count(&w->outbox, OUTBOX_FRAME) == 0;
+
+	pthread_mutex_unlock(&w->lock);
+	store_tidy(w->store, idle);
+	pthread_mutex_lock(&w->lock);
+	writer_note_facts(w);
+}
+
+static void writer_take_settings(struct writer *w)
 {
 	struct store_settings settings = w->settings;
 
@@ -173,104 +212,108 @@ static void take_settings(struct writer *w)
 	pthread_mutex_unlock(&w->lock);
 	store_set(w->store, &settings);
 	pthread_mutex_lock(&w->lock);
-	note_facts(w);
+	writer_note_facts(w);
 }
 
-static int64_t least(int64_t a, int64_t b)
+static int64_t writer_least(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
 }
 
-static void wait_for_work(struct writer *w)
+static void writer_wait(struct writer *w)
 {
-	int64_t now_us = writer_now_us(), until_us = now_us + IDLE_US;
+	int64_t now_us = writer_now_us(), until_us = now_us + IDLE_US, due_us;
 	struct timespec until;
 
 	if (!w->accounting) {
-		until_us = least(until_us, store_due_us(w->store));
-		if (w->n_items && w->stuck_until_us > now_us)
-			until_us = least(until_us, w->stuck_until_us);
-		/* while notes are stuck there is no dating, so no waiting for it either */
-		if (!is_stuck(w))
-			until_us = least(until_us, writer_redate_due_us(w));
+		due_us = outbox_due_us(&w->outbox, w->settings.batch);
+		until_us =
+			writer_least(until_us, due_us > w->retry_at_us ? due_us : w->retry_at_us);
+		/* while lines are stuck there is no dating, so no waiting for it either */
+		if (w->retry_at_us <= now_us)
+			until_us = writer_least(until_us, writer_redate_due_us(w));
 		if (!w->facts.open)
-			until_us = least(until_us, now_us + w->retry_us);
+			until_us = writer_least(until_us, now_us + w->retry_us);
 	}
 	until.tv_sec = until_us / US_PER_SEC;
 	until.tv_nsec = until_us % US_PER_SEC * NS_PER_US;
 	pthread_cond_timedwait(&w->changed, &w->lock, &until);
 }
 
-/* One piece of work. False: there is none now. */
-static bool work(struct writer *w)
+/* Looks whether an archive that is away is back. */
+static void writer_look(struct writer *w)
 {
-	bool frames = queue_frames(w) > 0;
-
-	if (w->accounting) {
-		if (w->draining && frames)
-			fail_frames(w, -ENODEV);
-		return false;
-	}
-	if (w->n_items && (frames || !is_stuck(w))) {
-		do_item(w);
-		do_idle(w);
-		return true;
-	}
-	if (!w->ending && !is_stuck(w) && writer_now_us() >= writer_redate_due_us(w)) {
-		writer_redate_piece(w);
-		note_facts(w);
-		return true;
-	}
-	return false;
+	if (w->facts.open || w->accounting)
+		return;
+	pthread_mutex_unlock(&w->lock);
+	store_ready(w->store);
+	pthread_mutex_lock(&w->lock);
+	writer_note_facts(w);
 }
 
-static void *run(void *data)
+/* One piece of work. False: there is none now. */
+static bool writer_work(struct writer *w)
+{
+	unsigned i;
+
+	writer_take_settings(w);
+	if (writer_flush(w))
+		return true;
+	i = outbox_find(&w->outbox, OUTBOX_FRAME);
+	if (i < w->outbox.n) {
+		writer_stage_frame(w, i, w->note_error);
+		writer_tidy(w);
+		return true;
+	}
+	if (w->ending || w->accounting || w->note_error < 0 ||
+		writer_now_us() < writer_redate_due_us(w))
+		return false;
+	writer_redate_piece(w);
+	writer_note_facts(w);
+	return true;
+}
+
+static void *writer_run(void *data)
 {
 	struct writer *w = data;
 
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
-		take_settings(w);
-		if (work(w))
+		if (writer_work(w))
 			continue;
-		/* notes that cannot be stored at the end are lost; the next start sees the gap */
-		if (w->ending && queue_frames(w) == 0)
+		if (w->ending) /* lines that cannot be stored are lost; the next start sees the gap */
 			break;
-		wait_for_work(w);
-		if (!w->accounting && w->n_items == 0 && !w->facts.open)
-			make_ready(w);
-		if (!w->accounting)
-			do_idle(w);
+		writer_wait(w);
+		writer_look(w);
+		writer_tidy(w);
 	}
 	pthread_mutex_unlock(&w->lock);
-	store_free(TAKE_PTR(w->store)); /* what waits in a batch is committed and told */
+	store_free(TAKE_PTR(w->store));
 	return NULL;
 }
 
 /* ---- for the main thread ---- */
 
-static int start(struct writer *w)
+static int writer_start(struct writer *w)
 {
 	sigset_t all, before;
 	int r;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&w->thread, NULL, run, w);
+	r = pthread_create(&w->thread, NULL, writer_run, w);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	w->started = r == 0;
 	return -r;
 }
 
-static int make_store(struct writer *w, const struct writer_options *options)
+static int writer_make_store(struct writer *w, const struct writer_options *options)
 {
 	struct store_options store = {
 		.settings = options->store,
 		.archive = options->archive,
 		.error = options->error,
 		.clock = &clock_real,
-		.outcome = writer_outcome,
-		.data = w,
 		.fs = options->fs,
 		.root = options->root,
 		.retry_us = options->retry_us,
@@ -305,9 +348,9 @@ int writer_new(const struct writer_options *options, struct writer **ret)
 	if (w->fd < 0)
 		return -errno;
 	archive = NULL; /* the store's, also where it fails */
-	r = make_store(w, options);
+	r = writer_make_store(w, options);
 	if (r == 0)
-		r = start(w);
+		r = writer_start(w);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(w);
@@ -321,7 +364,7 @@ void writer_stop(struct writer *w)
 	pthread_mutex_lock(&w->lock);
 	w->ending = true;
 	w->accounting = false; /* nobody will say */
-	w->stuck_until_us = 0;
+	w->retry_at_us = 0;
 	pthread_cond_broadcast(&w->changed);
 	pthread_mutex_unlock(&w->lock);
 	pthread_join(w->thread, NULL);
@@ -361,17 +404,14 @@ void writer_set_store(struct writer *w, const struct store_settings *settings)
 int writer_submit(struct writer *w, struct camera *camera, const struct frame *frame,
 	const struct record *record)
 {
-	struct item item = { .record = *record, .camera = camera, .frame = *frame };
-	int r = -EBUSY;
+	int64_t now_us = writer_now_us();
+	int r;
 
 	pthread_mutex_lock(&w->lock);
-	/* one of them is in hand, or the thread has not woken yet */
-	if (queue_frames(w) < WRITER_QUEUE + 1) {
-		queue_insert(w, w->n_items, &item);
-		w->frame_us = writer_now_us();
-		pthread_cond_broadcast(&w->changed);
-		r = 0;
-	}
+	r = outbox_add_frame(&w->outbox, camera, frame, record, now_us);
+	if (r == 0)
+		w->frame_us = now_us;
+	pthread_cond_broadcast(&w->changed);
 	pthread_mutex_unlock(&w->lock);
 	return r;
 }
@@ -379,21 +419,20 @@ int writer_submit(struct writer *w, struct camera *camera, const struct frame *f
 void writer_note(struct writer *w, const struct record *record)
 {
 	pthread_mutex_lock(&w->lock);
-	queue_note(w, w->n_items, record, false);
+	outbox_note(&w->outbox, record, writer_now_us());
 	pthread_cond_broadcast(&w->changed);
 	pthread_mutex_unlock(&w->lock);
 }
 
-int writer_take_opened(struct writer *w, struct writer_opened *ret)
+int writer_opened(struct writer *w, int64_t *ret_last_outcome_us)
 {
 	int r = -EAGAIN;
 
 	pthread_mutex_lock(&w->lock);
-	if (w->opened_told) {
-		*ret = w->opened;
+	if (w->accounting) {
+		*ret_last_outcome_us = w->last_outcome_us;
 		r = 0;
 	}
-	w->opened_told = false;
 	pthread_mutex_unlock(&w->lock);
 	return r;
 }
@@ -402,9 +441,9 @@ void writer_account(struct writer *w, const struct record *first)
 {
 	pthread_mutex_lock(&w->lock);
 	if (first)
-		queue_note(w, 0, first, false);
+		w->first = *first;
 	w->accounting = false;
-	w->stuck_until_us = 0;
+	w->retry_at_us = 0;
 	pthread_cond_broadcast(&w->changed);
 	pthread_mutex_unlock(&w->lock);
 }
@@ -445,10 +484,7 @@ int writer_take_result(struct writer *w, struct writer_result *ret)
 void writer_drain(struct writer *w)
 {
 	pthread_mutex_lock(&w->lock);
-	w->draining = true;
-	pthread_cond_broadcast(&w->changed);
-	while (w->started && queue_frames(w) > 0)
+	while (w->started && outbox_count(&w->outbox, OUTBOX_FRAME) > 0)
 		pthread_cond_wait(&w->changed, &w->lock);
-	w->draining = false;
 	pthread_mutex_unlock(&w->lock);
 }

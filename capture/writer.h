@@ -4,10 +4,8 @@
  * delays the thread that keeps time. It is the only one that writes the archive, through a store
  * (store.h), so a disk that is full, failing or away costs frames and nothing else.
  *
- * The queue is bounded (WRITER_QUEUE): a frame that finds it full is refused with -EBUSY, and the
- * caller accounts for the slot with a `busy` miss. Notes (misses, clock steps) are never refused:
- * while the disk does not take them, neighbouring misses of one cause are merged into a range, and
- * frames become `disk` misses at once. The journal has all of it in the order it was queued.
+ * All that is to be stored goes through one queue, outbox.h: the journal has it in the order in which
+ * it was given here. Results come back by writer_take_result().
  */
 #pragma once
 
@@ -27,7 +25,7 @@ struct writer_options {
 	struct store_settings store; /* path and camera may be "" where there is an archive */
 	struct archive *archive; /* open for writing, taken over; NULL: it cannot be opened yet, */
 	int error; /* by this */
-	bool account; /* where it comes later nothing is stored before writer_account() */
+	bool account; /* where it comes later no line is written before writer_account() */
 	const struct fs_ops *fs; /* NULL: the system's, when it is opened again */
 	const char *root; /* as in struct store_options, */
 	int64_t retry_us; /* as there */
@@ -44,7 +42,7 @@ struct writer_result {
 /* Starts the thread, with all signals blocked in it. -ENOMEM, -EAGAIN. */
 int writer_new(const struct writer_options *options, struct writer **ret);
 
-/* Finishes the frames and notes in hand, then ends the thread; results can still be taken. */
+/* Stores what is in the queue, then ends the thread; results can still be taken. */
 void writer_stop(struct writer *writer);
 /* That as well. */
 void writer_free(struct writer *writer);
@@ -65,13 +63,12 @@ int writer_submit(struct writer *writer, struct camera *camera, const struct fra
 /* Queues a line that is no frame. */
 void writer_note(struct writer *writer, const struct record *record);
 
-/* The archive that was not there at the start is open now. */
-struct writer_opened {
-	int64_t last_outcome_us; /* as store_last_outcome() */
-};
-/* 0, once, or -EAGAIN. */
-int writer_take_opened(struct writer *writer, struct writer_opened *ret);
-/* Then it stores; first of all `first` where that is not NULL. */
+/*
+ * The archive that was not there at the start is open: 0 until writer_account(), with the last slot
+ * that it has an outcome of, as store_last_outcome(). -EAGAIN.
+ */
+int writer_opened(struct writer *writer, int64_t *ret_last_outcome_us);
+/* From now on it is written; first of all `first` where that is not NULL. */
 void writer_account(struct writer *writer, const struct record *first);
 
 /* How the store is. */
@@ -91,10 +88,10 @@ struct writer_redated {
 /* 0, or -EAGAIN: there is nothing to tell. */
 int writer_take_redated(struct writer *writer, struct writer_redated *ret);
 
-/* Readable when one of the writer_take_...() functions has something. */
+/* Readable when there is a result, an opened archive or news of dating. */
 int writer_fd(const struct writer *writer);
 /* 0, or -EAGAIN. */
 int writer_take_result(struct writer *writer, struct writer_result *ret);
 
-/* Blocks until no submitted frame is unfinished: before a camera is closed. */
+/* Blocks until no submitted frame holds a buffer of its camera: before that is closed. */
 void writer_drain(struct writer *writer);

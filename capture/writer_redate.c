@@ -22,11 +22,8 @@ int64_t writer_redate_due_us(const struct writer *w)
 /* The archive for a piece of dating; NULL: not now. What was begun in one that is closed is dropped. */
 static struct archive *take_archive(struct writer *w)
 {
-	struct archive *archive;
+	struct archive *archive = store_archive(w->store);
 
-	/* frames that wait to be made durable together would be in the way */
-	store_idle(w->store, true);
-	archive = store_archive(w->store);
 	if (w->redate && store_facts(w->store).generation != w->redate_generation)
 		redate_free(TAKE_PTR(w->redate));
 	return archive;

@@ -12,14 +12,13 @@ static struct clock_fake fake;
 
 /* What became of the frames, by slot in minutes from KIT_SLOT on. */
 static struct {
-	int n, stored, failed, error, again;
+	int n, stored, failed, error;
 	uint64_t last_seq;
 	int64_t last_slot_us;
 } told;
 
-static void outcome(void *data, const struct record *record, int error)
+static void note_outcome(const struct record *record, int error)
 {
-	(void)data;
 	told.n++;
 	if (error == 0) {
 		told.stored++;
@@ -34,32 +33,60 @@ static void outcome(void *data, const struct record *record, int error)
 	}
 }
 
+static unsigned staged;
+
 static struct store_options new_options(const char *path, const struct fs_ops *fs)
 {
 	struct store_options options = {
 		.settings = { .camera = "garden", .retention = { .reserve = 1 } },
 		.clock = &fake.clock,
-		.outcome = outcome,
 		.fs = fs,
 		.root = path, /* so the archive is on no disk of its own */
 	};
 
 	snprintf(options.settings.path, sizeof(options.settings.path), "%s/archive", path);
 	fake = clock_fake(KIT_SLOT + DAY);
+	staged = 0;
 	memset(&told, 0, sizeof(told));
 	told.last_slot_us = INT64_MIN;
 	return options;
 }
 
-static void put(struct store *store, int minute, bool shot)
+/* Commits all that is staged, whatever comes of it. */
+static void commit(struct store *store)
 {
-	struct record frame = kit_frame(KIT_SLOT + minute * KIT_MINUTE);
-	uint8_t jpeg[KIT_JPEG_BYTES];
+	struct store_outcome outcomes[BATCH_FRAMES_MAX];
 
+	while (staged > 0) {
+		unsigned done = store_commit(store, staged, outcomes);
+
+		CHECK(done > 0 && done <= staged);
+		for (unsigned i = 0; i < done; i++)
+			note_outcome(&outcomes[i].record, outcomes[i].error);
+		staged -= done;
+	}
+}
+
+static void put_staged(struct store *store, int minute)
+{
+	static uint8_t jpeg[KIT_JPEG_BYTES];
+	struct record frame = kit_frame(KIT_SLOT + minute * KIT_MINUTE);
+	int r;
+
+	store_ready(store);
 	kit_jpeg(jpeg, (uint64_t)minute);
-	frame.shot = shot;
-	while (store_frame(store, &frame, jpeg, sizeof(jpeg), false) == -EAGAIN)
-		told.again++;
+	r = store_stage(store, &frame, jpeg, sizeof(jpeg));
+	if (r < 0)
+		note_outcome(&frame, r);
+	else
+		staged++;
+}
+
+static void put(struct store *store, int minute, bool batch)
+{
+	put_staged(store, minute);
+	if (!batch)
+		commit(store);
 }
 
 static void pass(int seconds)
@@ -90,7 +117,7 @@ TEST(an_archive_that_comes_later)
 	CHECK_INT(store_new(&options, &store), 0);
 	put(store, 1, false);
 	CHECK_INT(told.failed, 1);
-	CHECK_INT(store_note(store, &miss, false), -ENOTDIR);
+	CHECK_INT(store_note(store, &miss), -ENOTDIR);
 	CHECK(!store_facts(store).open);
 	CHECK_STR(store_facts(store).id, "");
 	CHECK_INT(unlink(inner), 0);
@@ -118,20 +145,19 @@ static bool run_once(int at, int error, bool batch)
 
 	kit_make_folder(path);
 	options = new_options(path, &kit_fs);
-	options.settings.batch = batch;
 	kit_fault_set(0, 0, 0);
 	CHECK_INT(store_new(&options, &store), 0);
 	for (int minute = 1; minute <= 3; minute++)
-		put(store, minute, false);
-	store_idle(store, true);
+		put(store, minute, batch);
+	commit(store);
 	CHECK_INT(told.stored, 3);
 	kit_fault_set(at, 1, error);
-	put(store, 4, false);
+	put(store, 4, batch);
 	met = kit_fault.calls >= at;
 	kit_fault_set(0, 0, 0);
 	pass(20);
-	put(store, 5, false);
-	store_idle(store, true);
+	put(store, 5, batch);
+	commit(store);
 	CHECK_INT(told.n, 5);
 	CHECK_INT(told.stored, 5);
 	store_free(TAKE_PTR(store));
@@ -169,30 +195,28 @@ static bool run_outage(int at, int error, bool batch)
 
 	kit_make_folder(path);
 	options = new_options(path, &kit_fs);
-	options.settings.batch = batch;
 	kit_fault_set(0, 0, 0);
 	CHECK_INT(store_new(&options, &store), 0);
 	for (int minute = 1; minute <= 3; minute++)
-		put(store, minute, false);
+		put(store, minute, batch);
 	kit_fault_set(at, 1 << 20, error);
 	for (int minute = 4; minute <= 7; minute++) {
-		put(store, minute, false);
+		put(store, minute, batch);
 		pass(1);
 	}
-	for (int i = 0; i < 8; i++)
-		store_idle(store, true);
+	commit(store);
 	met = kit_fault.calls >= at;
 	CHECK_INT(told.n, 7);
 	/* at the very end only latest.jpg may have failed */
 	met = met && told.failed > 0;
 	CHECK(!met || told.error == -error || told.error == -ENODEV);
-	CHECK(!met || store_note(store, &miss, false) < 0);
+	CHECK(!met || store_note(store, &miss) < 0);
 	stored = told.stored;
 	kit_fault_set(0, 0, 0);
 	pass(20);
-	CHECK_INT(store_note(store, &miss, false), 0);
-	put(store, 9, false);
-	store_idle(store, true);
+	CHECK_INT(store_note(store, &miss), 0);
+	put(store, 9, batch);
+	commit(store);
 	CHECK_INT(told.stored, stored + 1);
 	CHECK_INT(store_facts(store).error, 0);
 	store_free(TAKE_PTR(store));
@@ -228,16 +252,15 @@ TEST(a_folder_that_is_moved_away)
 	for (int batch = 0; batch < 2; batch++) {
 		kit_make_folder(path);
 		options = new_options(path, NULL);
-		options.settings.batch = batch;
 		snprintf(from, sizeof(from), "%.60s/archive", path);
 		snprintf(to, sizeof(to), "%.60s/moved", path);
 		CHECK_INT(store_new(&options, &store), 0);
-		put(store, 1, false);
+		put(store, 1, batch);
 		memcpy(first_id, store_facts(store).id, sizeof(first_id));
 		CHECK_INT(rename(from, to), 0);
 		told.last_seq = 0; /* another archive begins */
-		put(store, 2, false);
-		store_idle(store, true);
+		put(store, 2, batch);
+		commit(store);
 		CHECK_INT(told.n, 2);
 		CHECK(strcmp(first_id, store_facts(store).id) != 0);
 		CHECK_INT(store_facts(store).generation, 2);
@@ -245,8 +268,8 @@ TEST(a_folder_that_is_moved_away)
 		test_remove_folder(from);
 		CHECK_INT(rename(to, from), 0);
 		told.last_seq = 0;
-		put(store, 3, false);
-		store_idle(store, true);
+		put(store, 3, batch);
+		commit(store);
 		CHECK_STR(store_facts(store).id, first_id);
 		CHECK_INT(told.n, 3);
 		/* of a batch that was not committed the frame is told as lost */
@@ -257,6 +280,7 @@ TEST(a_folder_that_is_moved_away)
 	}
 }
 
+/* Many frames share their syncs; two days do not. */
 TEST(batches)
 {
 	struct store_options options;
@@ -266,50 +290,27 @@ TEST(batches)
 
 	kit_make_folder(path);
 	options = new_options(path, NULL);
-	options.settings.batch = true;
 	CHECK_INT(store_new(&options, &store), 0);
-	CHECK(store_due_us(store) == INT64_MAX);
-	put(store, 1, false);
-	put(store, 2, false);
+	put_staged(store, 1);
+	put_staged(store, 2);
 	CHECK_INT(told.n, 0);
-	CHECK(!store_archive(store));
-	CHECK_INT(store_due_us(store) - fake.mono_ns / NS_PER_US, BATCH_SECONDS * US_PER_SEC);
-	pass(BATCH_SECONDS - 1);
-	store_idle(store, false);
-	CHECK_INT(told.n, 0);
-	CHECK(!store_wants_idle(store));
-	pass(1);
-	CHECK(store_wants_idle(store));
-	store_idle(store, false);
+	/* a line, and then those that were staged before it */
+	CHECK_INT(store_note(store, &miss), 0);
+	CHECK_INT(miss.seq, 1);
+	commit(store);
 	CHECK_INT(told.stored, 2);
-	CHECK(store_archive(store) != NULL);
-	/* a note comes behind what waits */
-	put(store, 3, false);
-	CHECK_INT(store_note(store, &miss, false), 0);
-	CHECK_INT(told.stored, 3);
-	CHECK_INT(miss.seq, 4);
-	/* a shot goes at once */
-	put(store, 5, false);
-	put(store, 6, true);
-	CHECK_INT(told.stored, 5);
-	/* as many as there may be; the next day waits with the others */
+	CHECK_INT(told.last_seq, 3);
 	for (int i = 0; i < BATCH_FRAMES_MAX; i++)
-		put(store, 10 + i, false);
-	CHECK_INT(told.stored, 5);
-	put(store, 100, false);
-	CHECK_INT(told.stored, 5 + BATCH_FRAMES_MAX);
-	put(store, 24 * 60, false);
-	CHECK_INT(told.stored, 5 + BATCH_FRAMES_MAX);
-	/* the end, and another setting */
-	options.settings.batch = false;
-	store_set(store, &options.settings);
-	CHECK_INT(told.stored, 7 + BATCH_FRAMES_MAX);
-	options.settings.batch = true;
-	store_set(store, &options.settings);
-	put(store, 24 * 60 + 1, false);
+		put_staged(store, 24 * 60 - 5 + i);
+	CHECK_INT(told.n, 2);
+	put_staged(store, 24 * 60 + 100);
+	CHECK_INT(told.error, -EBUSY);
+	commit(store);
+	CHECK_INT(told.stored, 2 + BATCH_FRAMES_MAX);
+	CHECK_INT(told.failed, 1);
+	/* what is staged at the end is discarded */
+	put_staged(store, 24 * 60 + 101);
 	store_free(TAKE_PTR(store));
-	CHECK_INT(told.stored, 8 + BATCH_FRAMES_MAX);
-	CHECK_INT(told.failed, 0);
 	CHECK_INT(findings(path), 0);
 	test_remove_folder(path);
 }
@@ -326,11 +327,10 @@ TEST(room_is_made_between_frames)
 	CHECK_INT(store_new(&options, &store), 0);
 	for (int minute = 0; minute < 100; minute++) {
 		put(store, minute, false);
-		if (minute % 9 == 0 || store_wants_idle(store))
-			store_idle(store, false);
+		store_tidy(store, minute % 9 == 0);
 		CHECK(store_facts(store).stored.frames <= 20 + 9);
 	}
-	store_idle(store, true);
+	store_tidy(store, true);
 	CHECK(store_facts(store).stored.frames >= 15);
 	CHECK(store_facts(store).removed.frames >= 80 - 9);
 	store_free(TAKE_PTR(store));
@@ -447,13 +447,13 @@ TEST(a_folder_that_takes_no_frame_is_one_trouble)
 	for (size_t i = 0; i < ARRAY_SIZE(parts) * ARRAY_SIZE(batches); i++) {
 		const char *part = parts[i / ARRAY_SIZE(batches)];
 		CLEANUP(store_freep) struct store *store = NULL;
+		bool batch = batches[i % ARRAY_SIZE(batches)];
 		struct record miss = kit_miss(KIT_SLOT);
 		struct store_options options;
 		char path[64], folder[PATH_MAX];
 
 		kit_make_folder(path);
 		options = new_options(path, NULL);
-		options.settings.batch = batches[i % ARRAY_SIZE(batches)];
 		CHECK_INT(store_new(&options, &store), 0);
 		CHECK(store_ready(store) == 0);
 		/* a file is where the folder has to be; root may write everywhere else */
@@ -462,20 +462,20 @@ TEST(a_folder_that_takes_no_frame_is_one_trouble)
 		CHECK_INT(fs_make_folders(folder, 0777), 0);
 		kit_write(path, part, "x", 1, 0);
 		for (int minute = 1; minute <= 5; minute++) {
-			put(store, minute, false);
+			put(store, minute, batch);
 			CHECK_INT(store_facts(store).error, -ENOTDIR);
 			CHECK_STR(store_facts(store).where, kit_path(path, part));
 			pass(60);
-			store_idle(store, true);
+			commit(store);
 			CHECK_INT(store_ready(store), 0);
-			CHECK_INT(store_note(store, &miss, false), 0);
+			CHECK_INT(store_note(store, &miss), 0);
 			CHECK_INT(store_facts(store).error, -ENOTDIR);
 		}
 		CHECK_INT(told.failed, 5);
 		CHECK_INT(unlink(kit_path(path, part)), 0);
-		put(store, 6, false);
-		CHECK_INT(store_facts(store).error, options.settings.batch ? -ENOTDIR : 0);
-		store_idle(store, true);
+		put(store, 6, batch);
+		CHECK_INT(store_facts(store).error, batch ? -ENOTDIR : 0);
+		commit(store);
 		CHECK_INT(store_facts(store).error, 0);
 		CHECK_INT(told.stored, 1);
 		store_free(TAKE_PTR(store));
