@@ -76,38 +76,53 @@ static int take_all(struct stream streams[static 2], int64_t deadline_ns)
 	return 0;
 }
 
-/* Signals that we block for our own loop are not the child's business. */
-static int start(const char *const argv[], int out, int err, pid_t *ret)
+/* Signals that this process blocks or ignores for its own loop are not the child's business. */
+static int set_attributes(posix_spawnattr_t *attributes)
+{
+	sigset_t none, ignored;
+
+	sigemptyset(&none);
+	sigemptyset(&ignored);
+	sigaddset(&ignored, SIGPIPE);
+	posix_spawnattr_setsigmask(attributes, &none);
+	posix_spawnattr_setsigdefault(attributes, &ignored);
+	return posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+}
+
+int child_start(const char *program, const char *const argv[], int in, int out, int err, pid_t *ret)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
-	char program[PATH_MAX];
-	sigset_t none;
+	pid_t pid;
 	int r;
 
-	find_program(argv[0], program);
-	sigemptyset(&none);
 	if (posix_spawn_file_actions_init(&actions) != 0)
 		return -ENOMEM;
 	if (posix_spawnattr_init(&attributes) != 0) {
 		posix_spawn_file_actions_destroy(&actions);
 		return -ENOMEM;
 	}
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-	r = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	r = set_attributes(&attributes);
+	if (r == 0 && in >= 0)
+		r = posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
+	else if (r == 0)
+		r = posix_spawn_file_actions_addopen(
+			&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	if (r == 0)
 		r = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
 	if (r == 0)
 		r = posix_spawn_file_actions_adddup2(&actions, err, STDERR_FILENO);
 	if (r == 0)
-		r = posix_spawnp(ret, program, &actions, &attributes, (char *const *)argv, environ);
+		r = posix_spawnp(
+			&pid, program, &actions, &attributes, (char *const *)argv, environ);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
+	if (r == 0)
+		*ret = pid;
 	return -r;
 }
 
-static int wait_for(pid_t pid)
+int child_wait(pid_t pid)
 {
 	int status;
 
@@ -124,14 +139,16 @@ int child_run(const char *const argv[], int64_t timeout_us, struct child_result 
 	CLEANUP_FREE char *err_text = malloc(CHILD_OUTPUT_MAX + 1);
 	struct stream streams[2] = { { -1, out_text, 0 }, { -1, err_text, 0 } };
 	int out[2] = { -1, -1 }, err[2] = { -1, -1 }, r, code = 0;
+	char program[PATH_MAX];
 	pid_t pid;
 
 	if (!out_text || !err_text)
 		return -ENOMEM;
 	*out_text = *err_text = '\0';
 	r = pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0 ? -errno : 0;
+	find_program(argv[0], program);
 	if (r == 0)
-		r = start(argv, out[1], err[1], &pid);
+		r = child_start(program, argv, -1, out[1], err[1], &pid);
 	closep(&out[1]);
 	closep(&err[1]);
 	streams[0].fd = out[0];
@@ -140,7 +157,7 @@ int child_run(const char *const argv[], int64_t timeout_us, struct child_result 
 		r = take_all(streams, deadline_ns);
 		if (r < 0)
 			kill(pid, SIGKILL);
-		code = wait_for(pid);
+		code = child_wait(pid);
 	}
 	closep(&streams[0].fd);
 	closep(&streams[1].fd);

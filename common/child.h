@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Asks one of our programs something and takes its answer: `capturepi check`, `pullpi dump --json`. */
+/*
+ * Child processes. child_run() asks one of our programs something and takes its answer: `capturepi check`,
+ * `pullpi dump --json`.
+ */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define CHILD_OUTPUT_MAX (1024 * 1024)
 
@@ -19,3 +23,12 @@ struct child_result {
  */
 int child_run(const char *const argv[], int64_t timeout_us, struct child_result *ret);
 void child_result_clear(struct child_result *result);
+
+/*
+ * Starts `program`, looked for in $PATH, with these descriptors as its stdin (-1: /dev/null), stdout and stderr; all
+ * others must be close-on-exec. No signal is blocked there, and SIGPIPE ends it. -errno.
+ */
+int child_start(
+	const char *program, const char *const argv[], int in, int out, int err, pid_t *ret);
+/* Waits for its end: the exit status, 128 + the signal that ended it, or -errno. */
+int child_wait(pid_t pid);

@@ -148,6 +148,18 @@ size_t text_format(char *ret, size_t size, const char *fmt, ...)
 	return len;
 }
 
+char *text_last_line(char *text)
+{
+	size_t n = strlen(text);
+	char *line;
+
+	while (n > 0 && (unsigned char)text[n - 1] <= 0x20)
+		n--;
+	text[n] = '\0';
+	line = strrchr(text, '\n');
+	return line ? line + 1 : text;
+}
+
 bool text_is_uuid(const char *text, size_t len)
 {
 	static const char pattern[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";

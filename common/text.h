@@ -29,6 +29,9 @@ size_t text_clean(const char *text, size_t len, char *ret, size_t size);
 size_t text_format(char *ret, size_t size, const char *fmt, ...) PRINTF(3, 4);
 size_t text_vformat(char *ret, size_t size, const char *fmt, va_list args) PRINTF(3, 0);
 
+/* The last line of `text`; blanks and control characters at its end are cut off. */
+char *text_last_line(char *text);
+
 /* 36 characters, lower case: "5f0c7a9e-0d3b-4c1a-9f55-2b8f6f0a7d11". */
 bool text_is_uuid(const char *text, size_t len);
 

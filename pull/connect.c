@@ -2,16 +2,69 @@
 /* From a camera's settings to a stream, and from errors to exit codes. */
 #include "pull/connect.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
 #include "common/cli.h"
-#include "pull/reach.h"
-#include "pull/ssh.h"
+#include "common/clock.h"
+#include "pull/wait.h"
+
+#define CONNECT_US (10 * US_PER_SEC)
+#define LOGIN_US (15 * US_PER_SEC)
+
+int endpoint_of(const struct camera_settings *camera, struct endpoint *ret)
+{
+	int r = pull_state_path("known_hosts", ret->known_hosts);
+
+	if (r == 0)
+		r = pull_state_path("known_hosts_jump", ret->jump_known_hosts);
+	if (r == 0)
+		r = pull_key_path(camera, ret->key);
+	if (r < 0)
+		return r;
+	snprintf(ret->alias, sizeof ret->alias, "%s", camera->name);
+	for (char *p = ret->alias; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	ret->jump = (struct jump_options){
+		.jump = camera->proxy_jump,
+		.known_hosts = ret->jump_known_hosts,
+		.key = ret->key,
+	};
+	ret->ssh = (struct ssh_options){
+		.host = camera->host,
+		.port = (int)camera->port,
+		.user = *camera->user ? camera->user : NULL,
+		.alias = ret->alias,
+		.known_hosts = ret->known_hosts,
+		.key = ret->key,
+		.jump = *camera->proxy_jump ? &ret->jump : NULL,
+		.connect_timeout_us = CONNECT_US,
+		.login_timeout_us = LOGIN_US,
+		.deadline_ns = DEADLINE_NONE,
+	};
+	return 0;
+}
+
+const char *endpoint_pair_command(const struct camera_settings *camera, char *buf, size_t size)
+{
+	bool v6 = strchr(camera->host, ':') != NULL;
+	const char *quote = strchr(camera->user, '\\') ? "'" : "";
+	char port[24] = "";
+
+	if (camera->port != 22)
+		snprintf(port, sizeof port, ":%lld", (long long)camera->port);
+	snprintf(buf, size, "pullpi pair %s%s%s%s%s%s%s%s --camera %s", quote, camera->user,
+		*camera->user ? "@" : "", v6 ? "[" : "", camera->host, v6 ? "]" : "", port, quote,
+		camera->name);
+	return buf;
+}
 
 int connect_code(int error)
 {
 	switch (-error) {
+	case 0:
+		return CLI_OK;
 	case EKEYREJECTED:
 	case ENOKEY:
 	case EACCES:
@@ -76,9 +129,9 @@ static enum connect_why why_of(int error)
 int connect_try(const struct camera_settings *camera, const char *command, int64_t deadline_ns,
 	struct stream **ret_stream, enum connect_why *ret_why, char *error, size_t size)
 {
-	struct reach reach;
+	struct endpoint endpoint;
 	char pair[512];
-	int r = reach_camera(camera, &reach), code;
+	int r = endpoint_of(camera, &endpoint), code;
 	size_t n;
 
 	if (r < 0) {
@@ -86,9 +139,9 @@ int connect_try(const struct camera_settings *camera, const char *command, int64
 		snprintf(error, size, "no folder for keys: %s", strerror(-r));
 		return CLI_SETTINGS;
 	}
-	reach.ssh.command = command;
-	reach.ssh.deadline_ns = deadline_ns;
-	r = ssh_stream_open(&reach.ssh, ret_stream, error, size);
+	endpoint.ssh.command = command;
+	endpoint.ssh.deadline_ns = deadline_ns;
+	r = ssh_stream_open(&endpoint.ssh, ret_stream, error, size);
 	*ret_why = r == 0 ? CONNECT_DONE : why_of(r);
 	if (r == 0)
 		return CLI_OK;
@@ -96,7 +149,7 @@ int connect_try(const struct camera_settings *camera, const char *command, int64
 	n = strlen(error);
 	if (code == CLI_REFUSED)
 		snprintf(error + n, size - n, "; to pair it again: %s",
-			reach_pair_command(camera, pair, sizeof pair));
+			endpoint_pair_command(camera, pair, sizeof pair));
 	return code;
 }
 

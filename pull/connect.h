@@ -1,11 +1,36 @@
 /* SPDX-License-Identifier: MIT */
-/* A connection to a camera, with what failed told as an exit code of common/cli.h and a sentence. */
+/*
+ * How a camera is reached: its settings as an endpoint, a connection to it, and what failed told as an exit code of
+ * common/cli.h and a sentence.
+ */
 #pragma once
 
+#include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "pull/settings.h"
+#include "pull/ssh.h"
 #include "pull/stream.h"
+
+/* Where a camera is and how to log in there. */
+struct endpoint {
+	struct ssh_options ssh; /* points into this struct and into the camera's settings */
+	char alias[CAMERA_NAME_MAX]; /* its name in known_hosts: lower case, as SSH compares them */
+	char known_hosts[PATH_MAX];
+	char key[PATH_MAX];
+	struct jump_options jump;
+	char jump_known_hosts[PATH_MAX];
+};
+
+/*
+ * Fills in all but the command, with the usual time-outs and no deadline. `ret` must not be moved
+ * afterwards. -ENOENT, -ENAMETOOLONG from the folders.
+ */
+int endpoint_of(const struct camera_settings *camera, struct endpoint *ret);
+
+/* The command that pairs this camera (again), as text. Returns `buf`. */
+const char *endpoint_pair_command(const struct camera_settings *camera, char *buf, size_t size);
 
 /* What became of a try to connect, told by whom it concerns. */
 enum connect_why {

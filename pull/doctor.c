@@ -13,7 +13,6 @@
 #include "pull/doctor_checks.h"
 #include "pull/keys.h"
 #include "pull/pair.h"
-#include "pull/reach.h"
 #include "pull/wait.h"
 
 #define CONNECT_LIMIT_US (30 * US_PER_SEC)
@@ -66,14 +65,14 @@ static void check_units(struct patient *p)
 	tell(p, "sync", doctor_work(&sync, &sync_service, now));
 }
 
-static void check_host_key(struct patient *p, const struct reach *reach)
+static void check_host_key(struct patient *p, const struct endpoint *endpoint)
 {
 	CLEANUP_FREE char *text = NULL, *key = NULL;
 	char command[512];
-	int r = doctor_read_file(reach->known_hosts, &text);
+	int r = doctor_read_file(endpoint->known_hosts, &text);
 
 	if (r == 0)
-		r = known_hosts_find(text, reach->alias, &key);
+		r = known_hosts_find(text, endpoint->alias, &key);
 	if (r == 0)
 		tell(p, "host-key",
 			doctor_find(DOCTOR_OK, "pinned, %.*s", (int)strcspn(key, " "), key));
@@ -81,24 +80,24 @@ static void check_host_key(struct patient *p, const struct reach *reach)
 		tell(p, "host-key",
 			doctor_fix(r == -ENOENT ? doctor_find(DOCTOR_FAIL, "none is pinned")
 						: doctor_find(DOCTOR_FAIL, "%s: %s",
-							  reach->known_hosts, strerror(-r)),
+							  endpoint->known_hosts, strerror(-r)),
 				"run `%s`",
-				reach_pair_command(p->camera, command, sizeof command)));
+				endpoint_pair_command(p->camera, command, sizeof command)));
 }
 
-static void check_key(struct patient *p, const struct reach *reach)
+static void check_key(struct patient *p, const struct endpoint *endpoint)
 {
 	char error[PULL_ERROR_MAX], command[512];
 	ssh_key key = NULL;
 
-	if (key_load(reach->key, &key, error, sizeof error) == 0) {
+	if (key_load(endpoint->key, &key, error, sizeof error) == 0) {
 		ssh_key_free(key);
-		tell(p, "key", doctor_find(DOCTOR_OK, "%s, ours alone", reach->key));
+		tell(p, "key", doctor_find(DOCTOR_OK, "%s, ours alone", endpoint->key));
 		return;
 	}
 	tell(p, "key",
 		doctor_fix(doctor_find(DOCTOR_FAIL, "%s", error), "or run `%s`",
-			reach_pair_command(p->camera, command, sizeof command)));
+			endpoint_pair_command(p->camera, command, sizeof command)));
 }
 
 /* How quickly frames come, by the newest ones; 0: not known. */
@@ -205,15 +204,15 @@ static void check_reach(struct patient *p)
 
 static void check_camera(struct patient *p)
 {
-	struct reach reach;
-	int r = reach_camera(p->camera, &reach);
+	struct endpoint endpoint;
+	int r = endpoint_of(p->camera, &endpoint);
 
 	check_units(p);
 	if (r < 0) {
 		tell(p, "key", doctor_find(DOCTOR_FAIL, "no state folder: %s", strerror(-r)));
 	} else {
-		check_host_key(p, &reach);
-		check_key(p, &reach);
+		check_host_key(p, &endpoint);
+		check_key(p, &endpoint);
 	}
 	check_archive(p);
 	if (r == 0 && cli_flag(p->cli, "connect"))

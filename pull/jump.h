@@ -1,13 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The way to a camera through another SSH host: the system's `ssh -W`, run by us without a shell, with
- * its ends on a socketpair. The person's ssh settings are not read; the other host's key must be
- * pinned in a file of ours.
+ * The system's `ssh` as a program, run without a shell: its command line, and with `ssh -W` the way to a camera
+ * through another SSH host. The person's ssh settings are not read, and only pinned host keys are accepted.
  */
 #pragma once
 
+#include <limits.h>
 #include <stddef.h>
 #include <sys/types.h>
+
+/* A command line, which points into itself: not to be moved. */
+struct ssh_command {
+	const char *argv[48];
+	size_t n;
+	char port[16], known_hosts[2 * PATH_MAX];
+};
+
+/*
+ * Begins with what each of our connections has. Host keys are looked up in the file `known_hosts`; `user` may be
+ * NULL or "". -EINVAL: ssh could not read that file's name as one word.
+ */
+int ssh_command_begin(
+	struct ssh_command *command, const char *known_hosts, int port, const char *user);
+/* Adds one or two words; `second` may be NULL. The strings must outlive the command. */
+void ssh_command_add(struct ssh_command *command, const char *first, const char *second);
 
 struct jump_options {
 	const char *jump; /* [USER@]HOST[:PORT] */

@@ -19,8 +19,6 @@
 #include "pull/pair.h"
 #include "pull/wait.h"
 
-#define LINK_ERROR_MAX 400
-
 const struct cli_option pair_options[] = {
 	{ "camera", 0, "NAME", "what this camera is called here" },
 	{ "identity", 'i', "FILE", "log in with this key to install ours" },
@@ -34,8 +32,9 @@ const struct cli_option pair_options[] = {
 
 struct pair {
 	const struct cli *cli;
-	struct camera_settings camera;
-	struct reach reach;
+	const struct pull_settings *settings;
+	struct camera_settings camera; /* as it will be */
+	struct endpoint endpoint;
 	bool key_is_new, other_camera; /* than the one it led to, if it did */
 	char *public_key;
 	char comment[CAMERA_NAME_MAX + 80];
@@ -47,7 +46,64 @@ static void pair_end(struct pair *pair)
 	free(pair->public_key);
 }
 
-int pair_replace_file(const char *path, const char *text, mode_t mode)
+/* ---- what pair and unpair share */
+
+bool pair_camera(
+	const struct pull_settings *settings, const char *name, struct camera_settings *ret)
+{
+	const struct camera_settings *camera = pull_camera(settings, name);
+
+	if (camera)
+		*ret = *camera;
+	else
+		conf_instance_defaults(&pull_settings_table, ret);
+	snprintf(ret->name, sizeof ret->name, "%s", name);
+	return camera != NULL;
+}
+
+bool pair_ask(const char *question)
+{
+	char answer[16] = "";
+
+	fprintf(stderr, "%s [y/N] ", question);
+	fflush(stderr);
+	return fgets(answer, sizeof answer, stdin) && (*answer == 'y' || *answer == 'Y');
+}
+
+int pair_try_key(
+	const struct endpoint *endpoint, struct wire_greeting *ret, char *error, size_t size)
+{
+	const struct client_options options = { .idle_us = 15 * US_PER_SEC,
+		.deadline_ns = DEADLINE_NONE };
+	CLEANUP(stream_freep) struct stream *stream = NULL;
+	CLEANUP(client_freep) struct client *client = NULL;
+	struct ssh_options ssh = endpoint->ssh;
+	int r;
+
+	ssh.command = "capturepi serve";
+	r = ssh_stream_open(&ssh, &stream, error, size);
+	if (r < 0)
+		return r;
+	stream->ops->shutdown_write(stream);
+	r = client_new(stream, &options, &client, error, size);
+	if (r == 0)
+		*ret = *client_greeting(client);
+	return r;
+}
+
+/* The text of a file that need not be there. */
+static int text_read(const char *path, size_t max, char **ret)
+{
+	int r = fs_read_file(AT_FDCWD, path, max, ret, NULL);
+
+	if (r != -ENOENT)
+		return r;
+	*ret = strdup("");
+	return *ret ? 0 : -ENOMEM;
+}
+
+/* Replaces a file of ours as a whole. `path` may be a symlink to the real one. */
+static int text_replace(const char *path, const char *text, mode_t mode)
 {
 	char real[PATH_MAX], folder[PATH_MAX];
 	CLEANUP_FD int fd = -1;
@@ -69,34 +125,91 @@ int pair_replace_file(const char *path, const char *text, mode_t mode)
 	return fs_replace(&fs_real, fd, basename(real), text, strlen(text), mode);
 }
 
-int pair_read_text(const char *path, size_t max, char **ret)
+int pair_pin(const struct cli *cli, const struct endpoint *endpoint, const char *key)
 {
-	int r = fs_read_file(AT_FDCWD, path, max, ret, NULL);
+	CLEANUP_FREE char *known = NULL, *text = NULL;
+	int r = text_read(endpoint->known_hosts, KNOWN_HOSTS_MAX, &known);
 
-	if (r != -ENOENT)
-		return r;
-	*ret = strdup("");
-	return *ret ? 0 : -ENOMEM;
+	if (r == 0)
+		r = known_hosts_replace(known, endpoint->alias, key, &text);
+	if (r == 0 && strcmp(known, text) != 0)
+		r = text_replace(endpoint->known_hosts, text, 0600);
+	if (r < 0)
+		cli_error(cli, "%s: %s", endpoint->known_hosts, strerror(-r));
+	return r < 0 ? CLI_INTERNAL : CLI_OK;
 }
 
-/* Two names that differ in case only would share one line in known_hosts. */
-static int check_name(const struct cli *cli, const struct pull_settings *settings, const char *name)
+int pair_edit_settings(const struct cli *cli, const char *camera, const struct setting *settings,
+	size_t n_settings)
 {
-	if (!pull_camera_name_ok(name))
-		return cli_usage(cli,
-			"--camera %s: a name has letters, digits, - _ . and no - or . in front, at "
-			"most %d",
-			name, CAMERA_NAME_MAX - 1);
-	for (size_t i = 0; i < settings->n_cameras; i++)
-		if (strcmp(settings->cameras[i].name, name) != 0 &&
-			strcasecmp(settings->cameras[i].name, name) == 0)
-			return cli_usage(cli, "--camera %s: there is a camera %s already", name,
-				settings->cameras[i].name);
+	CLEANUP_FREE char *old = NULL, *text = NULL;
+	char path[PATH_MAX];
+	int r = cli_settings_path(cli, path);
+
+	if (r != CLI_OK)
+		return r;
+	r = text_read(path, CONF_FILE_MAX, &old);
+	if (r == 0)
+		r = settings ? settings_set_camera(old, camera, settings, n_settings, &text)
+			     : settings_drop_camera(old, camera, &text);
+	/* an empty file would pass for one that the power cut, and the last good one would hold */
+	if (r == 0 && strcmp(old, text) != 0)
+		r = text_replace(path, *text ? text : "# No camera is paired.\n", 0644);
+	if (r < 0) {
+		cli_error(cli, "%s: %s", path, strerror(-r));
+		return CLI_SETTINGS;
+	}
+	if (settings)
+		fprintf(stderr, "Settings: [camera %s] in %s\n", camera, path);
 	return CLI_OK;
 }
 
+/* ---- pair */
+
+/* What another camera of the settings forbids. */
+static int pair_check_other(const struct pair *pair, const struct camera_settings *other)
+{
+	const struct camera_settings *mine = &pair->camera;
+	char path[PATH_MAX];
+
+	/* they would share one line in known_hosts */
+	if (strcasecmp(other->name, mine->name) == 0)
+		return cli_usage(pair->cli, "--camera %s: there is a camera %s already", mine->name,
+			other->name);
+	/* two histories would share one journal */
+	if (pull_same_archive(other, mine) && pull_archive_path(mine, path) == 0) {
+		cli_error(pair->cli,
+			"%s: its archive would be %s, which is that of camera %s; write another "
+			"one into the settings, [camera %s] with archive = FOLDER, and pair again",
+			mine->name, path, other->name, mine->name);
+		return CLI_SETTINGS;
+	}
+	/* a key has one line over there, and so leads to one camera */
+	if (strcmp(other->host, mine->host) == 0 &&
+		strcmp(other->remote_name, mine->remote_name) != 0 &&
+		pull_key_path(other, path) == 0 && strcmp(path, pair->endpoint.key) == 0) {
+		cli_error(pair->cli,
+			"%s leads to another camera there, %s; take `key` out of [camera %s], so "
+			"that it has a key of its own",
+			path, other->name, mine->name);
+		return CLI_SETTINGS;
+	}
+	return CLI_OK;
+}
+
+static int pair_check_others(const struct pair *pair)
+{
+	const struct pull_settings *settings = pair->settings;
+	int r = CLI_OK;
+
+	for (size_t i = 0; i < settings->n_cameras && r == CLI_OK; i++)
+		if (strcmp(settings->cameras[i].name, pair->camera.name) != 0)
+			r = pair_check_other(pair, &settings->cameras[i]);
+	return r;
+}
+
 /* Which of the cameras over there: as asked for now, else as it was. */
-static int take_remote_name(struct pair *pair, const struct camera_settings *old)
+static int pair_take_remote_name(struct pair *pair)
 {
 	const char *name = cli_value(pair->cli, "remote-name");
 
@@ -106,58 +219,16 @@ static int take_remote_name(struct pair *pair, const struct camera_settings *old
 		return cli_usage(pair->cli, "--serve and --remote-name: one of them");
 	if (*name && !cli_name_ok("capturepi", name))
 		return cli_usage(pair->cli, "--remote-name %s: not a name: " CLI_NAME_RULE, name);
+	pair->other_camera = strcmp(pair->camera.remote_name, name) != 0;
 	snprintf(pair->camera.remote_name, sizeof pair->camera.remote_name, "%s", name);
-	pair->other_camera = strcmp(old ? old->remote_name : "", name) != 0;
-	return CLI_OK;
-}
-
-/* A key has one line over there, and so leads to one camera. */
-static int check_shared_key(const struct pair *pair, const struct pull_settings *settings)
-{
-	const struct camera_settings *mine = &pair->camera;
-	char key[PATH_MAX];
-
-	for (size_t i = 0; i < settings->n_cameras; i++) {
-		const struct camera_settings *other = &settings->cameras[i];
-
-		if (strcmp(other->name, mine->name) == 0 || strcmp(other->host, mine->host) != 0 ||
-			strcmp(other->remote_name, mine->remote_name) == 0 ||
-			pull_key_path(other, key) < 0 || strcmp(key, pair->reach.key) != 0)
-			continue;
-		cli_error(pair->cli,
-			"%s leads to another camera there, %s; take `key` out of [camera %s], so "
-			"that it has a key of its own",
-			key, other->name, mine->name);
-		return CLI_SETTINGS;
-	}
-	return CLI_OK;
-}
-
-/* Two cameras in one archive would be two histories in one journal. */
-static int check_archive(const struct pair *pair, const struct pull_settings *settings)
-{
-	const struct camera_settings *mine = &pair->camera;
-	char path[PATH_MAX];
-
-	for (size_t i = 0; i < settings->n_cameras; i++) {
-		const struct camera_settings *other = &settings->cameras[i];
-
-		if (strcmp(other->name, mine->name) == 0 || !pull_same_archive(other, mine) ||
-			pull_archive_path(mine, path) < 0)
-			continue;
-		cli_error(pair->cli,
-			"%s: its archive would be %s, which is that of camera %s; write another "
-			"one into the settings, [camera %s] with archive = FOLDER, and pair again",
-			mine->name, path, other->name, mine->name);
-		return CLI_SETTINGS;
-	}
 	return CLI_OK;
 }
 
 /* The camera may be another section's already, under another name: its pictures come twice then. */
-static void tell_twice(
-	const struct pair *pair, const struct pull_settings *settings, const char *id)
+static void pair_tell_twice(const struct pair *pair, const char *id)
 {
+	const struct pull_settings *settings = pair->settings;
+
 	for (size_t i = 0; i < settings->n_cameras; i++) {
 		const struct camera_settings *other = &settings->cameras[i];
 		CLEANUP(archive_freep) struct archive *archive = NULL;
@@ -175,48 +246,42 @@ static void tell_twice(
 	}
 }
 
-/* Who is paired: the camera's settings as they will be. */
-static int begin(struct pair *pair, const struct pull_settings *settings)
+/* The camera's settings as they will be, and where it is. */
+static int pair_begin(struct pair *pair)
 {
 	const struct cli *cli = pair->cli;
 	const char *name = cli_value(cli, "camera"), *serve = cli_value(cli, "serve");
-	const struct camera_settings *old;
 	struct destination destination;
 	int r;
 
 	if (!name)
 		return cli_usage(cli, "--camera NAME is missing: what is this camera called?");
-	r = check_name(cli, settings, name);
-	if (r != CLI_OK)
-		return r;
+	if (!pull_camera_name_ok(name))
+		return cli_usage(cli,
+			"--camera %s: a name has letters, digits, - _ . and no - or . in front, at "
+			"most %d",
+			name, CAMERA_NAME_MAX - 1);
 	if (destination_parse(cli->argv[0], &destination) < 0)
 		return cli_usage(cli, "%s: not [USER@]HOST[:PORT]", cli->argv[0]);
 	if (serve && !serve_command_ok(serve))
 		return cli_usage(cli, "--serve: one line without \" and \\");
-	old = pull_camera(settings, name);
-	if (old)
-		pair->camera = *old;
-	else
-		conf_instance_defaults(&pull_settings_table, &pair->camera);
-	snprintf(pair->camera.name, sizeof pair->camera.name, "%s", name);
+	pair_camera(pair->settings, name, &pair->camera);
 	snprintf(pair->camera.host, sizeof pair->camera.host, "%s", destination.host);
 	snprintf(pair->camera.user, sizeof pair->camera.user, "%s", destination.user);
 	pair->camera.port = destination.port;
-	r = take_remote_name(pair, old);
-	if (r == CLI_OK)
-		r = check_archive(pair, settings);
+	r = pair_take_remote_name(pair);
 	if (r != CLI_OK)
 		return r;
-	r = reach_camera(&pair->camera, &pair->reach);
+	r = endpoint_of(&pair->camera, &pair->endpoint);
 	if (r < 0) {
 		cli_error(cli, "no folder for keys: %s", strerror(-r));
 		return CLI_SETTINGS;
 	}
-	return check_shared_key(pair, settings);
+	return pair_check_others(pair);
 }
 
-/* Who we are to the camera: keeps our acknowledgements apart from those of other pullers. */
-static void make_client(struct pair *pair)
+/* Our name in the forced command, which the log over there shows. */
+static void pair_name_client(struct pair *pair)
 {
 	char *host = pair->client;
 
@@ -229,13 +294,13 @@ static void make_client(struct pair *pair)
 		snprintf(host, sizeof pair->client, "localhost");
 }
 
-static int prepare_key(struct pair *pair)
+static int pair_make_key(struct pair *pair)
 {
-	char folder[PATH_MAX], error[LINK_ERROR_MAX];
-	const char *key = pair->reach.key;
+	char folder[PATH_MAX], error[PULL_ERROR_MAX];
+	const char *key = pair->endpoint.key;
 	int r;
 
-	make_client(pair);
+	pair_name_client(pair);
 	/* "pullpi-garden@archive": for the one who reads authorized_keys later */
 	snprintf(pair->comment, sizeof pair->comment, "pullpi-%s@%s", pair->camera.name,
 		pair->client);
@@ -255,36 +320,23 @@ static int prepare_key(struct pair *pair)
 	return CLI_REFUSED;
 }
 
-static int print_line(const struct pair *pair)
+static int pair_print_line(const struct pair *pair)
 {
-	const char *given = cli_value(pair->cli, "serve");
-	CLEANUP_FREE char *line = NULL;
-	const char *name = pair->camera.remote_name;
+	const char *given = cli_value(pair->cli, "serve"), *name = pair->camera.remote_name;
 	char serve[SERVE_COMMAND_MAX];
 
 	snprintf(serve, sizeof serve, "capturepi%s%s serve --client %s", *name ? " --name " : "",
 		name, pair->client);
-	if (authorized_line(given ? given : serve, pair->public_key, pair->comment, &line) < 0)
-		return CLI_INTERNAL;
-	puts(line);
+	printf("restrict,command=\"%s\" %s %s\n", given ? given : serve, pair->public_key,
+		pair->comment);
 	fprintf(stderr,
 		"Put this line into ~/.ssh/authorized_keys on the camera, then run the same "
-		"command "
-		"without --print.\n");
+		"command without --print.\n");
 	return CLI_OK;
 }
 
-bool pair_ask(const char *question)
-{
-	char answer[16] = "";
-
-	fprintf(stderr, "%s [y/N] ", question);
-	fflush(stderr);
-	return fgets(answer, sizeof answer, stdin) && (*answer == 'y' || *answer == 'Y');
-}
-
 /* Whether this host key is to be trusted; it is not the one that is pinned. */
-static int agree(const struct pair *pair, const char *fingerprint, bool changed)
+static int pair_agree(const struct pair *pair, const char *fingerprint, bool changed)
 {
 	const struct cli *cli = pair->cli;
 	const char *wanted = cli_value(cli, "fingerprint");
@@ -313,71 +365,32 @@ static int agree(const struct pair *pair, const char *fingerprint, bool changed)
 	return CLI_REFUSED;
 }
 
-static int pin(const struct pair *pair, const char *known, const char *key)
-{
-	CLEANUP_FREE char *text = NULL;
-	int r = known_hosts_replace(known, pair->reach.alias, key, &text);
-
-	if (r == 0)
-		r = pair_replace_file(pair->reach.known_hosts, text, 0600);
-	if (r < 0)
-		cli_error(pair->cli, "%s: %s", pair->reach.known_hosts, strerror(-r));
-	return r < 0 ? CLI_INTERNAL : CLI_OK;
-}
-
 /* Takes the camera's host key, has it agreed to, and pins it. */
-static int meet(const struct pair *pair)
+static int pair_meet(const struct pair *pair)
 {
-	CLEANUP_FREE char *known = NULL, *pinned = NULL, *key = NULL, *fingerprint = NULL;
-	char error[LINK_ERROR_MAX];
-	bool is_pinned;
-	int r;
+	CLEANUP_FREE char *key = NULL, *fingerprint = NULL;
+	enum ssh_pin pin;
+	char error[PULL_ERROR_MAX];
+	int r = ssh_host_key(&pair->endpoint.ssh, &key, &fingerprint, &pin, error, sizeof error);
 
-	r = ssh_host_key(&pair->reach.ssh, &key, &fingerprint, error, sizeof error);
 	if (r < 0) {
 		cli_error(pair->cli, "%s", error);
 		return connect_code(r);
 	}
-	r = pair_read_text(pair->reach.known_hosts, KNOWN_HOSTS_MAX, &known);
-	if (r < 0) {
-		cli_error(pair->cli, "%s: %s", pair->reach.known_hosts, strerror(-r));
-		return CLI_INTERNAL;
-	}
-	is_pinned = known_hosts_find(known, pair->reach.alias, &pinned) == 0;
-	if (is_pinned && strcmp(pinned, key) == 0 && !cli_value(pair->cli, "fingerprint")) {
+	if (pin == SSH_PIN_SAME && !cli_value(pair->cli, "fingerprint")) {
 		fprintf(stderr, "Host key of %s: %s, as it was pinned\n", pair->camera.host,
 			fingerprint);
 		return CLI_OK;
 	}
-	r = agree(pair, fingerprint, is_pinned && strcmp(pinned, key) != 0);
-	return r != CLI_OK ? r : pin(pair, known, key);
+	r = pair_agree(pair, fingerprint, pin == SSH_PIN_OTHER);
+	return r != CLI_OK ? r : pair_pin(pair->cli, &pair->endpoint, key);
 }
 
-int pair_try_key(const struct reach *reach, struct wire_greeting *ret, char *error, size_t size)
-{
-	const struct client_options options = { .idle_us = 15 * US_PER_SEC,
-		.deadline_ns = DEADLINE_NONE };
-	CLEANUP(stream_freep) struct stream *stream = NULL;
-	CLEANUP(client_freep) struct client *client = NULL;
-	struct ssh_options ssh = reach->ssh;
-	int r;
-
-	ssh.command = "capturepi serve";
-	r = ssh_stream_open(&ssh, &stream, error, size);
-	if (r < 0)
-		return r;
-	stream->ops->shutdown_write(stream);
-	r = client_new(stream, &options, &client, error, size);
-	if (r == 0)
-		*ret = *client_greeting(client);
-	return r;
-}
-
-static int install(struct pair *pair)
+static int pair_install(struct pair *pair)
 {
 	const struct cli *cli = pair->cli;
 	const struct install install = {
-		.reach = &pair->reach,
+		.endpoint = &pair->endpoint,
 		.identity = cli_value(cli, "identity"),
 		.serve = cli_value(cli, "serve"),
 		.name = pair->camera.remote_name,
@@ -386,49 +399,39 @@ static int install(struct pair *pair)
 		.comment = pair->comment,
 		.may_ask = isatty(STDIN_FILENO),
 	};
-	char serve[SERVE_COMMAND_MAX], error[LINK_ERROR_MAX];
+	char serve[SERVE_COMMAND_MAX], error[PULL_ERROR_MAX];
+	const char *next = "";
 	bool replaced;
 	int r = install_key(&install, &replaced, serve, error, sizeof error);
 
-	switch (r) {
-	case 0:
+	if (r == 0) {
 		fprintf(stderr, "%s our key in ~/.ssh/authorized_keys there; it may run: %s\n",
 			replaced ? "Replaced" : "Installed", serve);
 		return CLI_OK;
-	case -EACCES:
-		cli_error(cli,
-			"%s; another way in: --identity FILE, or --print and paste the line there",
-			error);
-		return CLI_REFUSED;
-	case -ENOEXEC:
-		cli_error(cli,
-			"%s; install it, or say where it is: --serve \"/path/to/capturepi serve\"",
-			error);
-		return CLI_PROTOCOL;
-	case -EPROTO:
-		cli_error(cli, "%s", error);
-		return CLI_PROTOCOL;
-	default:
-		cli_error(cli, "%s", error);
-		return CLI_INTERNAL;
 	}
+	if (r == -EACCES)
+		next = "; another way in: --identity FILE, or --print and paste the line there";
+	else if (r == -EPROTONOSUPPORT)
+		next = "; install it, or say where it is: --serve \"/path/to/capturepi serve\"";
+	cli_error(cli, "%s%s", error, next);
+	return connect_code(r);
 }
 
 /* Gets the key accepted over there, by whatever it takes. */
-static int connect_both(struct pair *pair, struct wire_greeting *ret)
+static int pair_connect(struct pair *pair, struct wire_greeting *ret)
 {
 	const struct cli *cli = pair->cli;
-	char error[LINK_ERROR_MAX];
+	char error[PULL_ERROR_MAX];
 	int r;
 
 	/* Paired before, or the line was pasted: then nobody needs to type a password. */
 	if (!pair->key_is_new && !cli_value(cli, "serve") && !pair->other_camera &&
-		pair_try_key(&pair->reach, ret, error, sizeof error) == 0)
+		pair_try_key(&pair->endpoint, ret, error, sizeof error) == 0)
 		return CLI_OK;
-	r = install(pair);
+	r = pair_install(pair);
 	if (r != CLI_OK)
 		return r;
-	r = pair_try_key(&pair->reach, ret, error, sizeof error);
+	r = pair_try_key(&pair->endpoint, ret, error, sizeof error);
 	if (r == 0)
 		return CLI_OK;
 	if (r == -EACCES)
@@ -440,65 +443,45 @@ static int connect_both(struct pair *pair, struct wire_greeting *ret)
 	return connect_code(r);
 }
 
-static int write_settings(const struct pair *pair)
+static int pair_write_settings(const struct pair *pair)
 {
 	const struct camera_settings *camera = &pair->camera;
-	CLEANUP_FREE char *old = NULL, *text = NULL;
-	char path[PATH_MAX], port[16];
+	char port[16];
 	const struct setting settings[] = {
 		{ "host", camera->host, false },
 		{ "port", port, camera->port == 22 },
 		{ "user", camera->user, !*camera->user },
 		{ "remote_name", camera->remote_name, !*camera->remote_name },
 	};
-	int r = cli_settings_path(pair->cli, path);
 
-	if (r != CLI_OK)
-		return r;
 	snprintf(port, sizeof port, "%lld", (long long)camera->port);
-	r = pair_read_text(path, CONF_FILE_MAX, &old);
-	if (r == 0)
-		r = settings_set_camera(old, camera->name, settings, ARRAY_SIZE(settings), &text);
-	if (r == 0 && strcmp(old, text) != 0)
-		r = pair_replace_file(path, text, 0644);
-	if (r < 0) {
-		cli_error(pair->cli, "%s: %s", path, strerror(-r));
-		return CLI_SETTINGS;
-	}
-	fprintf(stderr, "Settings: [camera %s] in %s\n", camera->name, path);
-	return CLI_OK;
-}
-
-static int run(struct pair *pair, const struct pull_settings *settings)
-{
-	struct wire_greeting greeting;
-	int r = begin(pair, settings);
-
-	if (r == CLI_OK)
-		r = prepare_key(pair);
-	if (r != CLI_OK)
-		return r;
-	if (cli_flag(pair->cli, "print"))
-		return print_line(pair);
-	r = meet(pair);
-	if (r == CLI_OK)
-		r = connect_both(pair, &greeting);
-	if (r == CLI_OK)
-		r = write_settings(pair);
-	if (r == CLI_OK)
-		tell_twice(pair, settings, greeting.id);
-	if (r == CLI_OK)
-		printf("%s: paired with camera \"%s\", archive %.8s; next: pullpi fetch --latest "
-		       "%s\n",
-			pair->camera.name, greeting.camera, greeting.id, pair->camera.name);
-	return r;
+	return pair_edit_settings(pair->cli, camera->name, settings, ARRAY_SIZE(settings));
 }
 
 int command_pair(struct cli *cli)
 {
 	CLEANUP(pair_end) struct pair pair = { .cli = cli };
 	CLEANUP_FREE void *settings = NULL;
+	struct wire_greeting greeting;
 	int r = cli_settings(cli, CLI_LENIENT, &settings);
 
-	return r != CLI_OK ? r : run(&pair, settings);
+	pair.settings = settings;
+	if (r == CLI_OK)
+		r = pair_begin(&pair);
+	if (r == CLI_OK)
+		r = pair_make_key(&pair);
+	if (r == CLI_OK && cli_flag(cli, "print"))
+		return pair_print_line(&pair);
+	if (r == CLI_OK)
+		r = pair_meet(&pair);
+	if (r == CLI_OK)
+		r = pair_connect(&pair, &greeting);
+	if (r == CLI_OK)
+		r = pair_write_settings(&pair);
+	if (r != CLI_OK)
+		return r;
+	pair_tell_twice(&pair, greeting.id);
+	printf("%s: paired with camera \"%s\", archive %.8s; next: pullpi fetch --latest %s\n",
+		pair.camera.name, greeting.camera, greeting.id, pair.camera.name);
+	return CLI_OK;
 }

@@ -9,9 +9,12 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "common/cli.h"
 #include "common/wire.h"
-#include "pull/reach.h"
+#include "pull/connect.h"
 #include "pull/settings.h"
+
+#define SETTINGS_MAX 16 /* that settings_set_camera() takes */
 
 /* The "TYPE BASE64" that known_hosts `text` has for `alias`, for free(). -ENOENT, -ENOMEM. */
 int known_hosts_find(const char *text, const char *alias, char **ret_key);
@@ -37,13 +40,11 @@ int settings_set_camera(const char *text, const char *name, const struct setting
  */
 int settings_drop_camera(const char *text, const char *name, char **ret);
 
-/* A line for authorized_keys: `public_key` may run `serve` and nothing else. -ENOMEM. */
-int authorized_line(const char *serve, const char *public_key, const char *comment, char **ret);
-/* Whether `serve` can stand in such a line: printable, no '"' and no '\'. */
+/* Whether `serve` can stand as the forced command in authorized_keys: printable, no '"' and no '\'. */
 bool serve_command_ok(const char *serve);
 
 struct install {
-	const struct reach *reach;
+	const struct endpoint *endpoint;
 	const char *identity; /* ssh -i; NULL: what ssh finds by itself */
 	const char *serve; /* NULL: capturepi is looked for over there */
 	const char *public_key; /* "ssh-ed25519 AAAA..." */
@@ -58,18 +59,22 @@ struct install {
  * Puts the key into ~/.ssh/authorized_keys over there, or takes it out, with the system's ssh and its own logins. The
  * file is replaced as a whole, under a lock where flock(1) is there.
  * 0, `replaced` telling whether the key was in the file already. -EACCES ssh could not log in (it has
- * told why on stderr), -ENOENT there is no ssh here, -ENOEXEC no capturepi there, -EPROTO the shell
- * there did not do what it was told. `error` gets one sentence.
+ * told why on stderr), -ENOSYS ssh cannot be run here, -EPROTONOSUPPORT no capturepi there, -EPROTO the shell
+ * there did not do what it was told; connect_code() knows them. `error` gets one sentence.
  */
 int install_key(const struct install *install, bool *ret_replaced,
 	char ret_serve[static SERVE_COMMAND_MAX], char *error, size_t size);
 
-/* A real connection with our key, up to the greeting. 0, or the errors of ssh.h and client.h with a sentence. */
-int pair_try_key(const struct reach *reach, struct wire_greeting *ret, char *error, size_t size);
-
-/* The text of a file that need not be there. For free(). */
-int pair_read_text(const char *path, size_t max, char **ret);
-/* Files of ours, which are replaced as a whole. `path` may be a symlink to the real one. */
-int pair_replace_file(const char *path, const char *text, mode_t mode);
+/* The settings of that camera, or the defaults of one; whether it has a section. */
+bool pair_camera(
+	const struct pull_settings *settings, const char *name, struct camera_settings *ret);
 /* Asks the person on the terminal; true: yes. */
 bool pair_ask(const char *question);
+/* A real connection with our key, up to the greeting. 0, or the errors of ssh.h and client.h with a sentence. */
+int pair_try_key(
+	const struct endpoint *endpoint, struct wire_greeting *ret, char *error, size_t size);
+/* Makes `key` (NULL: none) the pinned host key of the camera. An exit code; what failed was said. */
+int pair_pin(const struct cli *cli, const struct endpoint *endpoint, const char *key);
+/* Puts these settings into the section of `camera`; NULL: takes the section away. As pair_pin(). */
+int pair_edit_settings(const struct cli *cli, const char *camera, const struct setting *settings,
+	size_t n_settings);

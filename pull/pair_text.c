@@ -1,284 +1,239 @@
 /* SPDX-License-Identifier: MIT */
-/* The text work of pairing: known_hosts, authorized_keys and the settings file. */
+/*
+ * The text work of pairing: known_hosts and the settings file. Both belong to other people too, so they
+ * are edited line by line and every other line stays.
+ */
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
+#include "common/text.h"
 #include "common/util.h"
 #include "pull/pair.h"
 
 #define BLANKS " \t\r\f\v"
 
-/* A line of `text` and where the next one starts; false at the end. The newline is not part of it. */
-struct line {
-	const char *start;
-	size_t len;
+/* A text that is edited: its lines one by one, and the memory stream that the new text goes to. */
+struct edit {
+	char *copy, *rest;
+	FILE *out;
+	char *text;
+	size_t size;
 };
 
-static bool next_line(const char **text, struct line *ret)
+static int edit_begin(struct edit *edit, const char *text)
 {
-	if (!**text)
-		return false;
-	ret->start = *text;
-	ret->len = strcspn(*text, "\n");
-	*text += ret->len + ((*text)[ret->len] == '\n');
-	return true;
+	*edit = (struct edit){ .copy = strdup(text) };
+	edit->rest = edit->copy;
+	edit->out = open_memstream(&edit->text, &edit->size);
+	return edit->copy && edit->out ? 0 : -ENOMEM;
 }
 
-static struct line trim(struct line line)
+static void edit_clear(struct edit *edit)
 {
-	while (line.len > 0 && strchr(BLANKS, line.start[0])) {
-		line.start++;
-		line.len--;
-	}
-	while (line.len > 0 && strchr(BLANKS, line.start[line.len - 1]))
-		line.len--;
-	return line;
+	fclosep(&edit->out);
+	free(edit->copy);
+	free(edit->text);
 }
 
-static bool line_is(struct line line, const char *text)
+/* The next line without its newline; NULL at the end. */
+static char *edit_line(struct edit *edit)
 {
-	return line.len == strlen(text) && memcmp(line.start, text, line.len) == 0;
+	char *line = strsep(&edit->rest, "\n");
+
+	return line && (*line || edit->rest) ? line : NULL;
 }
 
-/* The first word of a line, which becomes the rest. */
-static struct line take_word(struct line *line)
+static int edit_end(struct edit *edit, char **ret)
 {
-	struct line word = *line = trim(*line);
+	bool failed = ferror(edit->out);
 
-	word.len = 0;
-	while (word.len < line->len && !strchr(BLANKS, line->start[word.len]))
-		word.len++;
-	line->start += word.len;
-	line->len -= word.len;
-	*line = trim(*line);
-	return word;
+	failed |= fclose(TAKE_PTR(edit->out)) != 0;
+	if (failed)
+		return -ENOMEM;
+	*ret = TAKE_PTR(edit->text);
+	return 0;
+}
+
+static const char *skip_blanks(const char *text)
+{
+	return text + strspn(text, BLANKS);
+}
+
+/* What stands after `word` where the line begins with it; NULL where it does not. */
+static const char *after_word(const char *line, const char *word)
+{
+	size_t len = strlen(word);
+
+	line = skip_blanks(line);
+	return strncmp(line, word, len) == 0 && (!line[len] || strchr(BLANKS, line[len]))
+		? skip_blanks(line + len)
+		: NULL;
 }
 
 int known_hosts_find(const char *text, const char *alias, char **ret_key)
 {
-	struct line line;
+	CLEANUP(edit_clear) struct edit edit;
+	const char *line, *key = NULL;
+	size_t type, n;
 
-	while (next_line(&text, &line)) {
-		struct line rest = line, type, key;
-
-		if (!line_is(take_word(&rest), alias))
-			continue;
-		type = take_word(&rest);
-		key = take_word(&rest);
-		if (asprintf(ret_key, "%.*s %.*s", (int)type.len, type.start, (int)key.len,
-			    key.start) < 0) {
-			*ret_key = NULL;
-			return -ENOMEM;
-		}
-		return 0;
-	}
-	return -ENOENT;
-}
-
-/* Ends a memory stream: its text is the caller's, or -ENOMEM and there is none. */
-static int close_text(FILE *out, char **text, char **ret)
-{
-	bool failed = ferror(out);
-
-	if (fclose(out) != 0 || failed) {
-		free(*text);
+	if (edit_begin(&edit, text) < 0)
 		return -ENOMEM;
-	}
-	*ret = *text;
-	return 0;
+	while (!key && (line = edit_line(&edit)))
+		key = after_word(line, alias);
+	if (!key)
+		return -ENOENT;
+	type = strcspn(key, BLANKS);
+	n = strcspn(skip_blanks(key + type), BLANKS);
+	fprintf(edit.out, "%.*s %.*s", (int)type, key, (int)n, skip_blanks(key + type));
+	return edit_end(&edit, ret_key);
 }
 
 int known_hosts_replace(const char *text, const char *alias, const char *key, char **ret)
 {
-	char *buffer = NULL;
-	size_t size;
-	FILE *out = open_memstream(&buffer, &size);
-	struct line line;
+	CLEANUP(edit_clear) struct edit edit;
+	const char *line;
 
-	if (!out)
+	if (edit_begin(&edit, text) < 0)
 		return -ENOMEM;
-	while (next_line(&text, &line)) {
-		struct line rest = line;
-
-		if (!line_is(take_word(&rest), alias))
-			fprintf(out, "%.*s\n", (int)line.len, line.start);
-	}
+	while ((line = edit_line(&edit)))
+		if (!after_word(line, alias))
+			fprintf(edit.out, "%s\n", line);
 	if (key)
-		fprintf(out, "%s %s\n", alias, key);
-	return close_text(out, &buffer, ret);
+		fprintf(edit.out, "%s %s\n", alias, key);
+	return edit_end(&edit, ret);
 }
 
 /* Whether the line begins a section, and whether that is [camera NAME]. */
-static bool is_section(struct line line, const char *name, bool *ret_ours)
+static bool section_begins(const char *line, const char *name, bool *ret_ours)
 {
-	struct line word;
+	size_t len = strlen(name);
 
-	line = trim(line);
-	if (line.len == 0 || line.start[0] != '[')
+	line = skip_blanks(line);
+	if (*line != '[')
 		return false;
-	line.start++;
-	line.len--;
-	line.len = strcspn(line.start, "]\n");
-	word = take_word(&line);
-	*ret_ours = line_is(word, "camera") && line_is(line, name);
+	line = after_word(line + 1, "camera");
+	*ret_ours = line && strncmp(line, name, len) == 0 && *skip_blanks(line + len) == ']';
 	return true;
 }
 
-/* The key of a "key = value" line; empty for any other. `ret_value` is all behind the sign. */
-static struct line line_key(struct line line, struct line *ret_value)
+/* The value of a "key = value" line; `key` NULL: of any. NULL where it is none. */
+static const char *line_value(const char *line, const char *key)
 {
-	struct line key = trim(line);
-	size_t sign = 0;
+	size_t len;
 
-	while (sign < key.len && key.start[sign] != '=' && key.start[sign] != ':')
-		sign++;
-	if (sign == key.len || key.start[0] == '#' || key.start[0] == ';')
-		return (struct line){ line.start, 0 };
-	ret_value->start = key.start + sign + 1;
-	ret_value->len = key.len - sign - 1;
-	key.len = sign;
-	return trim(key);
+	line = skip_blanks(line);
+	len = key ? strlen(key) : strcspn(line, "=:");
+	if (strchr("#;", *line) || (key && strncmp(line, key, len) != 0))
+		return NULL;
+	line = skip_blanks(line + len);
+	return *line == '=' || *line == ':' ? line + 1 : NULL;
 }
 
-/* The comment behind a value, with the blanks before it. */
-static struct line value_comment(struct line value)
+/* The comment after a value, with the blanks before it; "" where there is none. */
+static const char *value_comment(const char *value)
 {
-	size_t i = 1;
+	const char *comment = value + 1;
 
-	while (i < value.len &&
-		!(strchr("#;", value.start[i]) && strchr(BLANKS, value.start[i - 1])))
-		i++;
-	if (i >= value.len)
-		return (struct line){ value.start, 0 };
-	while (i > 0 && strchr(BLANKS, value.start[i - 1]))
-		i--;
-	return (struct line){ value.start + i, value.len - i };
+	if (!*value)
+		return value;
+	while (*comment && !(strchr("#;", *comment) && strchr(BLANKS, comment[-1])))
+		comment++;
+	while (*comment && comment > value && strchr(BLANKS, comment[-1]))
+		comment--;
+	return comment;
 }
 
-/* The setting that this line of the section sets; NULL for any other line. */
-static const struct setting *setting_of(struct line line, const struct setting *settings,
-	size_t n_settings, struct line *ret_comment)
+/* Writes the line, with the new value where it is one of these settings, which is `present` then. */
+static void edit_setting(struct edit *edit, const char *line, const struct setting *settings,
+	size_t n_settings, bool *present)
 {
-	struct line value, key = line_key(line, &value);
+	for (size_t i = 0; i < n_settings; i++) {
+		const char *old = line_value(line, settings[i].key), *value = settings[i].value;
 
-	for (size_t i = 0; key.len > 0 && i < n_settings; i++)
-		if (line_is(key, settings[i].key)) {
-			*ret_comment = value_comment(value);
-			return &settings[i];
-		}
-	return NULL;
-}
-
-/* What a first pass over the file tells: which settings have a line, and where new ones go. */
-struct survey {
-	bool section, present[16];
-	const char *end; /* behind the last line of the first such section that is not empty */
-};
-
-static void look_over(const char *text, const char *name, const struct setting *settings,
-	size_t n_settings, struct survey *ret)
-{
-	bool ours = false, first = true;
-	struct line line, comment;
-
-	*ret = (struct survey){ .end = NULL };
-	while (next_line(&text, &line)) {
-		if (is_section(line, name, &ours)) {
-			first = ours && !ret->section;
-			ret->section |= ours;
-		}
-		for (size_t i = 0; ours && i < n_settings; i++)
-			if (setting_of(line, &settings[i], 1, &comment))
-				ret->present[i] = true;
-		if (ours && first && trim(line).len > 0)
-			ret->end = text;
+		if (!old)
+			continue;
+		fprintf(edit->out, "%s =%s%s%s\n", settings[i].key, *value ? " " : "", value,
+			value_comment(old));
+		present[i] = true;
+		return;
 	}
+	fprintf(edit->out, "%s\n", line);
 }
 
-static void add_missing(
-	FILE *out, const struct survey *survey, const struct setting *settings, size_t n_settings)
+/* Puts the settings that have no line yet at offset `end` of the new text. */
+static int add_missing(const char *text, long end, const struct setting *settings,
+	size_t n_settings, const bool *present, char **ret)
 {
+	CLEANUP(edit_clear) struct edit edit;
+
+	if (edit_begin(&edit, "") < 0)
+		return -ENOMEM;
+	fprintf(edit.out, "%.*s", (int)end, text);
 	for (size_t i = 0; i < n_settings; i++)
-		if (!survey->present[i] && !settings[i].only_if_there)
-			fprintf(out, "%s = %s\n", settings[i].key, settings[i].value);
+		if (!present[i] && !settings[i].only_if_there)
+			fprintf(edit.out, "%s = %s\n", settings[i].key, settings[i].value);
+	fputs(text + end, edit.out);
+	return edit_end(&edit, ret);
 }
 
 int settings_set_camera(const char *text, const char *name, const struct setting *settings,
 	size_t n_settings, char **ret)
 {
-	const struct setting *setting;
-	bool ours = false, empty = !*text;
-	struct line line, comment;
-	struct survey survey;
-	char *buffer = NULL;
-	size_t size;
-	FILE *out = open_memstream(&buffer, &size);
+	CLEANUP(edit_clear) struct edit edit;
+	CLEANUP_FREE char *edited = NULL;
+	bool ours = false, first = true, present[SETTINGS_MAX] = { false };
+	long end = 0; /* of the first such section, without the empty lines after it */
+	const char *line;
 
-	if (!out)
+	if (edit_begin(&edit, text) < 0)
 		return -ENOMEM;
-	if (n_settings > ARRAY_SIZE(survey.present))
-		n_settings = ARRAY_SIZE(survey.present);
-	look_over(text, name, settings, n_settings, &survey);
-	while (next_line(&text, &line)) {
-		is_section(line, name, &ours);
-		setting = ours ? setting_of(line, settings, n_settings, &comment) : NULL;
-		if (setting)
-			fprintf(out, "%s =%s%s%.*s\n", setting->key, *setting->value ? " " : "",
-				setting->value, (int)comment.len, comment.start);
+	while ((line = edit_line(&edit))) {
+		if (section_begins(line, name, &ours))
+			first = ours && end == 0;
+		if (ours)
+			edit_setting(&edit, line, settings, n_settings, present);
 		else
-			fprintf(out, "%.*s\n", (int)line.len, line.start);
-		if (survey.end == text)
-			add_missing(out, &survey, settings, n_settings);
+			fprintf(edit.out, "%s\n", line);
+		if (ours && first && *skip_blanks(line))
+			end = ftell(edit.out);
 	}
-	if (!survey.section) {
-		fprintf(out, "%s[camera %s]\n", empty ? "" : "\n", name);
-		add_missing(out, &survey, settings, n_settings);
+	if (end == 0) {
+		fprintf(edit.out, "%s[camera %s]\n", *text ? "\n" : "", name);
+		end = ftell(edit.out);
 	}
-	return close_text(out, &buffer, ret);
+	if (edit_end(&edit, &edited) < 0)
+		return -ENOMEM;
+	return add_missing(edited, end, settings, n_settings, present, ret);
 }
 
 int settings_drop_camera(const char *text, const char *name, char **ret)
 {
-	struct line line, value;
+	CLEANUP(edit_clear) struct edit edit;
+	const char *line, *kept = text; /* of the section: what comes after its last setting */
 	bool ours = false;
-	char *buffer = NULL;
-	size_t size;
-	FILE *out = open_memstream(&buffer, &size);
-	const char *kept = text; /* of the section: what comes after its last setting */
 
-	if (!out)
+	if (edit_begin(&edit, text) < 0)
 		return -ENOMEM;
-	while (next_line(&text, &line)) {
-		const bool was = ours, header = is_section(line, name, &ours);
+	while ((line = edit_line(&edit))) {
+		const bool was = ours, header = section_begins(line, name, &ours);
+		const char *start = text + (line - edit.copy);
 
 		if (was && header && !ours)
-			fprintf(out, "%.*s", (int)(line.start - kept), kept);
+			fprintf(edit.out, "%.*s", (int)(start - kept), kept);
 		if (!ours)
-			fprintf(out, "%.*s\n", (int)line.len, line.start);
-		else if (header || line_key(line, &value).len > 0)
-			kept = text;
+			fprintf(edit.out, "%s\n", line);
+		else if (header || line_value(line, NULL))
+			kept = edit.rest ? text + (edit.rest - edit.copy) : text + strlen(text);
 	}
 	if (ours)
-		fputs(kept, out);
-	return close_text(out, &buffer, ret);
+		fputs(kept, edit.out);
+	return edit_end(&edit, ret);
 }
 
 bool serve_command_ok(const char *serve)
 {
 	size_t len = strlen(serve);
 
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)serve[i] < 0x20 || serve[i] == 0x7f || serve[i] == '"' ||
-			serve[i] == '\\')
-			return false;
-	return len > 0 && len < SERVE_COMMAND_MAX;
-}
-
-int authorized_line(const char *serve, const char *public_key, const char *comment, char **ret)
-{
-	if (asprintf(ret, "restrict,command=\"%s\" %s %s", serve, public_key, comment) >= 0)
-		return 0;
-	*ret = NULL;
-	return -ENOMEM;
+	return len > 0 && len < SERVE_COMMAND_MAX && text_is_plain(serve, len) &&
+		!strpbrk(serve, "\"\\");
 }

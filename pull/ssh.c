@@ -42,6 +42,8 @@
 
 struct ssh_stream {
 	struct stream stream;
+	const struct ssh_options *options; /* of the caller, while the connection is set up */
+	int64_t deadline_ns; /* of the step of that */
 	ssh_session session;
 	ssh_channel channel;
 	int fd; /* the socket */
@@ -128,6 +130,17 @@ static int ssh_wait(struct ssh_stream *s, int64_t deadline_ns)
 	return r < 0 ? r : 0;
 }
 
+static int ssh_fail(struct ssh_stream *s, int r, const char *fmt, ...) PRINTF(3, 4);
+static int ssh_fail(struct ssh_stream *s, int r, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	text_vformat(s->error, sizeof s->error, fmt, args);
+	va_end(args);
+	return r;
+}
+
 static bool peer_is_gone(const struct ssh_stream *s)
 {
 	char c;
@@ -135,41 +148,34 @@ static bool peer_is_gone(const struct ssh_stream *s)
 	return !ssh_is_connected(s->session) || recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
-static bool not_ssh(const struct ssh_stream *s)
+/* What answers before the version line, and is not SSH; 0: nothing of that kind. */
+static int fail_if_not_ssh(struct ssh_stream *s)
 {
-	size_t n = s->head_len < 4 ? s->head_len : 4;
-
-	return strncmp(s->head, "SSH-", n) != 0;
-}
-
-static int no_ssh_server(struct ssh_stream *s, const struct ssh_options *o)
-{
-	text_format(s->error, sizeof s->error, "%s port %d is not an SSH server: it says \"%s\"",
-		o->host, o->port, s->head);
-	return -EPROTO;
-}
-
-/* The TCP connection stood, so the link is there: it is sshd that does not want us now. */
-static int turned_away(struct ssh_stream *s, const struct ssh_options *o)
-{
-	text_format(s->error, sizeof s->error,
-		"%s port %d turns the connection away before the login (%s%s%s): too many "
-		"connections, or a penalty for failed logins (PerSourcePenalties)",
-		o->host, o->port, s->head_len ? "\"" : "", s->head_len ? s->head : "no word",
-		s->head_len ? "\"" : "");
-	return -EBUSY;
+	if (strncmp(s->head, "SSH-", s->head_len < 4 ? s->head_len : 4) == 0)
+		return 0;
+	return ssh_fail(s, -EPROTO, "%s port %d is not an SSH server: it says \"%s\"",
+		s->options->host, s->options->port, s->head);
 }
 
 /* Names what went wrong before the login. */
-static int connect_failed(struct ssh_stream *s, const struct ssh_options *o)
+static int connect_failed(struct ssh_stream *s)
 {
+	const struct ssh_options *o = s->options;
+	const char *quote = s->head_len ? "\"" : "";
+	int r;
+
+	/* The TCP connection stood, so the link is there: it is sshd that does not want us now. */
 	if ((s->head_len == 0 && !ssh_get_serverbanner(s->session)) ||
 		strncmp(s->head, "Exceeded MaxStartups", 20) == 0 ||
 		strncmp(s->head, "Not allowed at this time", 24) == 0)
-		return turned_away(s, o);
-	if (not_ssh(s))
-		return no_ssh_server(s, o);
-	text_format(s->error, sizeof s->error, "SSH with %s port %d failed: %s", o->host, o->port,
+		return ssh_fail(s, -EBUSY,
+			"%s port %d turns the connection away before the login (%s%s%s): too many "
+			"connections, or a penalty for failed logins (PerSourcePenalties)",
+			o->host, o->port, quote, s->head_len ? s->head : "no word", quote);
+	r = fail_if_not_ssh(s);
+	if (r < 0)
+		return r;
+	ssh_fail(s, r, "SSH with %s port %d failed: %s", o->host, o->port,
 		ssh_get_error(s->session));
 	/* no cipher, key exchange, ... that both have: sshd hangs up then, and will each time */
 	if (strstr(s->error, "no match for method"))
@@ -177,13 +183,17 @@ static int connect_failed(struct ssh_stream *s, const struct ssh_options *o)
 	return peer_is_gone(s) ? -ECONNRESET : -EPROTO;
 }
 
-static int no_answer(struct ssh_stream *s, const struct ssh_options *o, const char *what)
+/* Waits for the answer to a step of the set-up; `what` says which did not come. */
+static int set_up_wait(struct ssh_stream *s, const char *what)
 {
-	if (not_ssh(s))
-		return no_ssh_server(s, o);
-	text_format(s->error, sizeof s->error, "%s port %d accepts connections but %s", o->host,
-		o->port, what);
-	return -ETIMEDOUT;
+	int r = ssh_wait(s, s->deadline_ns);
+
+	if (r != -ETIMEDOUT)
+		return r;
+	r = fail_if_not_ssh(s);
+	return r < 0 ? r
+		     : ssh_fail(s, -ETIMEDOUT, "%s port %d accepts connections but %s",
+			       s->options->host, s->options->port, what);
 }
 
 /*
@@ -196,8 +206,9 @@ static const char *ciphers(void)
 	return ssh_version(SSH_VERSION_INT(0, 11, 5)) ? CIPHERS_GCM : CIPHERS;
 }
 
-static int set_up_session(struct ssh_stream *s, const struct ssh_options *o)
+static int set_up_session(struct ssh_stream *s)
 {
+	const struct ssh_options *o = s->options;
 	const bool no = false;
 	const int on = 1, quiet = SSH_LOG_NOLOG;
 	const struct {
@@ -226,147 +237,136 @@ static int set_up_session(struct ssh_stream *s, const struct ssh_options *o)
 	if (!s->session)
 		return -ENOMEM;
 	for (size_t i = 0; i < ARRAY_SIZE(list); i++)
-		if (ssh_options_set(s->session, list[i].name, list[i].value) != SSH_OK) {
-			text_format(s->error, sizeof s->error, "libssh refuses an option: %s",
+		if (ssh_options_set(s->session, list[i].name, list[i].value) != SSH_OK)
+			return ssh_fail(s, -ENOSYS, "libssh refuses an option: %s",
 				ssh_get_error(s->session));
-			return -ENOSYS;
-		}
 	ssh_set_blocking(s->session, 0);
 	return 0;
 }
 
 /* A TCP connection, or what stands for one. */
-static int dial(struct ssh_stream *s, const struct ssh_options *o, int64_t deadline_ns)
+static int open_link(struct ssh_stream *s)
 {
+	const struct ssh_options *o = s->options;
 	int r;
 
 	if (!o->jump)
-		return dial_tcp(o->host, o->port, deadline_ns, &s->fd, s->error, sizeof s->error);
+		return dial_tcp(
+			o->host, o->port, s->deadline_ns, &s->fd, s->error, sizeof s->error);
 	r = jump_open(o->jump, o->host, o->port, &s->jump, &s->fd);
 	if (r == 0)
 		return 0;
 	if (r == -ENOENT)
-		text_format(s->error, sizeof s->error,
+		return ssh_fail(s, -ENOSYS,
 			"there is no ssh here to go through %s with; install openssh-client",
 			o->jump->jump);
-	else
-		text_format(
-			s->error, sizeof s->error, "through %s: %s", o->jump->jump, strerror(-r));
-	return r == -ENOENT || r == -EINVAL ? -ENOSYS : dial_fault(-r);
+	return ssh_fail(s, r == -EINVAL ? -ENOSYS : dial_fault(-r), "through %s: %s", o->jump->jump,
+		strerror(-r));
 }
 
 /* Version lines, key exchange. */
-static int shake_hands(struct ssh_stream *s, const struct ssh_options *o, int64_t deadline_ns)
+static int shake_hands(struct ssh_stream *s)
 {
-	int r = set_up_session(s, o);
+	int r = set_up_session(s);
 
 	if (r < 0)
 		return r;
 	s->setting_up = true;
 	look_at_head(s);
 	while ((r = ssh_connect(s->session)) == SSH_AGAIN) {
-		r = ssh_wait(s, deadline_ns);
+		r = set_up_wait(s, "does not speak SSH in time");
 		if (r < 0)
-			return r == -ETIMEDOUT ? no_answer(s, o, "does not speak SSH in time") : r;
+			return r;
 	}
-	return r == SSH_OK ? 0 : connect_failed(s, o);
+	return r == SSH_OK ? 0 : connect_failed(s);
 }
 
-static int connect_session(
-	struct ssh_stream *s, const struct ssh_options *o, int64_t *ret_login_deadline_ns)
+static int connect_session(struct ssh_stream *s)
 {
-	int64_t deadline_ns = deadline_min(deadline_in(o->connect_timeout_us), o->deadline_ns);
+	const struct ssh_options *o = s->options;
 	int r;
 
-	r = dial(s, o, deadline_ns);
+	s->deadline_ns = deadline_min(deadline_in(o->connect_timeout_us), o->deadline_ns);
+	r = open_link(s);
 	if (r < 0)
 		return r;
-	deadline_ns = deadline_min(deadline_in(o->login_timeout_us), o->deadline_ns);
-	*ret_login_deadline_ns = deadline_ns;
-	r = shake_hands(s, o, deadline_ns);
+	s->deadline_ns = deadline_min(deadline_in(o->login_timeout_us), o->deadline_ns);
+	r = shake_hands(s);
 	if (r < 0 && o->jump)
 		r = jump_error(&s->jump, o->jump, r, s->error, sizeof s->error);
 	return r;
 }
 
-static int check_host_key(struct ssh_stream *s, const struct ssh_options *o)
+static int other_host_key(struct ssh_stream *s)
 {
 	CLEANUP_FREE char *fingerprint = NULL;
 	ssh_key key = NULL;
+
+	if (ssh_get_server_publickey(s->session, &key) == SSH_OK) {
+		if (key_fingerprint(key, &fingerprint) < 0)
+			fingerprint = NULL;
+		ssh_key_free(key);
+	}
+	return ssh_fail(s, -EKEYREJECTED,
+		"%s shows another host key than the one that was paired (it is now %s): it was "
+		"installed again, or this is another machine",
+		s->options->host, fingerprint ? fingerprint : "unknown");
+}
+
+static int check_host_key(struct ssh_stream *s)
+{
+	const struct ssh_options *o = s->options;
 
 	switch (ssh_session_is_known_server(s->session)) {
 	case SSH_KNOWN_HOSTS_OK:
 		return 0;
 	case SSH_KNOWN_HOSTS_CHANGED:
 	case SSH_KNOWN_HOSTS_OTHER:
-		if (ssh_get_server_publickey(s->session, &key) == SSH_OK) {
-			if (key_fingerprint(key, &fingerprint) < 0)
-				fingerprint = NULL;
-			ssh_key_free(key);
-		}
-		text_format(s->error, sizeof s->error,
-			"%s shows another host key than the one that was paired (it is now %s): it "
-			"was "
-			"installed anew, or this is another machine",
-			o->host, fingerprint ? fingerprint : "unknown");
-		return -EKEYREJECTED;
+		return other_host_key(s);
 	case SSH_KNOWN_HOSTS_UNKNOWN:
 	case SSH_KNOWN_HOSTS_NOT_FOUND:
 		/* libssh takes a file that it cannot read for one that is not there */
-		if (access(o->known_hosts, R_OK) < 0 && errno != ENOENT) {
-			text_format(s->error, sizeof s->error, "%s cannot be read: %s",
-				o->known_hosts, strerror(errno));
-			return -ENOSYS;
-		}
-		text_format(s->error, sizeof s->error, "no host key of %s is known for %s", o->host,
-			o->alias);
-		return -ENOKEY;
+		if (access(o->known_hosts, R_OK) < 0 && errno != ENOENT)
+			return ssh_fail(s, -ENOSYS, "%s cannot be read: %s", o->known_hosts,
+				strerror(errno));
+		return ssh_fail(s, -ENOKEY, "no host key of %s is known for %s", o->host, o->alias);
 	case SSH_KNOWN_HOSTS_ERROR:
 	default:
-		text_format(s->error, sizeof s->error, "the host key cannot be checked: %s",
+		return ssh_fail(s, -EPROTO, "the host key cannot be checked: %s",
 			ssh_get_error(s->session));
-		return -EPROTO;
 	}
 }
 
-/* After a failure in the middle: the connection was lost, or the peer breaks the protocol. */
-static int session_failed(struct ssh_stream *s, const char *what)
+/* After a failure in the middle: the connection was lost, or `r`. */
+static int session_failed(struct ssh_stream *s, int r, const char *what)
 {
-	text_format(s->error, sizeof s->error, "%s: %s", what, ssh_get_error(s->session));
-	return peer_is_gone(s) ? -ECONNRESET : -EPROTO;
+	return ssh_fail(
+		s, peer_is_gone(s) ? -ECONNRESET : r, "%s: %s", what, ssh_get_error(s->session));
 }
 
-static int log_in(struct ssh_stream *s, const struct ssh_options *o, ssh_key key, int64_t deadline)
+static int log_in(struct ssh_stream *s, ssh_key key)
 {
+	const struct ssh_options *o = s->options;
 	int r;
 
 	while ((r = ssh_userauth_publickey(s->session, NULL, key)) == SSH_AUTH_AGAIN) {
-		r = ssh_wait(s, deadline);
+		r = set_up_wait(s, "does not finish the login");
 		if (r < 0)
-			return r == -ETIMEDOUT ? no_answer(s, o, "does not finish the login") : r;
+			return r;
 	}
 	switch (r) {
 	case SSH_AUTH_SUCCESS:
 		return 0;
 	case SSH_AUTH_DENIED:
 	case SSH_AUTH_PARTIAL:
-		text_format(s->error, sizeof s->error, "%s refuses the login of %s with key %s",
-			o->host, o->user ? o->user : "this user", o->key);
-		return -EACCES;
+		return ssh_fail(s, -EACCES, "%s refuses the login of %s with key %s", o->host,
+			o->user ? o->user : "this user", o->key);
 	default:
-		return session_failed(s, "the login failed");
+		return session_failed(s, -EPROTO, "the login failed");
 	}
 }
 
-static int refused(struct ssh_stream *s, const char *what)
-{
-	if (peer_is_gone(s))
-		return session_failed(s, what);
-	text_format(s->error, sizeof s->error, "%s: %s", what, ssh_get_error(s->session));
-	return -EACCES;
-}
-
-static int start_command(struct ssh_stream *s, const struct ssh_options *o, int64_t deadline)
+static int start_command(struct ssh_stream *s)
 {
 	int r;
 
@@ -374,19 +374,19 @@ static int start_command(struct ssh_stream *s, const struct ssh_options *o, int6
 	if (!s->channel)
 		return -ENOMEM;
 	while ((r = ssh_channel_open_session(s->channel)) == SSH_AGAIN) {
-		r = ssh_wait(s, deadline);
+		r = set_up_wait(s, "opens no channel");
 		if (r < 0)
-			return r == -ETIMEDOUT ? no_answer(s, o, "opens no channel") : r;
+			return r;
 	}
 	if (r != SSH_OK)
-		return refused(s, "no channel");
+		return session_failed(s, -EACCES, "no channel");
 	s->setting_up = false;
-	while ((r = ssh_channel_request_exec(s->channel, o->command)) == SSH_AGAIN) {
-		r = ssh_wait(s, deadline);
+	while ((r = ssh_channel_request_exec(s->channel, s->options->command)) == SSH_AGAIN) {
+		r = set_up_wait(s, "starts no command");
 		if (r < 0)
-			return r == -ETIMEDOUT ? no_answer(s, o, "starts no command") : r;
+			return r;
 	}
-	return r == SSH_OK ? 0 : refused(s, "the command was refused");
+	return r == SSH_OK ? 0 : session_failed(s, -EACCES, "the command was refused");
 }
 
 /* Keeps the last line of what the remote command complains about; takes it off the window too. */
@@ -396,13 +396,10 @@ static void drain_stderr(struct ssh_stream *s)
 	int n;
 
 	while ((n = ssh_channel_read_nonblocking(s->channel, text, sizeof text - 1, 1)) > 0) {
-		char *end = text + n, *line;
+		char *line;
 
-		while (end > text && (unsigned char)end[-1] <= 0x20)
-			end--;
-		*end = 0;
-		line = strrchr(text, '\n');
-		line = line ? line + 1 : text;
+		text[n] = '\0';
+		line = text_last_line(text);
 		if (*line)
 			text_clean(line, strlen(line), s->remote, sizeof s->remote);
 	}
@@ -430,14 +427,14 @@ static ssize_t ssh_stream_read(struct stream *stream, void *data, size_t bytes, 
 			return n;
 		}
 		if (n < 0 && n != SSH_AGAIN && n != SSH_EOF)
-			return session_failed(s, "the connection broke");
+			return session_failed(s, -EPROTO, "the connection broke");
 		/* The end, or nothing there yet: 0 in libssh 0.10, SSH_AGAIN in 0.11. */
 		if (ssh_channel_is_eof(s->channel) || ssh_channel_is_closed(s->channel)) {
 			drain_stderr(s);
 			return 0;
 		}
 		if (!ssh_is_connected(s->session))
-			return session_failed(s, "the connection broke");
+			return session_failed(s, -EPROTO, "the connection broke");
 		r = ssh_wait(s, deadline_ns);
 		if (r < 0)
 			return r;
@@ -460,7 +457,7 @@ static int ssh_stream_write(
 			continue;
 		}
 		if (n < 0 && n != SSH_AGAIN)
-			return session_failed(s, "the connection broke");
+			return session_failed(s, -EPROTO, "the connection broke");
 		if (ssh_channel_is_closed(s->channel))
 			return -EPIPE;
 		r = ssh_wait(s, deadline_ns);
@@ -476,7 +473,7 @@ static int ssh_stream_shutdown_write(struct stream *stream)
 	int r = ssh_channel_send_eof(s->channel);
 
 	/* What could not be sent at once goes out while the answer is waited for. */
-	return r == SSH_ERROR ? session_failed(s, "the connection broke") : 0;
+	return r == SSH_ERROR ? session_failed(s, -EPROTO, "the connection broke") : 0;
 }
 
 /* What broke, else what the remote command said last: "sh: 1: capturepi: not found". */
@@ -495,16 +492,16 @@ static const struct stream_ops ssh_stream_ops = {
 	.free = ssh_stream_free,
 };
 
-static struct ssh_stream *ssh_stream_new(void)
+static struct ssh_stream *ssh_stream_new(const struct ssh_options *options)
 {
 	struct ssh_stream *s = calloc(1, sizeof *s);
 
-	if (s) {
-		s->stream.ops = &ssh_stream_ops;
-		s->since_window = WINDOW_STEP;
-		s->fd = -1;
-		s->session_fd = -1;
-	}
+	if (s)
+		*s = (struct ssh_stream){ .stream.ops = &ssh_stream_ops,
+			.options = options,
+			.since_window = WINDOW_STEP,
+			.fd = -1,
+			.session_fd = -1 };
 	return s;
 }
 
@@ -524,8 +521,7 @@ static int key_fault(int r)
 int ssh_stream_open(
 	const struct ssh_options *options, struct stream **ret, char *error, size_t size)
 {
-	CLEANUP(ssh_stream_freep) struct ssh_stream *s = ssh_stream_new();
-	int64_t deadline_ns;
+	CLEANUP(ssh_stream_freep) struct ssh_stream *s = ssh_stream_new(options);
 	ssh_key key = NULL;
 	int r;
 
@@ -533,35 +529,48 @@ int ssh_stream_open(
 		return give_error(-ENOMEM, s, error, size);
 	r = key_fault(key_load(options->key, &key, s->error, sizeof s->error));
 	if (r == 0)
-		r = connect_session(s, options, &deadline_ns);
+		r = connect_session(s);
 	if (r == 0)
-		r = check_host_key(s, options);
+		r = check_host_key(s);
 	if (r == 0)
-		r = log_in(s, options, key, deadline_ns);
+		r = log_in(s, key);
 	ssh_key_free(key);
 	if (r == 0)
-		r = start_command(s, options, deadline_ns);
+		r = start_command(s);
 	if (r < 0)
 		return give_error(r, s, error, size);
 	s->error[0] = 0;
+	s->options = NULL;
 	*ret = &TAKE_PTR(s)->stream;
 	return 0;
 }
 
-int ssh_host_key(const struct ssh_options *options, char **ret_key, char **ret_fingerprint,
-	char *error, size_t size)
+static enum ssh_pin host_key_pin(ssh_session session)
 {
-	CLEANUP(ssh_stream_freep) struct ssh_stream *s = ssh_stream_new();
+	switch (ssh_session_is_known_server(session)) {
+	case SSH_KNOWN_HOSTS_OK:
+		return SSH_PIN_SAME;
+	case SSH_KNOWN_HOSTS_CHANGED:
+	case SSH_KNOWN_HOSTS_OTHER:
+		return SSH_PIN_OTHER;
+	default:
+		return SSH_PIN_NONE;
+	}
+}
+
+int ssh_host_key(const struct ssh_options *options, char **ret_key, char **ret_fingerprint,
+	enum ssh_pin *ret_pin, char *error, size_t size)
+{
+	CLEANUP(ssh_stream_freep) struct ssh_stream *s = ssh_stream_new(options);
 	CLEANUP_FREE char *text = NULL, *fingerprint = NULL;
-	int64_t deadline_ns;
 	ssh_key key = NULL;
 	int r;
 
 	if (!s)
 		return give_error(-ENOMEM, s, error, size);
-	r = connect_session(s, options, &deadline_ns);
+	r = connect_session(s);
 	if (r == 0 && ssh_get_server_publickey(s->session, &key) != SSH_OK)
-		r = session_failed(s, "no host key");
+		r = session_failed(s, -EPROTO, "no host key");
 	if (r == 0)
 		r = key_text(key, &text);
 	if (r == 0)
@@ -571,5 +580,6 @@ int ssh_host_key(const struct ssh_options *options, char **ret_key, char **ret_f
 		return give_error(r, s, error, size);
 	*ret_key = TAKE_PTR(text);
 	*ret_fingerprint = TAKE_PTR(fingerprint);
+	*ret_pin = host_key_pin(s->session);
 	return 0;
 }

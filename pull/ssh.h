@@ -40,9 +40,12 @@ struct ssh_options {
 int ssh_stream_open(
 	const struct ssh_options *options, struct stream **ret, char *error, size_t size);
 
+/* What is pinned for the alias: no key, the one that the host shows, or another. */
+enum ssh_pin { SSH_PIN_NONE, SSH_PIN_SAME, SSH_PIN_OTHER };
+
 /*
  * For `pair`: connects, takes the host key, disconnects. The key as a known_hosts line's
  * "TYPE BASE64" and as "SHA256:..." fingerprint, for free(). Errors as above.
  */
 int ssh_host_key(const struct ssh_options *options, char **ret_key, char **ret_fingerprint,
-	char *error, size_t size);
+	enum ssh_pin *ret_pin, char *error, size_t size);

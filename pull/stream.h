@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A byte stream with deadlines: what the wire client speaks over. Implementations: an SSH exec
- * channel (ssh.c) and a pair of file descriptors (stream_fd.c: a pipe, a socketpair, a test).
+ * A byte stream with deadlines: what the wire client speaks over. It is an SSH exec channel (ssh.c); tests have
+ * others.
  *
  * Deadlines are absolute CLOCK_MONOTONIC nanoseconds.
  */
@@ -39,6 +39,3 @@ static inline void stream_free(struct stream *stream)
 		stream->ops->free(stream);
 }
 DEFINE_CLEANUP(struct stream, stream_free)
-
-/* Takes both descriptors over, also on failure; they may be the same. -ENOMEM. */
-int stream_fd_new(int read_fd, int write_fd, struct stream **ret);

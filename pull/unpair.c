@@ -14,8 +14,6 @@
 #include "pull/keys.h"
 #include "pull/pair.h"
 
-#define LINK_ERROR_MAX 400
-
 const struct cli_option unpair_options[] = {
 	{ "identity", 'i', "FILE", "log in with this key to remove ours there" },
 	{ "yes", 'y', NULL, "do not ask" },
@@ -28,7 +26,7 @@ struct unpair {
 	const struct pull_settings *settings;
 	struct camera_settings camera; /* where there is no section: the defaults of one */
 	bool section, shared_key; /* shared: another section names the same key */
-	struct reach reach;
+	struct endpoint endpoint;
 	char *public_key; /* NULL: there is none to be read */
 };
 
@@ -41,27 +39,22 @@ static void unpair_end(struct unpair *u)
 static int unpair_begin(struct unpair *u)
 {
 	const char *name = u->cli->argv[0];
-	const struct camera_settings *camera = pull_camera(u->settings, name);
-	char error[LINK_ERROR_MAX];
+	const struct camera_settings *camera = NULL;
+	char error[PULL_ERROR_MAX];
 	int r;
 
 	if (!pull_camera_name_ok(name))
 		return cli_usage(u->cli, "%s: not a camera's name", name);
-	u->section = camera != NULL;
-	if (camera)
-		u->camera = *camera;
-	else
-		conf_instance_defaults(&pull_settings_table, &u->camera);
-	snprintf(u->camera.name, sizeof u->camera.name, "%s", name);
-	r = reach_camera(&u->camera, &u->reach);
+	u->section = pair_camera(u->settings, name, &u->camera);
+	r = endpoint_of(&u->camera, &u->endpoint);
 	if (r < 0) {
 		cli_error(u->cli, "no folder for keys: %s", strerror(-r));
 		return CLI_SETTINGS;
 	}
-	u->shared_key = pull_key_is_used(u->settings, u->reach.key, u->camera.name);
-	if (key_public(u->reach.key, &u->public_key, error, sizeof error) < 0)
+	u->shared_key = pull_key_is_used(u->settings, u->endpoint.key, u->camera.name);
+	if (key_public(u->endpoint.key, &u->public_key, error, sizeof error) < 0)
 		u->public_key = NULL;
-	if (!camera && !u->public_key && !contact_exists(name))
+	if (!u->section && !u->public_key && !contact_exists(name))
 		return choose_camera(u->cli, u->settings, name, &camera);
 	return CLI_OK;
 }
@@ -83,7 +76,7 @@ static int unpair_ask(const struct unpair *u)
 }
 
 /* What stays over there, for a person's own hands. */
-static void tell_line(const struct unpair *u)
+static void unpair_tell_line(const struct unpair *u)
 {
 	if (u->public_key)
 		fprintf(stderr,
@@ -96,7 +89,7 @@ static void tell_line(const struct unpair *u)
 static int unpair_there(const struct unpair *u)
 {
 	const struct install install = {
-		.reach = &u->reach,
+		.endpoint = &u->endpoint,
 		.identity = cli_value(u->cli, "identity"),
 		.name = "",
 		.public_key = u->public_key,
@@ -105,10 +98,10 @@ static int unpair_there(const struct unpair *u)
 		.may_ask = isatty(STDIN_FILENO),
 		.remove = true,
 	};
-	char error[LINK_ERROR_MAX], serve[SERVE_COMMAND_MAX];
+	char error[PULL_ERROR_MAX], serve[SERVE_COMMAND_MAX];
 	struct wire_greeting greeting;
 	bool was_there;
-	int r = pair_try_key(&u->reach, &greeting, error, sizeof error), code;
+	int r = pair_try_key(&u->endpoint, &greeting, error, sizeof error), code;
 
 	if (r == -EACCES) {
 		fprintf(stderr, "The camera does not take our key any more\n");
@@ -117,7 +110,7 @@ static int unpair_there(const struct unpair *u)
 	code = connect_code(r);
 	if (r == 0 || code == CLI_PROTOCOL) { /* the login works, whatever runs there */
 		r = install_key(&install, &was_there, serve, error, sizeof error);
-		code = r == 0 ? CLI_OK : r == -EACCES ? CLI_REFUSED : CLI_PROTOCOL;
+		code = connect_code(r);
 	}
 	if (code == CLI_OK)
 		fprintf(stderr, "%s our key %s ~/.ssh/authorized_keys there\n",
@@ -131,38 +124,6 @@ static int unpair_there(const struct unpair *u)
 	return code;
 }
 
-static int unpair_known_host(const struct unpair *u)
-{
-	CLEANUP_FREE char *known = NULL, *text = NULL;
-	int r = pair_read_text(u->reach.known_hosts, KNOWN_HOSTS_MAX, &known);
-
-	if (r == 0)
-		r = known_hosts_replace(known, u->reach.alias, NULL, &text);
-	if (r == 0 && strcmp(known, text) != 0)
-		r = pair_replace_file(u->reach.known_hosts, text, 0600);
-	return r;
-}
-
-static int unpair_settings(const struct unpair *u)
-{
-	CLEANUP_FREE char *old = NULL, *text = NULL;
-	char path[PATH_MAX];
-	int r = cli_settings_path(u->cli, path);
-
-	if (r != CLI_OK)
-		return r;
-	r = pair_read_text(path, CONF_FILE_MAX, &old);
-	if (r == 0)
-		r = settings_drop_camera(old, u->camera.name, &text);
-	/* an empty file would pass for one that the power cut, and the last good one would hold */
-	if (r == 0 && strcmp(old, text) != 0)
-		r = pair_replace_file(path, *text ? text : "# No camera is paired.\n", 0644);
-	if (r == 0)
-		return CLI_OK;
-	cli_error(u->cli, "%s: %s", path, strerror(-r));
-	return CLI_SETTINGS;
-}
-
 /* A key that the settings name is the person's own, and one that another section needs stays too. */
 static int unpair_key(const struct unpair *u)
 {
@@ -170,37 +131,35 @@ static int unpair_key(const struct unpair *u)
 
 	if (*u->camera.key || u->shared_key)
 		return 0;
-	if (snprintf(public, sizeof public, "%s.pub", u->reach.key) >= (int)sizeof public)
+	if (snprintf(public, sizeof public, "%s.pub", u->endpoint.key) >= (int)sizeof public)
 		return -ENAMETOOLONG;
 	if ((unlink(public) < 0 && errno != ENOENT) ||
-		(unlink(u->reach.key) < 0 && errno != ENOENT))
+		(unlink(u->endpoint.key) < 0 && errno != ENOENT))
 		return -errno;
 	return 0;
 }
 
 static int unpair_here(const struct unpair *u)
 {
-	int r = unpair_known_host(u);
+	int r = pair_pin(u->cli, &u->endpoint, NULL);
 
-	if (r < 0) {
-		cli_error(u->cli, "%s: %s", u->reach.known_hosts, strerror(-r));
-		return CLI_INTERNAL;
-	}
+	if (r != CLI_OK)
+		return r;
 	r = contact_forget(u->camera.name);
 	if (r < 0)
 		cli_error(u->cli, "%s: its last contact cannot be removed: %s", u->camera.name,
 			strerror(-r));
 	if (r == 0)
-		r = unpair_settings(u);
+		r = pair_edit_settings(u->cli, u->camera.name, NULL, 0);
 	if (r != CLI_OK)
 		return r < 0 ? CLI_INTERNAL : r;
 	r = unpair_key(u);
 	if (r < 0)
-		cli_error(u->cli, "%s: %s", u->reach.key, strerror(-r));
+		cli_error(u->cli, "%s: %s", u->endpoint.key, strerror(-r));
 	return r < 0 ? CLI_INTERNAL : CLI_OK;
 }
 
-static void tell_rest(const struct unpair *u)
+static void unpair_tell_rest(const struct unpair *u)
 {
 	char path[PATH_MAX];
 
@@ -208,7 +167,7 @@ static void tell_rest(const struct unpair *u)
 	if (pull_archive_path(&u->camera, path) == 0 && access(path, F_OK) == 0)
 		printf("; its pictures stay in %s", path);
 	if (*u->camera.key || u->shared_key)
-		printf("; the key stays in %s", u->reach.key);
+		printf("; the key stays in %s", u->endpoint.key);
 	printf("; where it had timers: deploypi pull\n");
 }
 
@@ -229,10 +188,10 @@ int command_unpair(struct cli *cli)
 	if (u.section && u.public_key && !u.shared_key && !cli_flag(cli, "force"))
 		r = unpair_there(&u);
 	else if (!u.shared_key)
-		tell_line(&u);
+		unpair_tell_line(&u);
 	if (r == CLI_OK)
 		r = unpair_here(&u);
 	if (r == CLI_OK)
-		tell_rest(&u);
+		unpair_tell_rest(&u);
 	return r;
 }

@@ -12,6 +12,7 @@
 #include "pull/gaps.h"
 #include "pull/sync.h"
 #include "tests/unit/pull_kit.h"
+#include "tests/unit/stream_kit.h"
 
 /* Serves the archive at `path` over `fd`; `other_fd` is the client's. The caller waits for it. */
 static pid_t serve_start(const char *path, int fd, int other_fd, const char *command)

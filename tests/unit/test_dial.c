@@ -12,6 +12,7 @@
 #include "pull/stream.h"
 #include "pull/wait.h"
 #include "tests/test.h"
+#include "tests/unit/stream_kit.h"
 
 #define SOON_US (100 * 1000)
 

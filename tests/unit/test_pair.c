@@ -208,29 +208,23 @@ TEST(serve_commands)
 	CHECK(serve_command_ok(long_command + 1));
 }
 
-TEST(lines_for_authorized_keys)
-{
-	char *line = NULL;
-
-	CHECK_INT(
-		authorized_line("capturepi serve", "ssh-ed25519 AAAA", "pullpi-garden@here", &line),
-		0);
-	CHECK_STR(line, "restrict,command=\"capturepi serve\" ssh-ed25519 AAAA pullpi-garden@here");
-	free(line);
-}
-
 TEST(aliases_and_commands)
 {
 	struct camera_settings camera = { .name = "Garden-2", .host = "pi", .port = 22 };
-	char alias[CAMERA_NAME_MAX], text[400];
+	struct endpoint endpoint;
+	char text[400];
 
-	CHECK_STR(reach_alias("Garden-2", alias), "garden-2");
-	CHECK_STR(
-		reach_pair_command(&camera, text, sizeof text), "pullpi pair pi --camera Garden-2");
+	setenv("STATE_DIRECTORY", "/nowhere", 1);
+	CHECK_INT(endpoint_of(&camera, &endpoint), 0);
+	CHECK_STR(endpoint.ssh.alias, "garden-2");
+	CHECK_STR(endpoint.known_hosts, "/nowhere/known_hosts");
+	unsetenv("STATE_DIRECTORY");
+	CHECK_STR(endpoint_pair_command(&camera, text, sizeof text),
+		"pullpi pair pi --camera Garden-2");
 	camera.port = 2222;
 	snprintf(camera.user, sizeof camera.user, "cam");
 	snprintf(camera.host, sizeof camera.host, "2001:db8::7");
-	CHECK_STR(reach_pair_command(&camera, text, sizeof text),
+	CHECK_STR(endpoint_pair_command(&camera, text, sizeof text),
 		"pullpi pair cam@[2001:db8::7]:2222 --camera Garden-2");
 }
 

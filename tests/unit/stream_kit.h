@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * A stream over file descriptors: a socketpair in tests, a child's pipes, an inherited connection.
- */
-#include "pull/stream.h"
+/* A stream over file descriptors: a socketpair, pipes. The product speaks over SSH alone. */
+#pragma once
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "pull/stream.h"
 #include "pull/wait.h"
 
 struct stream_fd {
@@ -120,7 +119,8 @@ static void set_nonblocking(int fd)
 		fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
-int stream_fd_new(int read_fd, int write_fd, struct stream **ret)
+/* Takes both descriptors over, also on failure; they may be the same. -ENOMEM. */
+__attribute__((unused)) static int stream_fd_new(int read_fd, int write_fd, struct stream **ret)
 {
 	struct stream_fd *s = calloc(1, sizeof *s);
 
