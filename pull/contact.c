@@ -4,12 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <json-c/json.h>
 #include <libgen.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/file.h>
 
 #include "common/fs.h"
+#include "common/json.h"
 #include "common/text.h"
 #include "common/utc.h"
 #include "common/util.h"
@@ -30,7 +31,7 @@ const struct contact contact_none = { .last_try_us = TIME_NONE,
 	.schedule = NO_SCHEDULE };
 const struct sighting sighting_none = { .seen_us = TIME_NONE, .schedule = NO_SCHEDULE };
 
-static int contact_name(const char *camera, char ret[static PATH_MAX])
+static int contact_path(const char *camera, char ret[static PATH_MAX])
 {
 	char file[CAMERA_NAME_MAX + 32];
 
@@ -38,9 +39,42 @@ static int contact_name(const char *camera, char ret[static PATH_MAX])
 	return pull_state_path(file, ret);
 }
 
-static int64_t get_time(struct json_object *o, const char *key)
+/* The members of the file and of struct contact. One without a value has no member. */
+enum field_type { FIELD_TIME, FIELD_CODE, FIELD_NUMBER, FIELD_TEXT };
+static const struct field {
+	const char *key;
+	enum field_type type;
+	size_t offset, size;
+} fields[] = {
+#define FIELD(key, type, member)                                                                   \
+	{                                                                                          \
+		key, type, offsetof(struct contact, member),                                       \
+			sizeof(((struct contact *)NULL)->member)                                   \
+	}
+	FIELD("last_try", FIELD_TIME, last_try_us),
+	FIELD("last_ok", FIELD_TIME, last_ok_us),
+	FIELD("since", FIELD_TIME, since_us),
+	FIELD("code", FIELD_CODE, code),
+	FIELD("error", FIELD_TEXT, error),
+	FIELD("archive", FIELD_TEXT, archive),
+	FIELD("mount", FIELD_TEXT, mount),
+	FIELD("camera_first", FIELD_NUMBER, first),
+	FIELD("camera_last", FIELD_NUMBER, last),
+	FIELD("rate", FIELD_NUMBER, rate),
+	FIELD("seen", FIELD_TIME, seen_us),
+	FIELD("camera_now", FIELD_TIME, schedule.now_us),
+	FIELD("camera_due", FIELD_TIME, schedule.due_us),
+	FIELD("camera_pending", FIELD_TIME, schedule.pending_us),
+	FIELD("camera_next", FIELD_TIME, schedule.next_us),
+	FIELD("unkept", FIELD_NUMBER, unkept),
+	FIELD("here_code", FIELD_CODE, here_code),
+	FIELD("here_since", FIELD_TIME, here_since_us),
+	FIELD("here", FIELD_TEXT, here),
+#undef FIELD
+};
+
+static int64_t time_value(struct json_object *value)
 {
-	struct json_object *value = json_object_object_get(o, key);
 	int64_t us;
 
 	if (!json_object_is_type(value, json_type_string) ||
@@ -50,61 +84,43 @@ static int64_t get_time(struct json_object *o, const char *key)
 	return us;
 }
 
-static int64_t get_number(struct json_object *o, const char *key)
+static void field_parse(const struct field *field, struct json_object *value, struct contact *ret)
 {
-	int64_t number = json_object_get_int64(json_object_object_get(o, key));
+	void *to = (char *)ret + field->offset;
+	int64_t number = json_object_get_int64(value);
 
-	return number > 0 ? number : 0;
+	switch (field->type) {
+	case FIELD_TIME:
+		*(int64_t *)to = time_value(value);
+		break;
+	case FIELD_CODE:
+		*(int *)to = json_object_get_int(value);
+		break;
+	case FIELD_NUMBER:
+		*(int64_t *)to = number > 0 ? number : 0;
+		break;
+	case FIELD_TEXT:
+		if (json_object_is_type(value, json_type_string))
+			text_format(to, field->size, "%s", json_object_get_string(value));
+	}
 }
 
-static void get_text(struct json_object *o, const char *key, char *ret, size_t size)
+static void contact_parse(const char *text, struct contact *ret)
 {
-	struct json_object *value = json_object_object_get(o, key);
-
-	if (json_object_is_type(value, json_type_string))
-		text_format(ret, size, "%s", json_object_get_string(value));
-}
-
-static struct wire_schedule get_schedule(struct json_object *o)
-{
-	struct json_object *running = json_object_object_get(o, "camera_running");
-
-	return (struct wire_schedule){
-		.now_us = get_time(o, "camera_now"),
-		.due_us = get_time(o, "camera_due"),
-		.pending_us = get_time(o, "camera_pending"),
-		.next_us = get_time(o, "camera_next"),
-		.running = !json_object_is_type(running, json_type_boolean) ? WIRE_RUNNING_UNKNOWN
-			: json_object_get_boolean(running)                  ? WIRE_RUNNING
-									    : WIRE_STOPPED,
-	};
-}
-
-static void parse(const char *text, struct contact *ret)
-{
-	struct json_object *o = json_tokener_parse(text), *gaps;
+	struct json_object *o = json_tokener_parse(text), *value;
 
 	if (json_object_is_type(o, json_type_object)) {
-		ret->last_try_us = get_time(o, "last_try");
-		ret->last_ok_us = get_time(o, "last_ok");
-		ret->since_us = get_time(o, "since");
-		ret->code = json_object_get_int(json_object_object_get(o, "code"));
-		ret->first = (uint64_t)get_number(o, "camera_first");
-		ret->last = (uint64_t)get_number(o, "camera_last");
-		ret->rate = get_number(o, "rate");
-		gaps = json_object_object_get(o, "gaps_us");
-		for (size_t i = 0; json_object_is_type(gaps, json_type_array) && i < CONTACT_GAPS;
+		for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+			field_parse(&fields[i], json_object_object_get(o, fields[i].key), ret);
+		value = json_object_object_get(o, "gaps_us");
+		for (size_t i = 0; json_object_is_type(value, json_type_array) && i < CONTACT_GAPS;
 			i++)
-			ret->gaps_us[i] = json_object_get_int64(json_object_array_get_idx(gaps, i));
-		ret->seen_us = get_time(o, "seen");
-		ret->schedule = get_schedule(o);
-		ret->unkept = get_number(o, "unkept");
-		ret->here_code = json_object_get_int(json_object_object_get(o, "here_code"));
-		ret->here_since_us = get_time(o, "here_since");
-		get_text(o, "error", ret->error, sizeof ret->error);
-		get_text(o, "here", ret->here, sizeof ret->here);
-		get_text(o, "archive", ret->archive, sizeof ret->archive);
-		get_text(o, "mount", ret->mount, sizeof ret->mount);
+			ret->gaps_us[i] =
+				json_object_get_int64(json_object_array_get_idx(value, i));
+		value = json_object_object_get(o, "camera_running");
+		if (json_object_is_type(value, json_type_boolean))
+			ret->schedule.running =
+				json_object_get_boolean(value) ? WIRE_RUNNING : WIRE_STOPPED;
 	}
 	json_object_put(o);
 }
@@ -115,122 +131,85 @@ void contact_load(const char *camera, struct contact *ret)
 	char path[PATH_MAX];
 
 	*ret = contact_none;
-	if (contact_name(camera, path) == 0 &&
+	if (contact_path(camera, path) == 0 &&
 		fs_read_file(AT_FDCWD, path, CONTACT_FILE_MAX, &text, NULL) == 0)
-		parse(text, ret);
+		contact_parse(text, ret);
 }
 
-static void add_time(struct json_object *o, const char *key, int64_t us)
+static void field_add(
+	const struct field *field, const struct contact *contact, struct json_object *o)
 {
-	char text[UTC_TEXT_MAX];
+	const void *from = (const char *)contact + field->offset;
 
-	if (us != TIME_NONE)
-		json_object_object_add(o, key, json_object_new_string(utc_format(us, text)));
+	if (field->type == FIELD_TIME)
+		json_add_time(o, field->key, *(const int64_t *)from);
+	else if (field->type == FIELD_TEXT && *(const char *)from)
+		json_add_text(o, field->key, from);
+	else if (field->type == FIELD_CODE && *(const int *)from)
+		json_add_number(o, field->key, *(const int *)from);
+	else if (field->type == FIELD_NUMBER && *(const int64_t *)from > 0)
+		json_add_number(o, field->key, *(const int64_t *)from);
 }
 
-static void add_number(struct json_object *o, const char *key, int64_t number)
+static struct json_object *contact_object(const struct contact *contact)
 {
-	if (number > 0)
-		json_object_object_add(o, key, json_object_new_int64(number));
-}
+	struct json_object *o = json_object_new_object(), *gaps = json_object_new_array();
 
-static void add_text(struct json_object *o, const char *key, const char *text)
-{
-	if (*text)
-		json_object_object_add(o, key, json_object_new_string(text));
-}
-
-static void add_schedule(struct json_object *o, const struct wire_schedule *schedule)
-{
-	add_time(o, "camera_now", schedule->now_us);
-	add_time(o, "camera_due", schedule->due_us);
-	add_time(o, "camera_pending", schedule->pending_us);
-	add_time(o, "camera_next", schedule->next_us);
-	if (schedule->running != WIRE_RUNNING_UNKNOWN)
-		json_object_object_add(o, "camera_running",
-			json_object_new_boolean(schedule->running == WIRE_RUNNING));
-}
-
-static const char *contact_text(struct json_object *o, const struct contact *contact)
-{
-	struct json_object *gaps = json_object_new_array();
-
-	add_time(o, "last_try", contact->last_try_us);
-	add_time(o, "last_ok", contact->last_ok_us);
-	add_time(o, "since", contact->since_us);
-	json_object_object_add(o, "code", json_object_new_int(contact->code));
-	add_text(o, "error", contact->error);
-	add_text(o, "archive", contact->archive);
-	add_text(o, "mount", contact->mount);
-	add_number(o, "camera_first", (int64_t)contact->first);
-	add_number(o, "camera_last", (int64_t)contact->last);
-	add_number(o, "rate", contact->rate);
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		field_add(&fields[i], contact, o);
 	for (size_t i = 0; i < CONTACT_GAPS && contact->gaps_us[i] > 0; i++)
 		json_object_array_add(gaps, json_object_new_int64(contact->gaps_us[i]));
 	json_object_object_add(o, "gaps_us", gaps);
-	add_time(o, "seen", contact->seen_us);
-	add_schedule(o, &contact->schedule);
-	add_number(o, "unkept", contact->unkept);
-	if (contact->here_code) {
-		json_object_object_add(o, "here_code", json_object_new_int(contact->here_code));
-		json_object_object_add(o, "here", json_object_new_string(contact->here));
-		add_time(o, "here_since", contact->here_since_us);
-	}
-	return json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
+	if (contact->schedule.running != WIRE_RUNNING_UNKNOWN)
+		json_add_bool(o, "camera_running", contact->schedule.running == WIRE_RUNNING);
+	return o;
 }
 
 /*
  * By rename, so that readers see the old or the new one, but without fsync: after a power cut the
  * last contact may be forgotten, and an SD card is spared two flushes a minute.
  */
-static int replace(const char *path, const char *text)
+static int contact_save(const char *camera, const struct contact *contact)
 {
-	char temp[PATH_MAX + 8];
+	struct json_object *o = contact_object(contact);
+	const char *text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
+	char path[PATH_MAX], temp[PATH_MAX + 8];
 	CLEANUP_FD int fd = -1;
-	int r;
+	int r = contact_path(camera, path);
 
-	snprintf(temp, sizeof temp, "%s.part", path);
-	fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	r = fs_write_all(&fs_real, fd, text, strlen(text));
+	if (r == 0) {
+		snprintf(temp, sizeof temp, "%s.part", path);
+		fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+		r = fd < 0 ? -errno : fs_write_all(&fs_real, fd, text, strlen(text));
+	}
 	if (r == 0 && rename(temp, path) < 0)
 		r = -errno;
+	json_object_put(o);
 	return r;
 }
 
 /*
- * Whoever reads the file to write it anew has this lock: fetch, sync and follow of one camera may come
- * at the same moment. No lock is no reason to forget a contact.
+ * Loads what is known, and returns the lock that whoever is going to save it again needs: fetch, sync and follow of
+ * one camera may come at the same moment. -errno, with `ret` filled in all the same.
  */
-static int lock_folder(const char *camera)
+static int contact_begin(const char *camera, struct contact *ret)
 {
 	char path[PATH_MAX];
 	const char *folder;
-	int fd, r = contact_name(camera, path);
+	int fd, r = contact_path(camera, path);
 
+	*ret = contact_none;
 	if (r < 0)
 		return r;
 	folder = dirname(path);
 	r = fs_make_folders(folder, 0700);
-	if (r < 0)
-		return r;
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = r < 0 ? -1 : open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (r == 0 && fd < 0)
+		r = -errno;
 	if (fd >= 0)
 		flock(fd, LOCK_EX);
-	return fd < 0 ? -errno : fd;
-}
-
-static int save(const char *camera, const struct contact *contact)
-{
-	struct json_object *o = json_object_new_object();
-	char path[PATH_MAX];
-	int r = o ? contact_name(camera, path) : -ENOMEM;
-
-	if (r == 0)
-		r = replace(path, contact_text(o, contact));
-	json_object_put(o);
-	return r;
+	contact_load(camera, ret);
+	return r < 0 ? r : fd;
 }
 
 int64_t contact_period(const struct contact *contact)
@@ -251,7 +230,7 @@ int64_t contact_period(const struct contact *contact)
 }
 
 /* While the machine was off nobody could try: such a gap tells nothing. */
-static void note_gap(struct contact *contact, int64_t now_us, int64_t boot_us)
+static void contact_note_gap(struct contact *contact, int64_t now_us, int64_t boot_us)
 {
 	int64_t *gaps_us = contact->gaps_us, last_us = contact->last_try_us;
 
@@ -264,7 +243,7 @@ static void note_gap(struct contact *contact, int64_t now_us, int64_t boot_us)
 void contact_tried(
 	struct contact *contact, int64_t now_us, int64_t up_us, int code, const char *error)
 {
-	note_gap(contact, now_us, now_us - up_us);
+	contact_note_gap(contact, now_us, now_us - up_us);
 	if (contact->last_try_us == TIME_NONE || contact->code != code)
 		contact->since_us = now_us;
 	contact->last_try_us = now_us;
@@ -277,28 +256,27 @@ void contact_tried(
 int contact_note(const char *camera, const struct clock *clock, int code, const char *error,
 	struct contact *ret_before)
 {
-	CLEANUP_FD int lock = lock_folder(camera);
 	struct contact contact;
+	CLEANUP_FD int lock = contact_begin(camera, &contact);
 
-	contact_load(camera, &contact);
 	*ret_before = contact;
 	if (lock < 0)
 		return lock;
 	contact_tried(&contact, clock_wall_us(clock), clock_up_ns(clock) / NS_PER_US, code, error);
-	return save(camera, &contact);
+	return contact_save(camera, &contact);
 }
 
 bool contact_exists(const char *camera)
 {
 	char path[PATH_MAX];
 
-	return contact_name(camera, path) == 0 && access(path, F_OK) == 0;
+	return contact_path(camera, path) == 0 && access(path, F_OK) == 0;
 }
 
 int contact_forget(const char *camera)
 {
 	char path[PATH_MAX];
-	int r = contact_name(camera, path);
+	int r = contact_path(camera, path);
 
 	if (r < 0)
 		return r;
@@ -308,10 +286,9 @@ int contact_forget(const char *camera)
 int contact_note_here(const char *camera, const struct clock *clock, int code, const char *error,
 	struct contact *ret_before)
 {
-	CLEANUP_FD int lock = lock_folder(camera);
 	struct contact contact;
+	CLEANUP_FD int lock = contact_begin(camera, &contact);
 
-	contact_load(camera, &contact);
 	*ret_before = contact;
 	if (lock < 0)
 		return lock;
@@ -321,7 +298,7 @@ int contact_note_here(const char *camera, const struct clock *clock, int code, c
 		contact.here_since_us = clock_wall_us(clock);
 	contact.here_code = code;
 	snprintf(contact.here, sizeof contact.here, "%s", error);
-	return save(camera, &contact);
+	return contact_save(camera, &contact);
 }
 
 struct sighting sighting_of(const struct wire_greeting *greeting, const struct clock *clock)
@@ -331,7 +308,7 @@ struct sighting sighting_of(const struct wire_greeting *greeting, const struct c
 }
 
 /* Whether the slot that was said to be the next has come; a camera whose word is void, or a new schedule. */
-static int64_t count_unkept(const struct contact *before, const struct wire_schedule *now)
+static int64_t unkept_after(const struct contact *before, const struct wire_schedule *now)
 {
 	int64_t next_us = before->schedule.next_us;
 
@@ -346,7 +323,7 @@ void contact_answered(struct contact *contact, const struct sighting *sighting, 
 		contact->first = sighting->first > 0 ? sighting->first : 1;
 		contact->last = sighting->last;
 	}
-	contact->unkept = count_unkept(contact, &sighting->schedule);
+	contact->unkept = unkept_after(contact, &sighting->schedule);
 	contact->seen_us = sighting->seen_us;
 	contact->schedule = sighting->schedule;
 	if (rate > 0)
@@ -355,14 +332,13 @@ void contact_answered(struct contact *contact, const struct sighting *sighting, 
 
 int contact_seen(const char *camera, const struct sighting *sighting, int64_t rate)
 {
-	CLEANUP_FD int lock = lock_folder(camera);
 	struct contact contact;
+	CLEANUP_FD int lock = contact_begin(camera, &contact);
 
 	if (lock < 0)
 		return lock;
-	contact_load(camera, &contact);
 	contact_answered(&contact, sighting, rate);
-	return save(camera, &contact);
+	return contact_save(camera, &contact);
 }
 
 void contact_mount(const char *camera, const char *path, char ret[static PATH_MAX])
@@ -376,19 +352,19 @@ void contact_mount(const char *camera, const char *path, char ret[static PATH_MA
 
 int contact_mounted(const char *camera, const char *path, const char *mount)
 {
-	CLEANUP_FD int lock = -1;
 	struct contact contact;
+	CLEANUP_FD int lock = -1;
+	char known[PATH_MAX];
 
-	contact_load(camera, &contact);
-	if (strcmp(contact.archive, path) == 0 ? strcmp(contact.mount, mount) == 0 : !*mount)
+	contact_mount(camera, path, known);
+	if (strcmp(known, mount) == 0)
 		return 0;
 	if (strlen(path) >= sizeof contact.archive || strlen(mount) >= sizeof contact.mount)
 		return -ENAMETOOLONG;
-	lock = lock_folder(camera);
+	lock = contact_begin(camera, &contact);
 	if (lock < 0)
 		return lock;
-	contact_load(camera, &contact);
 	snprintf(contact.archive, sizeof contact.archive, "%s", *mount ? path : "");
 	snprintf(contact.mount, sizeof contact.mount, "%s", mount);
-	return save(camera, &contact);
+	return contact_save(camera, &contact);
 }

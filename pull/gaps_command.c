@@ -2,10 +2,9 @@
 /* `pullpi list`: the journal's lines, as capturepi lists its own, or with --gaps what is missing. */
 #include <errno.h>
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <string.h>
 
-#include "common/utc.h"
+#include "common/json.h"
 #include "pull/commands.h"
 #include "pull/contact.h"
 #include "pull/gaps.h"
@@ -19,30 +18,20 @@ struct gap_list {
 	struct gap *ring; /* the last `limit` of them; NULL: shown at once */
 };
 
-static void add_time(struct json_object *o, const char *key, int64_t us)
-{
-	char text[UTC_TEXT_MAX];
-
-	if (us != TIME_NONE)
-		json_object_object_add(o, key, json_object_new_string(utc_format(us, text)));
-}
-
 static void print_program(const struct gap *gap)
 {
 	struct json_object *o = json_object_new_object();
 	bool exact = gap->cause < MISS_CAUSES;
 
-	json_object_object_add(o, "cause", json_object_new_string(gap_cause_name(gap->cause)));
+	json_add_text(o, "cause", gap_cause_name(gap->cause));
 	if (*gap->why)
-		json_object_object_add(o, "why", json_object_new_string(gap->why));
-	json_object_object_add(o, "count", json_object_new_int64((int64_t)gap->count));
-	add_time(o, exact ? "first" : "after", gap->first_us);
-	add_time(o, exact ? "last" : "before", gap->last_us);
-	json_object_object_add(o, "first_seq", json_object_new_int64((int64_t)gap->first_seq));
-	json_object_object_add(o, "last_seq", json_object_new_int64((int64_t)gap->last_seq));
-	puts(json_object_to_json_string_ext(
-		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(o);
+		json_add_text(o, "why", gap->why);
+	json_add_number(o, "count", (int64_t)gap->count);
+	json_add_time(o, exact ? "first" : "after", gap->first_us);
+	json_add_time(o, exact ? "last" : "before", gap->last_us);
+	json_add_number(o, "first_seq", (int64_t)gap->first_seq);
+	json_add_number(o, "last_seq", (int64_t)gap->last_seq);
+	json_print(o);
 }
 
 static void print_gap(const struct gap_list *list, const struct gap *gap)
@@ -79,7 +68,8 @@ static void print_ring(const struct gap_list *list)
 		print_gap(list, &list->ring[i % list->limit]);
 }
 
-static int walk(struct archive *archive, const char *camera, uint64_t from, struct gap_list *list)
+static int walk_gaps(
+	struct archive *archive, const char *camera, uint64_t from, struct gap_list *list)
 {
 	struct gaps_options options = { .since_us = TIME_NONE, .gap = take_gap, .data = list };
 	struct held held = { 0 };
@@ -124,7 +114,8 @@ static int list_gaps(struct cli *cli)
 	list.limit = (uint64_t)limit;
 	if (limit && !from)
 		list.ring = ring = calloc((size_t)limit, sizeof *ring);
-	r = limit && !from && !ring ? -ENOMEM : walk(archive, camera->name, (uint64_t)from, &list);
+	r = limit && !from && !ring ? -ENOMEM
+				    : walk_gaps(archive, camera->name, (uint64_t)from, &list);
 	if (r == 0 && ring)
 		print_ring(&list);
 	if (r == 0)

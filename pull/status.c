@@ -4,11 +4,11 @@
  * last answered. All of it from files: no camera is asked.
  */
 #include <errno.h>
-#include <json-c/json.h>
 #include <string.h>
 
 #include "common/archive.h"
 #include "common/clock.h"
+#include "common/json.h"
 #include "common/utc.h"
 #include "pull/commands.h"
 #include "pull/contact.h"
@@ -44,7 +44,7 @@ static int add_gap(void *data, const struct gap *gap)
 	return 0;
 }
 
-static void look_for_gaps(struct camera_status *s, struct archive *archive)
+static void status_read_gaps(struct camera_status *s, struct archive *archive)
 {
 	struct held held = { 0 };
 	struct gaps_options options = { .held = &held,
@@ -63,7 +63,7 @@ static void look_for_gaps(struct camera_status *s, struct archive *archive)
 	held_clear(&held);
 }
 
-static int look_into(struct camera_status *s)
+static int status_read_archive(struct camera_status *s)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;
 	char name[FRAME_PATH_MAX];
@@ -83,7 +83,7 @@ static int look_into(struct camera_status *s)
 	for (unsigned n = 0; archive_branch(archive, &n);)
 		s->branches[s->n_branches++] = n;
 	s->facts = due_read(archive, &s->contact, s->camera->stale_after_us, &clock_real);
-	look_for_gaps(s, archive);
+	status_read_gaps(s, archive);
 	frame = record_name(&s->newest);
 	if (s->has_newest && frame_name_path(&frame, name) == 0 &&
 		snprintf(s->path, sizeof s->path, "%s/%s", s->archive, name) >= (int)sizeof s->path)
@@ -91,12 +91,12 @@ static int look_into(struct camera_status *s)
 	return 0;
 }
 
-static void look(const struct camera_settings *camera, struct camera_status *ret)
+static void status_read(const struct camera_settings *camera, struct camera_status *ret)
 {
 	*ret = (struct camera_status){ .camera = camera };
 	contact_load(camera->name, &ret->contact);
 	ret->facts = due_read(NULL, &ret->contact, camera->stale_after_us, &clock_real);
-	ret->error = look_into(ret);
+	ret->error = status_read_archive(ret);
 	if (ret->has_newest)
 		ret->age_us = clock_wall_us(&clock_real) - ret->newest.slot_us;
 	ret->due = due_judge(&ret->facts);
@@ -168,12 +168,13 @@ static const char *archive_error(const struct camera_status *s)
 	return s->error == -ENOMEDIUM ? "its disk is not mounted" : strerror(-s->error);
 }
 
-static void print_person(const struct camera_status *s)
+static void print_person(const struct camera_status *s, bool more)
 {
 	char age[UTC_TEXT_MAX], text[PULL_ERROR_MAX + 256];
 
-	printf("camera     %s (%s%s%s port %lld)\n", s->camera->name, s->camera->user,
-		*s->camera->user ? "@" : "", s->camera->host, (long long)s->camera->port);
+	printf("%scamera     %s (%s%s%s port %lld)\n", more ? "\n" : "", s->camera->name,
+		s->camera->user, *s->camera->user ? "@" : "", s->camera->host,
+		(long long)s->camera->port);
 	printf("archive    %s", s->archive);
 	if (s->error == -ENOENT)
 		printf(" (nothing fetched yet)\n");
@@ -202,96 +203,72 @@ static void print_person(const struct camera_status *s)
 		printf("link       %.1f KB/s in the last pull\n", (double)s->contact.rate / 1024);
 }
 
-static void add_string(struct json_object *o, const char *key, const char *value)
-{
-	json_object_object_add(o, key, json_object_new_string(value));
-}
-
-static void add_time(struct json_object *o, const char *key, int64_t us)
-{
-	char text[UTC_TEXT_MAX];
-
-	if (us != TIME_NONE)
-		add_string(o, key, utc_format(us, text));
-}
-
 static struct json_object *contact_object(const struct contact *contact)
 {
 	struct json_object *o = json_object_new_object();
 
-	add_time(o, "last_try", contact->last_try_us);
-	add_time(o, "last_ok", contact->last_ok_us);
-	add_time(o, "since", contact->since_us);
+	json_add_time(o, "last_try", contact->last_try_us);
+	json_add_time(o, "last_ok", contact->last_ok_us);
+	json_add_time(o, "since", contact->since_us);
 	if (contact->last_try_us != TIME_NONE) {
-		json_object_object_add(
-			o, "reachable", json_object_new_boolean(contact->code == CLI_OK));
-		json_object_object_add(o, "code", json_object_new_int(contact->code));
+		json_add_bool(o, "reachable", contact->code == CLI_OK);
+		json_add_number(o, "code", contact->code);
 	}
 	if (contact->error[0])
-		add_string(o, "error", contact->error);
+		json_add_text(o, "error", contact->error);
 	if (contact->here_code != CLI_OK) {
-		add_string(o, "here_error", contact->here);
-		add_time(o, "here_since", contact->here_since_us);
+		json_add_text(o, "here_error", contact->here);
+		json_add_time(o, "here_since", contact->here_since_us);
 	}
 	if (contact->last > 0)
-		json_object_object_add(
-			o, "camera_last", json_object_new_int64((int64_t)contact->last));
+		json_add_number(o, "camera_last", (int64_t)contact->last);
 	if (contact->rate > 0)
-		json_object_object_add(o, "rate", json_object_new_int64(contact->rate));
+		json_add_number(o, "rate", contact->rate);
 	return o;
 }
 
-static void add_gaps(struct json_object *o, const struct camera_status *s)
+static void add_archive(struct json_object *o, const struct camera_status *s)
 {
-	struct json_object *gaps = json_object_new_object();
+	struct json_object *branches = json_object_new_array(), *gaps;
 
+	json_add_number(o, "first", (int64_t)s->first);
+	json_add_number(o, "last", (int64_t)s->last);
+	if (s->has_newest) {
+		json_add_number(o, "newest_seq", (int64_t)s->newest.seq);
+		json_add_text(o, "newest", s->path);
+		json_add_time(o, "newest_slot", s->newest.slot_us);
+		json_add_number(o, "newest_age_s", s->age_us / US_PER_SEC);
+	}
+	for (unsigned i = 0; i < s->n_branches; i++)
+		json_object_array_add(branches, json_object_new_int64(s->branches[i]));
+	json_object_object_add(o, "branches", branches);
+	if (!s->has_gaps)
+		return;
+	gaps = json_object_new_object();
 	for (unsigned i = 0; i < GAP_CAUSES; i++)
-		json_object_object_add(
-			gaps, gap_cause_name(i), json_object_new_int64((int64_t)s->gaps[i]));
-	json_object_object_add(o, "behind", json_object_new_int64((int64_t)s->behind));
+		json_add_number(gaps, gap_cause_name(i), (int64_t)s->gaps[i]);
+	json_add_number(o, "behind", (int64_t)s->behind);
 	json_object_object_add(o, "gaps_24h", gaps);
 }
 
-static void add_branches(struct json_object *o, const struct camera_status *s)
-{
-	struct json_object *list = json_object_new_array();
-
-	for (unsigned i = 0; i < s->n_branches; i++)
-		json_object_array_add(list, json_object_new_int64(s->branches[i]));
-	json_object_object_add(o, "branches", list);
-}
-
-static struct json_object *status_object(const struct camera_status *s)
+static void print_program(const struct camera_status *s)
 {
 	struct json_object *o = json_object_new_object();
 
-	add_string(o, "camera", s->camera->name);
-	add_string(o, "archive", s->archive);
+	json_add_text(o, "camera", s->camera->name);
+	json_add_text(o, "archive", s->archive);
 	if (s->error < 0 && s->error != -ENOENT)
-		add_string(o, "archive_error", archive_error(s));
-	json_object_object_add(o, "stale", json_object_new_boolean(s->due.state != DUE_HERE));
-	add_string(o, "state", due_state_name(s->due.state));
-	add_time(o, s->due.state == DUE_HERE ? "next" : "missing", s->due.slot_us);
+		json_add_text(o, "archive_error", archive_error(s));
+	json_add_bool(o, "stale", s->due.state != DUE_HERE);
+	json_add_text(o, "state", due_state_name(s->due.state));
+	json_add_time(o, s->due.state == DUE_HERE ? "next" : "missing", s->due.slot_us);
 	if (s->due.ahead_us != 0)
-		json_object_object_add(
-			o, "camera_ahead_s", json_object_new_int64(s->due.ahead_us / US_PER_SEC));
+		json_add_number(o, "camera_ahead_s", s->due.ahead_us / US_PER_SEC);
 	if (s->due.set_back)
-		json_object_object_add(o, "clock_set_back", json_object_new_boolean(true));
-	json_object_object_add(o, "first", json_object_new_int64((int64_t)s->first));
-	json_object_object_add(o, "last", json_object_new_int64((int64_t)s->last));
-	if (s->has_newest) {
-		json_object_object_add(
-			o, "newest_seq", json_object_new_int64((int64_t)s->newest.seq));
-		add_string(o, "newest", s->path);
-		add_time(o, "newest_slot", s->newest.slot_us);
-		json_object_object_add(
-			o, "newest_age_s", json_object_new_int64(s->age_us / US_PER_SEC));
-	}
-	add_branches(o, s);
-	if (s->has_gaps)
-		add_gaps(o, s);
+		json_add_bool(o, "clock_set_back", true);
+	add_archive(o, s);
 	json_object_object_add(o, "contact", contact_object(&s->contact));
-	return o;
+	json_print(o);
 }
 
 /* One camera or, without a name, all: an object a line. Exit 1 where one is stale. */
@@ -309,23 +286,16 @@ int command_status(struct cli *cli)
 		return r;
 	for (size_t i = 0; i < settings->n_cameras; i++) {
 		struct camera_status status;
-		struct json_object *o;
 
 		if (only && only != &settings->cameras[i])
 			continue;
-		look(&settings->cameras[i], &status);
+		status_read(&settings->cameras[i], &status);
 		if (status.due.state != DUE_HERE)
 			worst = CLI_INTERNAL;
-		if (!cli_flag(cli, "json")) {
-			if (n++ > 0)
-				putchar('\n');
-			print_person(&status);
-			continue;
-		}
-		o = status_object(&status);
-		puts(json_object_to_json_string_ext(
-			o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-		json_object_put(o);
+		if (cli_flag(cli, "json"))
+			print_program(&status);
+		else
+			print_person(&status, n++ > 0);
 	}
 	return worst;
 }
