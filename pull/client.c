@@ -30,8 +30,8 @@ struct client {
 	char error[400];
 };
 
-static int fail(struct client *client, int r, const char *fmt, ...) PRINTF(3, 4);
-static int fail(struct client *client, int r, const char *fmt, ...)
+static int client_fail(struct client *client, int r, const char *fmt, ...) PRINTF(3, 4);
+static int client_fail(struct client *client, int r, const char *fmt, ...)
 {
 	va_list args;
 
@@ -46,12 +46,12 @@ static int stream_failed(struct client *client, int r, const char *what)
 	const char *why = client->stream->ops->error(client->stream);
 
 	if (r == -ETIMEDOUT)
-		return fail(client, r, "%s: no answer in time", what);
-	return fail(client, r, "%s: %s", what, *why ? why : strerror(-r));
+		return client_fail(client, r, "%s: no answer in time", what);
+	return client_fail(client, r, "%s: %s", what, *why ? why : strerror(-r));
 }
 
 /* An answer begins, or has come on well. */
-static void progress(struct client *client)
+static void note_progress(struct client *client)
 {
 	client->waited_ns = 0;
 	client->came = 0;
@@ -64,16 +64,16 @@ static int64_t next_deadline(const struct client *client)
 }
 
 /*
- * More bytes into the buffer, behind what is there: their number, 0 at the end of the stream. Never
- * called with more than a line's worth in the buffer, so moving it to the front is cheap. Only the time
+ * Reads more bytes into the buffer, after what is there: their number, 0 at the end of the stream. What is there is
+ * a line at most, or the start of the buffer already, so moving it to the front is cheap. Only the time
  * spent in here counts against the peer: what else this side waits for is not its fault.
  */
-static ssize_t fill_until(struct client *client, int64_t deadline_ns)
+static ssize_t client_fill_until(struct client *client, int64_t deadline_ns)
 {
 	int64_t start_ns;
 	ssize_t n;
 
-	assert(client->end - client->start <= LINE_MAX_BYTES);
+	assert(client->end - client->start < CLIENT_BUFFER_BYTES);
 	memmove(client->data, client->data + client->start, client->end - client->start);
 	client->end -= client->start;
 	client->start = 0;
@@ -88,14 +88,14 @@ static ssize_t fill_until(struct client *client, int64_t deadline_ns)
 		client->came += (size_t)n;
 	}
 	if (client->came >= PROGRESS_BYTES)
-		progress(client);
+		note_progress(client);
 	client->ended = n == 0;
 	return n;
 }
 
-static ssize_t fill(struct client *client)
+static ssize_t client_fill(struct client *client)
 {
-	return fill_until(client, next_deadline(client));
+	return client_fill_until(client, next_deadline(client));
 }
 
 /* The end of the stream where a line was due. What the remote command complained of says why. */
@@ -104,7 +104,7 @@ static int no_line(struct client *client, const char *what)
 	const char *why = client->stream->ops->error(client->stream);
 	bool within = client->end > client->start;
 
-	return fail(client, -EPROTO, "%s: the other side ended %s%s%s", what,
+	return client_fail(client, -EPROTO, "%s: the other side ended %s%s%s", what,
 		within ? "in the middle of a line" : "without a word", *why ? ": " : "", why);
 }
 
@@ -126,10 +126,10 @@ static int read_line(struct client *client, const char *what, const char **ret, 
 			return 0;
 		}
 		if (newline || have >= LINE_MAX_BYTES)
-			return fail(client, -EPROTO, "%s: a line of more than %d bytes", what,
-				LINE_MAX_BYTES);
+			return client_fail(client, -EPROTO, "%s: a line of more than %d bytes",
+				what, LINE_MAX_BYTES);
 		looked_at = have;
-		n = fill(client);
+		n = client_fill(client);
 		if (n == 0)
 			return no_line(client, what);
 		if (n < 0)
@@ -140,102 +140,87 @@ static int read_line(struct client *client, const char *what, const char **ret, 
 /* How a greeting begins: wire_greeting_format() writes the version first. */
 static const char greeting_start[] = "{\"capturepi\":";
 
-/* What came before the greeting and is not it. */
-static void pass_over(struct client *client, const char *text, size_t len)
+/* Keeps the first line of what came before the greeting. */
+static void note_preamble(struct client *client, size_t len)
 {
-	const char *end = text + len;
+	const char *text = client->data, *end = text + len, *newline;
 
-	client->passed += len;
+	client->passed = len;
 	while (text < end && strchr(" \t\r\n", *text))
 		text++;
-	while (end > text && strchr(" \t\r\n", end[-1]))
+	newline = memchr(text, '\n', (size_t)(end - text));
+	end = newline ? newline : end;
+	while (end > text && strchr(" \t\r", end[-1]))
 		end--;
-	if (!client->preamble[0])
-		text_clean(text, (size_t)(end - text), client->preamble, sizeof client->preamble);
+	text_clean(text, (size_t)(end - text), client->preamble, sizeof client->preamble);
 }
 
 static int not_capturepi(struct client *client)
 {
 	const char *why = client->stream->ops->error(client->stream);
 
-	return fail(client, -EPROTO, "not capturepi: it says \"%s\"%s%s", client->preamble,
+	note_preamble(client, client->end);
+	return client_fail(client, -EPROTO, "not capturepi: it says \"%s\"%s%s", client->preamble,
 		*why ? "; " : "", why);
 }
 
 /*
- * Takes what cannot be the beginning of a greeting off the buffer. 1: a line that begins like one is at its
- * front, whole; 0: more has to come.
+ * Fills the buffer until the whole line of the greeting is in it, which takes up what is before it: sshd runs a
+ * forced command through the login shell, too, and its start-up files may print anything. Returns the line's length.
  */
-static int find_greeting(struct client *client, size_t *ret_len)
+static ssize_t find_greeting(struct client *client, size_t *ret_start)
 {
+	const size_t part = sizeof greeting_start - 2; /* its beginning may end the buffer */
+	size_t at = 0;
+
 	for (;;) {
-		char *text = client->data + client->start;
-		size_t have = client->end - client->start, keep = sizeof greeting_start - 2;
-		char *newline = memchr(text, '\n', have);
-		size_t len = newline ? (size_t)(newline - text) : have;
-		char *found = memmem(text, len, greeting_start, sizeof greeting_start - 1);
-
-		if (found > text) { /* a prompt or so, without a newline */
-			pass_over(client, text, (size_t)(found - text));
-			client->start += (size_t)(found - text);
-		} else if (newline && found) {
-			*ret_len = len;
-			return 1;
-		} else if (newline) {
-			pass_over(client, text, len + 1);
-			client->start += len + 1;
-		} else {
-			/* the end may be the first half of its beginning */
-			if (!found && have >= LINE_MAX_BYTES) {
-				pass_over(client, text, have - keep);
-				client->start += have - keep;
-			}
-			return 0;
-		}
-	}
-}
-
-/*
- * The greeting, after whatever the start-up files of the login shell over there print: sshd runs a forced
- * command through that shell, too.
- */
-static int read_greeting(struct client *client)
-{
-	const char *line;
-	char text[60];
-	size_t len;
-	int r;
-
-	while (find_greeting(client, &len) == 0) {
+		char *start = memmem(client->data + at, client->end - at, greeting_start, part + 1);
+		char *newline;
 		ssize_t n;
 
-		if (client->passed > PREAMBLE_BYTES_MAX)
+		if (start)
+			at = (size_t)(start - client->data);
+		else if (client->end > at + part)
+			at = client->end - part;
+		newline = start ? memchr(start, '\n', client->end - at) : NULL;
+		if (newline) {
+			*ret_start = at;
+			return newline - start;
+		}
+		if (at > PREAMBLE_BYTES_MAX || (start && client->end - at >= LINE_MAX_BYTES))
 			return not_capturepi(client);
-		if (client->end - client->start >= LINE_MAX_BYTES)
-			return fail(client, -EPROTO, "greeting: a line of more than %d bytes",
-				LINE_MAX_BYTES);
-		n = fill(client);
+		n = client_fill(client);
 		if (n < 0)
 			return stream_failed(client, (int)n, "greeting");
 		if (n > 0)
 			continue;
-		if (client->end > client->start && client->data[client->start] != greeting_start[0])
-			pass_over(
-				client, client->data + client->start, client->end - client->start);
-		return client->preamble[0] ? not_capturepi(client) : no_line(client, "greeting");
+		client->start = start ? at : client->end;
+		note_preamble(client, client->start);
+		return *client->preamble ? not_capturepi(client) : no_line(client, "greeting");
 	}
-	line = client->data + client->start;
-	client->start += len + 1;
-	r = wire_greeting_parse(line, len, &client->greeting);
+}
+
+static int read_greeting(struct client *client)
+{
+	size_t start = 0;
+	ssize_t len = find_greeting(client, &start);
+	char *line = client->data + start, text[60];
+	int r;
+
+	if (len < 0)
+		return (int)len;
+	note_preamble(client, start);
+	client->start = start + (size_t)len + 1;
+	r = wire_greeting_parse(line, (size_t)len, &client->greeting);
 	if (r == 0)
 		return 0;
-	text_clean(line, len, text, sizeof text);
-	if (r == -EPROTONOSUPPORT)
-		return fail(client, r,
-			"capturepi there speaks another version of the protocol (\"%s\"): "
-			"install the same version on both machines",
-			text);
-	return fail(client, -EPROTO, "not capturepi: it says \"%s\"", text);
+	text_clean(line, (size_t)len, text, sizeof text);
+	return r == -EPROTONOSUPPORT
+		? client_fail(client, r,
+			  "capturepi there speaks another version of the protocol (\"%s\"): "
+			  "install the same version on both machines",
+			  text)
+		: client_fail(client, -EPROTO, "not capturepi: it says \"%s\"", text);
 }
 
 int client_new(struct stream *stream, const struct client_options *options, struct client **ret,
@@ -298,7 +283,7 @@ int client_send(struct client *client, const struct wire_request *request)
 	int n = wire_request_format(request, line), r;
 
 	if (n < 0)
-		return fail(client, n, "request: %s", strerror(-n));
+		return client_fail(client, n, "request: %s", strerror(-n));
 	r = client->stream->ops->write(client->stream, line, (size_t)n, next_deadline(client));
 	return r < 0 ? stream_failed(client, r, "request") : 0;
 }
@@ -312,7 +297,7 @@ int client_end_requests(struct client *client)
 
 int client_reply(struct client *client, struct wire_reply *ret)
 {
-	progress(client);
+	note_progress(client);
 	for (unsigned comments = 0; comments < COMMENTS_MAX; comments++) {
 		struct wire_reply reply;
 		const char *line = "";
@@ -326,21 +311,23 @@ int client_reply(struct client *client, struct wire_reply *ret)
 			char text[60];
 
 			text_clean(line, len, text, sizeof text);
-			return fail(client, -EPROTO, "an answer that makes no sense: \"%s\"", text);
+			return client_fail(
+				client, -EPROTO, "an answer that makes no sense: \"%s\"", text);
 		}
 		if (reply.type == WIRE_REPLY_COMMENT)
 			continue;
 		*ret = reply;
 		return 0;
 	}
-	return fail(client, -EPROTO, "more than %d comments instead of an answer", COMMENTS_MAX);
+	return client_fail(
+		client, -EPROTO, "more than %d comments instead of an answer", COMMENTS_MAX);
 }
 
 int client_wait(struct client *client, int64_t deadline_ns)
 {
 	ssize_t n = client->end > client->start
 		? 1
-		: fill_until(client, deadline_min(deadline_ns, next_deadline(client)));
+		: client_fill_until(client, deadline_min(deadline_ns, next_deadline(client)));
 
 	if (n == -ETIMEDOUT)
 		return 0;
@@ -352,12 +339,13 @@ ssize_t client_bytes(struct client *client, size_t most, const char **ret_data)
 	size_t n = client->end - client->start;
 
 	if (n == 0) {
-		ssize_t got = fill(client);
+		ssize_t got = client_fill(client);
 
 		if (got < 0)
 			return stream_failed(client, (int)got, "frame");
 		if (got == 0)
-			return fail(client, -EPROTO, "the stream ended in the middle of a frame");
+			return client_fail(
+				client, -EPROTO, "the stream ended in the middle of a frame");
 		n = (size_t)got;
 	}
 	n = n < most ? n : most;
@@ -377,10 +365,11 @@ static int copy_frame(struct client *client, int64_t bytes, struct partial *part
 		int r = n < 0 ? (int)n : partial_write(partial, data, (size_t)n);
 
 		if (n == -EPROTO)
-			return fail(client, -EPROTO, "the frame ended after %lld of %lld bytes",
+			return client_fail(client, -EPROTO,
+				"the frame ended after %lld of %lld bytes",
 				(long long)(bytes - left), (long long)bytes);
 		if (r < 0)
-			return n < 0 ? r : fail(client, r, "%s", strerror(-r));
+			return n < 0 ? r : client_fail(client, r, "%s", strerror(-r));
 		left -= n;
 	}
 	return 0;
@@ -394,10 +383,10 @@ int client_read_frame(struct client *client, const struct record *frame, struct 
 
 	if (frame->type != RECORD_FRAME || frame->bytes < FRAME_BYTES_MIN ||
 		frame->bytes > FRAME_BYTES_MAX)
-		return fail(client, -EPROTO, "a frame of an impossible size");
+		return client_fail(client, -EPROTO, "a frame of an impossible size");
 	r = partial_new(archive, frame, &partial);
 	if (r < 0)
-		return fail(client, r, "%s", strerror(-r));
+		return client_fail(client, r, "%s", strerror(-r));
 	r = copy_frame(client, frame->bytes, partial);
 	if (r == 0)
 		*ret = TAKE_PTR(partial);
@@ -410,11 +399,11 @@ int client_store_frame(struct client *client, struct archive *archive, struct pa
 
 	archive_commit(archive, &partial, 1, &r);
 	if (r == -EBADMSG)
-		return fail(client, r,
+		return client_fail(client, r,
 			"the frame arrived damaged (size, sha256 or end marker); where that stays "
 			"so "
 			"look there with `capturepi verify`");
 	if (r == -EEXIST)
-		return fail(client, r, "another file of that name is here already");
-	return r < 0 ? fail(client, r, "%s", strerror(-r)) : 0;
+		return client_fail(client, r, "another file of that name is here already");
+	return r < 0 ? client_fail(client, r, "%s", strerror(-r)) : 0;
 }
