@@ -4,11 +4,10 @@
  * differs between versions is found out by name (controls) or by the compiler (members), so there is
  * no #if on a version. No libcamera type and no exception leaves the libcamera_* files and this one.
  *
- * Threads: libcamera calls completed() and disconnected() from its own thread; they put the buffer's
- * number into a list and write an eventfd, and that is all. The owner's thread reads the metadata in
- * take(). Two locks: `queueing_` orders giving requests to libcamera against start and stop and is
- * never taken by libcamera's thread; `state_` guards the list and the slots' states and is never held
- * across a call into libcamera, because a request may complete before queueRequest() returns.
+ * Threads: libcamera calls on_completed() and on_disconnected() from its own thread; they note it and
+ * write an eventfd, and that is all. The owner's thread reads the metadata in take(). One lock guards
+ * all that changes while streaming. It is not held across start() and stop() of libcamera's camera,
+ * which wait for libcamera's thread; queueRequest() does not, so it is called under the lock.
  *
  * A pipeline without a sensor behind it (libcamera's `virtual`) completes a request the moment it is
  * queued. Two frames closer together than the camera's own limits allow give it away; from then on a
@@ -21,22 +20,25 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <libcamera/libcamera.h>
 
 #include "capture/libcamera_buffer.hpp"
+#include "capture/libcamera_control.hpp"
 #include "capture/libcamera_device.hpp"
-#include "capture/libcamera_facts.hpp"
 
 using namespace libcamera;
 
@@ -45,6 +47,99 @@ namespace
 
 constexpr int64_t kNsPerSecond = 1000000000;
 constexpr int64_t kLeastGapNs = 1000000; /* between real frames, where the camera has no limits */
+constexpr int kFrameStartup = 3; /* FrameMetadata::FrameStartup, which has no name before 0.5.2 */
+constexpr int kAeIdle = 0, kAeConverged = 2; /* AeState, the same in all versions */
+
+/* ---- what a completed request reports ---- */
+
+/* A fact by its control's name: ids differ between versions, and not every version has every name. */
+std::optional<long double> fact_read(const ControlList &list, const char *name)
+{
+	static const std::map<std::string, unsigned> ids = [] {
+		std::map<std::string, unsigned> all;
+
+		for (const auto &[number, id] : controls::controls)
+			all[id->name()] = number;
+		return all;
+	}();
+	const auto found = ids.find(name);
+
+	return found != ids.end() && list.contains(found->second)
+		? control_number(list.get(found->second))
+		: std::nullopt;
+}
+
+double fact_or_nan(const ControlList &list, const char *name)
+{
+	return static_cast<double>(fact_read(list, name).value_or(NAN));
+}
+
+int64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return ts.tv_sec * kNsPerSecond + ts.tv_nsec;
+}
+
+/*
+ * The sensor timestamp (frame start) as CLOCK_MONOTONIC; the present if there is none. It is documented
+ * as CLOCK_BOOTTIME, on a Pi it is CLOCK_MONOTONIC. They differ by the time the machine was suspended, and
+ * a timestamp is never in the future.
+ */
+int64_t sensor_ns(const Slot &slot)
+{
+	const int64_t mono = clock_ns(CLOCK_MONOTONIC), boot = clock_ns(CLOCK_BOOTTIME);
+	int64_t ns = static_cast<int64_t>(
+		fact_read(slot.request->metadata(), "SensorTimestamp").value_or(0));
+
+	if (ns == 0)
+		ns = static_cast<int64_t>(slot.buffer->metadata().timestamp);
+	if (ns == 0)
+		return mono;
+	return ns > mono && ns <= boot ? ns - (boot - mono) : ns;
+}
+
+/* A picture worth having: complete, or complete but still of the start-up. */
+bool picture_is_good(const FrameBuffer &buffer)
+{
+	const int status = buffer.metadata().status;
+
+	return status == FrameMetadata::FrameSuccess || status == kFrameStartup;
+}
+
+unsigned flags_of(const ControlList &list, const FrameBuffer &buffer)
+{
+	const auto locked = fact_read(list, "AeLocked"), state = fact_read(list, "AeState");
+	const auto white = fact_read(list, "AwbLocked");
+	const bool exposed =
+		locked ? *locked != 0 : state && (*state == kAeConverged || *state == kAeIdle);
+
+	if (static_cast<int>(buffer.metadata().status) == kFrameStartup)
+		return FRAME_STARTUP;
+	return exposed && (!white || *white != 0) ? FRAME_CONVERGED : 0;
+}
+
+/* Fills start_ns, flags and the facts; duration_ns only where the camera reports it. */
+void frame_describe(const Slot &slot, struct frame *frame)
+{
+	const ControlList &list = slot.request->metadata();
+	const double digital = fact_or_nan(list, "DigitalGain");
+	const double duration_us = fact_or_nan(list, "FrameDuration");
+
+	frame->flags = flags_of(list, *slot.buffer);
+	frame->exposure_us = fact_or_nan(list, "ExposureTime");
+	frame->gain = fact_or_nan(list, "AnalogueGain") * (std::isnan(digital) ? 1 : digital);
+	frame->colour_temperature = fact_or_nan(list, "ColourTemperature");
+	frame->lens_position = fact_or_nan(list, "LensPosition");
+	if (duration_us > 0)
+		frame->duration_ns = std::llround(duration_us * 1000);
+	frame->start_ns = sensor_ns(slot);
+	if (frame->exposure_us > 0)
+		frame->start_ns -= std::llround(frame->exposure_us * 1000);
+}
+
+/* ---- the camera ---- */
 
 class LibcameraCamera : public ::camera
 {
@@ -52,11 +147,11 @@ public:
 	LibcameraCamera();
 	~LibcameraCamera();
 
-	int open(const camera_options &options, std::string &error);
-	int start();
-	int stop();
-	int take(::frame *ret);
-	void release(const ::frame &frame);
+	int open_camera(const camera_options &options, std::string &error);
+	int start_stream();
+	int stop_stream();
+	int take_frame(::frame *ret);
+	int release_frame(::frame *frame);
 	int set_frame_duration(int64_t ns, int frames);
 
 	Device device;
@@ -64,31 +159,30 @@ public:
 
 private:
 	int open_events();
-	int queue(Slot &slot);
-	void set_paced(bool paced);
-	void tick();
-	bool too_soon(int64_t sensor_ns);
-	int next_ready(Slot **ret);
+	void set_timer(int64_t period_ns);
+	void clear_event();
+	void wake_owner();
+	void on_completed(Request *request);
+	void on_disconnected();
+
+	/* for these the caller holds lock_ */
+	int queue_slot(Slot &slot);
 	void put_back(Slot &slot);
+	void run_timer();
+	bool is_too_soon(int64_t sensor_ns);
 	void hand_out(Slot &slot, ::frame *ret);
-	void completed(Request *request);
-	void disconnected();
-	void wake();
 
 	Buffers buffers_;
 	UniqueFD event_, timer_;
-	Facts facts_;
+
+	std::mutex lock_; /* for all below, and the slots' states */
+	bool running_ = false, gone_ = false, broken_ = false;
+	bool paced_ = true; /* by its sensor; false: by timer_ */
 	uint64_t sequence_ = 0;
 	int64_t last_sensor_ns_ = 0;
-
-	std::mutex queueing_;
-	bool running_ = false, paced_ = true;
-	int64_t steer_ns_ = 0;
-	int steer_frames_ = -1; /* requests left to steer; at 0 the next goes back to normal */
-
-	std::mutex state_;
-	std::vector<size_t> ready_; /* slots in the order they were completed */
-	bool gone_ = false, broken_ = false;
+	int64_t forced_ns_ = 0; /* frame duration asked for */
+	int forced_frames_ = -1; /* requests left with it; at 0 the next goes back to normal */
+	std::vector<Slot *> ready_; /* in the order they were completed */
 };
 
 LibcameraCamera::LibcameraCamera()
@@ -97,30 +191,27 @@ LibcameraCamera::LibcameraCamera()
 	ready_.reserve(CAMERA_BUFFERS);
 }
 
-/* libcamera wants this order: stop, no more signals, requests, buffers, then the device. */
 LibcameraCamera::~LibcameraCamera()
 {
 	if (!device.camera)
 		return;
-	stop();
+	stop_stream();
 	device.camera->requestCompleted.disconnect(this);
 	device.camera->disconnected.disconnect(this);
-	buffers_.clear();
 }
 
-int LibcameraCamera::open(const camera_options &options, std::string &error)
+int LibcameraCamera::open_camera(const camera_options &options, std::string &error)
 {
-	int r = device.open(options, error);
+	int r = device.open_device(options, error);
 
 	if (r >= 0)
 		r = open_events();
 	if (r < 0)
 		return r;
-	facts_.resolve();
-	device.camera->requestCompleted.connect(this, &LibcameraCamera::completed);
-	device.camera->disconnected.connect(this, &LibcameraCamera::disconnected);
+	device.camera->requestCompleted.connect(this, &LibcameraCamera::on_completed);
+	device.camera->disconnected.connect(this, &LibcameraCamera::on_disconnected);
 	StreamConfiguration &stream = device.config->at(0);
-	r = buffers_.allocate(device.camera, stream, device.layout);
+	r = buffers_.allocate_slots(device.camera, stream, device.shape);
 	if (r < 0)
 		error = "no memory for " + stream.toString() + " (see CmaFree in /proc/meminfo)";
 	return r;
@@ -140,254 +231,18 @@ int LibcameraCamera::open_events()
 	return 0;
 }
 
-int LibcameraCamera::start()
-{
-	std::unique_lock<std::mutex> lock(queueing_);
-	int r = device.camera->start(device.controls.get());
-
-	if (r < 0)
-		return r;
-	running_ = true;
-	sequence_ = 0;
-	last_sensor_ns_ = 0;
-	steer_frames_ = -1;
-	set_paced(paced_);
-	for (Slot &slot : buffers_.slots)
-		if (paced_ && r >= 0 && slot.request && slot.state == Slot::Idle)
-			r = queue(slot);
-	lock.unlock();
-	if (r < 0)
-		stop();
-	return r;
-}
-
-int LibcameraCamera::stop()
-{
-	struct itimerspec off = {};
-	uint64_t count;
-
-	{
-		std::lock_guard<std::mutex> lock(queueing_);
-		if (!running_)
-			return 0;
-		running_ = false;
-		timerfd_settime(timer_.get(), 0, &off, nullptr);
-	}
-	int r = device.camera->stop();
-
-	std::lock_guard<std::mutex> lock(state_);
-	for (Slot &slot : buffers_.slots)
-		if (slot.state != Slot::Held)
-			slot.state = Slot::Idle;
-	ready_.clear();
-	broken_ = false;
-	if (!gone_ && read(event_.get(), &count, sizeof count) < 0 && errno != EAGAIN)
-		return -errno;
-	return r;
-}
-
-/* Gives a slot's request to libcamera. The caller holds queueing_. */
-int LibcameraCamera::queue(Slot &slot)
-{
-	slot.request->reuse(Request::ReuseBuffers);
-	if (device.limits_id && steer_frames_ >= 0) {
-		bool steer = steer_frames_-- > 0;
-		slot.request->controls().set(device.limits_id,
-			duration_limits(steer ? steer_ns_ : device.min_ns,
-				steer ? steer_ns_ : device.max_ns));
-	}
-	{
-		std::lock_guard<std::mutex> lock(state_);
-		slot.state = Slot::Queued;
-	}
-	int r = device.camera->queueRequest(slot.request.get());
-	if (r < 0) {
-		std::lock_guard<std::mutex> lock(state_);
-		slot.state = Slot::Idle;
-		broken_ = true;
-		wake();
-	}
-	return r;
-}
-
-/* The timer runs where the pipeline does not pace. The caller holds queueing_. */
-void LibcameraCamera::set_paced(bool paced)
+/* 0: off. */
+void LibcameraCamera::set_timer(int64_t period_ns)
 {
 	struct itimerspec when = {};
 
-	paced_ = paced;
-	if (paced)
-		return;
-	device.info.can_steer = false;
-	when.it_interval.tv_sec = device.period_ns / kNsPerSecond;
-	when.it_interval.tv_nsec = device.period_ns % kNsPerSecond;
+	when.it_interval.tv_sec = period_ns / kNsPerSecond;
+	when.it_interval.tv_nsec = period_ns % kNsPerSecond;
 	when.it_value = when.it_interval;
 	timerfd_settime(timer_.get(), 0, &when, nullptr);
 }
 
-void LibcameraCamera::tick()
-{
-	uint64_t count;
-
-	if (read(timer_.get(), &count, sizeof count) < 0)
-		return;
-	std::lock_guard<std::mutex> lock(queueing_);
-	for (Slot &slot : buffers_.slots) {
-		std::unique_lock<std::mutex> state(state_);
-		if (!running_ || broken_ || !slot.request || slot.state != Slot::Idle)
-			continue;
-		state.unlock();
-		queue(slot);
-		break;
-	}
-}
-
-/* The next completed slot, now the caller's. */
-int LibcameraCamera::next_ready(Slot **ret)
-{
-	std::lock_guard<std::mutex> lock(state_);
-	const bool nothing = ready_.empty() || gone_ || broken_;
-	uint64_t count;
-
-	if ((nothing || ready_.size() == 1) && read(event_.get(), &count, sizeof count) < 0 &&
-		errno != EAGAIN)
-		return -errno;
-	if (nothing)
-		return gone_ ? -ENODEV : broken_ ? -ECANCELED : -EAGAIN;
-	*ret = &buffers_.slots[ready_.front()];
-	ready_.erase(ready_.begin());
-	if ((*ret)->request->status() == Request::RequestCancelled) {
-		broken_ = true; /* and not queued again: it would be cancelled again at once */
-		return -ECANCELED;
-	}
-	return 0;
-}
-
-/* A slot whose picture nobody wants. */
-void LibcameraCamera::put_back(Slot &slot)
-{
-	std::lock_guard<std::mutex> lock(queueing_);
-
-	{
-		std::lock_guard<std::mutex> state(state_);
-		slot.state = Slot::Idle;
-	}
-	if (running_ && paced_)
-		queue(slot);
-}
-
-bool LibcameraCamera::too_soon(int64_t sensor_ns)
-{
-	const int64_t least = std::max(device.info.frame_duration_min_ns / 2, kLeastGapNs);
-
-	if (last_sensor_ns_ == 0 || sensor_ns - last_sensor_ns_ >= least) {
-		last_sensor_ns_ = sensor_ns;
-		return false;
-	}
-	std::lock_guard<std::mutex> lock(queueing_);
-	if (paced_)
-		set_paced(false);
-	return true;
-}
-
-int LibcameraCamera::take(::frame *ret)
-{
-	Slot *slot = nullptr;
-	int r;
-
-	tick();
-	while ((r = next_ready(&slot)) >= 0) {
-		if (Facts::good(*slot->buffer) &&
-			!too_soon(facts_.sensor_ns(*slot->request, *slot->buffer))) {
-			hand_out(*slot, ret);
-			return 0;
-		}
-		put_back(*slot);
-	}
-	return r;
-}
-
-void LibcameraCamera::hand_out(Slot &slot, ::frame *ret)
-{
-	const uint64_t sequence = slot.buffer->metadata().sequence;
-	const size_t index = static_cast<size_t>(&slot - &buffers_.slots[0]);
-
-	*ret = {};
-	for (size_t i = 0; i < 3; i++) {
-		ret->plane[i] = slot.plane[i];
-		ret->stride[i] = device.layout.stride[i];
-		ret->plane_bytes[i] = device.layout.bytes[i];
-	}
-	ret->format = device.info.format;
-	ret->range = device.info.range;
-	ret->width = device.info.width;
-	ret->height = device.info.height;
-	/* `virtual` of 0.4 counts nothing */
-	ret->sequence = sequence_ = std::max(sequence, sequence_ + 1);
-	ret->duration_ns = paced_ ? 0 : device.period_ns;
-	facts_.describe(*slot.request, *slot.buffer, ret);
-	slot.sync(DMA_BUF_SYNC_START);
-
-	std::lock_guard<std::mutex> lock(state_);
-	slot.state = Slot::Held;
-	slot.uses++;
-	ret->opaque = reinterpret_cast<void *>(slot.uses * CAMERA_BUFFERS + index);
-}
-
-void LibcameraCamera::release(const ::frame &frame)
-{
-	const auto token = reinterpret_cast<uintptr_t>(frame.opaque);
-	Slot &slot = buffers_.slots[token % CAMERA_BUFFERS];
-	std::lock_guard<std::mutex> lock(queueing_);
-
-	{
-		std::lock_guard<std::mutex> state(state_);
-		if (slot.state != Slot::Held || slot.uses != token / CAMERA_BUFFERS)
-			return;
-		slot.sync(DMA_BUF_SYNC_END);
-		slot.state = Slot::Idle;
-		if (!running_ || !paced_ || broken_ || gone_)
-			return;
-	}
-	queue(slot);
-}
-
-int LibcameraCamera::set_frame_duration(int64_t ns, int frames)
-{
-	std::lock_guard<std::mutex> lock(queueing_);
-
-	if (!device.info.can_steer)
-		return -EOPNOTSUPP;
-	steer_ns_ = std::clamp(
-		ns, device.info.frame_duration_min_ns, device.info.frame_duration_max_ns);
-	steer_frames_ = std::max(frames, 0);
-	if (frames <= 0) {
-		device.min_ns = device.max_ns = steer_ns_;
-		device.controls->set(device.limits_id, duration_limits(steer_ns_, steer_ns_));
-	}
-	return 0;
-}
-
-/* In libcamera's thread. */
-void LibcameraCamera::completed(Request *request)
-{
-	std::lock_guard<std::mutex> lock(state_);
-
-	buffers_.slots[request->cookie()].state = Slot::Ready;
-	ready_.push_back(request->cookie());
-	wake();
-}
-
-/* In libcamera's thread. */
-void LibcameraCamera::disconnected()
-{
-	std::lock_guard<std::mutex> lock(state_);
-
-	gone_ = true;
-	wake();
-}
-
-void LibcameraCamera::wake()
+void LibcameraCamera::wake_owner()
 {
 	const uint64_t one = 1;
 
@@ -395,8 +250,206 @@ void LibcameraCamera::wake()
 		;
 }
 
+void LibcameraCamera::clear_event()
+{
+	uint64_t count;
+
+	while (read(event_.get(), &count, sizeof count) < 0 && errno == EINTR)
+		;
+}
+
+int LibcameraCamera::start_stream()
+{
+	int r = device.camera->start(device.controls.get());
+	std::unique_lock<std::mutex> lock(lock_);
+
+	if (r < 0)
+		return r;
+	running_ = true;
+	sequence_ = 0;
+	last_sensor_ns_ = 0;
+	forced_frames_ = -1;
+	if (!paced_)
+		set_timer(device.period_ns);
+	for (Slot &slot : buffers_.slots)
+		if (paced_ && r >= 0 && slot.request && slot.state == Slot::Idle)
+			r = queue_slot(slot);
+	lock.unlock();
+	if (r < 0)
+		stop_stream();
+	return r;
+}
+
+int LibcameraCamera::stop_stream()
+{
+	std::unique_lock<std::mutex> lock(lock_);
+
+	if (!running_)
+		return 0;
+	running_ = false;
+	set_timer(0);
+	lock.unlock();
+	int r = device.camera->stop();
+	lock.lock();
+	for (Slot &slot : buffers_.slots)
+		if (slot.state != Slot::Held)
+			slot.state = Slot::Idle;
+	ready_.clear();
+	broken_ = false;
+	if (!gone_)
+		clear_event();
+	return r;
+}
+
+/* Gives a slot's request to libcamera. */
+int LibcameraCamera::queue_slot(Slot &slot)
+{
+	slot.request->reuse(Request::ReuseBuffers);
+	if (device.limits_id && forced_frames_ >= 0) {
+		bool forced = forced_frames_-- > 0;
+
+		slot.request->controls().set(device.limits_id,
+			duration_limits(forced ? forced_ns_ : device.min_ns,
+				forced ? forced_ns_ : device.max_ns));
+	}
+	slot.state = Slot::Queued;
+	int r = device.camera->queueRequest(slot.request.get());
+	if (r < 0) {
+		slot.state = Slot::Idle;
+		broken_ = true;
+		wake_owner();
+	}
+	return r;
+}
+
+void LibcameraCamera::put_back(Slot &slot)
+{
+	slot.state = Slot::Idle;
+	if (running_ && paced_ && !broken_ && !gone_)
+		queue_slot(slot);
+}
+
+/* Where the pipeline does not pace, each tick of the timer queues one request. */
+void LibcameraCamera::run_timer()
+{
+	uint64_t count;
+
+	if (read(timer_.get(), &count, sizeof count) < 0 || !running_ || broken_)
+		return;
+	for (Slot &slot : buffers_.slots)
+		if (slot.request && slot.state == Slot::Idle) {
+			queue_slot(slot);
+			return;
+		}
+}
+
+/* Notices a pipeline that does not pace. */
+bool LibcameraCamera::is_too_soon(int64_t sensor_ns)
+{
+	const int64_t least = std::max(device.info.frame_duration_min_ns / 2, kLeastGapNs);
+
+	if (last_sensor_ns_ == 0 || sensor_ns - last_sensor_ns_ >= least) {
+		last_sensor_ns_ = sensor_ns;
+		return false;
+	}
+	if (paced_)
+		set_timer(device.period_ns);
+	paced_ = device.info.can_steer = false;
+	return true;
+}
+
+int LibcameraCamera::take_frame(::frame *ret)
+{
+	std::unique_lock<std::mutex> lock(lock_);
+
+	run_timer();
+	while (!ready_.empty() && !gone_ && !broken_) {
+		Slot &slot = *ready_.front();
+
+		ready_.erase(ready_.begin());
+		if (slot.request->status() == Request::RequestCancelled) {
+			broken_ =
+				true; /* and not queued again: it would be cancelled again at once */
+		} else if (picture_is_good(*slot.buffer) && !is_too_soon(sensor_ns(slot))) {
+			hand_out(slot, ret);
+			if (ready_.empty())
+				clear_event();
+			lock.unlock();
+			slot.sync_cache(DMA_BUF_SYNC_START);
+			return 0;
+		} else {
+			put_back(slot);
+		}
+	}
+	if (!gone_ && !broken_)
+		clear_event();
+	return gone_ ? -ENODEV : broken_ ? -ECANCELED : -EAGAIN;
+}
+
+void LibcameraCamera::hand_out(Slot &slot, ::frame *ret)
+{
+	const uint64_t sequence = slot.buffer->metadata().sequence;
+
+	*ret = device.shape;
+	std::copy(std::begin(slot.plane), std::end(slot.plane), ret->plane);
+	/* `virtual` of 0.4 counts nothing */
+	ret->sequence = sequence_ = std::max(sequence, sequence_ + 1);
+	ret->duration_ns = paced_ ? 0 : device.period_ns;
+	frame_describe(slot, ret);
+	ret->opaque = &slot;
+	slot.state = Slot::Held;
+}
+
+int LibcameraCamera::release_frame(::frame *frame)
+{
+	Slot &slot = *static_cast<Slot *>(frame->opaque);
+
+	slot.sync_cache(DMA_BUF_SYNC_END);
+	std::lock_guard<std::mutex> lock(lock_);
+	put_back(slot);
+	return 0;
+}
+
+int LibcameraCamera::set_frame_duration(int64_t ns, int frames)
+{
+	std::lock_guard<std::mutex> lock(lock_);
+
+	if (!device.info.can_steer)
+		return -EOPNOTSUPP;
+	forced_ns_ = std::clamp(
+		ns, device.info.frame_duration_min_ns, device.info.frame_duration_max_ns);
+	forced_frames_ = std::max(frames, 0);
+	if (frames <= 0) {
+		device.min_ns = device.max_ns = forced_ns_;
+		device.controls->set(device.limits_id, duration_limits(forced_ns_, forced_ns_));
+	}
+	return 0;
+}
+
+/* In libcamera's thread. */
+void LibcameraCamera::on_completed(Request *request)
+{
+	std::lock_guard<std::mutex> lock(lock_);
+	Slot &slot = buffers_.slots[request->cookie()];
+
+	slot.state = Slot::Ready;
+	ready_.push_back(&slot);
+	wake_owner();
+}
+
+/* In libcamera's thread. */
+void LibcameraCamera::on_disconnected()
+{
+	std::lock_guard<std::mutex> lock(lock_);
+
+	gone_ = true;
+	wake_owner();
+}
+
+/* ---- the C vtable ---- */
+
 /* Nothing that C++ throws may reach the C that called. */
-template <typename Function> int guarded(Function function) noexcept
+template <typename Function> int call_guarded(Function function) noexcept
 {
 	try {
 		return function();
@@ -407,15 +460,18 @@ template <typename Function> int guarded(Function function) noexcept
 	}
 }
 
-LibcameraCamera *of(struct camera *camera)
+/* A member function as an entry of the vtable. */
+template <auto member, typename... Arguments>
+int call_member(struct camera *camera, Arguments... arguments) noexcept
 {
-	return static_cast<LibcameraCamera *>(camera);
+	return call_guarded(
+		[&] { return (static_cast<LibcameraCamera *>(camera)->*member)(arguments...); });
 }
 
 int shim_list(const struct camera_options *,
 	void (*each)(void *data, const char *id, const char *model), void *data)
 {
-	return guarded([&] {
+	return call_guarded([&] {
 		std::shared_ptr<CameraManager> manager;
 		int n = 0, r = shared_manager(&manager);
 
@@ -431,10 +487,10 @@ int shim_list(const struct camera_options *,
 
 int shim_open(const struct camera_options *options, struct camera **ret, char *error, size_t size)
 {
-	return guarded([&] {
+	return call_guarded([&] {
 		auto opened = std::make_unique<LibcameraCamera>();
 		std::string text;
-		int r = opened->open(*options, text);
+		int r = opened->open_camera(*options, text);
 
 		if (r >= 0)
 			*ret = opened.release();
@@ -449,39 +505,19 @@ const struct camera_info *shim_info(const struct camera *camera)
 	return &static_cast<const LibcameraCamera *>(camera)->device.info;
 }
 
-int shim_start(struct camera *camera)
-{
-	return guarded([&] { return of(camera)->start(); });
-}
-
-int shim_stop(struct camera *camera)
-{
-	return guarded([&] { return of(camera)->stop(); });
-}
-
 int shim_fd(const struct camera *camera)
 {
 	return static_cast<const LibcameraCamera *>(camera)->epoll.get();
 }
 
-int shim_take(struct camera *camera, struct frame *ret)
-{
-	return guarded([&] { return of(camera)->take(ret); });
-}
-
 void shim_release(struct camera *camera, struct frame *frame)
 {
-	guarded([&] { return of(camera)->release(*frame), 0; });
-}
-
-int shim_set_frame_duration(struct camera *camera, int64_t ns, int frames)
-{
-	return guarded([&] { return of(camera)->set_frame_duration(ns, frames); });
+	call_member<&LibcameraCamera::release_frame>(camera, frame);
 }
 
 void shim_close(struct camera *camera)
 {
-	guarded([&] { return delete of(camera), 0; });
+	delete static_cast<LibcameraCamera *>(camera);
 }
 
 } // namespace
@@ -492,11 +528,11 @@ extern "C" const struct camera_ops camera_libcamera_ops = {
 	shim_list,
 	shim_open,
 	shim_info,
-	shim_start,
-	shim_stop,
+	call_member<&LibcameraCamera::start_stream>,
+	call_member<&LibcameraCamera::stop_stream>,
 	shim_fd,
-	shim_take,
+	call_member<&LibcameraCamera::take_frame>,
 	shim_release,
-	shim_set_frame_duration,
+	call_member<&LibcameraCamera::set_frame_duration>,
 	shim_close,
 };

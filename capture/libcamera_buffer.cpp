@@ -22,7 +22,7 @@ namespace
 /* `system` is left out: its memory is not contiguous, which most camera hardware needs. */
 constexpr const char *kHeaps[] = { "vidbuf_cached", "linux,cma", "default_cma_region", "reserved" };
 
-UniqueFD open_heap()
+UniqueFD heap_open()
 {
 	for (const char *name : kHeaps) {
 		int fd = open((std::string("/dev/dma_heap/") + name).c_str(), O_RDWR | O_CLOEXEC);
@@ -36,7 +36,7 @@ UniqueFD open_heap()
  * libcamera leaves a new buffer's metadata uninitialised, and `virtual` of 0.4 never fills it in: it then
  * has to read as a good picture without number and time.
  */
-void clear_metadata(FrameBuffer &buffer)
+void metadata_clear(FrameBuffer &buffer)
 {
 	FrameMetadata &metadata = const_cast<FrameMetadata &>(buffer.metadata());
 
@@ -46,7 +46,7 @@ void clear_metadata(FrameBuffer &buffer)
 }
 
 /* A buffer from the heap, or from ordinary memory if heap is -1: a plane per colour, all in one fd. */
-int make_buffer(Slot &slot, const Layout &layout, size_t bytes, int heap)
+int buffer_make(Slot &slot, const ::frame &shape, size_t bytes, int heap)
 {
 	struct dma_heap_allocation_data want = {};
 	std::vector<FrameBuffer::Plane> planes;
@@ -64,33 +64,35 @@ int make_buffer(Slot &slot, const Layout &layout, size_t bytes, int heap)
 			return -errno;
 	}
 	SharedFD shared(std::move(fd));
-	for (size_t i = 0; i < 3 && layout.bytes[i]; i++) {
+	for (size_t i = 0, offset = 0; i < 3 && shape.plane_bytes[i];
+		offset += shape.plane_bytes[i++]) {
 		planes.emplace_back();
 		planes.back().fd = shared;
-		planes.back().offset = static_cast<unsigned>(layout.offset[i]);
-		planes.back().length = static_cast<unsigned>(layout.bytes[i]);
+		planes.back().offset = static_cast<unsigned>(offset);
+		planes.back().length = static_cast<unsigned>(shape.plane_bytes[i]);
 	}
 	slot.own = std::make_unique<FrameBuffer>(planes);
 	slot.buffer = slot.own.get();
 	return 0;
 }
 
-int map_buffer(Slot &slot, const Layout &layout)
+int buffer_map(Slot &slot, const ::frame &shape)
 {
 	const auto &planes = slot.buffer->planes();
+	const bool one = planes.size() == 1; /* which then holds all colours */
 
-	for (size_t i = 0; i < 3 && layout.bytes[i]; i++) {
-		const bool one = planes.size() == 1; /* which then holds all colours */
+	for (size_t i = 0, start = 0; i < 3 && shape.plane_bytes[i];
+		start += shape.plane_bytes[i++]) {
 		if (!one && i >= planes.size())
 			return -EINVAL;
 		const FrameBuffer::Plane &plane = planes[one ? 0 : i];
 		Mapping &mapping = slot.mapping[i];
-		size_t offset = one ? layout.offset[i] : 0;
+		size_t offset = one ? start : 0;
 		int fd = plane.fd.get();
 
 		if (plane.offset != FrameBuffer::Plane::kInvalidOffset)
 			offset += plane.offset;
-		mapping.size = offset + layout.bytes[i];
+		mapping.size = offset + shape.plane_bytes[i];
 		mapping.data = mmap(nullptr, mapping.size, PROT_READ, MAP_SHARED, fd, 0);
 		if (mapping.data == MAP_FAILED)
 			return -errno;
@@ -103,24 +105,8 @@ int map_buffer(Slot &slot, const Layout &layout)
 
 } // namespace
 
-Layout::Layout(const StreamConfiguration &stream)
-{
-	const bool nv12 = stream.pixelFormat == formats::NV12;
-	const size_t height = stream.size.height, half = (height + 1) / 2;
-
-	format = nv12 ? PIXEL_NV12 : PIXEL_YUV420;
-	stride[0] = stream.stride;
-	stride[1] = nv12 ? stream.stride : stream.stride / 2;
-	stride[2] = nv12 ? 0 : stride[1];
-	for (size_t i = 0; i < 3; i++) {
-		offset[i] = total;
-		bytes[i] = stride[i] * (i ? half : height);
-		total += bytes[i];
-	}
-}
-
 /* The CPU's cache against the camera's writes. memfds do not know the call and need none. */
-void Slot::sync(uint64_t flags) const
+void Slot::sync_cache(uint64_t flags) const
 {
 	struct dma_buf_sync sync = { flags | DMA_BUF_SYNC_READ };
 
@@ -130,17 +116,18 @@ void Slot::sync(uint64_t flags) const
 			;
 }
 
-int Buffers::allocate(
-	const std::shared_ptr<Camera> &camera, StreamConfiguration &stream, const Layout &layout)
+int Buffers::allocate_slots(
+	const std::shared_ptr<Camera> &camera, StreamConfiguration &stream, const ::frame &shape)
 {
-	const size_t bytes = std::max<size_t>(stream.frameSize, layout.total);
-	UniqueFD heap = open_heap();
+	const size_t bytes = std::max<size_t>(stream.frameSize,
+		shape.plane_bytes[0] + shape.plane_bytes[1] + shape.plane_bytes[2]);
+	UniqueFD heap = heap_open();
 	bool own = heap.isValid();
 	int r;
 
 	if (!own) {
-		allocator_ = std::make_unique<FrameBufferAllocator>(camera);
-		r = allocator_->allocate(stream.stream());
+		allocator = std::make_unique<FrameBufferAllocator>(camera);
+		r = allocator->allocate(stream.stream());
 		/* ENOBUFS: `virtual`, and no dma-buf device. Any memory will do for it. */
 		own = r == -ENOBUFS;
 		if (r < 0 && !own)
@@ -149,16 +136,16 @@ int Buffers::allocate(
 	for (size_t i = 0; i < slots.size(); i++) {
 		Slot &slot = slots[i];
 		if (own) {
-			r = make_buffer(slot, layout, bytes, heap.get());
+			r = buffer_make(slot, shape, bytes, heap.get());
 			if (r < 0)
 				return r;
-		} else if (i < allocator_->buffers(stream.stream()).size()) {
-			slot.buffer = allocator_->buffers(stream.stream())[i].get();
+		} else if (i < allocator->buffers(stream.stream()).size()) {
+			slot.buffer = allocator->buffers(stream.stream())[i].get();
 		} else {
 			break;
 		}
-		clear_metadata(*slot.buffer);
-		r = map_buffer(slot, layout);
+		metadata_clear(*slot.buffer);
+		r = buffer_map(slot, shape);
 		if (r < 0)
 			return r;
 		slot.request = camera->createRequest(i);
@@ -166,14 +153,4 @@ int Buffers::allocate(
 			return -ENOMEM;
 	}
 	return slots[0].request ? 0 : -ENOMEM;
-}
-
-/* Requests before the buffers they name, buffers before their allocator. */
-void Buffers::clear()
-{
-	for (Slot &slot : slots) {
-		slot.request.reset();
-		slot.own.reset();
-	}
-	allocator_.reset();
 }

@@ -4,7 +4,6 @@
 
 #include <array>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include <linux/dma-buf.h>
@@ -13,16 +12,6 @@
 #include <libcamera/libcamera.h>
 
 #include "capture/camera.h"
-
-/* Where the colours are in one buffer. */
-struct Layout {
-	pixel_format format = PIXEL_YUV420;
-	size_t stride[3] = {}, bytes[3] = {}, offset[3] = {};
-	size_t total = 0;
-
-	Layout() = default;
-	explicit Layout(const libcamera::StreamConfiguration &stream);
-};
 
 struct Mapping {
 	void *data = MAP_FAILED;
@@ -43,31 +32,27 @@ struct Slot {
 	enum State { Idle, Queued, Ready, Held };
 
 	State state = Idle;
-	uintptr_t uses = 0; /* times it was handed out: tells a second release from the first */
 	std::unique_ptr<libcamera::FrameBuffer> own; /* unless an allocator owns it */
 	libcamera::FrameBuffer *buffer = nullptr;
-	std::unique_ptr<libcamera::Request> request; /* null: the camera gave fewer buffers */
+	/* null: the camera gave fewer buffers. It goes before the buffer that it names. */
+	std::unique_ptr<libcamera::Request> request;
 	Mapping mapping[3];
 	const uint8_t *plane[3] = {};
 	std::vector<int> fds; /* the buffer's, each once */
 
 	/* DMA_BUF_SYNC_START before the CPU reads, DMA_BUF_SYNC_END after it. */
-	void sync(uint64_t flags) const;
+	void sync_cache(uint64_t flags) const;
 };
 
-class Buffers
-{
-public:
+struct Buffers {
 	/*
-	 * Fills the slots: buffers mapped, requests made with the slot's number as cookie. -ENOMEM and
-	 * what the kernel says. Kept until clear().
+	 * Fills the slots: buffers mapped, requests made with the slot's number as cookie. `shape` has the
+	 * strides and sizes of the planes. -ENOMEM and what the kernel says.
 	 */
-	int allocate(const std::shared_ptr<libcamera::Camera> &camera,
-		libcamera::StreamConfiguration &stream, const Layout &layout);
-	void clear();
+	int allocate_slots(const std::shared_ptr<libcamera::Camera> &camera,
+		libcamera::StreamConfiguration &stream, const ::frame &shape);
 
+	/* It outlives the slots, which have its buffers. */
+	std::unique_ptr<libcamera::FrameBufferAllocator> allocator;
 	std::array<Slot, CAMERA_BUFFERS> slots;
-
-private:
-	std::unique_ptr<libcamera::FrameBufferAllocator> allocator_;
 };

@@ -22,12 +22,21 @@ namespace
 
 constexpr size_t kElementsMax = 64;
 
-template <typename T> T element(const ControlValue &value, size_t i)
+/* Calls the function with a value of the type that the control type's elements are stored as. */
+template <typename Function> auto with_type(ControlType type, Function function)
 {
-	T t;
-
-	memcpy(&t, value.data().data() + i * sizeof t, sizeof t);
-	return t;
+	switch (type) {
+	case ControlTypeBool:
+		return function(bool());
+	case ControlTypeByte:
+		return function(uint8_t());
+	case ControlTypeInteger64:
+		return function(int64_t());
+	case ControlTypeFloat:
+		return function(float());
+	default: /* rectangles and sizes are rows of these */
+		return function(int32_t());
+	}
 }
 
 /*
@@ -55,7 +64,7 @@ template <typename Id> int array_length(const Id &id, long)
 
 /* The number behind a name such as "AfModeManual", where libcamera knows the names. */
 template <typename Id>
-auto enumerator(const Id &id, const std::string &text, int)
+auto number_of_name(const Id &id, const std::string &text, int)
 	-> decltype(id.enumerators(), std::optional<long double>())
 {
 	for (const auto &[value, name] : id.enumerators())
@@ -64,12 +73,13 @@ auto enumerator(const Id &id, const std::string &text, int)
 	return std::nullopt;
 }
 
-template <typename Id> std::optional<long double> enumerator(const Id &, const std::string &, long)
+template <typename Id>
+std::optional<long double> number_of_name(const Id &, const std::string &, long)
 {
 	return std::nullopt;
 }
 
-std::vector<std::string> split(const std::string &text)
+std::vector<std::string> words_split(const std::string &text)
 {
 	std::vector<std::string> words(1);
 
@@ -81,7 +91,7 @@ std::vector<std::string> split(const std::string &text)
 	return words;
 }
 
-std::optional<long double> parse_number(const ControlId &id, const std::string &word)
+std::optional<long double> number_parse(const ControlId &id, const std::string &word)
 {
 	static const char *const yes[] = { "yes", "true", "on" },
 				 *const no[] = { "no", "false", "off" };
@@ -92,41 +102,27 @@ std::optional<long double> parse_number(const ControlId &id, const std::string &
 		if (word == yes[i] || word == no[i])
 			return word == yes[i];
 	if (end == word.c_str() || *end)
-		return enumerator(id, word, 0);
+		return number_of_name(id, word, 0);
 	if (!std::isfinite(n) || (id.type() != ControlTypeFloat && n != std::floor(n)))
 		return std::nullopt;
 	return n;
 }
 
-template <typename T> bool store(uint8_t *data, size_t i, long double n)
+/* Number i of the value. */
+bool number_store(ControlValue &value, size_t i, long double n)
 {
-	if (n < static_cast<long double>(std::numeric_limits<T>::lowest()) ||
-		n > static_cast<long double>(std::numeric_limits<T>::max()))
-		return false;
-	T t = static_cast<T>(n);
-	memcpy(data + i * sizeof t, &t, sizeof t);
-	return true;
-}
-
-/* Number i of the value. Rectangles and sizes are rows of 32-bit integers. */
-bool store_number(ControlValue &value, size_t i, long double n)
-{
-	uint8_t *data = value.data().data();
-
 	static_assert(
 		sizeof(Rectangle) == 4 * sizeof(int32_t) && sizeof(Size) == 2 * sizeof(int32_t));
-	switch (value.type()) {
-	case ControlTypeBool:
-		return store<bool>(data, i, n);
-	case ControlTypeByte:
-		return store<uint8_t>(data, i, n);
-	case ControlTypeInteger64:
-		return store<int64_t>(data, i, n);
-	case ControlTypeFloat:
-		return store<float>(data, i, n);
-	default:
-		return store<int32_t>(data, i, n);
-	}
+	return with_type(value.type(), [&](auto t) {
+		using Limits = std::numeric_limits<decltype(t)>;
+
+		if (n < static_cast<long double>(Limits::lowest()) ||
+			n > static_cast<long double>(Limits::max()))
+			return false;
+		t = static_cast<decltype(t)>(n);
+		memcpy(value.data().data() + i * sizeof t, &t, sizeof t);
+		return true;
+	});
 }
 
 /* Numbers that one element of the type has; 0 for types that settings cannot express. */
@@ -148,11 +144,11 @@ size_t numbers_in(ControlType type)
 	}
 }
 
-bool parse(const ControlId &id, const std::string &text, ControlValue *ret)
+bool value_parse(const ControlId &id, const std::string &text, ControlValue *ret)
 {
 	size_t numbers = numbers_in(id.type());
 	int length = array_length(id, 0);
-	std::vector<std::string> words = split(text);
+	std::vector<std::string> words = words_split(text);
 
 	if (id.type() == ControlTypeString) {
 		ret->reserve(ControlTypeString, true, text.size());
@@ -166,8 +162,8 @@ bool parse(const ControlId &id, const std::string &text, ControlValue *ret)
 		return false;
 	ret->reserve(id.type(), length != 0, elements);
 	for (size_t i = 0; i < words.size(); i++) {
-		std::optional<long double> n = parse_number(id, words[i]);
-		if (!n || !store_number(*ret, i, *n))
+		std::optional<long double> n = number_parse(id, words[i]);
+		if (!n || !number_store(*ret, i, *n))
 			return false;
 	}
 	return true;
@@ -220,30 +216,20 @@ const ControlId *control_named(const Camera &camera, const char *name)
 
 std::optional<long double> control_number(const ControlValue &value, size_t i)
 {
-	if (value.numElements() == 0)
+	if (value.numElements() == 0 || numbers_in(value.type()) != 1)
 		return std::nullopt;
 	if (i >= value.numElements())
 		i = 0;
-	switch (value.type()) {
-	case ControlTypeBool:
-		return element<bool>(value, i);
-	case ControlTypeByte:
-		return element<uint8_t>(value, i);
-	case ControlTypeInteger32:
-		return element<int32_t>(value, i);
-	case ControlTypeInteger64:
-		return element<int64_t>(value, i);
-	case ControlTypeFloat:
-		return element<float>(value, i);
-	default:
-		return std::nullopt;
-	}
+	return with_type(value.type(), [&](auto t) {
+		memcpy(&t, value.data().data() + i * sizeof t, sizeof t);
+		return std::optional<long double>(t);
+	});
 }
 
 int control_parse(const ControlId &id, const ControlInfo &range, const std::string &text,
 	ControlValue *ret, std::string &error)
 {
-	if (parse(id, text, ret) && in_range(range, *ret))
+	if (value_parse(id, text, ret) && in_range(range, *ret))
 		return 0;
 	error = "control." + id.name() + " = " + text + ": allowed is " + allowed_text(id, range);
 	return -EINVAL;

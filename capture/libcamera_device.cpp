@@ -62,21 +62,21 @@ bool is_near(unsigned a, unsigned b)
 
 /* Turns the picture by 180 degrees: `orientation` from 0.2 on, `transform` before. */
 template <typename Configuration>
-auto turn(Configuration &c, int) -> decltype(c.orientation, bool())
+auto picture_turn(Configuration &c, int) -> decltype(c.orientation, bool())
 {
 	c.orientation = decltype(c.orientation)::Rotate180;
 	return c.validate() != CameraConfiguration::Invalid &&
 		c.orientation == decltype(c.orientation)::Rotate180;
 }
 
-template <typename Configuration> bool turn(Configuration &c, long)
+template <typename Configuration> bool picture_turn(Configuration &c, long)
 {
 	c.transform = Transform::HVFlip;
 	return c.validate() != CameraConfiguration::Invalid && c.transform == Transform::HVFlip;
 }
 
 /* Asks for pictures of that size in a format that can be encoded. False: the camera has none. */
-bool settle(CameraConfiguration &config, const Size &wanted)
+bool format_settle(CameraConfiguration &config, const Size &wanted)
 {
 	StreamConfiguration &stream = config.at(0);
 
@@ -98,7 +98,7 @@ bool settle(CameraConfiguration &config, const Size &wanted)
  * the sensor. A raw stream of full size makes it use the whole view, as rpicam-still does; the requests
  * bring no buffers for it, so the pipeline uses its own. Null where that cannot be had.
  */
-std::unique_ptr<CameraConfiguration> whole_view(Camera &camera, const Size &wanted)
+std::unique_ptr<CameraConfiguration> view_whole(Camera &camera, const Size &wanted)
 {
 	/* together these are a Pi's, in all versions */
 	if (!control_named(camera, "NoiseReductionMode") || !control_named(camera, "ScalerCrop"))
@@ -109,7 +109,7 @@ std::unique_ptr<CameraConfiguration> whole_view(Camera &camera, const Size &want
 		return nullptr;
 	const Size full = config->at(1).size;
 	config->at(1).bufferCount = 1; /* the fewer here, the more the pipeline has for itself */
-	if (!settle(*config, wanted) || config->size() != 2 || config->at(1).size != full)
+	if (!format_settle(*config, wanted) || config->size() != 2 || config->at(1).size != full)
 		return nullptr;
 	return config;
 }
@@ -120,13 +120,13 @@ std::unique_ptr<CameraConfiguration> whole_view(Camera &camera, const Size &want
  * libcamera tells its life on stderr, amid what people and scripts read; here it is for the debug log. Set
  * before main(): it is read at libcamera's first line, when other threads may be reading the environment.
  */
-__attribute__((constructor)) static void quieten()
+__attribute__((constructor)) static void log_quieten()
 {
 	setenv("LIBCAMERA_LOG_LEVELS", "*:INFO", 0);
 }
 
 /* libcamera, whose threads write whole lines, goes on with it to the end of the process. */
-static void divert_log()
+static void log_divert()
 {
 	static std::ostream *stream;
 
@@ -145,7 +145,7 @@ int shared_manager(std::shared_ptr<CameraManager> *ret)
 
 	static std::once_flag diverted;
 
-	std::call_once(diverted, divert_log);
+	std::call_once(diverted, log_divert);
 	if (!manager) {
 		manager = std::make_shared<CameraManager>();
 		int r = manager->start();
@@ -190,14 +190,14 @@ Device::~Device()
 		camera->release();
 }
 
-int Device::open(const camera_options &options, std::string &error)
+int Device::open_device(const camera_options &options, std::string &error)
 {
-	int r = find(options.id, error);
+	int r = find_camera(options.id, error);
 
 	if (r >= 0)
-		r = acquire(error);
+		r = acquire_camera(error);
 	if (r >= 0)
-		r = configure(options, error);
+		r = configure_stream(options, error);
 	if (r < 0)
 		return r;
 	controls = std::make_unique<ControlList>(camera->controls());
@@ -208,7 +208,7 @@ int Device::open(const camera_options &options, std::string &error)
 	return r;
 }
 
-int Device::acquire(std::string &error)
+int Device::acquire_camera(std::string &error)
 {
 	int r = camera->acquire();
 
@@ -220,7 +220,7 @@ int Device::acquire(std::string &error)
 	return r;
 }
 
-int Device::find(const char *id, std::string &error)
+int Device::find_camera(const char *id, std::string &error)
 {
 	std::string known;
 	int r = shared_manager(&manager);
@@ -245,7 +245,7 @@ int Device::find(const char *id, std::string &error)
 	return -ENODEV;
 }
 
-int Device::configure(const camera_options &options, std::string &error)
+int Device::configure_stream(const camera_options &options, std::string &error)
 {
 	config = camera->generateConfiguration({ StreamRole::StillCapture });
 	if (!config || config->empty()) {
@@ -257,20 +257,20 @@ int Device::configure(const camera_options &options, std::string &error)
 		options.height ? unsigned(options.height) : full.height);
 
 	if (wanted != full) {
-		std::unique_ptr<CameraConfiguration> whole = whole_view(*camera, wanted);
+		std::unique_ptr<CameraConfiguration> whole = view_whole(*camera, wanted);
 		if (whole)
 			config = std::move(whole);
 	}
 	StreamConfiguration &stream = config->at(0);
 
-	if (!settle(*config, wanted))
+	if (!format_settle(*config, wanted))
 		error = camera->id() + " has no YUV420 and no NV12 pictures, only " +
 			stream.pixelFormat.toString();
 	else if (!is_near(stream.size.width, wanted.width) ||
 		!is_near(stream.size.height, wanted.height))
 		error = camera->id() + " cannot do " + wanted.toString() + "; the nearest is " +
 			stream.size.toString();
-	else if (options.rotation != 0 && (options.rotation != 180 || !turn(*config, 0)))
+	else if (options.rotation != 0 && (options.rotation != 180 || !picture_turn(*config, 0)))
 		error = camera->id() + " cannot turn its picture by " +
 			std::to_string(options.rotation) + " degrees";
 	if (!error.empty())
@@ -280,7 +280,7 @@ int Device::configure(const camera_options &options, std::string &error)
 		error = camera->id() + " cannot be configured for " + stream.toString();
 		return r;
 	}
-	describe(stream);
+	describe_stream(stream);
 	return 0;
 }
 
@@ -340,16 +340,27 @@ void Device::set_durations(double fps)
 	controls->set(limits_id, duration_limits(min_ns, max_ns));
 }
 
-void Device::describe(const StreamConfiguration &stream)
+void Device::describe_stream(const StreamConfiguration &stream)
 {
-	layout = Layout(stream);
-	snprintf(info.id, sizeof info.id, "%s", camera->id().c_str());
-	snprintf(info.model, sizeof info.model, "%s", model_of(*camera).c_str());
-	info.width = static_cast<int>(stream.size.width);
-	info.height = static_cast<int>(stream.size.height);
-	info.format = layout.format;
-	info.latency_frames = kLatencyFrames;
+	const bool nv12 = stream.pixelFormat == formats::NV12;
+	const size_t height = stream.size.height;
 	/* `virtual` of 0.4 leaves it unset: then it is video's, limited */
 	bool full_range = stream.colorSpace && stream.colorSpace->range == ColorSpace::Range::Full;
-	info.range = full_range ? PIXEL_FULL_RANGE : PIXEL_LIMITED_RANGE;
+
+	shape.format = nv12 ? PIXEL_NV12 : PIXEL_YUV420;
+	shape.range = full_range ? PIXEL_FULL_RANGE : PIXEL_LIMITED_RANGE;
+	shape.width = static_cast<int>(stream.size.width);
+	shape.height = static_cast<int>(height);
+	shape.stride[0] = stream.stride;
+	shape.stride[1] = nv12 ? stream.stride : stream.stride / 2;
+	shape.stride[2] = nv12 ? 0 : shape.stride[1];
+	for (size_t i = 0; i < 3; i++)
+		shape.plane_bytes[i] = shape.stride[i] * (i ? (height + 1) / 2 : height);
+	snprintf(info.id, sizeof info.id, "%s", camera->id().c_str());
+	snprintf(info.model, sizeof info.model, "%s", model_of(*camera).c_str());
+	info.width = shape.width;
+	info.height = shape.height;
+	info.format = shape.format;
+	info.range = shape.range;
+	info.latency_frames = kLatencyFrames;
 }

@@ -9,7 +9,6 @@
 #include <libcamera/libcamera.h>
 
 #include "capture/camera.h"
-#include "capture/libcamera_buffer.hpp"
 
 /* libcamera ends the process when a second CameraManager is made: all users share one. */
 int shared_manager(std::shared_ptr<libcamera::CameraManager> *ret);
@@ -29,25 +28,25 @@ public:
 	~Device();
 
 	/* The errors of camera_ops.open; `error` is one sentence where there is more to say. */
-	int open(const camera_options &options, std::string &error);
+	int open_device(const camera_options &options, std::string &error);
 
 	std::shared_ptr<libcamera::CameraManager> manager; /* outlives all below */
 	std::shared_ptr<libcamera::Camera> camera;
 	std::unique_ptr<libcamera::CameraConfiguration> config;
 	std::unique_ptr<libcamera::ControlList> controls; /* for each start */
 	camera_info info = {};
-	Layout layout;
+	::frame shape = {}; /* what all frames have in common: format, size, planes */
 	unsigned limits_id = 0; /* of FrameDurationLimits, 0 where there is none */
 	int64_t min_ns = 0, max_ns = 0; /* its normal values */
 	int64_t period_ns = 0; /* between frames, for a pipeline that does not pace */
 
 private:
-	int find(const char *id, std::string &error);
-	int acquire(std::string &error);
-	int configure(const camera_options &options, std::string &error);
+	int find_camera(const char *id, std::string &error);
+	int acquire_camera(std::string &error);
+	int configure_stream(const camera_options &options, std::string &error);
 	int set_control(const char *name, const char *text, std::string &error);
 	void set_durations(double fps);
-	void describe(const libcamera::StreamConfiguration &stream);
+	void describe_stream(const libcamera::StreamConfiguration &stream);
 
 	bool acquired_ = false;
 };

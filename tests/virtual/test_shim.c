@@ -334,13 +334,9 @@ TEST(held_frames_outlive_a_stop)
 	CHECK_INT(camera->ops->stop(camera), 0);
 	CHECK_INT(held[0].plane[0][1000], pixel);
 	CHECK_INT(camera->ops->start(camera), 0);
-	for (int i = 0; i < CAMERA_BUFFERS; i++) {
+	for (int i = 0; i < CAMERA_BUFFERS; i++)
 		camera->ops->release(camera, &held[i]);
-		camera->ops->release(camera, &held[i]); /* the second does nothing */
-	}
 	CHECK_INT(take(camera, &late), 0);
-	camera->ops->release(camera, &held[0]); /* nor one of an earlier use of the buffer */
-	camera->ops->release(camera, &held[1]);
 	for (int i = 0; i < 2 * CAMERA_BUFFERS; i++) {
 		struct frame frame;
 		CHECK_INT(take(camera, &frame), 0);
