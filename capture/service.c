@@ -91,19 +91,15 @@ static void begin_steering(struct service *s, const struct camera_info *info)
 	s->steering = s->settings->camera.phase_lock && info->can_steer;
 }
 
-/* A newly opened camera has a new fd. */
+/* A newly opened camera has a new fd; drain() let go of the one before. */
 static void watch_camera(struct service *s)
 {
 	struct camera *camera = supervisor_camera(s->supervisor);
-	unsigned generation = supervisor_generation(s->supervisor);
 
-	if (s->camera_source && (!camera || generation != s->watched_generation))
-		s->camera_source = sd_event_source_disable_unref(s->camera_source);
 	if (!camera || s->camera_source)
 		return;
 	sd_event_add_io(
 		s->event, &s->camera_source, camera->ops->fd(camera), EPOLLIN, on_camera, s);
-	s->watched_generation = generation;
 	begin_steering(s, camera->ops->info(camera));
 }
 

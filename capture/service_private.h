@@ -33,7 +33,6 @@ struct service {
 	sd_event *event;
 	sd_event_source *timer_source, *wake_source, *camera_source;
 	int timer_fd;
-	unsigned watched_generation;
 
 	struct supervisor *supervisor;
 	struct writer *writer;

@@ -18,8 +18,8 @@ struct supervisor {
 	struct supervisor_options options;
 	struct supervisor_facts facts;
 	struct camera *camera;
-	unsigned generation;
-	const char *call; /* the last camera call that was guarded */
+	timer_t call_timer; /* runs while a camera call does */
+	const char *call; /* the last of them */
 	bool wanted;
 	bool broken; /* the stream has to be stopped before anything else */
 	bool gone; /* the camera has to be closed before anything else */
@@ -35,41 +35,39 @@ struct supervisor {
 static const int64_t backoff_s[] = { 0, 1, 2, 5 };
 
 /*
- * A hanging camera call leaves this process useless, and a thread in the kernel cannot be cancelled:
- * SIGEV_THREAD runs where it can still write a line, then abort() lets systemd act.
+ * The process ends here, so what a signal handler may not do elsewhere (a line of the log) is done: it takes
+ * no lock and no memory.
  */
-static void call_hangs(union sigval value)
+static void on_call_hangs(int number, siginfo_t *info, void *context)
 {
-	const struct supervisor *s = value.sival_ptr;
+	const struct supervisor *s = info->si_value.sival_ptr;
 
+	(void)number, (void)context;
 	log_error("camera: %s did not return in %d s; aborting, so that a new process is started",
 		s->call, s->options.call_seconds);
 	abort();
 }
 
-static timer_t guard_begin(struct supervisor *s, const char *call)
+static void call_begins(struct supervisor *s, const char *call)
 {
-	struct sigevent event = { .sigev_notify = SIGEV_THREAD,
-		.sigev_notify_function = call_hangs,
-		.sigev_value.sival_ptr = s };
-	struct itimerspec when = { .it_value.tv_sec = s->options.call_seconds };
-	timer_t timer = NULL;
+	const struct itimerspec when = { .it_value.tv_sec = s->options.call_seconds };
 
 	s->call = call;
-	if (timer_create(CLOCK_MONOTONIC, &event, &timer) == 0)
-		timer_settime(timer, 0, &when, NULL);
-	return timer;
+	timer_settime(s->call_timer, 0, &when, NULL);
 }
 
-static void guard_end(timer_t timer)
+static void call_ends(struct supervisor *s)
 {
-	if (timer)
-		timer_delete(timer);
+	const struct itimerspec off = { 0 };
+
+	timer_settime(s->call_timer, 0, &off, NULL);
 }
 
 int supervisor_new(const struct supervisor_options *options, struct supervisor **ret)
 {
-	struct supervisor *s = calloc(1, sizeof *s);
+	CLEANUP_FREE struct supervisor *s = calloc(1, sizeof *s);
+	const struct sigaction action = { .sa_sigaction = on_call_hangs, .sa_flags = SA_SIGINFO };
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM };
 
 	if (!s)
 		return -ENOMEM;
@@ -78,7 +76,11 @@ int supervisor_new(const struct supervisor_options *options, struct supervisor *
 		s->options.open = camera_open;
 	if (s->options.call_seconds <= 0)
 		s->options.call_seconds = CAMERA_CALL_SECONDS;
-	*ret = s;
+	event.sigev_value.sival_ptr = s;
+	if (sigaction(SIGALRM, &action, NULL) < 0 ||
+		timer_create(CLOCK_MONOTONIC, &event, &s->call_timer) < 0)
+		return -errno;
+	*ret = TAKE_PTR(s);
 	return 0;
 }
 
@@ -88,7 +90,7 @@ static int64_t mono_us(const struct supervisor *s)
 }
 
 /* All is well: the ladder starts from its bottom again. */
-static void recovered(struct supervisor *s)
+static void ladder_reset(struct supervisor *s)
 {
 	if (trouble_look(&s->trouble, false, mono_us(s)) == TROUBLE_ENDS) {
 		log_notice("camera: frames again after %u failures", s->failures);
@@ -98,32 +100,28 @@ static void recovered(struct supervisor *s)
 	s->facts.text[0] = 0;
 }
 
-static void stop(struct supervisor *s)
+static void stop_stream(struct supervisor *s)
 {
-	timer_t guard;
-
 	if (s->facts.state != CAMERA_STREAMING)
 		return;
 	if (s->seen && !s->broken && !s->gone)
-		recovered(s);
-	guard = guard_begin(s, "stop");
+		ladder_reset(s);
+	call_begins(s, "stop");
 	s->camera->ops->stop(s->camera);
-	guard_end(guard);
+	call_ends(s);
 	s->facts.state = CAMERA_IDLE;
 }
 
 static void close_camera(struct supervisor *s)
 {
-	timer_t guard;
-
 	if (!s->camera)
 		return;
-	stop(s);
+	stop_stream(s);
 	if (s->options.drain)
 		s->options.drain(s->options.drain_data);
-	guard = guard_begin(s, "close");
+	call_begins(s, "close");
 	camera_close(s->camera);
-	guard_end(guard);
+	call_ends(s);
 	s->camera = NULL;
 	s->facts.state = CAMERA_CLOSED;
 }
@@ -133,11 +131,12 @@ void supervisor_free(struct supervisor *s)
 	if (!s)
 		return;
 	close_camera(s);
+	timer_delete(s->call_timer);
 	free(s);
 }
 
 /* One failure more; the next try waits for the back-off. Says so in the log, not on every try. */
-static void failed(struct supervisor *s, const char *what, const char *why)
+static void count_failure(struct supervisor *s, const char *what, const char *why)
 {
 	unsigned n = s->facts.failures++;
 	unsigned step = n < ARRAY_SIZE(backoff_s) ? n : ARRAY_SIZE(backoff_s) - 1;
@@ -153,29 +152,29 @@ static void failed(struct supervisor *s, const char *what, const char *why)
 static void open_camera(struct supervisor *s)
 {
 	char error[160] = "";
-	timer_t guard = guard_begin(s, "open");
-	int r = s->options.open(
-		s->options.source, s->options.camera, &s->camera, error, sizeof error);
+	int r;
 
-	guard_end(guard);
+	call_begins(s, "open");
+	r = s->options.open(s->options.source, s->options.camera, &s->camera, error, sizeof error);
+	call_ends(s);
 	if (r < 0) {
 		s->camera = NULL;
-		failed(s, "cannot be opened", *error ? error : strerror(-r));
+		count_failure(s, "cannot be opened", *error ? error : strerror(-r));
 		return;
 	}
 	s->facts.state = CAMERA_IDLE;
-	s->generation++;
 }
 
-static void start(struct supervisor *s)
+static void start_stream(struct supervisor *s)
 {
-	timer_t guard = guard_begin(s, "start");
-	int r = s->camera->ops->start(s->camera);
+	int r;
 
-	guard_end(guard);
+	call_begins(s, "start");
+	r = s->camera->ops->start(s->camera);
+	call_ends(s);
 	if (r < 0) {
 		s->gone = r == -ENODEV;
-		failed(s, "cannot be started", strerror(-r));
+		count_failure(s, "cannot be started", strerror(-r));
 		return;
 	}
 	s->facts.state = CAMERA_STREAMING;
@@ -198,11 +197,11 @@ static void check_silence(struct supervisor *s)
 		clock_mono_ns(s->options.clock) - s->alive_ns < silence_limit_ns(s))
 		return;
 	s->broken = true;
-	failed(s, "the stream is silent", "no frame arrives");
+	count_failure(s, "the stream is silent", "no frame arrives");
 }
 
 /* Stops or closes what failed, according to how often it did. */
-static void climb(struct supervisor *s)
+static void climb_ladder(struct supervisor *s)
 {
 	bool reopen = s->gone || s->facts.failures > REOPEN_AFTER;
 
@@ -214,7 +213,7 @@ static void climb(struct supervisor *s)
 		close_camera(s);
 	} else if (s->broken) {
 		s->facts.climbed[RUNG_RESTART]++;
-		stop(s);
+		stop_stream(s);
 	}
 	s->broken = s->gone = false;
 }
@@ -224,9 +223,9 @@ int64_t supervisor_step(struct supervisor *s)
 	int64_t now = clock_mono_ns(s->options.clock);
 
 	check_silence(s);
-	climb(s);
+	climb_ladder(s);
 	if (!s->wanted && s->facts.state == CAMERA_STREAMING)
-		stop(s);
+		stop_stream(s);
 	if (s->facts.failures >= EXIT_AFTER && s->options.may_exit) {
 		s->facts.climbed[RUNG_EXIT]++;
 		return -ESHUTDOWN;
@@ -237,7 +236,7 @@ int64_t supervisor_step(struct supervisor *s)
 		if (!s->camera)
 			open_camera(s);
 		if (s->camera)
-			start(s);
+			start_stream(s);
 	}
 	if (s->wanted && s->facts.state != CAMERA_STREAMING)
 		return s->not_before_ns > now ? s->not_before_ns : now + NS_PER_SEC / 10;
@@ -261,7 +260,7 @@ int supervisor_take(struct supervisor *s, struct frame *ret)
 	if (r < 0) {
 		s->gone = r == -ENODEV;
 		s->broken = !s->gone;
-		failed(s, s->gone ? "is gone" : "the stream broke", strerror(-r));
+		count_failure(s, s->gone ? "is gone" : "the stream broke", strerror(-r));
 		return -EAGAIN;
 	}
 	s->alive_ns = s->facts.last_frame_ns = clock_mono_ns(s->options.clock);
@@ -271,7 +270,7 @@ int supervisor_take(struct supervisor *s, struct frame *ret)
 	s->seen = true;
 	/* a stream that breaks after each frame must not be restarted in a loop without back-off */
 	if (s->alive_ns - s->started_ns > 2 * NS_PER_SEC)
-		recovered(s);
+		ladder_reset(s);
 	return 0;
 }
 
@@ -283,11 +282,6 @@ void supervisor_release(struct supervisor *s, struct frame *frame)
 struct camera *supervisor_camera(struct supervisor *s)
 {
 	return s->camera;
-}
-
-unsigned supervisor_generation(const struct supervisor *s)
-{
-	return s->generation;
 }
 
 const struct supervisor_facts *supervisor_facts(const struct supervisor *s)

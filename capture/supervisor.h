@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Keeps a camera going: opens it, starts and stops the stream as wanted, notices when it fails, and
- * climbs the recovery ladder (DESIGN section 4):
+ * climbs the recovery ladder:
  *
  *   restart    stop and start the stream
- *   reopen     close the camera with its buffers (and libcamera's manager), open it anew
+ *   reopen     close the camera with its buffers (and libcamera's manager), open it again
  *   exit       ask the caller to end the process, so that systemd starts a new one
  *
  * A failure is: open or start refused, the stream broken (-ECANCELED), the camera gone (-ENODEV), or
- * no frame for max(2 s, 6 frame durations + exposure). Between tries it backs off (0, 1, 2, then 5 s: what
- * comes back is used within 10 s); two seconds of frames, or a stop that was wanted after a frame, start the ladder from
- * the bottom again. It never gives up.
+ * no frame for max(2 s, 6 frame durations + exposure). Between tries it backs off (0, 1, 2, then 5 s:
+ * a camera that comes back is used within 10 s). Two seconds of frames, or a stop that was wanted after a
+ * frame, start the ladder from the bottom again. It never gives up.
  *
- * Camera calls can hang in the kernel for ever. A timer armed around each of them aborts the process
- * when one does not return in CAMERA_CALL_SECONDS, which makes systemd start a new one.
+ * Camera calls can hang for ever. A timer runs during each of them: when one does not return in
+ * CAMERA_CALL_SECONDS, its signal (SIGALRM) says so in the log and aborts the process, so that systemd
+ * starts a new one.
  */
 #pragma once
 
@@ -73,8 +74,6 @@ int64_t supervisor_step(struct supervisor *supervisor);
 int supervisor_take(struct supervisor *supervisor, struct frame *ret);
 void supervisor_release(struct supervisor *supervisor, struct frame *frame);
 
-/* NULL while closed. A closed camera's fd leaves epoll sets by itself. */
+/* NULL while closed. The caller watches its fd, and lets go of it in drain(). */
 struct camera *supervisor_camera(struct supervisor *supervisor);
-/* Changes with each open: the caller must watch the new camera's fd. */
-unsigned supervisor_generation(const struct supervisor *supervisor);
 const struct supervisor_facts *supervisor_facts(const struct supervisor *supervisor);
