@@ -36,8 +36,9 @@ static int64_t least_lead_us(const struct service *s)
 {
 	int64_t duration_ns = supervisor_facts(s->supervisor)->frame_duration_ns;
 
-	return s->steering && duration_ns > 0 ? steer_lead_ns(&s->steer, duration_ns) / NS_PER_US
-					      : 0;
+	return s->locks_phase && duration_ns > 0
+		? phase_lock_lead_ns(&s->phase_lock, duration_ns) / NS_PER_US
+		: 0;
 }
 
 static int64_t lead_us(const struct service *s)
@@ -79,18 +80,6 @@ static int on_camera(sd_event_source *source, int fd, uint32_t events, void *dat
 	return 0;
 }
 
-static void begin_steering(struct service *s, const struct camera_info *info)
-{
-	struct steer_settings settings = {
-		.duration_min_ns = info->frame_duration_min_ns,
-		.duration_max_ns = info->frame_duration_max_ns,
-		.latency_frames = info->latency_frames,
-	};
-
-	s->steer = steer_new(&settings);
-	s->steering = s->settings->camera.phase_lock && info->can_steer;
-}
-
 /* A newly opened camera has a new fd; drain() let go of the one before. */
 static void watch_camera(struct service *s)
 {
@@ -100,7 +89,8 @@ static void watch_camera(struct service *s)
 		return;
 	sd_event_add_io(
 		s->event, &s->camera_source, camera->ops->fd(camera), EPOLLIN, on_camera, s);
-	begin_steering(s, camera->ops->info(camera));
+	s->phase_lock = phase_lock_new(camera->ops->info(camera));
+	s->locks_phase = s->settings->camera.phase_lock && camera->ops->info(camera)->can_steer;
 }
 
 /* Before the supervisor closes a camera: no frame of it may be held anywhere. */
@@ -190,7 +180,7 @@ static void publish_status(struct service *s, int64_t now_us)
 		.camera_model = camera ? camera->ops->info(camera)->model : "",
 		.next_us = s->slots.open_us,
 		.synced = clock_synced(s->clock),
-		.steer = s->steering ? &s->steer : NULL,
+		.phase_lock = s->locks_phase ? &s->phase_lock : NULL,
 		.now_us = now_us,
 		.store = &s->store,
 		.archive = s->store_path,

@@ -6,11 +6,11 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "capture/phase_lock.h"
 #include "capture/service.h"
 #include "capture/slots.h"
 #include "capture/standby.h"
 #include "capture/stats.h"
-#include "capture/steer.h"
 #include "capture/supervisor.h"
 #include "capture/writer.h"
 #include "common/trouble.h"
@@ -43,9 +43,9 @@ struct service {
 
 	struct standby_policy standby;
 	uint64_t standby_start; /* the stream's start that `standby` knows of */
-	struct steer steer;
-	bool steering; /* phase lock is on and the camera answers to it */
-	uint64_t steered_start; /* the stream's start that `steer` knows of */
+	struct phase_lock phase_lock;
+	bool locks_phase; /* phase lock is on and the camera answers to it */
+	uint64_t locked_start; /* the stream's start that `phase_lock` knows of */
 
 	int64_t started_mono_us, last_outcome_us; /* last slot in the journal at the start */
 	int64_t slots_from_us; /* wall: from then on each slot has its outcome from us; TIME_NONE */

@@ -128,27 +128,28 @@ static int64_t open_interval_us(const struct service *s)
 }
 
 /* Shows a frame to the phase lock and carries out what it orders. */
-static void steer(struct service *s, const struct frame *frame)
+static void lock_phase(struct service *s, const struct frame *frame)
 {
 	struct camera *camera = supervisor_camera(s->supervisor);
 	uint64_t starts = supervisor_facts(s->supervisor)->starts;
-	struct steer_order order;
+	struct phase_lock_order order;
 	int64_t slot_ns;
 	int r;
 
-	if (!s->steering || s->slots.open_us == TIME_NONE)
+	if (!s->locks_phase || s->slots.open_us == TIME_NONE)
 		return;
-	if (s->steered_start != starts)
-		steer_start(&s->steer);
-	s->steered_start = starts;
+	if (s->locked_start != starts)
+		phase_lock_start(&s->phase_lock);
+	s->locked_start = starts;
 	slot_ns = s->last_mono_ns + (s->slots.open_us - s->last_wall_us) * NS_PER_US;
-	r = steer_frame(&s->steer, frame, slot_ns, open_interval_us(s) * NS_PER_US, &order);
+	r = phase_lock_frame(
+		&s->phase_lock, frame, slot_ns, open_interval_us(s) * NS_PER_US, &order);
 	if (r > 0)
 		r = camera->ops->set_frame_duration(camera, order.duration_ns, order.frames);
 	if (r < 0) {
-		log_notice("the camera's frames cannot be steered onto the slots; the nearest ones "
+		log_notice("the camera's frames cannot be moved onto the slots; the nearest ones "
 			   "are taken");
-		s->steering = false;
+		s->locks_phase = false;
 	}
 }
 
@@ -160,7 +161,7 @@ void service_take_frames(struct service *s)
 		int64_t exposed_us = clock_wall_of_mono(s->clock, frame.start_ns);
 
 		standby_frame(&s->standby, service_mono_us(s), frame.flags);
-		steer(s, &frame);
+		lock_phase(s, &frame);
 		if (frame.flags & FRAME_STARTUP) {
 			supervisor_release(s->supervisor, &frame);
 		} else if (s->shot_wanted && exposed_us >= s->shot_from_us) {

@@ -47,7 +47,7 @@ struct standby_policy standby_new(int mode, int64_t every_us, int64_t warmup_us)
 /* Other settings are in force; what was learned stays. */
 void standby_set(struct standby_policy *standby, int mode, int64_t every_us, int64_t warmup_us);
 
-/* How long before a slot the stream starts; `least_us` is what else needs it (steer_lead_ns()). */
+/* How long before a slot the stream starts; `least_us` is what else needs it (phase_lock_lead_ns()). */
 int64_t standby_lead_us(const struct standby_policy *standby, int64_t least_us);
 
 /*

@@ -197,17 +197,18 @@ static void add_camera(struct json_object *o, const struct stats_view *view)
 		add_int(r, rung_names[i], (int64_t)view->camera->climbed[i]);
 }
 
-static void add_steer(struct json_object *o, const struct steer *steer)
+static void add_phase_lock(struct json_object *o, const struct phase_lock *phase_lock)
 {
-	struct json_object *l = steer ? add_object(o, "phase_lock") : NULL;
+	struct json_object *l = phase_lock ? add_object(o, "phase_lock") : NULL;
 
-	if (!steer)
+	if (!phase_lock)
 		return;
-	if (isfinite(steer->drift_ppm))
-		json_object_object_add(l, "drift_ppm", json_object_new_double(steer->drift_ppm));
-	if (isfinite(steer->residual_mean_ns))
-		add_int(l, "residual_us", (int64_t)(steer->residual_mean_ns / 1000));
-	add_int(l, "orders", (int64_t)steer->orders);
+	if (isfinite(phase_lock->drift_ppm))
+		json_object_object_add(
+			l, "drift_ppm", json_object_new_double(phase_lock->drift_ppm));
+	if (isfinite(phase_lock->residual_mean_ns))
+		add_int(l, "residual_us", (int64_t)(phase_lock->residual_mean_ns / 1000));
+	add_int(l, "orders", (int64_t)phase_lock->orders);
 }
 
 static void add_settings(struct json_object *o, const struct stats_view *view)
@@ -270,7 +271,7 @@ int stats_json(const struct stats_view *view, char *buf, size_t size)
 	add_store(o, view);
 	add_settings(o, view);
 	add_camera(o, view);
-	add_steer(o, view->steer);
+	add_phase_lock(o, view->phase_lock);
 	json_object_object_add(o, "synced", json_object_new_boolean(view->synced));
 	text = json_object_to_json_string_ext(
 		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "capture/steer.h"
+#include "capture/phase_lock.h"
 #include "capture/store.h"
 #include "capture/supervisor.h"
 #include "common/record.h"
@@ -37,7 +37,7 @@ struct stats_view {
 	int64_t next_us; /* next slot, TIME_NONE: none */
 	struct schedule_due due; /* what pullers are told */
 	bool synced;
-	const struct steer *steer; /* NULL: no phase lock */
+	const struct phase_lock *phase_lock; /* NULL: no phase lock */
 	int64_t now_us;
 	const struct store_facts *store;
 	const char *archive; /* its path */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Steers the sensor's frames onto the slots; see steer.h for the model. */
-#include "capture/steer.h"
+/* Steers the sensor's frames onto the slots; see phase_lock.h for the model. */
+#include "capture/phase_lock.h"
 
 #include <errno.h>
 #include <math.h>
@@ -21,16 +21,18 @@
 #define SLOTS_AHEAD_MAX 64 /* slots looked at that are too near for an order */
 #define RESIDUAL_FRAMES 16.0
 
-struct steer steer_new(const struct steer_settings *settings)
+struct phase_lock phase_lock_new(const struct camera_info *info)
 {
-	return (struct steer){
-		.settings = *settings,
+	return (struct phase_lock){
+		.duration_min_ns = info->frame_duration_min_ns,
+		.duration_max_ns = info->frame_duration_max_ns,
+		.latency_frames = info->latency_frames,
 		.drift_ppm = NAN,
 		.residual_mean_ns = NAN,
 	};
 }
 
-void steer_start(struct steer *s)
+void phase_lock_start(struct phase_lock *s)
 {
 	s->seen_ns = 0;
 	s->steady = s->odd = 0;
@@ -45,7 +47,7 @@ static int64_t exposure_ns(const struct frame *frame)
 }
 
 /* `x` reduced to -every/2 .. every/2 */
-static int64_t fold(int64_t x, int64_t every)
+static int64_t fold_ns(int64_t x, int64_t every)
 {
 	x %= every;
 	return x > every / 2 ? x - every : x < -every / 2 ? x + every : x;
@@ -54,7 +56,7 @@ static int64_t fold(int64_t x, int64_t every)
 /* ---- where the frames are ---- */
 
 /* Time goes on by `gap` frames. */
-static void predict(struct steer *s, double gap)
+static void predict_frame(struct phase_lock *s, double gap)
 {
 	s->end_ns += llround(gap * s->period_ns);
 	s->var_end += gap * (2 * s->var_both + gap * s->var_period);
@@ -63,7 +65,7 @@ static void predict(struct steer *s, double gap)
 }
 
 /* A frame was `miss_ns` after its prediction. */
-static void correct(struct steer *s, double miss_ns)
+static void correct_estimate(struct phase_lock *s, double miss_ns)
 {
 	double sum = s->var_end + JITTER_NS * JITTER_NS;
 	double gain_end = s->var_end / sum, gain_period = s->var_both / sum;
@@ -76,7 +78,7 @@ static void correct(struct steer *s, double miss_ns)
 }
 
 /* The phase is what was seen; of the period stays what was known. */
-static void take_phase(struct steer *s, int64_t end_ns)
+static void take_phase(struct phase_lock *s, int64_t end_ns)
 {
 	s->end_ns = end_ns;
 	s->var_end = JITTER_NS * JITTER_NS;
@@ -84,7 +86,7 @@ static void take_phase(struct steer *s, int64_t end_ns)
 }
 
 /* Nothing is known but the last two frames; and the period, if they are a period apart. */
-static void begin_again(struct steer *s, int64_t end_ns, uint64_t gap)
+static void begin_again(struct phase_lock *s, int64_t end_ns, uint64_t gap)
 {
 	double period_ns = (double)(end_ns - s->seen_ns) / (double)gap;
 
@@ -97,13 +99,13 @@ static void begin_again(struct steer *s, int64_t end_ns, uint64_t gap)
 	s->steady = s->odd = 0;
 }
 
-static void follow(struct steer *s, int64_t end_ns, uint64_t gap)
+static void follow_frames(struct phase_lock *s, int64_t end_ns, uint64_t gap)
 {
 	double miss_ns = (double)(end_ns - s->end_ns);
 	double sigma_ns = sqrt(s->var_end + JITTER_NS * JITTER_NS);
 
 	if (fabs(miss_ns) <= fmax(ODD_NS, 5 * sigma_ns)) {
-		correct(s, miss_ns);
+		correct_estimate(s, miss_ns);
 		s->steady++;
 		s->odd = 0;
 	} else if (s->odd++ > 0) {
@@ -114,7 +116,7 @@ static void follow(struct steer *s, int64_t end_ns, uint64_t gap)
 }
 
 /* Has the order shown? It is over when it has, or when it must have. */
-static void watch(struct steer *s, int64_t end_ns, uint64_t gap)
+static void watch_order(struct phase_lock *s, int64_t end_ns, uint64_t gap)
 {
 	int64_t moved_ns = end_ns - s->end_ns, size_ns = llabs(s->shift_ns);
 	int64_t tolerance_ns = size_ns / (4 * s->shift_frames);
@@ -125,7 +127,7 @@ static void watch(struct steer *s, int64_t end_ns, uint64_t gap)
 		s->unanswered = 0;
 	} else if (s->since < s->wait) {
 		if (llabs(moved_ns) < 2 * tolerance_ns)
-			correct(s, (double)moved_ns); /* not yet: a frame like any other */
+			correct_estimate(s, (double)moved_ns); /* not yet: a frame like any other */
 		return;
 	} else if ((double)size_ns > 4 * sigma_ns) {
 		s->unanswered = llabs(moved_ns) < size_ns / 2 ? s->unanswered + 1 : 0;
@@ -135,7 +137,7 @@ static void watch(struct steer *s, int64_t end_ns, uint64_t gap)
 	s->steady = s->odd = 0;
 }
 
-static void observe(struct steer *s, const struct frame *frame)
+static void observe_frame(struct phase_lock *s, const struct frame *frame)
 {
 	int64_t end_ns = frame->start_ns + exposure_ns(frame);
 	uint64_t gap = frame->sequence > s->sequence ? frame->sequence - s->sequence : 1;
@@ -147,18 +149,18 @@ static void observe(struct steer *s, const struct frame *frame)
 	} else if (s->period_ns <= 0) {
 		begin_again(s, end_ns, gap);
 	} else {
-		predict(s, (double)gap);
+		predict_frame(s, (double)gap);
 		if (s->shift_ns)
-			watch(s, end_ns, gap);
+			watch_order(s, end_ns, gap);
 		else
-			follow(s, end_ns, gap);
+			follow_frames(s, end_ns, gap);
 	}
 	s->seen_ns = end_ns;
 	s->sequence = frame->sequence;
 }
 
 /* The sensor's own idea of the period: what an order must be said in. */
-static int64_t nominal_ns(const struct steer *s, const struct frame *frame)
+static int64_t nominal_ns(const struct phase_lock *s, const struct frame *frame)
 {
 	double ratio = s->period_ns / (double)frame->duration_ns;
 
@@ -166,7 +168,8 @@ static int64_t nominal_ns(const struct steer *s, const struct frame *frame)
 								     : llround(s->period_ns);
 }
 
-static void measure(struct steer *s, const struct frame *frame, int64_t aim_ns, int64_t every_ns)
+static void measure_lock(
+	struct phase_lock *s, const struct frame *frame, int64_t aim_ns, int64_t every_ns)
 {
 	int64_t late_ns = frame->start_ns - aim_ns;
 	int64_t nominal = nominal_ns(s, frame);
@@ -174,7 +177,7 @@ static void measure(struct steer *s, const struct frame *frame, int64_t aim_ns, 
 	if (s->shift_ns == 0 && s->steady >= STEADY_FRAMES && nominal == frame->duration_ns)
 		s->drift_ppm = (s->period_ns / (double)nominal - 1) * 1e6;
 	if (every_ns > 0)
-		late_ns = fold(late_ns, every_ns);
+		late_ns = fold_ns(late_ns, every_ns);
 	if ((double)llabs(late_ns) > s->period_ns / 2)
 		return;
 	s->residual_ns = late_ns;
@@ -192,7 +195,7 @@ struct forecast {
 	double sigma_ns;
 };
 
-static struct forecast forecast(const struct steer *s, int64_t end_ns)
+static struct forecast forecast_frame(const struct phase_lock *s, int64_t end_ns)
 {
 	double ahead = (double)(end_ns - s->end_ns), n = round(ahead / s->period_ns);
 
@@ -206,14 +209,14 @@ static struct forecast forecast(const struct steer *s, int64_t end_ns)
 /* What is not worth an order. */
 static double deadband_ns(const struct forecast *f)
 {
-	return (double)STEER_DEADBAND_NS + 2 * f->sigma_ns;
+	return (double)PHASE_LOCK_DEADBAND_NS + 2 * f->sigma_ns;
 }
 
 /* Whether a slot that would be met well enough would not be after this shift. */
-static bool spoils(const struct forecast *f, int64_t shift_ns, int64_t period_ns)
+static bool spoils_slot(const struct forecast *f, int64_t shift_ns, int64_t period_ns)
 {
 	int64_t before_ns = llabs(f->error_ns);
-	int64_t after_ns = llabs(fold(f->error_ns - shift_ns, period_ns));
+	int64_t after_ns = llabs(fold_ns(f->error_ns - shift_ns, period_ns));
 
 	/* a frame that much longer takes the place of the slot's own, though it ends in phase */
 	if (before_ns <= GOOD_NS && shift_ns > GOOD_NS)
@@ -225,11 +228,11 @@ static bool spoils(const struct forecast *f, int64_t shift_ns, int64_t period_ns
  * The order that moves the frames by `error_ns`, or by a period more or less: whatever takes fewer
  * frames. `room` is by how much one frame can be longer or shorter. Returns the shift, 0: it cannot.
  */
-static int64_t make_order(
-	const struct steer *s, const struct frame *frame, int64_t error_ns, struct steer_order *ret)
+static int64_t make_order(const struct phase_lock *s, const struct frame *frame, int64_t error_ns,
+	struct phase_lock_order *ret)
 {
 	int64_t nominal = nominal_ns(s, frame), period = llround(s->period_ns);
-	int64_t least = s->settings.duration_min_ns, most = s->settings.duration_max_ns;
+	int64_t least = s->duration_min_ns, most = s->duration_max_ns;
 	int64_t longer = error_ns > 0 ? error_ns : error_ns + period;
 	int64_t shorter = longer - period, room_up, room_down, n_up, n_down, frames, shift;
 
@@ -244,31 +247,31 @@ static int64_t make_order(
 		return 0;
 	if (n_up < n_down || (n_up == n_down && longer <= -shorter)) {
 		frames = n_up;
-		shift = n_up > STEER_FRAMES_MAX ? room_up * STEER_FRAMES_MAX : longer;
+		shift = n_up > PHASE_LOCK_FRAMES_MAX ? room_up * PHASE_LOCK_FRAMES_MAX : longer;
 	} else {
 		frames = n_down;
-		shift = n_down > STEER_FRAMES_MAX ? -room_down * STEER_FRAMES_MAX : shorter;
+		shift = n_down > PHASE_LOCK_FRAMES_MAX ? -room_down * PHASE_LOCK_FRAMES_MAX
+						       : shorter;
 	}
-	if (frames > STEER_FRAMES_MAX)
-		frames = STEER_FRAMES_MAX;
-	*ret = (struct steer_order){ nominal + shift / frames, (int)frames };
+	if (frames > PHASE_LOCK_FRAMES_MAX)
+		frames = PHASE_LOCK_FRAMES_MAX;
+	*ret = (struct phase_lock_order){ nominal + shift / frames, (int)frames };
 	return shift / frames * frames;
 }
 
-static int wait_frames(const struct steer *s, const struct steer_order *order)
+static int wait_frames(const struct phase_lock *s, const struct phase_lock_order *order)
 {
-	return s->settings.latency_frames + order->frames + SLACK_FRAMES +
-		PATIENCE_FRAMES * s->unanswered;
+	return s->latency_frames + order->frames + SLACK_FRAMES + PATIENCE_FRAMES * s->unanswered;
 }
 
-static int plan(struct steer *s, const struct frame *frame, int64_t start_ns, int64_t every_ns,
-	struct steer_order *ret)
+static int plan_order(struct phase_lock *s, const struct frame *frame, int64_t start_ns,
+	int64_t every_ns, struct phase_lock_order *ret)
 {
 	/* the frame's end of exposure that would put the start there */
 	int64_t aim_ns = start_ns + exposure_ns(frame), period = llround(s->period_ns);
 	int64_t near_ns = s->end_ns + period + period / 2, shift;
 	struct forecast before[SLOTS_AHEAD_MAX], f;
-	struct steer_order order;
+	struct phase_lock_order order;
 	int64_t step_ns = every_ns > 0 ? (period + every_ns - 1) / every_ns * every_ns : 0;
 	int n = 0;
 
@@ -276,7 +279,7 @@ static int plan(struct steer *s, const struct frame *frame, int64_t start_ns, in
 	if (aim_ns < near_ns && every_ns > 0)
 		aim_ns += (near_ns - aim_ns + every_ns - 1) / every_ns * every_ns;
 	for (;;) {
-		f = forecast(s, aim_ns);
+		f = forecast_frame(s, aim_ns);
 		shift = make_order(s, frame, f.error_ns, &order);
 		if (shift == 0)
 			return f.error_ns == 0 ? 0 : -EOPNOTSUPP;
@@ -292,7 +295,7 @@ static int plan(struct steer *s, const struct frame *frame, int64_t start_ns, in
 		return 0;
 	/* a slot before that one must not be spoiled for it: let it pass first */
 	for (int i = 0; i < n; i++)
-		if (spoils(&before[i], shift, period))
+		if (spoils_slot(&before[i], shift, period))
 			return 0;
 	s->shift_ns = shift;
 	s->shift_frames = order.frames;
@@ -303,34 +306,25 @@ static int plan(struct steer *s, const struct frame *frame, int64_t start_ns, in
 	return 1;
 }
 
-int steer_frame(struct steer *s, const struct frame *frame, int64_t slot_ns, int64_t every_ns,
-	struct steer_order *ret_order)
+int phase_lock_frame(struct phase_lock *s, const struct frame *frame, int64_t slot_ns,
+	int64_t every_ns, struct phase_lock_order *ret_order)
 {
-	int64_t aim_ns = slot_ns + STEER_AIM_NS;
+	int64_t aim_ns = slot_ns + PHASE_LOCK_AIM_NS;
 
-	observe(s, frame);
+	observe_frame(s, frame);
 	if (s->period_ns > 0)
-		measure(s, frame, aim_ns, every_ns);
+		measure_lock(s, frame, aim_ns, every_ns);
 	if (s->unanswered >= TRIES)
 		return -EOPNOTSUPP;
 	if (s->shift_ns != 0 || s->steady < STEADY_FRAMES)
 		return 0;
-	return plan(s, frame, aim_ns, every_ns, ret_order);
+	return plan_order(s, frame, aim_ns, every_ns, ret_order);
 }
 
-int64_t steer_lead_ns(const struct steer *s, int64_t duration_ns)
+int64_t phase_lock_lead_ns(const struct phase_lock *s, int64_t duration_ns)
 {
 	/* to be steady, for two orders and to be steady in between, and for the frames they lengthen */
-	int frames = 2 * (STEADY_FRAMES + 1 + s->settings.latency_frames + SLACK_FRAMES + 2);
+	int frames = 2 * (STEADY_FRAMES + 1 + s->latency_frames + SLACK_FRAMES + 2);
 
 	return frames * duration_ns;
-}
-
-int64_t steer_fit_duration_ns(int64_t every_ns, int64_t duration_ns, int64_t max_ns)
-{
-	int64_t n = duration_ns > 0 ? every_ns / duration_ns : 0;
-
-	if (n < 1 || (max_ns > 0 && every_ns / n > max_ns))
-		return duration_ns;
-	return every_ns / n;
 }

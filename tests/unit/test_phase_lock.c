@@ -5,8 +5,8 @@
 
 #include <math.h>
 
+#include "capture/phase_lock.h"
 #include "capture/simcam/sensor.h"
-#include "capture/steer.h"
 #include "common/clock.h"
 #include "common/util.h"
 
@@ -30,12 +30,21 @@ struct rig {
 
 	/* what happened */
 	struct sensor sensor;
-	struct steer steer;
+	struct phase_lock lock;
 	uint64_t random, shown;
-	int verdict; /* of the last steer_frame() */
+	int verdict; /* of the last phase_lock_frame() */
 	int64_t off_ns[SLOTS_MAX];
 	int n_off, n_early; /* early: the nearest start was before the slot */
 };
+
+static struct phase_lock lock_new(int64_t min_ns, int64_t max_ns)
+{
+	struct camera_info info = { .frame_duration_min_ns = min_ns,
+		.frame_duration_max_ns = max_ns,
+		.latency_frames = 2 };
+
+	return phase_lock_new(&info);
+}
 
 static double noise(struct rig *rig)
 {
@@ -54,12 +63,12 @@ static void show(struct rig *rig, const struct sensor_frame *seen, int64_t slot_
 		.duration_ns = rig->unreported ? 0 : seen->duration_ns,
 		.exposure_us = rig->unreported ? NAN : seen->exposure_us,
 	};
-	struct steer_order order = { 0, 0 };
+	struct phase_lock_order order = { 0, 0 };
 
-	rig->verdict = steer_frame(&rig->steer, &frame, slot_ns, rig->every_ns, &order);
+	rig->verdict = phase_lock_frame(&rig->lock, &frame, slot_ns, rig->every_ns, &order);
 	if (rig->verdict <= 0)
 		return;
-	CHECK(order.frames >= 1 && order.frames <= STEER_FRAMES_MAX);
+	CHECK(order.frames >= 1 && order.frames <= PHASE_LOCK_FRAMES_MAX);
 	CHECK(order.duration_ns >= rig->sensor.duration_min_ns);
 	if (!rig->unreported)
 		CHECK(order.duration_ns > (int64_t)(seen->exposure_us * 1e3));
@@ -74,16 +83,16 @@ static void run(struct rig *rig)
 {
 	int64_t slot_ns = 3600 * NS_PER_SEC + rig->every_ns, before_ns = 0;
 	struct sensor_frame seen;
-	struct steer_settings settings;
+	struct camera_info info = { 0 };
 
 	rig->random = test_seed() | 1;
 	rig->sensor_options.seed = test_seed();
 	CHECK_INT(sensor_init(&rig->sensor, &rig->sensor_options), 0);
-	settings.duration_min_ns = rig->sensor.duration_min_ns;
-	settings.duration_max_ns = rig->max_ns ? rig->max_ns : SENSOR_DURATION_MAX_NS;
-	settings.latency_frames =
+	info.frame_duration_min_ns = rig->sensor.duration_min_ns;
+	info.frame_duration_max_ns = rig->max_ns ? rig->max_ns : SENSOR_DURATION_MAX_NS;
+	info.latency_frames =
 		rig->told_latency ? rig->told_latency : rig->sensor.options.latency_frames;
-	rig->steer = steer_new(&settings);
+	rig->lock = phase_lock_new(&info);
 	rig->n_off = rig->n_early = 0;
 	sensor_start(&rig->sensor, 3600 * NS_PER_SEC, CAMERA_BUFFERS);
 	for (int slot = 0; slot < rig->slots;) {
@@ -110,7 +119,7 @@ static void run(struct rig *rig)
 						rig->stop_lead_frames *
 							rig->sensor.duration_normal_ns,
 					CAMERA_BUFFERS);
-				steer_start(&rig->steer);
+				phase_lock_start(&rig->lock);
 				seen.start_ns = 0;
 			}
 		}
@@ -162,7 +171,7 @@ static struct rig new_rig(int latency_frames, double drift_ppm)
 		if (!CHECK(p99_ <= 1000))                                                          \
 			fprintf(stderr, "%s: p99 %lld us, median %lld us, %llu orders\n", (what),  \
 				(long long)p99_, (long long)percentile_us((rig), 0.5),             \
-				(unsigned long long)(rig)->steer.orders);                          \
+				(unsigned long long)(rig)->lock.orders);                           \
 	} while (0)
 
 TEST(exposures_start_on_their_slots)
@@ -180,10 +189,10 @@ TEST(exposures_start_on_their_slots)
 		CHECK_LOCKED(&rig, "10 frames a second");
 		/* after the slot, not before: a picture of noon must not be of the second before it */
 		CHECK(rig.n_early <= rig.n_off / 1000);
-		CHECK(fabs(rig.steer.drift_ppm - cases[i].drift_ppm) < 10);
-		CHECK(rig.steer.residual_mean_ns < 500e3);
+		CHECK(fabs(rig.lock.drift_ppm - cases[i].drift_ppm) < 10);
+		CHECK(rig.lock.residual_mean_ns < 500e3);
 		/* an order where the drift asks for one, not with every frame */
-		CHECK(rig.steer.orders < SLOTS_MAX);
+		CHECK(rig.lock.orders < SLOTS_MAX);
 	}
 }
 
@@ -209,9 +218,9 @@ TEST(a_camera_that_does_not_answer_is_left_alone)
 	rig.mute = true;
 	run(&rig);
 	CHECK_INT(rig.verdict, -EOPNOTSUPP);
-	CHECK_INT(rig.steer.orders, 4);
-	steer_start(&rig.steer);
-	CHECK_INT(rig.steer.unanswered, 0);
+	CHECK_INT(rig.lock.orders, 4);
+	phase_lock_start(&rig.lock);
+	CHECK_INT(rig.lock.unanswered, 0);
 }
 
 TEST(slots_of_all_distances)
@@ -270,8 +279,8 @@ TEST(a_stream_that_starts_early_enough)
 		rig.slots = 400;
 		rig.settle = 1;
 		rig.stop_lead_frames =
-			(int)(steer_lead_ns(&(struct steer){ .settings.latency_frames = latency },
-				      100 * MS) /
+			(int)(phase_lock_lead_ns(
+				      &(struct phase_lock){ .latency_frames = latency }, 100 * MS) /
 				(100 * MS));
 		run(&rig);
 		CHECK_LOCKED(&rig, "standby");
@@ -344,8 +353,8 @@ TEST(limits_of_the_sensor)
 
 TEST(a_camera_that_cannot_change_its_rate)
 {
-	struct steer steer = steer_new(&(struct steer_settings){ 100 * MS, 100 * MS, 2 });
-	struct steer_order order;
+	struct phase_lock lock = lock_new(100 * MS, 100 * MS);
+	struct phase_lock_order order;
 	int r = 0;
 
 	for (int i = 1; i < 20; i++) {
@@ -354,10 +363,10 @@ TEST(a_camera_that_cannot_change_its_rate)
 			.duration_ns = 100 * MS,
 			.exposure_us = 1000 };
 
-		r = steer_frame(&steer, &frame, 4050 * MS, NS_PER_SEC, &order);
+		r = phase_lock_frame(&lock, &frame, 4050 * MS, NS_PER_SEC, &order);
 	}
 	CHECK_INT(r, -EOPNOTSUPP);
-	CHECK_INT(steer.orders, 0);
+	CHECK_INT(lock.orders, 0);
 }
 
 /* Shows times, and nothing else. */
@@ -369,7 +378,7 @@ TEST(a_camera_that_tells_little)
 	run(&rig);
 	/* then the start of exposure is not known either: all are off by the same */
 	CHECK(percentile_us(&rig, 0.99) <= 1000);
-	CHECK(isnan(rig.steer.drift_ppm));
+	CHECK(isnan(rig.lock.drift_ppm));
 }
 
 TEST(a_camera_that_is_slower_than_it_says)
@@ -411,82 +420,65 @@ static struct frame regular(int i, int64_t period_ns)
 /* What is on time already, and what is on its way, is left alone. */
 TEST(no_order_without_need)
 {
-	struct steer steer = steer_new(&(struct steer_settings){ 30 * MS, NS_PER_SEC, 2 });
-	struct steer_order order = { 0, 0 };
+	struct phase_lock lock = lock_new(30 * MS, NS_PER_SEC);
+	struct phase_lock_order order = { 0, 0 };
 	int i = 1;
 
 	for (; i < 100; i++) {
 		struct frame frame = regular(i, 100 * MS);
 
-		CHECK_INT(steer_frame(&steer, &frame, 1000 * NS_PER_SEC + 20000 - STEER_AIM_NS,
-				  NS_PER_SEC, &order),
+		CHECK_INT(
+			phase_lock_frame(&lock, &frame,
+				1000 * NS_PER_SEC + 20000 - PHASE_LOCK_AIM_NS, NS_PER_SEC, &order),
 			0);
 	}
-	CHECK(steer.residual_ns == -20000);
-	CHECK(fabs(steer.residual_mean_ns - 20000) < 1);
+	CHECK(lock.residual_ns == -20000);
+	CHECK(fabs(lock.residual_mean_ns - 20000) < 1);
 	/* frames that are missing are no reason to begin anew */
 	i += 7;
-	steer.steady = 50;
+	lock.steady = 50;
 	for (; i < 120 && !order.frames; i++) {
 		struct frame frame = regular(i, 100 * MS);
 
-		steer_frame(&steer, &frame, 1000 * NS_PER_SEC + 20 * MS - STEER_AIM_NS, NS_PER_SEC,
-			&order);
+		phase_lock_frame(&lock, &frame, 1000 * NS_PER_SEC + 20 * MS - PHASE_LOCK_AIM_NS,
+			NS_PER_SEC, &order);
 	}
-	CHECK(steer.steady > 50);
+	CHECK(lock.steady > 50);
 	CHECK_INT(order.frames, 1);
 	CHECK(llabs(order.duration_ns - 120 * MS) < 100000);
 	/* the newest of the frames is number i - 1: nothing more in the next latency frames */
 	for (int end = i + 2; i < end; i++) {
 		struct frame frame = regular(i, 100 * MS);
 
-		CHECK_INT(steer_frame(&steer, &frame, 1000 * NS_PER_SEC + 20 * MS - STEER_AIM_NS,
-				  NS_PER_SEC, &order),
+		CHECK_INT(phase_lock_frame(&lock, &frame,
+				  1000 * NS_PER_SEC + 20 * MS - PHASE_LOCK_AIM_NS, NS_PER_SEC,
+				  &order),
 			0);
 	}
 	/* a slot that is too near, and none after it */
-	steer_start(&steer);
+	phase_lock_start(&lock);
 	for (int end = i + 20; i < end; i++) {
 		struct frame frame = regular(i, 100 * MS);
 
-		CHECK_INT(steer_frame(&steer, &frame, (i + 2) * 100 * MS + 20 * MS, 0, &order), 0);
+		CHECK_INT(phase_lock_frame(&lock, &frame, (i + 2) * 100 * MS + 20 * MS, 0, &order),
+			0);
 	}
 }
 
 /* Some drivers report other things as the frame duration: what is measured counts. */
 TEST(a_duration_that_means_something_else)
 {
-	struct steer steer = steer_new(&(struct steer_settings){ 30 * MS, NS_PER_SEC, 2 });
-	struct steer_order order = { 0, 0 };
+	struct phase_lock lock = lock_new(30 * MS, NS_PER_SEC);
+	struct phase_lock_order order = { 0, 0 };
 
 	for (int i = 1; i < 20 && !order.frames; i++) {
 		struct frame frame = regular(i, 100 * MS);
 
 		frame.duration_ns = 50 * MS;
-		steer_frame(&steer, &frame, 4 * NS_PER_SEC + 20 * MS - STEER_AIM_NS, NS_PER_SEC,
-			&order);
+		phase_lock_frame(&lock, &frame, 4 * NS_PER_SEC + 20 * MS - PHASE_LOCK_AIM_NS,
+			NS_PER_SEC, &order);
 	}
 	CHECK_INT(order.frames, 1);
 	CHECK(llabs(order.duration_ns - 120 * MS) < 100000);
-	CHECK(isnan(steer.drift_ppm));
-}
-
-TEST(fitting_durations)
-{
-	static const struct {
-		int64_t every_ns, duration_ns, max_ns, want_ns;
-	} cases[] = {
-		{ NS_PER_SEC, 47200000, 0, 47619047 },
-		{ NS_PER_SEC, 100 * MS, 0, 100 * MS },
-		{ NS_PER_SEC, 700 * MS, 0, NS_PER_SEC },
-		{ NS_PER_SEC, 700 * MS, 900 * MS, 700 * MS },
-		{ 100 * MS, 110 * MS, 0, 110 * MS },
-		{ 60 * NS_PER_SEC, 33333333, 0, 33333333 },
-		{ NS_PER_SEC, 0, 0, 0 },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		CHECK_INT(steer_fit_duration_ns(
-				  cases[i].every_ns, cases[i].duration_ns, cases[i].max_ns),
-			cases[i].want_ns);
+	CHECK(isnan(lock.drift_ppm));
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Phase lock: makes an exposure start on the slot, not within half a frame of it: STEER_AIM_NS after it,
- * which is more than the lock is wrong by, so that no picture is of the second before its slot. Pure policy: it is
- * shown every frame, and says now and then for which frame durations to ask. Nothing here knows a
- * clock or a camera; camera_ops.set_frame_duration() carries the orders out.
+ * Phase lock: makes an exposure start on the slot, not within half a frame of it. It aims
+ * PHASE_LOCK_AIM_NS after the slot, which is more than the lock is wrong by, so that no picture is of the
+ * second before its slot. Pure policy: it is shown every frame, and says now and then which frame
+ * durations to ask for. It knows no clock and no camera; camera_ops.set_frame_duration() carries the
+ * orders out.
  *
  * Model. A sensor starts a frame every period P, its frame duration by its own clock, which is off by
  * up to some 100 ppm. A frame of another length moves all that come after it. So to put a frame on a
@@ -22,8 +23,6 @@
  *  - A frame that is out of step with the prediction is ignored once; two in a row are a new beginning
  *    (the exposure control has changed the frame duration, frames were dropped without being counted).
  *  - Slots are met one by one if they are further apart than an order takes, whatever the frame rate.
- *    Where they are not, the slot distance should be a multiple of the frame duration:
- *    steer_fit_duration_ns().
  *  - A camera that does not answer four orders is left alone.
  *
  * Source: the idea of changing single frames' durations is that of rpi.sync (libcamera
@@ -39,23 +38,20 @@
 
 #include "capture/camera.h"
 
-#define STEER_DEADBAND_NS INT64_C(100000) /* less is not worth an order */
-#define STEER_AIM_NS INT64_C(250000) /* after the slot: the deadband, and as much for jitter */
-#define STEER_FRAMES_MAX 32 /* of one order; a larger correction is made in steps */
-
-struct steer_settings {
-	int64_t duration_min_ns, duration_max_ns; /* as in camera_info; 0: not known */
-	int latency_frames; /* as in camera_info: from the order to the frame that shows it, at most */
-};
+#define PHASE_LOCK_DEADBAND_NS INT64_C(100000) /* less is not worth an order */
+#define PHASE_LOCK_AIM_NS INT64_C(250000) /* after the slot: the deadband, and as much for jitter */
+#define PHASE_LOCK_FRAMES_MAX 32 /* of one order; a larger correction is made in steps */
 
 /* For camera_ops.set_frame_duration(). */
-struct steer_order {
+struct phase_lock_order {
 	int64_t duration_ns;
 	int frames; /* from 1 */
 };
 
-struct steer {
-	struct steer_settings settings;
+struct phase_lock {
+	/* of the camera, as in camera_info */
+	int64_t duration_min_ns, duration_max_ns; /* 0: not known */
+	int latency_frames; /* from the order to the frame that shows it, at most */
 
 	/* the newest frame */
 	uint64_t sequence;
@@ -76,31 +72,24 @@ struct steer {
 
 	/* what became of it */
 	double drift_ppm; /* of the sensor's clock against ours, NaN: not known */
-	int64_t residual_ns; /* exposure start - (slot + STEER_AIM_NS), of the last frame near a slot */
+	int64_t residual_ns; /* exposure start - (slot + PHASE_LOCK_AIM_NS), of the last frame near a slot */
 	double residual_mean_ns; /* of its magnitude, over the last 16 or so; NaN: none yet */
 	uint64_t orders;
 };
 
-struct steer steer_new(const struct steer_settings *settings);
+struct phase_lock phase_lock_new(const struct camera_info *info);
 
-/* The stream was started anew: the phase is forgotten, what was learned of the sensor is kept. */
-void steer_start(struct steer *steer);
+/* The stream was started again: the phase is forgotten, what was learned of the sensor is kept. */
+void phase_lock_start(struct phase_lock *lock);
 
 /*
  * A frame has come; start-up frames too, and all others, in order. `slot_ns` is a slot: the next one or
  * one that has just passed, `every_ns` the distance to the ones after it (0: there are none).
  * Returns 1 and the order that is to be carried out now, 0 for nothing to do, -EOPNOTSUPP when this
- * camera cannot be steered: the nearest frame must do.
+ * camera does not answer: the nearest frame must do.
  */
-int steer_frame(struct steer *steer, const struct frame *frame, int64_t slot_ns, int64_t every_ns,
-	struct steer_order *ret_order);
+int phase_lock_frame(struct phase_lock *lock, const struct frame *frame, int64_t slot_ns,
+	int64_t every_ns, struct phase_lock_order *ret_order);
 
 /* From the first frame until one can be on a slot, at frames of `duration_ns`, nanoseconds. */
-int64_t steer_lead_ns(const struct steer *steer, int64_t duration_ns);
-
-/*
- * The shortest frame duration from `duration_ns` on that divides `every_ns`: with it each slot comes at
- * the same phase and an order is needed only against drift. `duration_ns` itself where there is none up
- * to `max_ns` (0: no limit).
- */
-int64_t steer_fit_duration_ns(int64_t every_ns, int64_t duration_ns, int64_t max_ns);
+int64_t phase_lock_lead_ns(const struct phase_lock *lock, int64_t duration_ns);
