@@ -10,15 +10,15 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "common/ranges.h"
 #include "common/utc.h"
 #include "pull/contact.h"
-#include "common/ranges.h"
 
 #define REASONS_MAX 8 /* of prune lines that are told apart */
 #define FRAME_KEY_WITHIN 160 /* bytes of a line */
 #define SEGMENTS_MAX 100000
 
-enum kind { ABSENT, FRAME, OTHER, MISS /* and its cause */ };
+enum kind { ABSENT, FRAME, OTHER, MISS /* plus its cause */ };
 
 /* One number of a segment. */
 struct entry {
@@ -35,23 +35,28 @@ struct reason {
 struct walk {
 	const struct gaps_options *options;
 	struct journal *journal;
+	uint64_t *segments; /* the numbers of those that are there */
+	size_t n_segments;
 	struct reason reasons[REASONS_MAX];
 	size_t n_reasons;
 	struct gap miss; /* misses in a row; count 0: none */
 	struct range run; /* numbers without a line; first 0: none */
 	int64_t after_us; /* the slot of the line before the run */
 	int64_t slot_us; /* of the last line with one */
-	struct entry entries[SEGMENT_LINES];
+	struct entry entries[SEGMENT_LINES]; /* of the segment that was loaded last */
 };
 
-static void walk_freep(struct walk **walk)
+static void walk_free(struct walk *walk)
 {
-	for (size_t i = 0; *walk && i < (*walk)->n_reasons; i++)
-		ranges_clear(&(*walk)->reasons[i].ranges);
-	free(*walk);
+	for (size_t i = 0; walk && i < walk->n_reasons; i++)
+		ranges_clear(&walk->reasons[i].ranges);
+	if (walk)
+		free(walk->segments);
+	free(walk);
 }
+DEFINE_CLEANUP(struct walk, walk_free)
 
-/* ---- prune lines */
+/* ---- the lines of a segment */
 
 /* The last place takes all that have no place of their own. */
 static struct reason *reason_of(struct walk *walk, const char *why)
@@ -68,25 +73,13 @@ static struct reason *reason_of(struct walk *walk, const char *why)
 	return reason;
 }
 
-static int note_prune(struct walk *walk, const char *line, size_t len)
-{
-	struct record record;
-
-	if (!memmem(line, len, "\"prune\":", 8) || record_parse(line, len, &record) < 0 ||
-		record.type != RECORD_PRUNE || record.last_seq >= record.seq)
-		return 0;
-	return ranges_add(&reason_of(walk, record.text)->ranges, record.first_seq, record.last_seq);
-}
-
-/* ---- the table of a segment */
-
 /* Lines are written by record_format(), so the key stands early; in a text its quotes would be escaped. */
-static bool is_frame(const char *line, size_t len)
+static bool line_is_frame(const char *line, size_t len)
 {
 	return memmem(line, len < FRAME_KEY_WITHIN ? len : FRAME_KEY_WITHIN, "\"file\":", 7);
 }
 
-/* The slot of a frame's line; a frame that was dated anew tells nothing of its neighbours. */
+/* The slot of a frame's line. One whose clock was corrected tells nothing of its neighbours. */
 static int64_t frame_slot(const char *line, size_t len)
 {
 	int64_t slot_us;
@@ -96,71 +89,62 @@ static int64_t frame_slot(const char *line, size_t len)
 		: TIME_NONE;
 }
 
-static struct entry entry_of(const char *line, size_t len)
+/* Puts a line into the table, and what it tells of pruned numbers into the reasons. */
+static int take_line(struct walk *walk, const char *line, size_t len, uint64_t seq)
 {
-	struct entry entry = { .kind = OTHER, .slot_us = TIME_NONE, .last_us = TIME_NONE };
+	struct entry *entry = &walk->entries[seq % SEGMENT_LINES];
 	struct record record;
 
-	if (is_frame(line, len)) {
-		entry.kind = FRAME;
-		entry.slot_us = frame_slot(line, len);
-	} else if (record_parse(line, len, &record) == 0 && record.type == RECORD_MISS) {
-		entry.kind = (uint8_t)(MISS + record.cause);
-		entry.slot_us = record.slot_us;
-		entry.last_us = record.last_us;
-		entry.count = record.count < UINT32_MAX ? (uint32_t)record.count : UINT32_MAX;
+	*entry = (struct entry){ .kind = OTHER, .slot_us = TIME_NONE, .last_us = TIME_NONE };
+	if (line_is_frame(line, len)) {
+		entry->kind = FRAME;
+		entry->slot_us = frame_slot(line, len);
+		return 0;
 	}
-	return entry;
+	if (record_parse(line, len, &record) < 0)
+		return 0;
+	if (record.type == RECORD_MISS) {
+		entry->kind = (uint8_t)(MISS + record.cause);
+		entry->slot_us = record.slot_us;
+		entry->last_us = record.last_us;
+		entry->count = record.count < UINT32_MAX ? (uint32_t)record.count : UINT32_MAX;
+	}
+	if (record.type != RECORD_PRUNE || record.last_seq >= record.seq)
+		return 0;
+	return ranges_add(&reason_of(walk, record.text)->ranges, record.first_seq, record.last_seq);
 }
 
-/* As for a cursor: what is no segment of ours has no lines. */
-static int passed_over(int r)
-{
-	return r == -ENOENT || r == -EBADMSG || r == -ELOOP ? 0 : r;
-}
-
-static int load(struct walk *walk, uint64_t number)
+/*
+ * Fills the table. `ret_slot_us` is the earliest slot of a frame, TIME_NONE: there is none. As for a cursor, what is
+ * no segment of ours has no lines.
+ */
+static int load_segment(struct walk *walk, uint64_t number, int64_t *ret_slot_us)
 {
 	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
+	int64_t earliest_us = TIME_NONE;
 	const char *line;
 	uint64_t seq;
 	size_t len;
 	int r = journal_read_on(walk->journal, number, 0, &cursor);
 
 	memset(walk->entries, 0, sizeof walk->entries);
-	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0)
-		walk->entries[seq % SEGMENT_LINES] = entry_of(line, len);
-	return passed_over(r);
-}
-
-/* Takes in a segment's prune lines. `ret_slot_us`: its earliest slot of a frame, TIME_NONE: none. */
-static int scan(struct walk *walk, uint64_t number, int64_t *ret_slot_us)
-{
-	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
-	int64_t slot_us, earliest_us = TIME_NONE;
-	const char *line;
-	uint64_t seq;
-	size_t len;
-	int r = journal_read_on(walk->journal, number, 0, &cursor);
-
 	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0) {
-		if (!is_frame(line, len)) {
-			r = note_prune(walk, line, len);
-			continue;
-		}
-		slot_us = frame_slot(line, len);
-		if (slot_us != TIME_NONE && (earliest_us == TIME_NONE || slot_us < earliest_us))
-			earliest_us = slot_us;
+		const struct entry *entry = &walk->entries[seq % SEGMENT_LINES];
+
+		r = take_line(walk, line, len, seq);
+		if (entry->kind == FRAME && entry->slot_us != TIME_NONE &&
+			(earliest_us == TIME_NONE || entry->slot_us < earliest_us))
+			earliest_us = entry->slot_us;
 	}
-	r = passed_over(r);
-	if (r == 0)
-		*ret_slot_us = earliest_us;
-	return r;
+	if (r < 0 && r != -ENOENT && r != -EBADMSG && r != -ELOOP)
+		return r;
+	*ret_slot_us = earliest_us;
+	return 0;
 }
 
 /* ---- gaps */
 
-static int show(struct walk *walk, const struct gap *gap)
+static int show_gap(struct walk *walk, const struct gap *gap)
 {
 	const int64_t since_us = walk->options->since_us;
 
@@ -174,14 +158,14 @@ static int end_miss(struct walk *walk)
 	struct gap gap = walk->miss;
 
 	walk->miss.count = 0;
-	return gap.count > 0 ? show(walk, &gap) : 0;
+	return gap.count > 0 ? show_gap(walk, &gap) : 0;
 }
 
 /*
  * The cause of what has no line, for as many numbers from `seq` on as have the same. False: it is no
  * gap, for it is here under another number, or would not be kept here.
  */
-static bool classify(const struct walk *walk, uint64_t seq, struct gap *gap)
+static bool gap_classify(const struct walk *walk, uint64_t seq, struct gap *gap)
 {
 	bool redated = false, same;
 	uint64_t last;
@@ -221,16 +205,16 @@ static int end_run(struct walk *walk, int64_t before_us)
 			.first_us = walk->after_us,
 			.last_us = before_us };
 
-		if (classify(walk, run.first, &gap)) {
+		if (gap_classify(walk, run.first, &gap)) {
 			gap.count = gap.last_seq - gap.first_seq + 1;
-			r = show(walk, &gap);
+			r = show_gap(walk, &gap);
 		}
 		run.first = gap.last_seq + 1;
 	}
 	return r;
 }
 
-static int absent(struct walk *walk, uint64_t first, uint64_t last)
+static int take_absent(struct walk *walk, uint64_t first, uint64_t last)
 {
 	int r;
 
@@ -246,7 +230,7 @@ static int absent(struct walk *walk, uint64_t first, uint64_t last)
 	return r;
 }
 
-static int missed(struct walk *walk, uint64_t seq, const struct entry *entry)
+static int take_miss(struct walk *walk, uint64_t seq, const struct entry *entry)
 {
 	struct gap *miss = &walk->miss;
 	unsigned cause = entry->kind - MISS;
@@ -266,108 +250,88 @@ static int missed(struct walk *walk, uint64_t seq, const struct entry *entry)
 	return r;
 }
 
-static int see(struct walk *walk, uint64_t seq)
+static int take_entry(struct walk *walk, uint64_t seq)
 {
 	const struct entry *entry = &walk->entries[seq % SEGMENT_LINES];
 	int r = 0;
 
 	if (entry->kind == ABSENT)
-		return absent(walk, seq, seq);
+		return take_absent(walk, seq, seq);
 	if (entry->slot_us != TIME_NONE) {
 		walk->slot_us = entry->slot_us;
 		r = end_run(walk, entry->slot_us);
 	}
 	if (r == 0 && entry->kind >= MISS)
-		r = missed(walk, seq, entry);
+		r = take_miss(walk, seq, entry);
 	else if (r == 0 && entry->kind == FRAME)
 		r = end_miss(walk);
 	return r;
 }
 
-/* The numbers of one segment that is there. */
-static int walk_segment(struct walk *walk, uint64_t from, uint64_t to)
-{
-	int r = load(walk, from / SEGMENT_LINES);
-
-	for (uint64_t seq = from; r == 0 && seq <= to; seq++)
-		r = see(walk, seq);
-	return r;
-}
-
-static int walk_all(struct walk *walk, uint64_t first)
+/* From `seq` on, which is in the segment `i` of the list or before it. */
+static int walk_segments(struct walk *walk, size_t i, uint64_t seq)
 {
 	const uint64_t last = walk->options->last;
-	uint64_t seq = first, number, from, to;
+	int64_t slot_us;
 	int r = 0;
 
-	while (r == 0 && seq <= last) {
-		r = journal_segment(walk->journal, seq / SEGMENT_LINES, &number);
-		if (r == -ENOENT || (r == 0 && number > last / SEGMENT_LINES)) {
-			r = absent(walk, seq, last);
+	for (; r == 0 && i < walk->n_segments && seq <= last; i++) {
+		uint64_t start = walk->segments[i] * SEGMENT_LINES, end = start + SEGMENT_LINES - 1;
+
+		if (start > last)
 			break;
+		if (start > seq) {
+			r = take_absent(walk, seq, start - 1);
+			seq = start;
 		}
-		if (r < 0)
-			return r;
-		from = number * SEGMENT_LINES;
-		if (from > seq)
-			r = absent(walk, seq, from - 1);
-		from = from > seq ? from : seq;
-		to = (number + 1) * SEGMENT_LINES - 1;
 		if (r == 0)
-			r = walk_segment(walk, from, to < last ? to : last);
-		seq = to + 1;
+			r = load_segment(walk, walk->segments[i], &slot_us);
+		for (; r == 0 && seq <= end && seq <= last; seq++)
+			r = take_entry(walk, seq);
 	}
+	if (r == 0 && seq <= last)
+		r = take_absent(walk, seq, last);
 	if (r == 0)
 		r = end_miss(walk);
 	return r < 0 ? r : end_run(walk, TIME_NONE);
 }
 
-/* The numbers of the segments that are there, from that of `from` on; the caller frees. */
-static int list_segments(struct walk *walk, uint64_t from, uint64_t **ret, size_t *ret_n)
+/* The segments that are there, from that of `from` on. */
+static int list_segments(struct walk *walk, uint64_t from)
 {
-	CLEANUP_FREE uint64_t *list = NULL;
 	uint64_t number = from / SEGMENT_LINES, *grown;
-	size_t n = 0;
 	int r;
 
-	while ((r = journal_segment(walk->journal, number, &number)) == 0 && n < SEGMENTS_MAX) {
-		grown = reallocarray(list, n + 1, sizeof *list);
+	while ((r = journal_segment(walk->journal, number, &number)) == 0 &&
+		walk->n_segments < SEGMENTS_MAX) {
+		grown = reallocarray(walk->segments, walk->n_segments + 1, sizeof *grown);
 		if (!grown)
 			return -ENOMEM;
-		list = grown;
-		list[n++] = number++;
+		walk->segments = grown;
+		walk->segments[walk->n_segments++] = number++;
 	}
-	if (r < 0 && r != -ENOENT)
-		return r;
-	*ret = TAKE_PTR(list);
-	*ret_n = n;
-	return 0;
+	return r == -ENOENT ? 0 : r;
 }
 
 /*
  * Goes back from the newest segment to the one that tells of `since_us`, and takes in the prune lines on
- * the way. `ret_first` is where the walk begins.
+ * the way. The walk begins in the segment `ret_i` of the list, at number `first` or later.
  */
-static int look_back(struct walk *walk, uint64_t *ret_first)
+static int look_back(struct walk *walk, size_t *ret_i, uint64_t *first)
 {
-	const struct gaps_options *options = walk->options;
-	CLEANUP_FREE uint64_t *segments = NULL;
-	uint64_t first = options->first;
-	int64_t slot_us = TIME_NONE;
-	size_t n;
-	int r = list_segments(walk, first, &segments, &n);
+	const int64_t since_us = walk->options->since_us;
+	size_t i = walk->n_segments;
+	bool reached = false;
+	int64_t slot_us;
+	int r = 0;
 
-	while (r == 0 && n-- > 0) {
-		r = scan(walk, segments[n], &slot_us);
-		if (options->since_us == TIME_NONE || slot_us == TIME_NONE ||
-			slot_us >= options->since_us)
-			continue;
-		if (segments[n] * SEGMENT_LINES > first)
-			first = segments[n] * SEGMENT_LINES;
-		break;
+	while (r == 0 && i > 0 && !reached) {
+		r = load_segment(walk, walk->segments[--i], &slot_us);
+		reached = r == 0 && slot_us != TIME_NONE && slot_us < since_us;
 	}
-	if (r == 0)
-		*ret_first = first;
+	if (reached && walk->segments[i] * SEGMENT_LINES > *first)
+		*first = walk->segments[i] * SEGMENT_LINES;
+	*ret_i = i;
 	return r;
 }
 
@@ -392,7 +356,8 @@ int gaps_bounds(struct archive *archive, const struct contact *contact, struct g
 int gaps_walk(struct archive *archive, const struct gaps_options *options)
 {
 	CLEANUP(walk_freep) struct walk *walk = calloc(1, sizeof *walk);
-	uint64_t first;
+	uint64_t first = options->first;
+	size_t i = 0;
 	int r;
 
 	if (!walk)
@@ -400,76 +365,61 @@ int gaps_walk(struct archive *archive, const struct gaps_options *options)
 	walk->options = options;
 	walk->journal = archive_journal(archive);
 	walk->slot_us = TIME_NONE;
-	r = look_back(walk, &first);
-	return r < 0 ? r : walk_all(walk, first);
+	r = list_segments(walk, first);
+	if (r == 0)
+		r = look_back(walk, &i, &first);
+	return r < 0 ? r : walk_segments(walk, i, first);
 }
 
 /* ---- as text */
 
+/* What comes after the causes of a miss. */
+static const struct {
+	const char *name, *words;
+} causes[GAP_CAUSES] = {
+	[GAP_PRUNED] = { "pruned", "pruned by the camera before it was fetched" },
+	[GAP_GONE] = { "gone", "not on the camera any more, it does not say why" },
+	[GAP_DAMAGED] = { "damaged", "damaged on the camera: " DAMAGED_NEXT_STEP },
+	[GAP_PENDING] = { "pending", "not fetched yet" },
+};
+
 const char *gap_cause_name(unsigned cause)
 {
-	switch (cause) {
-	case GAP_PRUNED:
-		return "pruned";
-	case GAP_GONE:
-		return "gone";
-	case GAP_DAMAGED:
-		return "damaged";
-	case GAP_PENDING:
-		return "pending";
-	default:
-		return miss_cause_name((enum miss_cause)cause);
-	}
+	return causes[cause].name ? causes[cause].name : miss_cause_name((enum miss_cause)cause);
 }
 
+/* The ends are those of the gap, or its neighbours, of which one may be unknown. */
 static void describe_time(const struct gap *gap, char *buf, size_t size)
 {
-	char first[UTC_TEXT_MAX], last[UTC_TEXT_MAX];
-	bool has_first = gap->first_us != TIME_NONE, has_last = gap->last_us != TIME_NONE;
+	const bool between = gap->cause >= MISS_CAUSES;
+	char first[UTC_TEXT_MAX] = "", last[UTC_TEXT_MAX] = "";
 
-	if (has_first)
+	if (gap->first_us != TIME_NONE)
 		utc_format_local(gap->first_us, first);
-	if (has_last)
+	if (gap->last_us != TIME_NONE)
 		utc_format_local(gap->last_us, last);
-	if (gap->cause >= MISS_CAUSES && has_first && has_last)
-		snprintf(buf, size, "between %s and %s", first, last);
-	else if (gap->cause >= MISS_CAUSES && (has_first || has_last))
-		snprintf(buf, size, "%s %s", has_first ? "after" : "before",
-			has_first ? first : last);
-	else if (has_first && has_last && gap->first_us != gap->last_us)
-		snprintf(buf, size, "%s to %s", first, last);
+	if (*first && *last && (between || gap->first_us != gap->last_us))
+		snprintf(buf, size, "%s%s %s %s", between ? "between " : "", first,
+			between ? "and" : "to", last);
+	else if (*first)
+		snprintf(buf, size, "%s%s", between ? "after " : "", first);
+	else if (*last && between)
+		snprintf(buf, size, "before %s", last);
 	else
-		snprintf(buf, size, "%s", has_first ? first : "at a time that is not known");
+		snprintf(buf, size, "at a time that is not known");
 }
 
 const char *gap_describe(const struct gap *gap, char *buf, size_t size)
 {
-	char time[2 * UTC_TEXT_MAX + 16], numbers[48];
-	const char *why = gap->why, *words;
+	const bool missed = gap->cause < MISS_CAUSES;
+	char time[2 * UTC_TEXT_MAX + 16], until[24] = "";
 
 	describe_time(gap, time, sizeof time);
-	if (gap->first_seq == gap->last_seq)
-		snprintf(numbers, sizeof numbers, "%" PRIu64, gap->first_seq);
-	else
-		snprintf(numbers, sizeof numbers, "%" PRIu64 "-%" PRIu64, gap->first_seq,
-			gap->last_seq);
-	switch (gap->cause) {
-	case GAP_PRUNED:
-		words = "pruned by the camera before it was fetched";
-		break;
-	case GAP_GONE:
-		words = "not on the camera any more, it does not say why";
-		break;
-	case GAP_DAMAGED:
-		words = "damaged on the camera: " DAMAGED_NEXT_STEP;
-		break;
-	case GAP_PENDING:
-		words = "not fetched yet";
-		break;
-	default:
-		words = miss_cause_text((enum miss_cause)gap->cause);
-	}
-	snprintf(buf, size, "%s  %s  %" PRIu64 " %s%s%s%s", numbers, time, gap->count,
-		gap->cause < MISS_CAUSES ? "missed: " : "", words, *why ? ": " : "", why);
+	if (gap->first_seq != gap->last_seq)
+		snprintf(until, sizeof until, "-%" PRIu64, gap->last_seq);
+	snprintf(buf, size, "%" PRIu64 "%s  %s  %" PRIu64 " %s%s%s%s", gap->first_seq, until, time,
+		gap->count, missed ? "missed: " : "",
+		missed ? miss_cause_text((enum miss_cause)gap->cause) : causes[gap->cause].words,
+		*gap->why ? ": " : "", gap->why);
 	return buf;
 }
