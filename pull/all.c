@@ -3,7 +3,7 @@
  * A fork per camera. Nothing is open and no thread runs when it happens, so the child begins like a
  * program of its own; a crash, a leak or a hanging library call is that camera's alone.
  *
- * Who is connected stands in memory that all share: one flag per process, written by it alone.
+ * The list stands in memory that all share, so that each process can say there that it is connected.
  */
 #include "pull/all.h"
 
@@ -24,29 +24,25 @@
 #define LOOK_NS (NS_PER_SEC / 10)
 #define LINE_BUFFER 16384
 
-struct lane {
-	atomic_bool connected;
-};
-
-struct job {
+struct worker {
 	const struct camera_settings *camera;
-	struct lane *lane; /* shared with its process */
 	pid_t pid; /* 0: not started, or over */
 	int64_t start_ns;
 	int code;
+	atomic_bool connected; /* the one thing that its process writes */
 };
 
 struct run {
 	const struct all_options *options;
-	struct job jobs[CONF_CAMERAS_MAX];
+	struct worker workers[CONF_CAMERAS_MAX];
 	size_t n, started, running;
 	sigset_t signals; /* as they were */
 };
 
-void lane_connected(struct lane *lane, bool yes)
+void worker_connected(struct worker *worker, bool yes)
 {
-	if (lane)
-		atomic_store(&lane->connected, yes);
+	if (worker)
+		atomic_store(&worker->connected, yes);
 }
 
 int all_code(int a, int b)
@@ -75,7 +71,7 @@ int all_jobs(const struct cli *cli, unsigned *ret)
 }
 
 /* Those that did not answer last time come last. */
-static void line_up(struct run *run, struct lane *lanes)
+static void run_line_up(struct run *run)
 {
 	const struct pull_settings *settings = run->options->settings;
 
@@ -84,17 +80,14 @@ static void line_up(struct run *run, struct lane *lanes)
 			struct contact contact;
 
 			contact_load(settings->cameras[i].name, &contact);
-			if ((contact.code == CLI_TEMPFAIL) != late)
-				continue;
-			run->jobs[run->n] = (struct job){ .camera = &settings->cameras[i],
-				.lane = &lanes[run->n] };
-			run->n++;
+			if ((contact.code == CLI_TEMPFAIL) == late)
+				run->workers[run->n++].camera = &settings->cameras[i];
 		}
 	}
 }
 
 /* The camera's process, from its first to its last breath. */
-static void be_child(const struct run *run, const struct job *job, pid_t parent)
+static void worker_run(const struct run *run, struct worker *worker, pid_t parent)
 {
 	int code;
 
@@ -103,116 +96,85 @@ static void be_child(const struct run *run, const struct job *job, pid_t parent)
 		_exit(CLI_INTERNAL);
 	/* a line is one write, so those of several processes never mix */
 	setvbuf(stdout, NULL, _IOLBF, LINE_BUFFER);
-	code = run->options->work(run->options->data, job->camera, job->lane);
+	code = run->options->work(run->options->data, worker->camera, worker);
 	if (fflush(stdout) != 0 || ferror(stdout))
 		code = code == CLI_OK ? CLI_INTERNAL : code;
 	_exit(code);
 }
 
-/* -errno where there is no process for it (now). */
-static int start(struct run *run)
-{
-	struct job *job = &run->jobs[run->started];
-	pid_t parent = getpid();
-
-	job->pid = fork();
-	if (job->pid == 0)
-		be_child(run, job, parent);
-	if (job->pid < 0) {
-		job->pid = 0;
-		return -errno;
-	}
-	job->start_ns = clock_mono_ns(&clock_real);
-	run->started++;
-	run->running++;
-	return 0;
-}
-
 /* Those that are connected, and those that cannot be expected to be it yet. */
-static unsigned busy(const struct run *run)
+static unsigned run_connected(const struct run *run)
 {
 	int64_t now_ns = clock_mono_ns(&clock_real);
 	unsigned n = 0;
 
 	for (size_t i = 0; i < run->started; i++) {
-		const struct job *job = &run->jobs[i];
+		const struct worker *worker = &run->workers[i];
 
-		n += job->pid &&
-			(atomic_load(&job->lane->connected) || now_ns - job->start_ns < GRACE_NS);
+		n += worker->pid &&
+			(atomic_load(&worker->connected) || now_ns - worker->start_ns < GRACE_NS);
 	}
 	return n;
 }
 
-static void start_some(struct run *run)
+static void run_start_some(struct run *run)
 {
-	while (run->started < run->n && busy(run) < run->options->jobs) {
-		int r = start(run);
+	while (run->started < run->n && run_connected(run) < run->options->jobs) {
+		struct worker *worker = &run->workers[run->started];
+		pid_t parent = getpid(), pid = fork();
 
-		if (r < 0 && run->running > 0)
+		if (pid == 0)
+			worker_run(run, worker, parent);
+		if (pid < 0 && run->running > 0)
 			return; /* when one of them is over there may be room */
-		if (r < 0) {
+		run->started++;
+		if (pid < 0) {
 			cli_error(run->options->cli, "%s: no process for it: %s",
-				run->jobs[run->started].camera->name, strerror(-r));
-			run->jobs[run->started++].code = CLI_INTERNAL;
+				worker->camera->name, strerror(errno));
+			worker->code = CLI_INTERNAL;
+			continue;
 		}
+		worker->pid = pid;
+		worker->start_ns = clock_mono_ns(&clock_real);
+		run->running++;
 	}
 }
 
-static void note_end(struct run *run, struct job *job, int status)
+static void worker_ended(const struct run *run, struct worker *worker, int status)
 {
-	job->pid = 0;
-	run->running--;
-	if (WIFEXITED(status)) {
-		job->code = WEXITSTATUS(status);
-		return;
-	}
-	job->code = CLI_INTERNAL;
-	cli_error(run->options->cli, "%s: its process was ended by signal %d (%s)",
-		job->camera->name, WTERMSIG(status), strsignal(WTERMSIG(status)));
+	worker->pid = 0;
+	worker->code = WIFEXITED(status) ? WEXITSTATUS(status) : CLI_INTERNAL;
+	if (!WIFEXITED(status))
+		cli_error(run->options->cli, "%s: its process was ended by signal %d (%s)",
+			worker->camera->name, WTERMSIG(status), strsignal(WTERMSIG(status)));
 }
 
 /* Takes in those that are over. */
-static void reap(struct run *run)
+static void run_reap(struct run *run)
 {
 	int status;
 	pid_t pid;
 
-	while (run->running > 0 && (pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		for (size_t i = 0; i < run->started; i++) {
-			if (run->jobs[i].pid == pid)
-				note_end(run, &run->jobs[i], status);
-		}
-	}
+	while (run->running > 0 && (pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (size_t i = 0; i < run->started; i++)
+			if (run->workers[i].pid == pid) {
+				worker_ended(run, &run->workers[i], status);
+				run->running--;
+			}
 }
 
-static void print_person(const struct run *run)
-{
-	size_t good = 0;
-
-	for (size_t i = 0; i < run->n; i++)
-		good += run->jobs[i].code == CLI_OK;
-	printf("%zu of %zu cameras%s", good, run->n, good < run->n ? "; not:" : "\n");
-	for (size_t i = 0; i < run->n; i++) {
-		if (run->jobs[i].code != CLI_OK)
-			printf(" %s", run->jobs[i].camera->name);
-	}
-	if (good < run->n)
-		putchar('\n');
-}
-
-static int run_all(struct run *run)
+static void run_work(struct run *run)
 {
 	const struct timespec look = { .tv_nsec = LOOK_NS };
 	sigset_t child;
-	int code = CLI_OK;
 
 	signal(SIGCHLD, SIG_DFL); /* where it is ignored nobody learns how a process ended */
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &child, &run->signals);
 	for (;;) {
-		reap(run);
-		start_some(run);
+		run_reap(run);
+		run_start_some(run);
 		if (run->running == 0 && run->started == run->n)
 			break;
 		/* while some wait, a look now and then at who is connected */
@@ -222,29 +184,44 @@ static int run_all(struct run *run)
 			sigwaitinfo(&child, NULL);
 	}
 	sigprocmask(SIG_SETMASK, &run->signals, NULL);
+}
+
+/* The code of all, and the sum for a person. */
+static int run_result(const struct run *run)
+{
+	const bool quiet = cli_flag(run->options->cli, "json") || log_is_journal();
+	size_t good = 0;
+	int code = CLI_OK;
+
+	for (size_t i = 0; i < run->n; i++) {
+		good += run->workers[i].code == CLI_OK;
+		code = all_code(code, run->workers[i].code);
+	}
+	if (quiet)
+		return code;
+	printf("%zu of %zu cameras%s", good, run->n, good < run->n ? "; not:" : "");
 	for (size_t i = 0; i < run->n; i++)
-		code = all_code(code, run->jobs[i].code);
+		if (run->workers[i].code != CLI_OK)
+			printf(" %s", run->workers[i].camera->name);
+	putchar('\n');
 	return code;
 }
 
 int all_cameras(const struct all_options *options)
 {
-	const size_t bytes = CONF_CAMERAS_MAX * sizeof(struct lane);
-	CLEANUP_FREE struct run *run = calloc(1, sizeof *run);
-	struct lane *lanes =
-		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct run *run =
+		mmap(NULL, sizeof *run, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int code;
 
-	if (!run || lanes == MAP_FAILED) {
+	if (run == MAP_FAILED) {
 		cli_error(options->cli, "out of memory");
 		return CLI_INTERNAL;
 	}
 	run->options = options;
-	line_up(run, lanes);
+	run_line_up(run);
 	fflush(stdout); /* or each child would write it once more */
-	code = run_all(run);
-	munmap(lanes, bytes);
-	if (!cli_flag(options->cli, "json") && !log_is_journal())
-		print_person(run);
+	run_work(run);
+	code = run_result(run);
+	munmap(run, sizeof *run);
 	return code;
 }

@@ -16,16 +16,16 @@
 #define ALL_JOBS_DEFAULT 4
 
 /* What a camera's process tells of itself. */
-struct lane;
-/* Whether it is connected now; `lane` NULL: nobody wants to know. */
-void lane_connected(struct lane *lane, bool yes);
+struct worker;
+/* Whether it is connected now; `worker` NULL: nobody wants to know. */
+void worker_connected(struct worker *worker, bool yes);
 
 struct all_options {
 	const struct cli *cli;
 	const struct pull_settings *settings;
 	unsigned jobs; /* connected at once, 1 or more */
 	/* In the camera's own process, whose stdout is written by lines. Returns an exit code. */
-	int (*work)(void *data, const struct camera_settings *camera, struct lane *lane);
+	int (*work)(void *data, const struct camera_settings *camera, struct worker *worker);
 	void *data;
 };
 

@@ -263,17 +263,17 @@ struct fetching {
 
 static void note_connected(void *data, bool yes)
 {
-	lane_connected(data, yes);
+	worker_connected(data, yes);
 }
 
-static int fetch_one(void *data, const struct camera_settings *camera, struct lane *lane)
+static int fetch_one(void *data, const struct camera_settings *camera, struct worker *worker)
 {
 	const struct fetching *fetching = data;
 	const struct cli *cli = fetching->cli;
 	const struct fetch_options options = { .camera = camera,
 		.deadline_ns = deadline_in(fetching->timeout_us),
 		.connected = note_connected,
-		.data = lane };
+		.data = worker };
 	int64_t start_ns = clock_mono_ns(&clock_real), took_us;
 	struct fetch_result result;
 	int code = fetch_latest(&options, &result);

@@ -16,7 +16,6 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include "common/clock.h"
@@ -25,93 +24,6 @@
 #include "pull/wait.h"
 
 #define STAGGER_US (2 * US_PER_SEC)
-
-/* One lookup, shared by the caller and the thread; whoever lets go last frees it. */
-struct lookup {
-	char host[NI_MAXHOST], port[8];
-	atomic_int holders;
-	int done_fd; /* eventfd */
-	int result; /* EAI_* */
-	int error; /* errno for EAI_SYSTEM */
-	struct addrinfo *list;
-};
-
-static void lookup_free(struct lookup *lookup)
-{
-	if (!lookup || atomic_fetch_sub(&lookup->holders, 1) > 1)
-		return;
-	if (lookup->list)
-		freeaddrinfo(lookup->list);
-	close(lookup->done_fd);
-	free(lookup);
-}
-DEFINE_CLEANUP(struct lookup, lookup_free)
-
-static int lookup_now(struct lookup *lookup, int flags)
-{
-	struct addrinfo hints = { .ai_family = AF_UNSPEC,
-		.ai_socktype = SOCK_STREAM,
-		.ai_flags = AI_NUMERICSERV | flags };
-
-	lookup->result = getaddrinfo(lookup->host, lookup->port, &hints, &lookup->list);
-	lookup->error = errno;
-	return lookup->result;
-}
-
-static void *lookup_thread(void *data)
-{
-	struct lookup *lookup = data;
-
-	lookup_now(lookup, 0);
-	eventfd_write(lookup->done_fd, 1);
-	lookup_free(lookup);
-	return NULL;
-}
-
-static int start_thread(struct lookup *lookup)
-{
-	pthread_attr_t attr;
-	sigset_t all, old;
-	pthread_t thread;
-	int r;
-
-	r = pthread_attr_init(&attr);
-	if (r)
-		return -r;
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	atomic_fetch_add(&lookup->holders, 1);
-	r = pthread_create(&thread, &attr, lookup_thread, lookup);
-	if (r)
-		atomic_fetch_sub(&lookup->holders, 1);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
-	return -r;
-}
-
-static int lookup_new(const char *host, int port, struct lookup **ret)
-{
-	struct lookup *lookup;
-
-	if (strlen(host) >= sizeof lookup->host)
-		return -ENAMETOOLONG;
-	lookup = calloc(1, sizeof *lookup);
-	if (!lookup)
-		return -ENOMEM;
-	lookup->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (lookup->done_fd < 0) {
-		int r = -errno;
-
-		free(lookup);
-		return r;
-	}
-	atomic_init(&lookup->holders, 1);
-	snprintf(lookup->host, sizeof lookup->host, "%s", host);
-	snprintf(lookup->port, sizeof lookup->port, "%u", (unsigned)port & 0xffff);
-	*ret = lookup;
-	return 0;
-}
 
 int dial_fault(int error)
 {
@@ -141,18 +53,97 @@ int dial_fault_of_name(int result, int error)
 	}
 }
 
+/* ---- the name */
+
+struct lookup {
+	char host[NI_MAXHOST], port[8];
+	atomic_flag
+		left; /* by the caller, who waits no longer, or by the thread: the other one frees it */
+	int result; /* EAI_* */
+	int error; /* errno for EAI_SYSTEM */
+	struct addrinfo *list;
+};
+
+static void lookup_free(struct lookup *lookup)
+{
+	if (lookup && lookup->list)
+		freeaddrinfo(lookup->list);
+	free(lookup);
+}
+DEFINE_CLEANUP(struct lookup, lookup_free)
+
+static void lookup_leave(struct lookup *lookup)
+{
+	if (atomic_flag_test_and_set(&lookup->left))
+		lookup_free(lookup);
+}
+
+static int lookup_now(struct lookup *lookup, int flags)
+{
+	struct addrinfo hints = { .ai_family = AF_UNSPEC,
+		.ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_NUMERICSERV | flags };
+
+	lookup->result = getaddrinfo(lookup->host, lookup->port, &hints, &lookup->list);
+	lookup->error = errno;
+	return lookup->result;
+}
+
+static void *lookup_thread(void *data)
+{
+	lookup_now(data, 0);
+	lookup_leave(data);
+	return NULL;
+}
+
+/* No signal is for this thread. */
+static int lookup_start(struct lookup *lookup, pthread_t *ret)
+{
+	pthread_attr_t attr;
+	sigset_t all;
+	int r = pthread_attr_init(&attr);
+
+	if (r)
+		return -r;
+	sigfillset(&all);
+	pthread_attr_setsigmask_np(&attr, &all);
+	r = pthread_create(ret, &attr, lookup_thread, lookup);
+	pthread_attr_destroy(&attr);
+	return -r;
+}
+
+/* Looks the name up on a thread, which is left behind where it takes too long. -ETIMEDOUT. */
+static int lookup_until(struct lookup **lookup, int64_t deadline_ns)
+{
+	const struct timespec until = { .tv_sec = deadline_ns / NS_PER_SEC,
+		.tv_nsec = deadline_ns % NS_PER_SEC };
+	pthread_t thread;
+	int r = lookup_start(*lookup, &thread);
+
+	if (r < 0)
+		return r;
+	r = pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until);
+	if (r == 0)
+		return 0;
+	pthread_detach(thread);
+	lookup_leave(TAKE_PTR(*lookup));
+	return -r;
+}
+
 /* The addresses of `host`, or an error of dial_fault() and a sentence. */
-static int resolve(const char *host, int port, int64_t deadline_ns, struct lookup **ret,
+static int resolve_name(const char *host, int port, int64_t deadline_ns, struct lookup **ret,
 	char *error, size_t size)
 {
-	CLEANUP(lookup_freep) struct lookup *lookup = NULL;
-	int r = lookup_new(host, port, &lookup);
+	CLEANUP(lookup_freep) struct lookup *lookup = calloc(1, sizeof *lookup);
+	int r = 0;
 
-	if (r == 0 && lookup_now(lookup, AI_NUMERICHOST) != 0) {
-		r = start_thread(lookup);
-		if (r == 0)
-			r = wait_fd(lookup->done_fd, POLLIN, deadline_ns);
-	}
+	if (!lookup)
+		return -ENOMEM;
+	if (snprintf(lookup->host, sizeof lookup->host, "%s", host) >= (int)sizeof lookup->host)
+		r = -ENAMETOOLONG;
+	snprintf(lookup->port, sizeof lookup->port, "%u", (unsigned)port & 0xffff);
+	if (r == 0 && lookup_now(lookup, AI_NUMERICHOST) != 0)
+		r = lookup_until(&lookup, deadline_ns);
 	if (r == -ETIMEDOUT)
 		snprintf(error, size, "the name %s could not be looked up in time", host);
 	else if (r < 0)
@@ -168,6 +159,8 @@ static int resolve(const char *host, int port, int64_t deadline_ns, struct looku
 	*ret = TAKE_PTR(lookup);
 	return 0;
 }
+
+/* ---- the addresses */
 
 /* What an SSH connection over a flaky link needs; none of it is worth failing for. */
 static void set_options(int fd)
@@ -349,7 +342,7 @@ int dial_tcp(const char *host, int port, int64_t deadline_ns, int *ret_fd, char 
 {
 	CLEANUP(lookup_freep) struct lookup *lookup = NULL;
 	const struct addrinfo *failed = NULL;
-	int r = resolve(host, port, deadline_ns, &lookup, error, size);
+	int r = resolve_name(host, port, deadline_ns, &lookup, error, size);
 
 	if (r < 0)
 		return r;

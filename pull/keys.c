@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/file.h>
@@ -16,17 +17,14 @@
 #include "common/limits.h"
 #include "common/util.h"
 
-static int make_public(int folder_fd, const char *name, ssh_key key, const char *comment)
+static int key_write_public(int folder_fd, const char *name, ssh_key key, const char *comment)
 {
-	CLEANUP_FREE char *text = NULL, *line = NULL;
-	char file[NAME_MAX + 1];
+	CLEANUP_FREE char *text = NULL, *line = NULL, *file = NULL;
 	int r = key_text(key, &text);
 
 	if (r < 0)
 		return r;
-	if (snprintf(file, sizeof file, "%s.pub", name) >= (int)sizeof file)
-		return -ENAMETOOLONG;
-	if (asprintf(&line, "%s %s\n", text, comment) < 0)
+	if (asprintf(&file, "%s.pub", name) < 0 || asprintf(&line, "%s %s\n", text, comment) < 0)
 		return -ENOMEM;
 	return fs_replace(&fs_real, folder_fd, file, line, strlen(line), 0644);
 }
@@ -37,26 +35,24 @@ static int make_public(int folder_fd, const char *name, ssh_key key, const char 
  */
 static int key_folder_open(const char *path, const char **ret_name)
 {
-	const char *slash = strrchr(path, '/');
 	char folder[PATH_MAX];
 	struct stat st;
 	int fd;
 
-	if (snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash + 1 - path) : 1,
-		    slash ? path : ".") >= (int)sizeof folder)
+	if (snprintf(folder, sizeof folder, "%s", path) >= (int)sizeof folder)
 		return -ENAMETOOLONG;
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	flock(fd, LOCK_EX);
-	*ret_name = slash ? slash + 1 : path;
+	*ret_name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
 	if (fstatat(fd, *ret_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
 		st.st_size == 0)
 		unlinkat(fd, *ret_name, 0);
 	return fd;
 }
 
-static int generate(ssh_key *ret)
+static int key_generate(ssh_key *ret)
 {
 #if LIBSSH_VERSION_INT >= SSH_VERSION_INT(0, 12, 0)
 	return ssh_pki_generate_key(SSH_KEYTYPE_ED25519, NULL, ret);
@@ -71,33 +67,35 @@ int key_make(const char *path, const char *comment)
 	ssh_key key = NULL;
 	const char *name;
 	char *text = NULL;
-	int r;
+	int r = -ENOMEM;
 
 	folder_fd = key_folder_open(path, &name);
 	if (folder_fd < 0)
 		return folder_fd;
-	if (generate(&key) != SSH_OK)
-		return -ENOMEM;
-	if (ssh_pki_export_privkey_base64(key, NULL, NULL, NULL, &text) != SSH_OK)
-		r = -ENOMEM;
-	else
+	if (key_generate(&key) == SSH_OK &&
+		ssh_pki_export_privkey_base64(key, NULL, NULL, NULL, &text) == SSH_OK)
 		r = fs_make(&fs_real, folder_fd, name, text, strlen(text), 0600);
 	if (r == 0)
-		r = make_public(folder_fd, name, key, comment);
-	if (text) {
+		r = key_write_public(folder_fd, name, key, comment);
+	if (text)
 		explicit_bzero(text, strlen(text));
-		ssh_string_free_char(text);
-	}
+	ssh_string_free_char(text);
 	ssh_key_free(key);
 	return r;
 }
 
-static int judge_key_file(int fd, const char *path, char *error, size_t size)
+static int key_fail(int r, const char *path, char *error, size_t size)
+{
+	snprintf(error, size, "%s: %s", path, strerror(-r));
+	return r;
+}
+
+static int key_check_file(int fd, const char *path, char *error, size_t size)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
-		return -errno;
+		return key_fail(-errno, path, error, size);
 	if (!S_ISREG(st.st_mode))
 		snprintf(error, size, "%s is not a regular file", path);
 	else if (st.st_uid != geteuid())
@@ -110,31 +108,6 @@ static int judge_key_file(int fd, const char *path, char *error, size_t size)
 	return -EPERM;
 }
 
-/* The text of a private key file; `ret` must be wiped after use. */
-static int read_key_file(const char *path, char ret[static KEY_FILE_MAX], char *error, size_t size)
-{
-	CLEANUP_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	ssize_t n;
-	int r;
-
-	if (fd < 0) {
-		r = -errno;
-		snprintf(error, size, "%s: %s", path, strerror(-r));
-		return r;
-	}
-	r = judge_key_file(fd, path, error, size);
-	if (r < 0)
-		return r;
-	n = read(fd, ret, KEY_FILE_MAX - 1);
-	if (n < 0) {
-		r = -errno;
-		snprintf(error, size, "%s: %s", path, strerror(-r));
-		return r;
-	}
-	ret[n] = 0;
-	return 0;
-}
-
 /* Without it libssh may ask for a passphrase on the terminal. */
 static int no_passphrase(
 	const char *prompt, char *buf, size_t len, int echo, int verify, void *userdata)
@@ -145,11 +118,20 @@ static int no_passphrase(
 
 int key_load(const char *path, ssh_key *ret, char *error, size_t size)
 {
+	CLEANUP_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	char text[KEY_FILE_MAX];
-	int r = read_key_file(path, text, error, size);
+	ssize_t n;
+	int r;
 
+	if (fd < 0)
+		return key_fail(-errno, path, error, size);
+	r = key_check_file(fd, path, error, size);
 	if (r < 0)
 		return r;
+	n = read(fd, text, sizeof text - 1);
+	if (n < 0)
+		return key_fail(-errno, path, error, size);
+	text[n] = '\0';
 	if (ssh_pki_import_privkey_base64(text, NULL, no_passphrase, NULL, ret) != SSH_OK) {
 		snprintf(error, size,
 			"%s holds no private key that can be used without a passphrase; move it "
@@ -170,9 +152,7 @@ int key_public(const char *path, char **ret, char *error, size_t size)
 		return r;
 	r = key_text(key, ret);
 	ssh_key_free(key);
-	if (r < 0)
-		snprintf(error, size, "%s: %s", path, strerror(-r));
-	return r;
+	return r < 0 ? key_fail(r, path, error, size) : 0;
 }
 
 int key_text(ssh_key key, char **ret)

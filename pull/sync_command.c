@@ -32,7 +32,7 @@ struct telling {
 	const char *camera;
 	int64_t start_ns, last_ns;
 	bool terminal, line; /* there is an unfinished line on it */
-	struct lane *lane; /* NULL: this camera alone */
+	struct worker *worker; /* NULL: this camera alone */
 };
 
 /* "1.4 MB" */
@@ -197,7 +197,7 @@ static void note_connected(void *data, bool yes)
 {
 	const struct telling *telling = data;
 
-	lane_connected(telling->lane, yes);
+	worker_connected(telling->worker, yes);
 }
 
 /* What is the same for every camera. */
@@ -224,7 +224,7 @@ static void report_sync(const struct cli *cli, const char *camera, int code, boo
 		report_room(cli, camera, result->removed, result->room_error);
 }
 
-static int sync_one(void *data, const struct camera_settings *camera, struct lane *lane)
+static int sync_one(void *data, const struct camera_settings *camera, struct worker *worker)
 {
 	const struct syncing *syncing = data;
 	const struct cli *cli = syncing->cli;
@@ -234,8 +234,8 @@ static int sync_one(void *data, const struct camera_settings *camera, struct lan
 	struct telling telling = { .camera = camera->name,
 		.start_ns = start_ns,
 		.last_ns = start_ns,
-		.terminal = !lane && isatty(STDERR_FILENO) && !log_is_journal(),
-		.lane = lane };
+		.terminal = !worker && isatty(STDERR_FILENO) && !log_is_journal(),
+		.worker = worker };
 	struct sync_result result;
 	int code;
 

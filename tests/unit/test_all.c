@@ -59,7 +59,7 @@ static int number(const struct camera_settings *camera)
 	return i;
 }
 
-static int run(int (*work)(void *, const struct camera_settings *, struct lane *), unsigned jobs)
+static int run(int (*work)(void *, const struct camera_settings *, struct worker *), unsigned jobs)
 {
 	struct cli cli = { .program = &program, .command = &command, .given = { "" } };
 	struct all_options all = {
@@ -74,11 +74,11 @@ static void nap(void)
 	nanosleep(&(struct timespec){ .tv_nsec = 20 * 1000 * 1000 }, NULL);
 }
 
-static int visit(struct lane *lane)
+static int visit(struct worker *worker)
 {
 	int now;
 
-	lane_connected(lane, true);
+	worker_connected(worker, true);
 	now = atomic_fetch_add(&shared->now, 1) + 1;
 	for (int most = atomic_load(&shared->most);
 		now > most && !atomic_compare_exchange_weak(&shared->most, &most, now);)
@@ -89,11 +89,11 @@ static int visit(struct lane *lane)
 	return CLI_OK;
 }
 
-static int well(void *data, const struct camera_settings *camera, struct lane *lane)
+static int well(void *data, const struct camera_settings *camera, struct worker *worker)
 {
 	(void)data;
 	number(camera);
-	return visit(lane);
+	return visit(worker);
 }
 
 TEST(a_bounded_number_at_once)
@@ -106,11 +106,11 @@ TEST(a_bounded_number_at_once)
 }
 
 /* The first half never connects, and waits for the other half to be done. */
-static int half_dead(void *data, const struct camera_settings *camera, struct lane *lane)
+static int half_dead(void *data, const struct camera_settings *camera, struct worker *worker)
 {
 	(void)data;
 	if (number(camera) >= CAMERAS / 2)
-		return visit(lane);
+		return visit(worker);
 	for (int i = 0; i < DEADLINE_S * 50; i++) {
 		if (atomic_load(&shared->done) == CAMERAS / 2)
 			return CLI_TEMPFAIL;
@@ -128,11 +128,11 @@ TEST(the_dead_keep_nobody_waiting)
 }
 
 /* The first half has lost its connection and waits as above. */
-static int half_lost(void *data, const struct camera_settings *camera, struct lane *lane)
+static int half_lost(void *data, const struct camera_settings *camera, struct worker *worker)
 {
-	lane_connected(lane, true);
-	lane_connected(lane, false);
-	return half_dead(data, camera, lane);
+	worker_connected(worker, true);
+	worker_connected(worker, false);
+	return half_dead(data, camera, worker);
 }
 
 TEST(who_lost_the_link_keeps_nobody_waiting)
@@ -164,7 +164,7 @@ TEST(who_did_not_answer_last_time_comes_last)
 	tear_down();
 }
 
-static int some_crash(void *data, const struct camera_settings *camera, struct lane *lane)
+static int some_crash(void *data, const struct camera_settings *camera, struct worker *worker)
 {
 	(void)data;
 	switch (number(camera)) {
@@ -176,7 +176,7 @@ static int some_crash(void *data, const struct camera_settings *camera, struct l
 	case 2:
 		return CLI_TEMPFAIL;
 	}
-	return visit(lane);
+	return visit(worker);
 }
 
 TEST(a_crash_takes_no_other)
@@ -187,9 +187,9 @@ TEST(a_crash_takes_no_other)
 	tear_down();
 }
 
-static int for_ever(void *data, const struct camera_settings *camera, struct lane *lane)
+static int for_ever(void *data, const struct camera_settings *camera, struct worker *worker)
 {
-	(void)data, (void)lane;
+	(void)data, (void)worker;
 	number(camera);
 	for (int i = 0; i < DEADLINE_S; i++)
 		sleep(1);
