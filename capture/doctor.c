@@ -15,7 +15,6 @@
 #include "common/utc.h"
 
 #define DAY_US (INT64_C(24) * 3600 * US_PER_SEC)
-#define STATUS_BYTES (2 * LINE_MAX_BYTES)
 #define FRAME_GUESS_BYTES 2e6 /* of a first frame, before there is one */
 
 /* Everything that more than one check needs. */
@@ -72,15 +71,12 @@ static struct json_object *service_of(const struct patient *p)
 static void read_archive(struct patient *p)
 {
 	struct archive_options options = { .mode = ARCHIVE_READ };
-	char text[STATUS_BYTES];
 
 	p->archive_error = archive_open(p->settings->archive.path, &options, &p->archive);
-	if (p->archive_error == 0 &&
-		status_json(p->archive, &p->settings->schedule, text, sizeof text) > 0)
-		p->status = json_tokener_parse(text);
-	if (p->archive_error < 0 &&
-		status_waiting_json(p->settings->archive.path, text, sizeof text) > 0)
-		p->waiting = json_tokener_parse(text);
+	if (p->archive_error == 0)
+		p->status = status_object(p->archive, &p->settings->schedule);
+	else
+		p->waiting = status_service(p->settings->archive.path);
 }
 
 /* The lines of a unit that is there to be used; one that is optional only where it is enabled. */

@@ -238,7 +238,7 @@ static int status(struct cli *cli)
 	struct archive_options options = { .mode = ARCHIVE_READ };
 	bool json = cli_flag(cli, "json");
 	void *loaded = NULL;
-	int r = cli_settings(cli, CLI_LENIENT, &loaded), waiting;
+	int r = cli_settings(cli, CLI_LENIENT, &loaded), code;
 
 	settings = loaded;
 	if (r != CLI_OK)
@@ -248,11 +248,9 @@ static int status(struct cli *cli)
 			cli->last_good ? "the last good ones hold"
 				       : "the defaults hold where they do");
 	r = archive_open(settings->archive.path, &options, &archive);
-	if (r == 0)
-		return status_print(archive, settings, cli->unit, json);
-	/* the disk is away, and a service waits for it */
-	waiting = status_print_waiting(settings->archive.path, json);
-	return waiting < 0 ? tell_open_error(cli, settings->archive.path, r) : waiting;
+	/* without it the disk may be away, and a service waits for it */
+	code = status_print(archive, settings, cli->unit, json);
+	return code < 0 ? tell_open_error(cli, settings->archive.path, r) : code;
 }
 
 static void print_camera(void *data, const char *id, const char *model)

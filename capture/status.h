@@ -2,8 +2,8 @@
 /*
  * What the running service tells other processes: a small JSON file in the runtime folder
  * ($RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/capturepi, else /run/user/UID/capturepi, else
- * /tmp/capturepi-UID), named after the archive's path, since several services share the folder. It is in memory
- * (tmpfs), so it may be written for every frame.
+ * /tmp/capturepi-UID), named after the archive's path, since several services share the folder. It is
+ * in memory (tmpfs), so it may be written for every frame.
  */
 #pragma once
 
@@ -15,15 +15,27 @@
 #include "common/archive.h"
 #include "common/wire.h"
 
+struct json_object; /* of json-c */
+
 /* Replaces the file of the archive at `path`, which need not be there yet. -errno; go on without it. */
 int status_publish(const char *path, const char *json);
 /* Removes it at the end of the service. */
 void status_withdraw(const char *path);
 
 /*
- * One JSON object: the archive's facts, and under "service" what the running service published, or
- * null when none runs. Its length or -errno; -E2BIG where it does not fit. `archive` open for reading.
+ * What a service published that runs over the archive at `path` or waits for it, as an object of json-c;
+ * NULL where none runs.
  */
+struct json_object *status_service(const char *path);
+
+/*
+ * The facts of an archive that is open for reading, and under "service" what status_service() has, or
+ * null.
+ */
+struct json_object *status_object(
+	struct archive *archive, const struct schedule_settings *schedule);
+
+/* The same as text. Its length; -E2BIG where it does not fit. */
 int status_json(
 	struct archive *archive, const struct schedule_settings *schedule, char *buf, size_t size);
 
@@ -38,24 +50,15 @@ struct wire_schedule status_schedule(
 int64_t status_settings_us(const char *path);
 
 /*
- * Whether that file is another than the running service read, by what it published, an object of
- * json-c; ret_ago_us: for how long, TIME_NONE where that is not known.
+ * Whether that file is another than the one that the running service read, by what it published.
+ * *ret_ago_us: for how long, TIME_NONE where that is not known.
  */
-struct json_object;
 bool status_settings_changed(struct json_object *service, int64_t *ret_ago_us);
 
-/* `capturepi status`: the same for people; `unit` is what would run it. Returns the exit code. */
+/*
+ * `capturepi status`: the same for people, or with `json` as one line; `unit` is what would run the
+ * service. `archive` NULL: it cannot be opened, and only a service that waits for it has something to
+ * tell. Returns the exit code, or -ENOENT where there is nothing to tell and nothing was printed.
+ */
 int status_print(struct archive *archive, const struct capture_settings *settings, const char *unit,
 	bool json);
-
-/*
- * What a service published that cannot open its archive, which is at `path`, as status_json() has it under
- * "service". Its length; -ENOENT there is none, -E2BIG.
- */
-int status_waiting_json(const char *path, char *buf, size_t size);
-
-/*
- * status_print() of that: what a service that waits for its archive published. -1: none does, and
- * nothing was printed.
- */
-int status_print_waiting(const char *path, bool json);

@@ -10,9 +10,11 @@
 
 static bool says(const char *path, const char *text)
 {
-	char buf[LINE_MAX_BYTES];
+	struct json_object *o = status_service(path);
+	bool found = o && strstr(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN), text);
 
-	return status_waiting_json(path, buf, sizeof buf) > 0 && strstr(buf, text);
+	json_object_put(o);
+	return found;
 }
 
 TEST(each_has_its_own)
