@@ -55,7 +55,6 @@
 #define PROGRESS_BYTES 4096 /* that must come within a client's longest wait */
 #define PREAMBLE_BYTES_MAX (256 * 1024) /* of a login shell, before the greeting */
 #define COMMENTS_MAX 1000 /* in a row, before a server counts as broken */
-#define ADDRESSES_MAX 16 /* of one host name, tried */
 #define KEY_FILE_MAX (16 * 1024)
 #define KNOWN_HOSTS_MAX (1024 * 1024)
 #define SERVE_COMMAND_MAX 512 /* forced command, NUL included */

@@ -7,7 +7,7 @@
 #define SILENT_US (INT64_C(500) * 1000)
 #define DOUBLINGS_MAX 5 /* 2 s become more than 60 s */
 
-static int64_t clamp(int64_t us, int64_t min, int64_t max)
+static int64_t us_clamp(int64_t us, int64_t min, int64_t max)
 {
 	if (us < min)
 		return min;
@@ -15,7 +15,7 @@ static int64_t clamp(int64_t us, int64_t min, int64_t max)
 }
 
 /* Between half of `us` and one and a half. */
-static int64_t spread(int64_t us, uint32_t random)
+static int64_t us_spread(int64_t us, uint32_t random)
 {
 	return us / 2 + (int64_t)((double)us * random / UINT32_MAX);
 }
@@ -29,11 +29,11 @@ int64_t backoff_next(struct backoff *backoff, enum backoff_why why, uint32_t ran
 	if (why == BACKOFF_SILENT) {
 		if (n == 0)
 			return 0;
-		return clamp(spread(SILENT_US << (n < 4 ? n - 1 : 2), random), SILENT_US,
+		return us_clamp(us_spread(SILENT_US << (n < 4 ? n - 1 : 2), random), SILENT_US,
 			BACKOFF_SILENT_MAX_US);
 	}
 	n = n < DOUBLINGS_MAX ? n : DOUBLINGS_MAX;
-	return clamp(spread(BACKOFF_ANSWERED_MIN_US << n, random), BACKOFF_ANSWERED_MIN_US,
+	return us_clamp(us_spread(BACKOFF_ANSWERED_MIN_US << n, random), BACKOFF_ANSWERED_MIN_US,
 		BACKOFF_ANSWERED_MAX_US);
 }
 

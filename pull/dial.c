@@ -2,7 +2,7 @@
 /*
  * A TCP connection against a deadline. The name is resolved on a thread of its own, because
  * getaddrinfo(3) has no deadline and waits half a minute and more for a dead name server. All
- * addresses of the name are tried, staggered, so a dead IPv6 route costs 2 s at most.
+ * addresses of the name are tried in turn, so a dead IPv6 route costs 2 s.
  */
 #include "pull/dial.h"
 
@@ -23,7 +23,11 @@
 #include "common/util.h"
 #include "pull/wait.h"
 
-#define STAGGER_US (2 * US_PER_SEC)
+/*
+ * For each address the first time; twice as long each time after that. A silent one is begun on again and again, because
+ * the kernel repeats a lost SYN after 1, 3, 7 s, which could miss a link that comes back for that long.
+ */
+#define FIRST_SLICE_US (2 * US_PER_SEC)
 
 int dial_fault(int error)
 {
@@ -181,28 +185,6 @@ static void set_options(int fd)
 			sizeof options[i].value);
 }
 
-/*
- * The connections under way, and what became of the last one that failed. An address that stays
- * silent is tried again beside the first try: the kernel repeats a lost SYN after 1, 3, 7 s, which
- * could miss a link that comes back for that long.
- */
-struct race {
-	struct pollfd polls[ADDRESSES_MAX];
-	const struct addrinfo *addresses[ADDRESSES_MAX];
-	nfds_t n; /* under way */
-	const struct addrinfo *next; /* not tried yet */
-	size_t tried;
-	int64_t next_ns; /* when to try it */
-	const struct addrinfo *failed;
-	int failed_errno;
-};
-
-static void race_end(struct race *race)
-{
-	for (nfds_t i = 0; i < race->n; i++)
-		close(race->polls[i].fd);
-}
-
 /* An address of one link that does not say of which (RFC 4007): getaddrinfo() of a .local name may give it. */
 static bool lacks_interface(const struct addrinfo *address)
 {
@@ -214,105 +196,55 @@ static bool lacks_interface(const struct addrinfo *address)
 	return IN6_IS_ADDR_LINKLOCAL(&in6.sin6_addr) && in6.sin6_scope_id == 0;
 }
 
-static void race_failed(struct race *race, const struct addrinfo *address, int error)
+/* One try at one address. */
+static int connect_address(const struct addrinfo *a, int64_t deadline_ns, int *ret_fd)
 {
-	if (!race->failed || !lacks_interface(address)) {
-		race->failed = address;
-		race->failed_errno = error;
-	}
-	if (race->next)
-		race->next_ns = 0; /* do not wait for the stagger */
-}
+	CLEANUP_FD int fd = -1;
+	socklen_t size = sizeof(int);
+	int error = 0, r;
 
-/* Starts on the next address, or again on one that says nothing. */
-static void race_start(struct race *race)
-{
-	const struct addrinfo *a = race->next ? race->next : race->addresses[race->tried % race->n];
-	int fd;
-
-	race->tried++;
-	race->next = race->next && race->tried < ADDRESSES_MAX ? a->ai_next : NULL;
-	race->next_ns = deadline_in(STAGGER_US);
-	if (lacks_interface(a)) {
-		race_failed(race, a, EINVAL);
-		return;
-	}
+	if (lacks_interface(a))
+		return -EINVAL;
 	fd = socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a->ai_protocol);
-	if (fd < 0) {
-		race_failed(race, a, errno);
-		return;
-	}
+	if (fd < 0)
+		return -errno;
 	set_options(fd);
-	if (connect(fd, a->ai_addr, a->ai_addrlen) < 0 && errno != EINPROGRESS) {
-		race_failed(race, a, errno);
-		close(fd);
-		return;
-	}
-	race->polls[race->n] = (struct pollfd){ .fd = fd, .events = POLLOUT };
-	race->addresses[race->n++] = a;
-}
-
-/* Takes the first connection that stands out of the race; -1 if none does yet. */
-static int race_winner(struct race *race)
-{
-	for (nfds_t i = 0; i < race->n; i++) {
-		int fd = race->polls[i].fd, error = 0;
-		socklen_t size = sizeof error;
-		const struct addrinfo *address = race->addresses[i];
-
-		if (!race->polls[i].revents)
-			continue;
-		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
-			error = errno;
-		race->n--;
-		race->polls[i] = race->polls[race->n];
-		race->addresses[i--] = race->addresses[race->n];
-		if (error == 0)
-			return fd;
-		close(fd);
-		race_failed(race, address, error);
-	}
-	return -1;
-}
-
-static int race_run(struct race *race, int64_t deadline_ns, int *ret_fd)
-{
-	while (race->next || race->n > 0) {
-		int64_t now = clock_mono_ns(&clock_real), until = deadline_ns, left;
-		bool more = race->next || race->n < ADDRESSES_MAX;
-		struct timespec t;
-
-		if (now >= deadline_ns)
-			return -ETIMEDOUT;
-		if (more && now >= race->next_ns) {
-			race_start(race);
-			continue;
-		}
-		if (more)
-			until = deadline_min(until, race->next_ns);
-		left = deadline_left_us(until);
-		t = (struct timespec){ .tv_sec = left / US_PER_SEC,
-			.tv_nsec = left % US_PER_SEC * NS_PER_US };
-		if (ppoll(race->polls, race->n, &t, NULL) <= 0)
-			continue;
-		*ret_fd = race_winner(race);
-		if (*ret_fd >= 0)
-			return 0;
-	}
-	return -race->failed_errno;
+	if (connect(fd, a->ai_addr, a->ai_addrlen) < 0 && errno != EINPROGRESS)
+		return -errno;
+	r = wait_fd(fd, POLLOUT, deadline_ns);
+	if (r >= 0)
+		r = getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? -errno : -error;
+	if (r < 0)
+		return r;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
 }
 
 int dial_addresses(const struct addrinfo *list, int64_t deadline_ns, int *ret_fd,
 	const struct addrinfo **ret_failed)
 {
-	struct race race = { .next = list, .failed_errno = EADDRNOTAVAIL };
-	int fd = -1, r = race_run(&race, deadline_ns, &fd);
+	const struct addrinfo *failed = NULL;
+	int64_t slice_us = FIRST_SLICE_US;
+	int r, error = -EADDRNOTAVAIL;
+	bool silent = true;
 
-	*ret_failed = r == -ETIMEDOUT && race.n > 0 ? NULL : race.failed;
-	race_end(&race);
-	if (r == 0)
-		*ret_fd = fd;
-	return r;
+	while (silent && deadline_left_us(deadline_ns) > 0) {
+		silent = false;
+		for (const struct addrinfo *a = list; a; a = a->ai_next) {
+			r = connect_address(
+				a, deadline_min(deadline_in(slice_us), deadline_ns), ret_fd);
+			if (r == 0)
+				return 0;
+			silent |= r == -ETIMEDOUT;
+			if (r != -ETIMEDOUT && (!failed || !lacks_interface(a))) {
+				failed = a;
+				error = r;
+			}
+		}
+		slice_us *= 2;
+	}
+	*ret_failed = silent ? NULL : failed;
+	return silent ? -ETIMEDOUT : error;
 }
 
 static void describe_failure(

@@ -18,8 +18,7 @@ int dial_fault_of_name(int result, int error);
 
 /*
  * Connects without blocking past the deadline (CLOCK_MONOTONIC ns), trying every address that
- * getaddrinfo gives, a new one each 2 s or as soon as one fails, and then those that are silent once
- * more. The socket is non-blocking, with TCP_NODELAY, keepalive probes (15 s, then 5 s x 3) and TCP_USER_TIMEOUT (30 s).
+ * getaddrinfo gives in turn: the next one after 2 s, or as soon as one fails; silent ones then again, for longer. The socket is non-blocking, with TCP_NODELAY, keepalive probes (15 s, then 5 s x 3) and TCP_USER_TIMEOUT (30 s).
  * The errors of dial_fault(), for the last address; `error` says which, and what it was.
  */
 int dial_tcp(

@@ -13,7 +13,7 @@
 #define WALK_BACK_MAX 1000 /* lines passed over to find a frame that is not of the future */
 #define DUE_US (DUE_SECONDS * US_PER_SEC)
 
-static int64_t later(int64_t a, int64_t b)
+static int64_t time_max(int64_t a, int64_t b)
 {
 	return a > b ? a : b;
 }
@@ -29,7 +29,7 @@ static int64_t clock_ahead(const struct contact *contact)
 /* Its clock at `now_us` by ours, which was set back perhaps since it answered. */
 static int64_t camera_now(const struct contact *contact, int64_t now_us)
 {
-	return later(now_us + clock_ahead(contact), contact->schedule.now_us);
+	return time_max(now_us + clock_ahead(contact), contact->schedule.now_us);
 }
 
 /* Whether what the camera said of its schedule can be gone by; `now_us` by its clock. */
@@ -57,7 +57,7 @@ static bool schedule_counts(const struct contact *contact, int64_t newest_us, in
 }
 
 /* Who is to blame, by the last contact. */
-static enum due_state blame(const struct contact *contact)
+static enum due_state due_blame(const struct contact *contact)
 {
 	if (contact->last_try_us == TIME_NONE)
 		return DUE_NOT_TRIED;
@@ -87,9 +87,9 @@ static int64_t missed_from(
 	}
 	*ret_state = DUE_NOT_TRIED;
 	if (contact->code == CLI_OK)
-		due_us = later(due_us, try_us);
+		due_us = time_max(due_us, try_us);
 	/* those of a person in between make the period look shorter than it is */
-	return later(due_us, boot_us) + later(period_us + period_us / 4, DUE_PERIOD_US) +
+	return time_max(due_us, boot_us) + time_max(period_us + period_us / 4, DUE_PERIOD_US) +
 		DUE_GRACE_US;
 }
 
@@ -97,7 +97,7 @@ static struct due judge_age(const struct due_facts *facts, struct due due, int64
 {
 	if (facts->newest_us != TIME_NONE && now_us - facts->newest_us <= facts->stale_after_us)
 		return due;
-	due.state = blame(facts->contact);
+	due.state = due_blame(facts->contact);
 	return due;
 }
 
@@ -130,7 +130,7 @@ static struct due judge_schedule(const struct due_facts *facts, struct due due, 
 						: facts->newest_us + facts->gap_us;
 	due.slot_us = slot_us > 0 ? slot_us : TIME_NONE;
 	if (slot_us == 0 || (answered && answer_us >= slot_us + DUE_US)) {
-		due.state = blame(contact);
+		due.state = due_blame(contact);
 	} else if (due.set_back) {
 		due.state = contact->code != CLI_OK ? DUE_NOT_REACHED : DUE_HERE;
 	} else if (now_us >= missed_from(facts, slot_us + DUE_US, ahead_us, &state)) {
@@ -182,15 +182,14 @@ static const char *describe_here(
 	const char *stopped = contact->schedule.running == WIRE_STOPPED
 		? "; capturing did not run there at the last contact"
 		: "";
+	bool coming = due->slot_us > facts->now_us + clock_ahead(contact);
 	char slot[UTC_TEXT_MAX];
 
 	if (due->slot_us == TIME_NONE)
 		snprintf(buf, size, "up to date%s", stopped);
-	else if (due->slot_us > facts->now_us + clock_ahead(contact))
-		snprintf(buf, size, "up to date, the next picture is due %s%s",
-			utc_format_local(due->slot_us, slot), stopped);
 	else
-		snprintf(buf, size, "up to date, the next pull brings that of %s%s",
+		snprintf(buf, size, "up to date, the next %s %s%s",
+			coming ? "picture is due" : "pull brings that of",
 			utc_format_local(due->slot_us, slot), stopped);
 	return buf;
 }
@@ -199,37 +198,38 @@ const char *due_describe(
 	const struct due *due, const struct due_facts *facts, char *buf, size_t size)
 {
 	const struct contact *contact = facts->contact;
-	char slot[UTC_TEXT_MAX], what[UTC_TEXT_MAX + 40], when[UTC_TEXT_MAX];
+	char slot[UTC_TEXT_MAX] = "", when[UTC_TEXT_MAX] = "";
+	const char *what = facts->newest_us == TIME_NONE ? "nothing is here yet"
+							 : "the newest picture is too old";
+	const char *why, *more = "";
 
-	if (due->slot_us != TIME_NONE)
-		snprintf(what, sizeof what, "the picture of %s is not here",
-			utc_format_local(due->slot_us, slot));
-	else
-		snprintf(what, sizeof what,
-			facts->newest_us == TIME_NONE ? "nothing is here yet"
-						      : "the newest picture is too old");
 	switch (due->state) {
 	case DUE_NOT_TRIED:
-		if (contact->last_try_us == TIME_NONE)
-			snprintf(buf, size, "stale: %s, and no pull was tried", what);
-		else
-			snprintf(buf, size, "stale: %s, and no pull asked the camera since %s",
-				what, utc_format_local(contact->last_try_us, when));
+		why = ", and no pull was tried";
+		if (contact->last_try_us != TIME_NONE) {
+			why = ", and no pull asked the camera since ";
+			more = utc_format_local(contact->last_try_us, when);
+		}
 		break;
 	case DUE_NOT_REACHED:
-		snprintf(buf, size, "stale: %s; the last try failed: %s", what, contact->error);
+		why = "; the last try failed: ";
+		more = contact->error;
 		break;
 	case DUE_STOPPED:
-		snprintf(buf, size,
-			"stale: %s; the camera answers, but capturing does not run there", what);
+		why = "; the camera answers, but capturing does not run there";
 		break;
 	case DUE_NOT_TAKEN:
-		snprintf(buf, size, "stale: %s; the camera answers, but has no newer one", what);
+		why = "; the camera answers, but has no newer one";
 		break;
 	case DUE_HERE:
 	default:
 		return describe_here(due, facts, buf, size);
 	}
+	if (due->slot_us != TIME_NONE)
+		snprintf(buf, size, "stale: the picture of %s is not here%s%s",
+			utc_format_local(due->slot_us, slot), why, more);
+	else
+		snprintf(buf, size, "stale: %s%s%s", what, why, more);
 	return buf;
 }
 
@@ -256,23 +256,18 @@ static int find_newest(struct archive *archive, bool any, int64_t until_us, stru
 {
 	struct record record;
 	int r = archive_newest(archive, &record);
+	uint64_t seq = r == 0 ? record.seq : 0;
 
-	for (int i = 0; i < WALK_BACK_MAX && (r == 0 || r == -ENOENT); i++) {
-		uint64_t seq = record.seq;
-
+	for (int i = 0; i < WALK_BACK_MAX && seq > 0 && (r == 0 || r == -ENOENT); i++) {
 		if (r == 0 && record.type == RECORD_FRAME && (any || !record.shot) &&
 			record.slot_us <= until_us) {
 			*ret = record;
 			return 0;
 		}
-		if (i == 0 && r < 0)
-			return r;
-		if (seq <= 1)
-			break;
-		r = archive_find(archive, seq - 1, &record);
-		record.seq = seq - 1;
+		if (--seq > 0)
+			r = archive_find(archive, seq, &record);
 	}
-	return -ENOENT;
+	return r < 0 ? r : -ENOENT;
 }
 
 static int64_t longest_gap(struct archive *archive, const struct record *newest)
@@ -286,7 +281,7 @@ static int64_t longest_gap(struct archive *archive, const struct record *newest)
 		if (archive_find(archive, seq, &record) < 0 || record.type != RECORD_FRAME ||
 			record.shot || record.slot_us >= slot_us)
 			continue;
-		gap_us = later(gap_us, slot_us - record.slot_us);
+		gap_us = time_max(gap_us, slot_us - record.slot_us);
 		slot_us = record.slot_us;
 	}
 	return gap_us > 0 && gap_us < DUE_GAP_MAX_US ? gap_us : DUE_PERIOD_US;
@@ -304,8 +299,8 @@ struct due_facts due_read(struct archive *archive, const struct contact *contact
 	struct record newest;
 
 	if (!archive ||
-		find_newest(archive, stale_after_us > 0, later(now_us, facts.now_us) + DUE_CLOCK_US,
-			&newest) < 0)
+		find_newest(archive, stale_after_us > 0,
+			time_max(now_us, facts.now_us) + DUE_CLOCK_US, &newest) < 0)
 		return facts;
 	facts.newest_us = newest.slot_us;
 	if (stale_after_us == 0 && !schedule_counts(contact, newest.slot_us, now_us))

@@ -42,34 +42,28 @@ static int take_unit(void *data, const char *unit, const char *drop_in)
 	return 0;
 }
 
-/* "garden" of PREFIXgardenEND */
-static bool take_middle(
-	const char *file, const char *prefix, const char *end, char ret[static NAME_MAX + 1])
-{
-	size_t n = strlen(file), p = strlen(prefix), e = strlen(end);
-
-	if (n <= p + e || strncmp(file, prefix, p) != 0 || strcmp(file + n - e, end) != 0)
-		return false;
-	snprintf(ret, NAME_MAX + 1, "%.*s", (int)(n - p - e), file + p);
-	return true;
-}
-
+/* contact-CAMERA.json and id_ed25519-CAMERA, but not id_ed25519-CAMERA.pub */
 static void take_file(struct search *s, const char *file)
 {
-	char camera[NAME_MAX + 1], path[PATH_MAX], public[NAME_MAX + 1];
-	struct leftover *l;
+	char camera[NAME_MAX + 1], path[PATH_MAX], end[8] = "";
+	bool contact = sscanf(file, "contact-%255s", camera) == 1;
+	struct leftover *l = NULL;
+	char *dot;
 
-	if (take_middle(file, "contact-", ".json", camera)) {
+	if (!contact && sscanf(file, "id_ed25519-%255s", camera) != 1)
+		return;
+	dot = strrchr(camera, '.');
+	if (dot)
+		snprintf(end, sizeof end, "%s", dot);
+	if (contact && strcmp(end, ".json") == 0) {
+		*dot = '\0';
 		l = leftover_of(s, camera);
-		if (l)
-			l->contact = true;
-	} else if (take_middle(file, "id_ed25519-", "", camera) &&
-		!take_middle(file, "", ".pub", public) && pull_state_path(file, path) == 0 &&
+	} else if (!contact && strcmp(end, ".pub") != 0 && pull_state_path(file, path) == 0 &&
 		!pull_key_is_used(s->settings, path, NULL)) {
 		l = leftover_of(s, camera);
-		if (l)
-			l->key = true;
 	}
+	if (l)
+		*(contact ? &l->contact : &l->key) = true;
 }
 
 void leftovers_find(const struct pull_settings *settings, struct leftovers *ret)

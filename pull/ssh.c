@@ -201,7 +201,7 @@ static int set_up_wait(struct ssh_stream *s, const char *what)
  * it never checked the tag (CVE-2026-59847). Debian's 0.10.6-0+deb12u3 does, but cannot be told from
  * its predecessors.
  */
-static const char *ciphers(void)
+static const char *ssh_ciphers(void)
 {
 	return ssh_version(SSH_VERSION_INT(0, 11, 5)) ? CIPHERS_GCM : CIPHERS;
 }
@@ -223,8 +223,8 @@ static int set_up_session(struct ssh_stream *s)
 		{ SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null" },
 		{ SSH_OPTIONS_STRICTHOSTKEYCHECK, &on },
 		{ SSH_OPTIONS_NODELAY, &on },
-		{ SSH_OPTIONS_CIPHERS_C_S, ciphers() },
-		{ SSH_OPTIONS_CIPHERS_S_C, ciphers() },
+		{ SSH_OPTIONS_CIPHERS_C_S, ssh_ciphers() },
+		{ SSH_OPTIONS_CIPHERS_S_C, ssh_ciphers() },
 		{ SSH_OPTIONS_COMPRESSION, "no" },
 		{ SSH_OPTIONS_HOSTKEYS, HOST_KEYS },
 		{ SSH_OPTIONS_FD, &s->session_fd },
