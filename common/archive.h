@@ -134,25 +134,19 @@ int archive_finish_redate(struct archive *archive);
 
 struct archive_pruned {
 	uint64_t count; /* files */
-	int64_t bytes; /* of theirs */
-	uint64_t left; /* files that are told of as gone and could not be removed */
+	int64_t bytes; /* their total size */
+	uint64_t left; /* of them: could not be removed, though the line says so */
 };
 
 /*
- * The camera's side: takes the frames with the numbers `first` to `last` away, PRUNE_LINES_MAX numbers
- * at most. One prune line tells why, durably; then the files go, and folders that are empty by that.
- * 0: the line is stored. -ENOENT there is no file of them; -EBUSY the newest frame is among them.
+ * Removes the files of the frames `first` to `last`, PRUNE_LINES_MAX numbers at most, and the folders
+ * that are empty afterwards. One prune line tells why, durably and before that: in the camera's journal,
+ * or in a copy's archive_local(). A copy's journal keeps the frames' lines, so they are not fetched
+ * again, and a copy's newest frame stays.
+ * 0: the line is stored. -ENOENT there is no file of them; -EBUSY the camera's newest is among them.
  */
 int archive_prune(struct archive *archive, uint64_t first, uint64_t last, const char *why,
 	struct archive_pruned *ret);
-
-/*
- * The puller's side: takes the files of those frames away, which are in order, and folders that are
- * empty by that. The journal stays as it is: because it knows the frames they are not fetched again.
- * A prune line in archive_local() tells why, durably and before that.
- */
-int archive_remove(struct archive *archive, const struct frame_name *names, size_t n,
-	const char *why, struct archive_pruned *ret);
 
 /*
  * The puller's side: the camera has another history after the number `after`, as its card was restored from

@@ -121,8 +121,8 @@ int archive_announce(struct archive *archive, const struct record *frame);
 int archive_announced(struct archive *archive, struct record *ret);
 /* The record of a published file, from the file alone. -EBADMSG: it is not one of ours. */
 int archive_describe_file(int folder_fd, const struct frame_name *name, struct record *ret);
-/* A prune line about frames first..last in archive_local(). */
-int archive_note_here(struct archive *archive, uint64_t first, uint64_t last, const char *why,
+/* Appends the prune line about frames first..last; a copy's goes to archive_local(). */
+int archive_note_pruned(struct archive *archive, uint64_t first, uint64_t last, const char *why,
 	const struct archive_pruned *pruned);
 /* The day folder, its month and year, as far as they are empty. */
 void archive_remove_empty(struct archive *archive, const char *folder);

@@ -117,6 +117,14 @@ int journal_segment(const struct journal *journal, uint64_t from, uint64_t *ret_
  * over, to the end of its segment or to where it is out of order.
  */
 int journal_cursor_pass(struct journal_cursor *cursor);
+/*
+ * Shows the lines of the numbers `first` to `last` to `visit`, in the order of the file, and skips the
+ * other ones as quickly as it can. `ret_next`: the next number from which on there may be lines, 0:
+ * there are no more. A negative errno of `visit` ends it.
+ */
+typedef int journal_visitor(void *data, uint64_t seq, const char *line, size_t len);
+int journal_visit(struct journal *journal, uint64_t first, uint64_t last, journal_visitor *visit,
+	void *data, uint64_t *ret_next);
 uint64_t journal_cursor_bad_lines(const struct journal_cursor *cursor);
 void journal_cursor_free(struct journal_cursor *cursor);
 DEFINE_CLEANUP(struct journal_cursor, journal_cursor_free)

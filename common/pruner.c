@@ -116,24 +116,6 @@ static void forget_missing(struct pruner *p, size_t n, const struct archive_prun
 		p->state.frames -= frames < p->state.frames ? frames : p->state.frames;
 }
 
-static int remove_from_copy(
-	struct pruner *p, size_t n, enum retention_why why, struct archive_pruned *ret)
-{
-	struct frame_name names[PRUNE_PER_FRAME];
-	int r;
-
-	for (size_t i = 0; i < n; i++) {
-		struct record record = { .seq = p->window[i].seq, .slot_us = p->window[i].slot_us };
-
-		names[i] = record_name(&record);
-	}
-	r = archive_remove(p->archive, names, n, retention_why_name(why), ret);
-	p->state.bytes -= ret->bytes < p->state.bytes ? ret->bytes : p->state.bytes;
-	p->state.frames -=
-		(int64_t)ret->count < p->state.frames ? (int64_t)ret->count : p->state.frames;
-	return r;
-}
-
 /* Takes the first `n` frames of the window away. Files that are gone already are no error. */
 static int remove_frames(
 	struct pruner *p, size_t n, enum retention_why why, struct archive_pruned *ret)
@@ -141,16 +123,16 @@ static int remove_frames(
 	int r;
 
 	*ret = (struct archive_pruned){ 0 };
-	if (p->copy) {
-		r = remove_from_copy(p, n, why, ret);
-	} else {
-		r = archive_prune(p->archive, p->window[0].seq, p->window[n - 1].seq,
-			retention_why_name(why), ret);
-		if (r == -ENOENT)
-			r = 0;
-	}
-	if (r < 0)
+	r = archive_prune(
+		p->archive, p->window[0].seq, p->window[n - 1].seq, retention_why_name(why), ret);
+	if (r < 0 && r != -ENOENT)
 		return r;
+	/* the camera's prune lines are counted as they come by */
+	if (p->copy) {
+		p->state.bytes -= ret->bytes < p->state.bytes ? ret->bytes : p->state.bytes;
+		p->state.frames -= (int64_t)ret->count < p->state.frames ? (int64_t)ret->count
+									 : p->state.frames;
+	}
 	forget_missing(p, n, ret);
 	return 0;
 }

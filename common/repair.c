@@ -162,23 +162,12 @@ static int mark_segment(struct repair *repair, uint64_t number)
 static int tell(struct repair *repair, const struct record *frame, const char *why)
 {
 	const struct archive_pruned one = { .count = 1, .bytes = frame->bytes };
-	struct archive *archive = repair->archive;
-	struct record prune = record_new(RECORD_PRUNE);
-	int r;
+	int r = archive_note_pruned(repair->archive, frame->seq, frame->seq, why, &one);
 
-	if (archive->copy) {
-		r = archive_note_here(archive, frame->seq, frame->seq, why, &one);
-		if (r == 0)
-			r = add_number(&repair->drop, &repair->n_drop, frame->seq);
-		if (r == 0)
-			r = mark_segment(repair, frame->seq / SEGMENT_LINES);
-	} else {
-		prune.first_seq = prune.last_seq = frame->seq;
-		prune.count = 1;
-		prune.bytes = frame->bytes;
-		snprintf(prune.text, sizeof(prune.text), "%s", why);
-		r = archive_note(archive, &prune);
-	}
+	if (r == 0 && repair->archive->copy)
+		r = add_number(&repair->drop, &repair->n_drop, frame->seq);
+	if (r == 0 && repair->archive->copy)
+		r = mark_segment(repair, frame->seq / SEGMENT_LINES);
 	if (r == 0)
 		repair->result.told++;
 	return r;

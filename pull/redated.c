@@ -67,15 +67,14 @@ static int failed(struct sync *sync, int r)
 /* In a turn of its own, so that a fetch need not wait for all of them. */
 static int drop(struct sync *sync, const struct held_redated *pair)
 {
-	const struct frame_name name = { .slot_us = pair->was_slot_us, .seq = pair->was };
 	struct archive_pruned pruned = { 0 };
 	int code = sync_take(sync), r = 0;
 
 	if (code == CLI_OK && both_are_here(sync->archive, pair))
-		r = archive_remove(sync->archive, &name, 1, PRUNE_REDATED, &pruned);
+		r = archive_prune(sync->archive, pair->was, pair->was, PRUNE_REDATED, &pruned);
 	sync_release(sync);
 	sync->result->redated += pruned.count;
-	return r < 0 ? failed(sync, r) : code;
+	return r < 0 && r != -ENOENT ? failed(sync, r) : code;
 }
 
 static int compare_pairs(const void *left, const void *right)

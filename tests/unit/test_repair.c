@@ -352,7 +352,7 @@ static void own_make(char path[static 64], bool copy)
 	CHECK_INT(archive_ballast_make(archive), 0);
 	kit_write(path, "journal/retention", "{\"format\":1}\n", 13, 0);
 	if (copy)
-		CHECK_INT(archive_note_here(archive, 1, 1, PRUNE_LOST, &pruned), 0);
+		CHECK_INT(archive_note_pruned(archive, 1, 1, PRUNE_LOST, &pruned), 0);
 	if (copy)
 		kit_write(path, ".settled", "settled 1 x\nend\n", 16, 0);
 }
