@@ -346,7 +346,7 @@ int journal_visit(struct journal *journal, uint64_t first, uint64_t last, journa
 	if (r < 0)
 		return r;
 	/* the first line of the next segment need not be its lowest */
-	*ret_next = next < end ? next : end;
+	*ret_next = next < end ? next : next - next % SEGMENT_LINES;
 	return 0;
 }
 

@@ -1,89 +1,288 @@
 /* SPDX-License-Identifier: MIT */
-/* Gathers the facts, asks retention.h what has to go, and removes it a few frames at a time. */
+/*
+ * Counts what is stored from the journal's lines as they come, gathers the facts, asks retention.h what
+ * has to go, and removes it a few frames at a time.
+ */
 #include "common/pruner_private.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <inttypes.h>
+#include <json-c/json.h>
 #include <limits.h>
 #include <string.h>
 
 #include "common/archive_private.h"
+#include "common/jsonline.h"
 
-#define FORCE_STEPS 64 /* removals, and counting, that an emergency may take */
+#define STATE_FILE "retention" /* in journal/ */
+#define STATE_MAX 256
+#define SAVE_LINES 1000 /* the file is no more than so many lines old */
+#define WINDOWS_MAX 16 /* of numbers without a frame, skipped in one call */
+#define FORCE_STEPS 64 /* of removing, and of counting, that an emergency may take */
 
-int pruner_new(struct archive *archive, const struct retention_settings *settings,
-	const struct clock *clock, struct pruner **ret)
+/* ---- journal/retention ---- */
+
+static int state_open_folder(const struct archive *archive, int *ret_fd)
 {
-	CLEANUP(pruner_freep) struct pruner *p = calloc(1, sizeof(*p));
-	int r;
+	return fs_open_folder(&fs_real, archive->root_fd, "journal", false, ret_fd);
+}
 
-	if (!p)
-		return -ENOMEM;
-	p->archive = archive;
-	p->settings = *settings;
-	p->clock = clock;
-	p->copy = archive->copy;
-	p->statvfs = fstatvfs;
-	p->saved_ns = clock_mono_ns(clock);
-	r = pruner_state_read(archive, &p->state);
+static int state_parse(const char *text, size_t bytes, struct pruner_state *ret)
+{
+	static const char *const keys[] = { "format", "next", "first", "gone", "bytes", "frames" };
+	CLEANUP(jsonline_freep) struct json_object *object = NULL;
+	int64_t numbers[ARRAY_SIZE(keys)];
+	int r = jsonline_parse(text, bytes, &object);
+
 	if (r < 0)
 		return r;
-	p->saved = p->state;
-	r = p->copy ? pruner_state_take(p) : 0;
-	if (r == 0)
-		r = pruner_count(p, p->copy ? UINT_MAX : COUNT_LINES);
-	if (r < 0)
-		return r;
-	*ret = TAKE_PTR(p);
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		int64_t max = i < 4 ? (int64_t)SEQ_MAX + 1 : INT64_MAX;
+
+		if (jsonline_get_int(object, keys[i], 0, max, &numbers[i]) <= 0)
+			return -EINVAL;
+	}
+	if (numbers[0] != 1)
+		return -EINVAL;
+	*ret = (struct pruner_state){
+		.next = (uint64_t)numbers[1],
+		.first = (uint64_t)numbers[2],
+		.gone = (uint64_t)numbers[3],
+		.bytes = numbers[4],
+		.frames = numbers[5],
+	};
 	return 0;
 }
 
-int pruner_refresh(struct pruner *p, struct archive *archive)
+/*
+ * What a copy's own journal tells. The files of its last line may still be there after a crash, so they
+ * are looked for once more; what is before that is gone.
+ */
+static int state_add_removed(struct archive *archive, struct pruner_state *state)
 {
-	int r;
+	struct record last;
+	int r = archive_last_removal(archive, &last);
 
-	journal_cursor_free(p->cursor);
-	p->cursor = NULL;
-	p->archive = archive;
-	p->counted = false;
-	r = pruner_count(p, UINT_MAX);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (last.last_seq > state->gone)
+		state->gone = last.last_seq;
+	if (state->next == 0)
+		state->first = last.first_seq;
+	return 0;
+}
+
+static int state_read(struct archive *archive, struct pruner_state *ret)
+{
+	CLEANUP_FREE char *text = NULL;
+	CLEANUP_FD int fd = -1;
+	struct pruner_state state = { 0 };
+	uint64_t last;
+	size_t bytes;
+	int r = state_open_folder(archive, &fd);
+
+	if (r == 0)
+		r = journal_last(archive->journal, &last);
+	if (r < 0)
+		return r;
+	r = fs_read_file(fd, STATE_FILE, STATE_MAX, &text, &bytes);
+	if (r == -ENOMEM || r == -EIO)
+		return r;
+	/* Without a file of ours everything is counted; so it is where the file knows of more lines. */
+	if (r < 0 || state_parse(text, bytes, &state) < 0 || state.next > last + 1)
+		state = (struct pruner_state){ 0 };
+	r = archive->copy ? state_add_removed(archive, &state) : 0;
+	if (r == 0)
+		*ret = state;
+	return r;
+}
+
+/* Takes the file away while a copy's pruner works: a crash must not leave one that knows too little. */
+static int state_take(struct pruner *p)
+{
+	CLEANUP_FD int fd = -1;
+	int r = state_open_folder(p->archive, &fd);
+
+	if (r == 0 && p->archive->fs->unlinkat(fd, STATE_FILE, 0) == 0)
+		r = fs_sync_folder(p->archive->fs, fd);
+	p->saved = (struct pruner_state){ 0 };
+	return r;
+}
+
+static int state_save(struct pruner *p)
+{
+	const struct pruner_state *state = &p->state;
+	CLEANUP_FD int fd = -1;
+	char text[STATE_MAX];
+	int n, r;
+
+	if (memcmp(state, &p->saved, sizeof(*state)) == 0)
+		return 0;
+	n = snprintf(text, sizeof(text),
+		"{\"format\":1,\"next\":%" PRIu64 ",\"first\":%" PRIu64 ",\"gone\":%" PRIu64
+		",\"bytes\":%" PRId64 ",\"frames\":%" PRId64 "}\n",
+		state->next, state->first, state->gone, state->bytes, state->frames);
+	r = state_open_folder(p->archive, &fd);
+	if (r == 0)
+		r = fs_replace(p->archive->fs, fd, STATE_FILE, text, (size_t)n, 0644);
+	if (r == 0)
+		p->saved = *state;
+	return r;
+}
+
+/* ---- counting ---- */
+
+static void count_removed(struct pruner *p, int64_t bytes, int64_t frames)
+{
+	struct pruner_state *state = &p->state;
+
+	state->bytes -= bytes < state->bytes ? bytes : state->bytes;
+	state->frames -= frames < state->frames ? frames : state->frames;
+}
+
+static bool is_by_retention(const char *why)
+{
+	for (unsigned i = RETENTION_SPACE; i < RETENTION_WHYS; i++) {
+		if (strcmp(why, retention_why_name((enum retention_why)i)) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void count_prune(struct pruner *p, const char *line, size_t len)
+{
+	struct record prune;
+
+	if (record_parse(line, len, &prune) < 0 || prune.type != RECORD_PRUNE)
+		return;
+	count_removed(p, prune.bytes, (int64_t)prune.count);
+	if (!is_by_retention(prune.text))
+		return;
+	if (prune.last_seq > p->state.gone)
+		p->state.gone = prune.last_seq;
+	if (prune.last_seq >= p->state.first)
+		p->state.first = prune.last_seq + 1;
+}
+
+/* A frame's `bytes` without parsing the line: inside a JSON string the quotes are escaped. */
+static void count_line(struct pruner *p, const char *line, size_t len)
+{
+	static const char key[] = "\"bytes\":";
+	const char *bytes;
+	uint64_t n;
+
+	if (!p->archive->copy && memmem(line, len, "\"prune\":", 8)) {
+		count_prune(p, line, len);
+		return;
+	}
+	bytes = memmem(line, len, "\"file\":", 7) ? memmem(line, len, key, strlen(key)) : NULL;
+	if (!bytes)
+		return;
+	n = strtoull(bytes + strlen(key), NULL, 10);
+	p->state.bytes += n <= FRAME_BYTES_MAX ? (int64_t)n : 0;
+	p->state.frames++;
+}
+
+int pruner_count(struct pruner *p, unsigned lines)
+{
+	const char *line;
+	uint64_t seq;
+	size_t len;
+	int r = 0;
+
+	/* a copy's lines come in any order: pruner_stored() and pruner_refresh() tell of them */
+	if (p->archive->copy && p->counted)
+		return 1;
+	if (!p->cursor)
+		r = journal_seek(p->archive->journal, p->state.next, &p->cursor);
+	for (unsigned i = 0; r >= 0 && i < lines; i++) {
+		r = journal_cursor_next(p->cursor, &line, &len, &seq);
+		if (r == 0)
+			p->counted = true;
+		if (r <= 0)
+			return r < 0 ? r : 1;
+		/* in a copy the lines of what was removed stay */
+		if (!p->archive->copy || seq > p->state.gone)
+			count_line(p, line, len);
+		if (seq >= p->state.next)
+			p->state.next = seq + 1;
+	}
 	return r < 0 ? r : 0;
 }
 
-void pruner_free(struct pruner *p)
+/* ---- the oldest frames ---- */
+
+static int window_compare(const void *a, const void *b)
 {
-	if (!p)
-		return;
-	pruner_state_save(p, true);
-	journal_cursor_free(p->cursor);
-	free(p);
+	const struct retention_frame *x = a, *y = b;
+
+	return (x->seq > y->seq) - (x->seq < y->seq);
 }
 
-void pruner_set(struct pruner *p, const struct retention_settings *settings)
+static int window_add(void *data, uint64_t seq, const char *line, size_t len)
 {
-	p->settings = *settings;
-	p->going = false;
+	struct pruner *p = data;
+	const struct archive *archive = p->archive;
+	struct record record;
+
+	/* the newest frame always stays, with what comes after it */
+	if ((archive->has_newest && seq >= archive->newest.seq) || p->n_window == PRUNE_LINES_MAX ||
+		record_parse(line, len, &record) < 0 || record.type != RECORD_FRAME)
+		return 0;
+	p->window[p->n_window++] = (struct retention_frame){
+		.seq = record.seq,
+		.slot_us = record.slot_us,
+		.bytes = record.bytes,
+		.synced = record.synced,
+	};
+	return 0;
 }
 
-/* ---- facts ---- */
+/* Fills the window, unless there is something in it; numbers without a frame are skipped. */
+static int window_fill(struct pruner *p)
+{
+	uint64_t next = p->state.first;
+	bool more = true;
+	int r = 0;
 
-static int64_t times(uint64_t count, uint64_t size)
+	for (int i = 0; r == 0 && more && p->n_window == 0 && i < WINDOWS_MAX; i++) {
+		p->state.first = next;
+		r = journal_visit(p->archive->journal, next, next + PRUNE_LINES_MAX - 1, window_add,
+			p, &next);
+		more = next > 0;
+	}
+	qsort(p->window, p->n_window, sizeof(p->window[0]), window_compare);
+	return r;
+}
+
+/* The first `n` frames of the window are gone. */
+static void window_pass(struct pruner *p, size_t n)
+{
+	p->state.first = p->window[n - 1].seq + 1;
+	if (p->state.first > p->state.gone)
+		p->state.gone = p->state.first - 1;
+	p->n_window -= n;
+	memmove(p->window, p->window + n, p->n_window * sizeof(p->window[0]));
+}
+
+/* ---- removing ---- */
+
+static int64_t multiply(uint64_t count, uint64_t size)
 {
 	return size > 0 && count > INT64_MAX / size ? INT64_MAX : (int64_t)(count * size);
 }
 
-static int gather(const struct pruner *p, int64_t incoming, struct retention_facts *ret)
+static int gather_facts(const struct pruner *p, int64_t incoming, struct retention_facts *ret)
 {
 	struct statvfs st;
 
 	if (p->statvfs(p->archive->root_fd, &st) < 0)
 		return -errno;
 	*ret = (struct retention_facts){
-		.disk_bytes = times(st.f_blocks, st.f_frsize),
-		.free_bytes = times(st.f_bavail, st.f_frsize),
-		.disk_inodes = times(st.f_files, 1),
-		.free_inodes = times(st.f_favail, 1),
+		.disk_bytes = multiply(st.f_blocks, st.f_frsize),
+		.free_bytes = multiply(st.f_bavail, st.f_frsize),
+		.disk_inodes = multiply(st.f_files, 1),
+		.free_inodes = multiply(st.f_favail, 1),
 		.stored_bytes = p->state.bytes,
 		.stored_frames = p->state.frames,
 		.incoming_bytes = incoming,
@@ -93,8 +292,6 @@ static int gather(const struct pruner *p, int64_t incoming, struct retention_fac
 	return 0;
 }
 
-/* ---- removing ---- */
-
 /* Of the first `n` frames some files were not there: a person has deleted them. */
 static void forget_missing(struct pruner *p, size_t n, const struct archive_pruned *pruned)
 {
@@ -103,66 +300,63 @@ static void forget_missing(struct pruner *p, size_t n, const struct archive_prun
 	for (size_t i = 0; i < n; i++) {
 		/*
 		 * What retention has removed is subtracted already; and where the clock was not
-		 * set the frame was most likely dated anew, and counts under its new number.
+		 * set the frame was most likely dated again, and counts under its new number.
 		 */
-		if (p->window[i].seq <= p->state.gone || (!p->copy && !p->window[i].synced))
+		if (p->window[i].seq <= p->state.gone ||
+			(!p->archive->copy && !p->window[i].synced))
 			continue;
 		bytes += p->window[i].bytes;
 		frames++;
 	}
-	if (bytes > 0)
-		p->state.bytes -= bytes < p->state.bytes ? bytes : p->state.bytes;
-	if (frames > 0)
-		p->state.frames -= frames < p->state.frames ? frames : p->state.frames;
+	count_removed(p, bytes > 0 ? bytes : 0, frames > 0 ? frames : 0);
 }
 
-/* Takes the first `n` frames of the window away. Files that are gone already are no error. */
+/* Removes the first `n` frames of the window. Files that are gone already are no error. */
 static int remove_frames(
 	struct pruner *p, size_t n, enum retention_why why, struct archive_pruned *ret)
 {
-	int r;
+	struct archive_pruned pruned = { 0 };
+	int r = archive_prune(p->archive, p->window[0].seq, p->window[n - 1].seq,
+		retention_why_name(why), &pruned);
 
-	*ret = (struct archive_pruned){ 0 };
-	r = archive_prune(
-		p->archive, p->window[0].seq, p->window[n - 1].seq, retention_why_name(why), ret);
 	if (r < 0 && r != -ENOENT)
 		return r;
-	/* the camera's prune lines are counted as they come by */
-	if (p->copy) {
-		p->state.bytes -= ret->bytes < p->state.bytes ? ret->bytes : p->state.bytes;
-		p->state.frames -= (int64_t)ret->count < p->state.frames ? (int64_t)ret->count
-									 : p->state.frames;
-	}
-	forget_missing(p, n, ret);
+	/* the camera's own prune lines are counted as they come by */
+	if (p->archive->copy)
+		count_removed(p, pruned.bytes, (int64_t)pruned.count);
+	forget_missing(p, n, &pruned);
+	window_pass(p, n);
+	*ret = pruned;
 	return 0;
 }
 
-/* One step towards the goal: PRUNE_PER_FRAME frames at most. 1: some went, 0: none has to. */
-static int step(struct pruner *p, struct retention_goal *goal, struct pruner_removed *ret)
+static bool is_reached(const struct retention_goal *goal)
 {
-	size_t n = p->n_window < PRUNE_PER_FRAME ? p->n_window : PRUNE_PER_FRAME;
-	struct archive_pruned pruned;
-	int r;
+	return goal->bytes <= 0 && goal->frames <= 0;
+}
 
+/* One step towards the goal: PRUNE_PER_FRAME frames at most. 1: some went, 0: none has to. */
+static int take_step(struct pruner *p, struct retention_goal *goal, struct pruner_removed *ret)
+{
+	struct archive_pruned pruned;
+	size_t n;
+	int r = window_fill(p);
+
+	if (r < 0)
+		return r;
+	n = p->n_window < PRUNE_PER_FRAME ? p->n_window : PRUNE_PER_FRAME;
 	n = retention_choose(goal, p->window, n);
 	if (n == 0)
 		return 0;
 	r = remove_frames(p, n, goal->why, &pruned);
 	if (r < 0)
 		return r;
-	pruner_pass(p, n);
 	ret->frames += pruned.count;
 	ret->bytes += pruned.bytes;
 	ret->why = goal->why;
 	goal->bytes -= pruned.bytes;
 	goal->frames -= (int64_t)pruned.count;
 	return 1;
-}
-
-/* Whether anything may have to go: looking at the journal is worth it. */
-static bool is_wanted(const struct retention_goal *goal)
-{
-	return goal->why != RETENTION_NONE;
 }
 
 int pruner_make_room(struct pruner *p, int64_t bytes, struct pruner_removed *ret)
@@ -176,18 +370,15 @@ int pruner_make_room(struct pruner *p, int64_t bytes, struct pruner_removed *ret
 	if (r >= 0 && !p->counted)
 		return 0;
 	if (r >= 0)
-		r = gather(p, bytes, &facts);
+		r = gather_facts(p, bytes, &facts);
 	if (r < 0)
 		return r;
 	goal = retention_goal(&p->settings, &facts);
-	if (!is_wanted(&goal))
-		return 0;
-	r = pruner_look(p);
-	if (r >= 0)
-		r = step(p, &goal, ret);
-	p->going = r > 0 && (goal.bytes > 0 || goal.frames > 0);
-	if (r >= 0)
-		r = pruner_state_save(p, false);
+	if (goal.why != RETENTION_NONE)
+		r = take_step(p, &goal, ret);
+	p->going = r > 0 && !is_reached(&goal);
+	if (r >= 0 && !p->archive->copy && p->state.next - p->saved.next >= SAVE_LINES)
+		r = state_save(p);
 	return r < 0 ? r : 0;
 }
 
@@ -198,42 +389,85 @@ int pruner_force(struct pruner *p, int64_t bytes, struct pruner_removed *ret)
 	int r;
 
 	*ret = (struct pruner_removed){ .why = RETENTION_NONE };
-	r = gather(p, bytes, &facts);
+	r = gather_facts(p, bytes, &facts);
 	for (int i = 0; r >= 0 && i < FORCE_STEPS && !p->counted; i++)
 		r = pruner_count(p, COUNT_LINES);
 	if (r < 0)
 		return r;
 	goal = retention_emergency(&p->settings, &facts);
-	for (int i = 0; r >= 0 && i < FORCE_STEPS && is_wanted(&goal); i++) {
-		if (goal.bytes <= 0 && goal.frames <= 0)
-			return 0;
-		r = pruner_look(p);
-		if (r >= 0)
-			r = step(p, &goal, ret);
-		if (r == 0)
-			break;
-	}
+	r = goal.why != RETENTION_NONE;
+	for (int i = 0; r > 0 && i < FORCE_STEPS && !is_reached(&goal); i++)
+		r = take_step(p, &goal, ret);
 	if (r < 0)
 		return r;
 	return ret->frames > 0 ? 0 : -ENOSPC;
 }
 
+/* ---- */
+
+int pruner_new(struct archive *archive, const struct retention_settings *settings,
+	const struct clock *clock, struct pruner **ret)
+{
+	CLEANUP(pruner_freep) struct pruner *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (!p)
+		return -ENOMEM;
+	p->archive = archive;
+	p->settings = *settings;
+	p->clock = clock;
+	p->statvfs = fstatvfs;
+	r = state_read(archive, &p->state);
+	if (r < 0)
+		return r;
+	p->saved = p->state;
+	r = archive->copy ? state_take(p) : 0;
+	if (r == 0)
+		r = pruner_count(p, archive->copy ? UINT_MAX : COUNT_LINES);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(p);
+	return 0;
+}
+
+int pruner_refresh(struct pruner *p, struct archive *archive)
+{
+	int r;
+
+	journal_cursor_free(TAKE_PTR(p->cursor));
+	p->archive = archive;
+	p->counted = false;
+	r = pruner_count(p, UINT_MAX);
+	return r < 0 ? r : 0;
+}
+
+void pruner_free(struct pruner *p)
+{
+	if (!p)
+		return;
+	state_save(p);
+	journal_cursor_free(p->cursor);
+	free(p);
+}
+
+void pruner_set(struct pruner *p, const struct retention_settings *settings)
+{
+	p->settings = *settings;
+	p->going = false;
+}
+
 void pruner_stored(struct pruner *p, const struct record *frame)
 {
-	if (!p->copy)
+	if (!p->archive->copy)
 		return;
 	p->state.bytes += frame->bytes;
 	p->state.frames++;
 	if (frame->seq >= p->state.next)
 		p->state.next = frame->seq + 1;
-	if (frame->seq < p->state.first) {
+	if (frame->seq < p->state.first)
 		p->state.first = frame->seq;
-		p->window_valid = false;
+	if (p->n_window > 0 && frame->seq <= p->window[p->n_window - 1].seq)
 		p->n_window = 0;
-	} else if (p->n_window > 0 && frame->seq <= p->window[p->n_window - 1].seq) {
-		p->window_valid = false;
-		p->n_window = 0;
-	}
 }
 
 struct pruner_totals pruner_totals(const struct pruner *p)
@@ -250,10 +484,9 @@ struct pruner_totals pruner_totals(const struct pruner *p)
 int pruner_gone(struct archive *archive, uint64_t *ret_seq)
 {
 	struct pruner_state state;
-	int r = pruner_state_read(archive, &state);
+	int r = state_read(archive, &state);
 
-	if (r < 0)
-		return r;
-	*ret_seq = state.gone;
-	return 0;
+	if (r == 0)
+		*ret_seq = state.gone;
+	return r;
 }

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Carries out retention (retention.h) on an archive that is open for writing: knows what is stored and
- * where the oldest frame is without going through the archive, and removes a few frames at a time.
+ * Carries out retention (retention.h) on an archive that is open for writing: knows how much is stored
+ * and which frame is the oldest without reading the whole archive, and removes a few frames at a time.
  *
- * What it knows stands in journal/retention,
+ * What it knows is kept in journal/retention,
  *   {"format":1,"next":N,"first":N,"gone":N,"bytes":N,"frames":N}
- * true of the journal's lines below `next`; the lines from there on are counted when it opens. The file
- * is written now and then, and where it is lost all is counted again from the journal, some thousand
- * lines a call; until then nothing is removed but in an emergency.
+ * true of the journal's lines below `next`; later lines are counted on opening. The file is written now
+ * and then. Where it is lost everything is counted again from the journal, some thousand lines a call;
+ * until then nothing is removed but in an emergency.
  *
- * Camera: each removal is a prune line. A puller's copy: the files go and the lines stay, so that no
- * frame is fetched again; the prune line is in archive_local(), and `gone`, which that tells as well,
- * is up to which number nothing is wanted any more. A copy's pruner is for who holds
- * archive_lock_copy(). Old frames come late there, so the file is away while one works: after a crash
- * all is counted anew.
+ * A camera's pruner writes prune lines. In a copy the files go and the frames' lines stay, so that
+ * nothing is fetched again; the prune line goes to archive_local(), and `gone` is the number up to
+ * which nothing is wanted any more. Whoever runs a copy's pruner holds archive_lock_copy(). Old frames
+ * arrive late there, so the file is away meanwhile: after a crash everything is counted again.
  */
 #pragma once
 
@@ -27,8 +26,8 @@
 struct pruner;
 
 /*
- * The archive and the clock stay the caller's. A copy's archive may be open for reading; its lines
- * are all counted here. -ENOMEM, -EIO, ...
+ * The archive and the clock stay the caller's. A copy's archive may be open for reading; all of its lines
+ * are counted here. -ENOMEM, -EIO, ...
  */
 int pruner_new(struct archive *archive, const struct retention_settings *settings,
 	const struct clock *clock, struct pruner **ret);
@@ -37,7 +36,7 @@ void pruner_free(struct pruner *pruner);
 DEFINE_CLEANUP(struct pruner, pruner_free)
 
 void pruner_set(struct pruner *pruner, const struct retention_settings *settings);
-/* The puller's side: the same archive was opened anew, or somebody else stored new frames in it. */
+/* The puller's side: the same archive was opened again, or another process stored frames in it. */
 int pruner_refresh(struct pruner *pruner, struct archive *archive);
 
 /* What was removed by one call. */
@@ -48,27 +47,27 @@ struct pruner_removed {
 };
 
 /*
- * To be called once for each frame of about `bytes`, when it does not keep a slot waiting: removes
- * PRUNE_PER_FRAME files at most. -errno: the archive cannot be written, `ret` is what went before.
+ * Call it once for each frame of about `bytes`, when no slot has to wait for it: removes
+ * PRUNE_PER_FRAME files at most. -errno: the archive cannot be written; `ret` is what was removed.
  */
 int pruner_make_room(struct pruner *pruner, int64_t bytes, struct pruner_removed *ret);
 
 /*
- * A write of so many bytes failed for want of space (-ENOSPC, -EDQUOT): removes what makes room for
- * it. -ENOSPC: nothing can go, or the settings do not want it.
+ * A write of `bytes` failed for want of space (-ENOSPC, -EDQUOT): makes room for it. -ENOSPC: nothing
+ * can be removed, or the settings forbid it.
  */
 int pruner_force(struct pruner *pruner, int64_t bytes, struct pruner_removed *ret);
 
-/* The puller's side: a frame was stored; it may be an old one that comes late. */
+/* The puller's side: a frame was stored, perhaps an old one that arrives late. */
 void pruner_stored(struct pruner *pruner, const struct record *frame);
 
 struct pruner_totals {
-	bool counted; /* else the rest is less than there is */
+	bool counted; /* else the numbers below are still too low */
 	int64_t bytes, frames; /* stored */
 	uint64_t first; /* no frame is older than this number */
 	uint64_t gone; /* retention has removed frames up to this one */
 };
 struct pruner_totals pruner_totals(const struct pruner *pruner);
 
-/* The number up to which retention has removed frames, 0: none; without a pruner. -ENOMEM, -EIO. */
+/* `gone`, without a pruner. -ENOMEM, -EIO. */
 int pruner_gone(struct archive *archive, uint64_t *ret_seq);
