@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Removing frames, and replacing them. The journal's line comes first, so at no moment is a file missing
- * without a reason; the next opening finishes what a crash left half done.
+ * Removing frames, and replacing them. The journal's line comes first, so at no moment is a file
+ * missing without a reason; the next opening finishes what a crash left half done.
  *
  * A frame whose time was corrected is published beside its old self, then that one is pruned.
- * journal/redate holds the new line from before the new file is visible until the next such frame: from
- * it the opening after a crash gives the file its own line back, and knows which old one is too many.
+ * journal/redate holds the new line from before the new file is visible until the next such frame:
+ * from it the opening after a crash gives the file its own line back, and knows which old one is
+ * too many.
  */
 #include "common/archive_private.h"
 
@@ -172,11 +173,16 @@ int archive_prune(struct archive *archive, uint64_t first, uint64_t last, const 
 	if (r < 0)
 		return r;
 	r = archive_note_pruned(archive, first, last, why, &walk.pruned);
-	/* a copy without a byte for the line removes first: here pictures may be gone without a reason */
+	/*
+	 * a copy without a byte for the line removes first: here pictures may be gone without a
+	 * reason
+	 */
 	late = archive->copy && (r == -ENOSPC || r == -EDQUOT);
 	if (r < 0 && !late)
 		return r;
-	/* It is told now. A folder that could not be read to its end is left to the next opening. */
+	/*
+	 * It is told now. A folder that could not be read to its end is left to the next opening.
+	 */
 	if (walk_frames(&walk, &frames, remove_file) < 0 && walk.pruned.left == 0)
 		walk.pruned.left = 1;
 	r = late ? archive_note_pruned(archive, first, last, why, &walk.pruned) : 0;
@@ -288,7 +294,9 @@ int archive_finish_redate(struct archive *archive)
 		     : archive_prune(archive, old.seq, old.seq, PRUNE_REDATED, &pruned);
 }
 
-/* Files go right after their line, so only the journal's last line may not have been carried out. */
+/*
+ * Files go right after their line, so only the journal's last line may not have been carried out.
+ */
 static int finish_prune(struct archive *archive)
 {
 	struct record last;
@@ -299,7 +307,9 @@ static int finish_prune(struct archive *archive)
 		r = journal_find(archive->journal, seq, &last);
 	if (r < 0 || last.type != RECORD_PRUNE || last.last_seq - last.first_seq >= PRUNE_LINES_MAX)
 		return r;
-	/* a repair moves files before it writes the line; a good copy that somebody puts back stays */
+	/*
+	 * a repair moves files before it writes the line; a good copy that somebody puts back stays
+	 */
 	if (strcmp(last.text, PRUNE_DAMAGED) == 0 || strcmp(last.text, PRUNE_LOST) == 0)
 		return 0;
 	return remove_range(archive, last.first_seq, last.last_seq);

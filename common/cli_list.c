@@ -75,7 +75,10 @@ static int compare_entries(const void *left, const void *right)
 	return (a->seq > b->seq) - (a->seq < b->seq);
 }
 
-/* The time of a line, or a span: false where it has none of its own. Most are frames, which are quick. */
+/*
+ * The time of a line, or a span: false where it has none of its own. Most are frames, which are
+ * quick.
+ */
 static bool line_times(const char *line, size_t length, int64_t *ret_first_us, int64_t *ret_last_us)
 {
 	struct record record;
@@ -158,7 +161,10 @@ static int window_read(struct window *window, struct journal *journal, uint64_t 
 	return 0;
 }
 
-/* Takes `text`, which may be NULL for want of memory. A line of the journal may be a peer's: it is cleaned. */
+/*
+ * Takes `text`, which may be NULL for want of memory. A line of the journal may be a peer's: it is
+ * cleaned.
+ */
 static int list_put(struct list *list, char *text)
 {
 	uint64_t slot = list->ring ? list->count % list->limit : 0;

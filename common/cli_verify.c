@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `verify`. A camera's archive has one writer, so a repair holds its lock from the start. A puller's is
- * checked beside its syncs and fetches, and only then is it repaired, in one turn of its own.
+ * `verify`. A camera's archive has one writer, so a repair holds its lock from the start. A
+ * puller's is checked beside its syncs and fetches, and only then is it repaired, in one turn of
+ * its own.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -34,8 +34,8 @@ int place_nearest(const char *path, struct stat *ret_st, char ret_path[static PA
 }
 
 /*
- * Where disks are mounted below /run, what is there without them is in memory. Only a file system in
- * memory that somebody mounted for it may get an archive's folder.
+ * Where disks are mounted below /run, what is there without them is in memory. Only a file system
+ * in memory that somebody mounted for it may get an archive's folder.
  */
 static bool is_only_memory(const char *path, const struct stat *st)
 {

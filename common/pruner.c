@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counts what is stored from the journal's lines as they come, gathers the facts, asks retention.h what
- * has to go, and removes it a few frames at a time.
+ * Counts what is stored from the journal's lines as they come, gathers the facts, asks retention.h
+ * what has to go, and removes it a few frames at a time.
  */
 #include "common/pruner_private.h"
 
@@ -55,8 +55,8 @@ static int state_parse(const char *text, size_t bytes, struct pruner_state *ret)
 }
 
 /*
- * What a copy's own journal tells. The files of its last line may still be there after a crash, so they
- * are looked for once more; what is before that is gone.
+ * What a copy's own journal tells. The files of its last line may still be there after a crash, so
+ * they are looked for once more; what is before that is gone.
  */
 static int state_add_removed(struct archive *archive, struct pruner_state *state)
 {
@@ -88,7 +88,10 @@ static int state_read(struct archive *archive, struct pruner_state *ret)
 	r = fs_read_file(fd, STATE_FILE, STATE_MAX, &text, &bytes);
 	if (r == -ENOMEM || r == -EIO)
 		return r;
-	/* Without a file of ours everything is counted; so it is where the file knows of more lines. */
+	/*
+	 * Without a file of ours everything is counted; so it is where the file knows of more
+	 * lines.
+	 */
 	if (r < 0 || state_parse(text, bytes, &state) < 0 || state.next > last + 1)
 		state = (struct pruner_state){ 0 };
 	r = archive->copy ? state_add_removed(archive, &state) : 0;
@@ -97,7 +100,10 @@ static int state_read(struct archive *archive, struct pruner_state *ret)
 	return r;
 }
 
-/* Takes the file away while a copy's pruner works: a crash must not leave one that knows too little. */
+/*
+ * Takes the file away while a copy's pruner works: a crash must not leave one that knows too
+ * little.
+ */
 static int state_take(struct pruner *p)
 {
 	CLEANUP_FD int fd = -1;
@@ -267,7 +273,7 @@ static void window_pass(struct pruner *p, size_t n)
 
 /* ---- removing ---- */
 
-static int64_t multiply(uint64_t count, uint64_t size)
+static int64_t statvfs_amount(uint64_t count, uint64_t size)
 {
 	return size > 0 && count > INT64_MAX / size ? INT64_MAX : (int64_t)(count * size);
 }
@@ -279,10 +285,10 @@ static int gather_facts(const struct pruner *p, int64_t incoming, struct retenti
 	if (p->statvfs(p->archive->root_fd, &st) < 0)
 		return -errno;
 	*ret = (struct retention_facts){
-		.disk_bytes = multiply(st.f_blocks, st.f_frsize),
-		.free_bytes = multiply(st.f_bavail, st.f_frsize),
-		.disk_inodes = multiply(st.f_files, 1),
-		.free_inodes = multiply(st.f_favail, 1),
+		.disk_bytes = statvfs_amount(st.f_blocks, st.f_frsize),
+		.free_bytes = statvfs_amount(st.f_bavail, st.f_frsize),
+		.disk_inodes = statvfs_amount(st.f_files, 1),
+		.free_inodes = statvfs_amount(st.f_favail, 1),
 		.stored_bytes = p->state.bytes,
 		.stored_frames = p->state.frames,
 		.incoming_bytes = incoming,

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Carries out retention (retention.h) on an archive that is open for writing: knows how much is stored
- * and which frame is the oldest without reading the whole archive, and removes a few frames at a time.
+ * Carries out retention (retention.h) on an archive that is open for writing: knows how much is
+ * stored and which frame is the oldest without reading the whole archive, and removes a few frames
+ * at a time.
  *
  * What it knows is kept in journal/retention,
  *   {"format":1,"next":N,"first":N,"gone":N,"bytes":N,"frames":N}
- * true of the journal's lines below `next`; later lines are counted on opening. The file is written now
- * and then. Where it is lost everything is counted again from the journal, some thousand lines a call;
- * until then nothing is removed but in an emergency.
+ * true of the journal's lines below `next`; later lines are counted on opening. The file is written
+ * now and then. Where it is lost everything is counted again from the journal, some thousand lines
+ * a call; until then nothing is removed but in an emergency.
  *
  * A camera's pruner writes prune lines. In a copy the files go and the frames' lines stay, so that
  * nothing is fetched again; the prune line goes to archive_local(), and `gone` is the number up to
- * which nothing is wanted any more. Whoever runs a copy's pruner holds archive_lock_copy(). Old frames
- * arrive late there, so the file is away meanwhile: after a crash everything is counted again.
+ * which nothing is wanted any more. Whoever runs a copy's pruner holds archive_lock_copy(). Old
+ * frames arrive late there, so the file is away meanwhile: after a crash everything is counted
+ * again.
  */
 #pragma once
 
@@ -26,8 +28,8 @@
 struct pruner;
 
 /*
- * The archive and the clock stay the caller's. A copy's archive may be open for reading; all of its lines
- * are counted here. -ENOMEM, -EIO, ...
+ * The archive and the clock stay the caller's. A copy's archive may be open for reading; all of its
+ * lines are counted here. -ENOMEM, -EIO, ...
  */
 int pruner_new(struct archive *archive, const struct retention_settings *settings,
 	const struct clock *clock, struct pruner **ret);
@@ -53,8 +55,8 @@ struct pruner_removed {
 int pruner_make_room(struct pruner *pruner, int64_t bytes, struct pruner_removed *ret);
 
 /*
- * A write of `bytes` failed for want of space (-ENOSPC, -EDQUOT): makes room for it. -ENOSPC: nothing
- * can be removed, or the settings forbid it.
+ * A write of `bytes` failed for want of space (-ENOSPC, -EDQUOT): makes room for it. -ENOSPC:
+ * nothing can be removed, or the settings forbid it.
  */
 int pruner_force(struct pruner *pruner, int64_t bytes, struct pruner_removed *ret);
 

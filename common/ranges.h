@@ -30,7 +30,9 @@ int ranges_remove(struct ranges *ranges, uint64_t first, uint64_t last);
 int ranges_copy(const struct ranges *ranges, struct ranges *ret);
 
 bool ranges_has(const struct ranges *ranges, uint64_t seq);
-/* Whether `seq` is in it, and the last of the numbers from there on of which the same can be said. */
+/*
+ * Whether `seq` is in it, and the last of the numbers from there on of which the same can be said.
+ */
 bool ranges_run(const struct ranges *ranges, uint64_t seq, uint64_t *ret_last);
 /* The highest number, 0 where there is none. */
 uint64_t ranges_last(const struct ranges *ranges);

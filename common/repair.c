@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Frames first, each by itself: moved, then told of, so that a repair which is cut short is gone on with
- * by the next. Then the segments, as nothing may be appended to them after that.
+ * Frames first, each by itself: moved, then told of, so that a repair which is cut short is gone on
+ * with by the next. Then the segments, as nothing may be appended to them after that.
  */
 #include "common/repair.h"
 

@@ -13,8 +13,8 @@
  *                           without one get a line that says nothing (camera). The old file moves.
  *   temps                   move
  *
- * What does not belong where it is stays, and so does what cannot be read for a reason that is no damage
- * of it: those are `left`. What is not ours is nobody's business.
+ * What does not belong where it is stays, and so does what cannot be read for a reason that is no
+ * damage of it: those are `left`. What is not ours is nobody's business.
  */
 #pragma once
 
@@ -41,8 +41,8 @@ struct repair_result {
 };
 
 /*
- * The archive is open for writing, and of a copy archive_lock_copy() is held. Each frame is looked at
- * again before it moves. Afterwards the archive must be closed. -ENOMEM, or 0 and `ret`.
+ * The archive is open for writing, and of a copy archive_lock_copy() is held. Each frame is looked
+ * at again before it moves. Afterwards the archive must be closed. -ENOMEM, or 0 and `ret`.
  */
 int repair_carry_out(struct repair *repair, struct archive *archive, const struct clock *clock,
 	struct repair_result *ret);

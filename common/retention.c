@@ -11,83 +11,56 @@
 #define SLACK_FRAMES 32 /* what goes past the limit, in frames */
 #define SLACK_PART 16 /* but no more than this part of what there is */
 
-static int64_t least(int64_t a, int64_t b)
+static int64_t amount_min(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
 }
 
-static int64_t most(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
-static int64_t add(int64_t a, int64_t b)
+/* Sums and products stop at INT64_MAX. */
+static int64_t amount_add(int64_t a, int64_t b)
 {
 	return a > INT64_MAX - b ? INT64_MAX : a + b;
 }
 
-static int64_t multiply(int64_t a, int64_t b)
+static int64_t amount_times(int64_t a, int64_t b)
 {
 	return b > 0 && a > INT64_MAX / b ? INT64_MAX : a * b;
 }
 
-static int64_t percent(int64_t of, int64_t n)
-{
-	return of / 100 * n + of % 100 * n / 100;
-}
-
-/* The reserve that can be had: the archive keeps a tenth of what there is for it. */
-static int64_t attainable(int64_t reserve, int64_t available)
-{
-	return least(reserve, available - available / 10);
-}
-
-/* How much is missing to the limit; with `going` or once it is passed, to the limit and the slack. */
-static int64_t shortage(int64_t missing, int64_t slack, bool going)
+/* How much is missing to the limit; once it is passed, and while `going`, to limit and slack. */
+static int64_t shortage_of(int64_t missing, int64_t slack, bool going)
 {
 	if (missing > 0)
-		return add(missing, slack);
+		return amount_add(missing, slack);
 	return going && missing + slack > 0 ? missing + slack : 0;
 }
 
-static int64_t space_shortage(
-	const struct retention_settings *settings, const struct retention_facts *f)
+/* Of bytes, or of inodes: `reserve` shall be free when the next frame is stored. */
+static int64_t shortage_of_reserve(const struct retention_facts *f, int64_t reserve, int64_t total,
+	int64_t free, int64_t stored, int64_t incoming)
 {
-	int64_t available = add(f->free_bytes, f->stored_bytes);
-	int64_t asked = settings->reserve < 0 ? percent(f->disk_bytes, -settings->reserve)
-					      : settings->reserve;
-	int64_t slack = least(multiply(f->incoming_bytes, SLACK_FRAMES), available / SLACK_PART);
+	int64_t available = amount_add(free, stored);
+	int64_t slack = amount_min(amount_times(incoming, SLACK_FRAMES), available / SLACK_PART);
 
 	/* some network file systems do not tell their size */
-	if (settings->reserve == 0 || f->disk_bytes <= 0)
+	if (reserve == 0 || total <= 0)
 		return 0;
-	return shortage(add(attainable(asked, available), f->incoming_bytes) - f->free_bytes, slack,
-		f->going);
+	if (reserve < 0)
+		reserve = total / 100 * -reserve + total % 100 * -reserve / 100;
+	/* the reserve that can be had: the archive keeps a tenth of what there is for it */
+	reserve = amount_min(reserve, available - available / 10);
+	return shortage_of(amount_add(reserve, incoming) - free, slack, f->going);
 }
 
-static int64_t inode_shortage(
-	const struct retention_settings *settings, const struct retention_facts *f)
-{
-	int64_t available = add(f->free_inodes, f->stored_frames);
-	int64_t asked = settings->reserve < 0 ? percent(f->disk_inodes, -settings->reserve)
-					      : INODES_RESERVED;
-
-	if (settings->reserve == 0 || f->disk_inodes <= 0)
-		return 0;
-	return shortage(attainable(asked, available) + 1 - f->free_inodes,
-		least(SLACK_FRAMES, available / SLACK_PART), f->going);
-}
-
-static int64_t size_shortage(
-	const struct retention_settings *settings, const struct retention_facts *f)
+static int64_t shortage_of_size(int64_t max_bytes, const struct retention_facts *f)
 {
 	int64_t slack =
-		least(multiply(f->incoming_bytes, SLACK_FRAMES), settings->max_bytes / SLACK_PART);
+		amount_min(amount_times(f->incoming_bytes, SLACK_FRAMES), max_bytes / SLACK_PART);
 
-	if (settings->max_bytes == 0)
+	if (max_bytes == 0)
 		return 0;
-	return shortage(
-		add(f->stored_bytes, f->incoming_bytes) - settings->max_bytes, slack, f->going);
+	return shortage_of(
+		amount_add(f->stored_bytes, f->incoming_bytes) - max_bytes, slack, f->going);
 }
 
 static const struct retention_goal no_goal = {
@@ -98,11 +71,15 @@ static const struct retention_goal no_goal = {
 struct retention_goal retention_goal(
 	const struct retention_settings *settings, const struct retention_facts *facts)
 {
-	int64_t space = space_shortage(settings, facts), size = size_shortage(settings, facts);
-	int64_t inodes = inode_shortage(settings, facts);
+	int64_t reserved_inodes = settings->reserve > 0 ? INODES_RESERVED : settings->reserve;
+	int64_t space = shortage_of_reserve(facts, settings->reserve, facts->disk_bytes,
+		facts->free_bytes, facts->stored_bytes, facts->incoming_bytes);
+	int64_t inodes = shortage_of_reserve(facts, reserved_inodes, facts->disk_inodes,
+		facts->free_inodes, facts->stored_frames, 1);
+	int64_t size = shortage_of_size(settings->max_bytes, facts);
 	struct retention_goal goal = no_goal;
 
-	goal.bytes = most(space, size);
+	goal.bytes = space > size ? space : size;
 	goal.frames = inodes;
 	if (settings->keep_days > 0 && facts->now_us != TIME_NONE)
 		goal.before_us =
@@ -127,7 +104,7 @@ struct retention_goal retention_emergency(
 		return goal;
 	goal.why = RETENTION_SPACE;
 	/* a frame for its inode, and twice the bytes: the file system has its own needs */
-	goal.bytes = multiply(most(facts->incoming_bytes, 1), 2);
+	goal.bytes = amount_times(facts->incoming_bytes > 0 ? facts->incoming_bytes : 1, 2);
 	goal.frames = 1;
 	return goal;
 }
@@ -161,7 +138,7 @@ size_t retention_choose(
 	while (chosen < n) {
 		if (bytes >= goal->bytes && (int64_t)chosen >= goal->frames && chosen >= old)
 			break;
-		bytes = add(bytes, frames[chosen++].bytes);
+		bytes = amount_add(bytes, frames[chosen++].bytes);
 	}
 	return chosen;
 }

@@ -3,10 +3,10 @@
  * Which frames have to go, as pure functions of settings, time and facts. Frames go in the order of
  * their numbers, oldest first.
  *
- *   space, inodes   the file system has less than `reserve` free: as many as it takes, and a little
- *                   more, so that not every frame has a prune line of its own. Where others filled the
- *                   disk no archive is emptied for a reserve that cannot be had: it always may use a
- *                   tenth of what it and the free space have together.
+ *   space, inodes   the file system has less than `reserve` free: as many frames as it takes, and a
+ *                   few more, so that not every frame has a prune line of its own. Where others
+ *                   filled the disk no archive is emptied for a reserve that cannot be had: it may
+ *                   always use a tenth of its own and the free space together.
  *   size            the archive's frames have more than `max_bytes`
  *   age             whole days (UTC) that ended more than `keep_days` ago
  */
@@ -19,7 +19,7 @@
 #include "common/clock.h"
 
 struct retention_settings {
-	int64_t reserve; /* bytes, negative: percent of the file system; 0: nothing goes for space */
+	int64_t reserve; /* bytes; negative: percent of the disk; 0: remove nothing for space */
 	int64_t keep_days; /* 0: no limit */
 	int64_t max_bytes; /* 0: no limit */
 };
@@ -27,11 +27,10 @@ struct retention_settings {
 struct retention_facts {
 	int64_t disk_bytes, free_bytes; /* of the file system; free: for us, not for root */
 	int64_t disk_inodes, free_inodes; /* 0 inodes in all: the file system has no such limit */
-	int64_t stored_bytes,
-		stored_frames; /* of the archive; may be less than there is, not more */
+	int64_t stored_bytes, stored_frames; /* of the archive; perhaps too low, never too high */
 	int64_t incoming_bytes; /* of the frame that comes next */
-	int64_t now_us; /* TIME_NONE where the clock is not known good: then nothing is old */
-	bool going; /* the last goal is not reached yet: it is gone on with past the limit */
+	int64_t now_us; /* TIME_NONE: the clock is not known to be right, so nothing is old */
+	bool going; /* the last goal is not reached yet: keep pruning past the limit */
 };
 
 enum retention_why {

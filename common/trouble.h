@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A trouble that lasts, as a log should tell of it: when it begins, after 1 min, 4 min, 16 min, ... 1 day while
- * it lasts, and when it is over. One that comes back within 10 minutes of its end goes on with these pauses, so
- * that what comes and goes every second fills no log.
+ * A trouble that lasts, as a log should tell of it: when it begins, after 1 min, 4 min, 16 min, ...
+ * 1 day while it lasts, and when it is over. One that comes back within 10 minutes of its end goes
+ * on with these pauses, so that what comes and goes every second fills no log.
  */
 #pragma once
 

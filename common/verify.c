@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Goes through the journal, segment by segment, and checks each frame's file; verify_tree.c then goes
- * through the tree and looks up each file's line in the table that was made of its segment.
+ * Goes through the journal, segment by segment, and checks each frame's file; verify_tree.c then
+ * goes through the tree and looks up each file's line in the table that was made of its segment.
  */
 #include "common/verify.h"
 
@@ -59,7 +59,9 @@ static int collect_pruned(struct verify *verify)
 	return r;
 }
 
-/* Whether a prune line tells of a frame: 1, 0 or -errno. A live writer may have pruned it just now. */
+/*
+ * Whether a prune line tells of a frame: 1, 0 or -errno. A live writer may have pruned it just now.
+ */
 static int look_up_pruned(struct verify *verify, uint64_t seq)
 {
 	int r = 0;

@@ -15,7 +15,7 @@ enum verify_kind {
 	VERIFY_MARKERS, /* does not begin with SOI or end with EOI */
 	VERIFY_UNREADABLE, /* `error` says why: -EIO, -EACCES, ... */
 	VERIFY_NO_LINE, /* a frame's file of which the journal knows nothing */
-	VERIFY_FOREIGN, /* looks like ours in the wrong place: a frame in another folder, a file as a day */
+	VERIFY_FOREIGN, /* looks like ours in a wrong place: a frame of another day */
 	VERIFY_TEMP, /* a left-over temp; opening for writing sweeps those of the newest folder */
 	VERIFY_LINE, /* torn, damaged or foreign lines; `count` of them in `path` */
 	VERIFY_SEGMENT, /* a journal segment that is another archive's or has no header */
@@ -24,7 +24,7 @@ enum verify_kind {
 	VERIFY_GAP, /* `count` sequence numbers from `seq` on have no line (camera's side) */
 	VERIFY_LATEST, /* latest.jpg does not point at the newest frame */
 	VERIFY_IDENTITY, /* archive.json is damaged or gone; opening for writing makes it again */
-	VERIFY_NOT_OURS, /* Thumbs.db, a person's own folder: reported, but no finding, and not touched */
+	VERIFY_NOT_OURS, /* Thumbs.db, a person's own folder: reported, but no finding */
 	VERIFY_KINDS
 };
 
@@ -53,7 +53,10 @@ struct verify_options {
 	bool copy; /* a puller's copy: gaps and deleted files are no findings */
 	bool skip_content; /* looks at names and sizes, reads no file */
 	uint64_t from; /* reads no file of a lower number either: those were checked before */
-	/* Each returns whether to continue. The pointers are valid during the call only. NULL: none. */
+	/*
+	 * Each returns whether to continue. The pointers are valid during the call only. NULL:
+	 * none.
+	 */
 	bool (*finding)(void *data, const struct verify_finding *finding);
 	/* After each frame line; `seq` of `last` gives the fraction. */
 	bool (*progress)(
@@ -61,7 +64,9 @@ struct verify_options {
 	void *data;
 };
 
-/* 0: everything was checked, whatever was found. -ECANCELED: a callback said so. -ENOMEM, -EIO, ... */
+/*
+ * 0: everything was checked, whatever was found. -ECANCELED: a callback said so. -ENOMEM, -EIO, ...
+ */
 int verify_archive(
 	struct archive *archive, const struct verify_options *options, struct verify_totals *ret);
 

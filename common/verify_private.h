@@ -25,7 +25,9 @@ struct verify {
 	size_t n_tables;
 };
 
-/* 0 no line, 1 a line that is no frame, else what tells the frame's name from others of its number. */
+/*
+ * 0 no line, 1 a line that is no frame, else what tells the frame's name from others of its number.
+ */
 static inline uint32_t verify_entry(const struct record *record)
 {
 	if (record->type != RECORD_FRAME)

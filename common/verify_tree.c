@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tree's side of a check: every frame has its line, and what stands where the archive's own things
- * belong is one of them. What others put beside these is named and left alone.
+ * The tree's side of a check: every frame has its line, and what stands where the archive's own
+ * things belong is one of them. What others put beside these is named and left alone.
  */
 #include "common/verify_private.h"
 
@@ -36,7 +36,9 @@ static int report_path(struct verify *verify, enum verify_kind kind, const char 
 	return verify_report(verify, finding);
 }
 
-/* Whether the journal has the frame after all: its line may have come after its segment was read. */
+/*
+ * Whether the journal has the frame after all: its line may have come after its segment was read.
+ */
 static int look_again(struct verify *verify, const struct frame_name *name)
 {
 	struct record record;
@@ -92,7 +94,9 @@ static bool is_segment(const char *suffix)
 	return strcmp(suffix, ".jsonl") == 0 || strcmp(suffix, ".unsorted") == 0;
 }
 
-/* A name that does not belong there. What looks like ours would be found nowhere but in its place. */
+/*
+ * A name that does not belong there. What looks like ours would be found nowhere but in its place.
+ */
 static int check_other(
 	struct verify *verify, enum level level, const char *folder, const char *name)
 {

@@ -8,8 +8,9 @@
  *   3 days ago, 90min ago, -3d, 3d    that long before now: s, min, h, d, w, or second(s) to week(s)
  *   now
  *
- * A local time that the clock on the wall shows twice in autumn is its first time where something begins,
- * its second where it ends. One that is left out in spring is counted from the clock as it went before.
+ * A local time that the clock on the wall shows twice in autumn is its first time where something
+ * begins, its second where it ends. One that is left out in spring is counted from the clock as it
+ * went before.
  */
 #pragma once
 
