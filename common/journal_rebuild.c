@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Writing a journal segment anew: its whole lines in order, each number once. */
+/* Writes a journal segment again: its whole lines in order, each number once. */
 #include "common/journal_private.h"
 
 #include <errno.h>
@@ -32,7 +32,7 @@ static void lines_free(struct lines *lines)
 }
 DEFINE_CLEANUP(struct lines, lines_free)
 
-/* Of two lines of one number that of a frame stays: its file may be there. */
+/* Of two lines with one number a frame's stays: its file may be there. */
 static int find_lines(struct journal *journal, uint64_t number, struct lines *lines)
 {
 	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
@@ -64,7 +64,7 @@ static int find_lines(struct journal *journal, uint64_t number, struct lines *li
 	return r;
 }
 
-static int flush(struct output *out)
+static int output_flush(struct output *out)
 {
 	int r = fs_write_all(out->fs, out->fd, out->data, out->n);
 
@@ -72,9 +72,9 @@ static int flush(struct output *out)
 	return r;
 }
 
-static int put(struct output *out, const char *line, size_t bytes)
+static int output_add(struct output *out, const char *line, size_t bytes)
 {
-	int r = out->n + bytes > sizeof(out->data) ? flush(out) : 0;
+	int r = out->n + bytes > sizeof(out->data) ? output_flush(out) : 0;
 
 	if (r < 0)
 		return r;
@@ -83,7 +83,7 @@ static int put(struct output *out, const char *line, size_t bytes)
 	return 0;
 }
 
-static int put_number(
+static int output_number(
 	struct output *out, const struct lines *lines, uint64_t seq, journal_line *line, void *data)
 {
 	char have[LINE_MAX_BYTES], other[LINE_MAX_BYTES + 1];
@@ -104,23 +104,23 @@ static int put_number(
 	if (r < 0)
 		return r;
 	if (r > 0)
-		return put(out, other, (size_t)r);
-	return len ? put(out, have, len + 1) : 0;
+		return output_add(out, other, (size_t)r);
+	return len ? output_add(out, have, len + 1) : 0;
 }
 
-static int write_segment(struct journal *journal, uint64_t number, const struct lines *lines,
+static int output_segment(struct journal *journal, uint64_t number, const struct lines *lines,
 	struct output *out, journal_line *line, void *data)
 {
 	char header[SEGMENT_HEADER_MAX];
-	int r = put(out, header, (size_t)segment_header(journal, number, header));
+	int r = output_add(out, header, (size_t)segment_header(journal, number, header));
 
 	for (uint64_t i = number ? 0 : 1; r == 0 && i < SEGMENT_LINES; i++)
-		r = put_number(out, lines, number * SEGMENT_LINES + i, line, data);
-	return r < 0 ? r : flush(out);
+		r = output_number(out, lines, number * SEGMENT_LINES + i, line, data);
+	return r < 0 ? r : output_flush(out);
 }
 
 /* The old one under a second name, or as a copy where the file system has no second names. */
-static int keep_old(struct journal *journal, const char *name, int aside_fd)
+static int segment_keep(struct journal *journal, const char *name, int aside_fd)
 {
 	CLEANUP_FD int fd = -1;
 
@@ -134,14 +134,14 @@ static int keep_old(struct journal *journal, const char *name, int aside_fd)
 }
 
 /* The old one is kept first, so at no moment is it gone. */
-static int replace(struct journal *journal, uint64_t number, const char *temp, int aside_fd)
+static int segment_replace(struct journal *journal, uint64_t number, const char *temp, int aside_fd)
 {
 	const struct fs_ops *fs = journal->fs;
 	char name[SEGMENT_NAME_MAX];
 	int r;
 
 	segment_name(number, ".jsonl", name);
-	r = aside_fd >= 0 ? keep_old(journal, name, aside_fd) : 0;
+	r = aside_fd >= 0 ? segment_keep(journal, name, aside_fd) : 0;
 	if (r == 0 && fs->renameat2(journal->dirfd, temp, journal->dirfd, name, 0) < 0)
 		r = -errno;
 	if (r < 0)
@@ -174,13 +174,13 @@ int segment_rebuild(
 	out->fd = fs_open_new(journal->fs, journal->dirfd, temp, 0644);
 	if (out->fd < 0)
 		return out->fd;
-	r = write_segment(journal, number, lines, out, line, data);
+	r = output_segment(journal, number, lines, out, line, data);
 	if (r < 0)
 		journal->fs->close(out->fd);
 	else
 		r = fs_finish(journal->fs, out->fd);
 	if (r == 0)
-		r = replace(journal, number, temp, aside_fd);
+		r = segment_replace(journal, number, temp, aside_fd);
 	if (r < 0)
 		journal->fs->unlinkat(journal->dirfd, temp, 0);
 	return r;

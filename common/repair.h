@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Repairs what a check (verify.h) found, and deletes nothing: what is damaged moves to
- * damaged/TIME/ with the path it had, TIME is when the repair began ("20261120T160100Z").
+ * damaged/TIME/, where it keeps its path; TIME is when the repair began ("20261120T160100Z").
  *
- *   a damaged file          moves; the camera's journal gets a prune line "damaged". From a copy's
- *                           journal its line goes, so that the next sync fetches the frame again, and
+ *   a damaged file          moves; the camera's journal gets a prune line "damaged". A copy's journal
+ *                           loses the frame's line, so that the next sync fetches it again, and
  *                           local/ gets the prune line.
  *   a missing file          camera: a prune line "lost"
  *   a file without a line   gets its line back ("recovered") if it is a whole JPEG and its number has
  *                           none; else it moves
- *   lines, segments         a segment is written anew, in order and with its whole lines; numbers
+ *   lines, segments         a segment is written again, in order and with its whole lines; numbers
  *                           without one get a line that says nothing (camera). The old file moves.
  *   temps                   move
  *
- * What does not belong where it is stays, and so does what cannot be read for a reason that is no
- * damage of it: those are `left`. What is not ours is nobody's business.
+ * What stands in a wrong place stays, and so does what cannot be read for a reason other than
+ * damage: those are `left`. What is not ours is not touched.
  */
 #pragma once
 
@@ -27,16 +27,16 @@ int repair_new(struct repair **ret);
 void repair_free(struct repair *repair);
 DEFINE_CLEANUP(struct repair, repair_free)
 
-/* Takes note of a finding. What does not fit in is left for another time. */
+/* Takes note of a finding; one too many is left for the next repair. */
 void repair_note(struct repair *repair, const struct verify_finding *finding);
 
 struct repair_result {
 	uint64_t moved; /* files */
-	uint64_t told; /* frames that the journal tells of as damaged or lost now */
+	uint64_t told; /* frames that the journal now calls damaged or lost */
 	uint64_t restored; /* lines of frames */
-	uint64_t segments; /* written anew */
-	uint64_t left; /* findings that are as they were */
-	int error; /* why the first of them is, -errno; 0: it is none of ours */
+	uint64_t segments; /* written again */
+	uint64_t left; /* findings that stay as they were */
+	int error; /* why the first of them does, -errno; 0: it is none of ours */
 	char folder[FRAME_PATH_MAX]; /* where things were moved to; "": nothing was */
 };
 
