@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finds slots. The windows are never tried slot by slot: time is walked in spans in which they are
- * all open or one of them is closed, from edge to edge, and within an open span the slots are a matter
- * of division. One function, open_span(), knows where spans end; all others walk. The times of `at` are few:
- * they are tried one by one, day after day.
+ * Finds slots. The windows are never tried slot by slot: find_next() walks time in spans in which all of
+ * them are open or one of them is closed, and within an open span the slots of the grid are a matter of
+ * division. open_span() knows where spans end. The times of `at` are few: they are tried one by one.
  */
 #include "capture/schedule.h"
 
@@ -57,29 +56,31 @@ static int64_t grid_at_or_after(const struct schedule_settings *settings, int64_
 	return us <= offset ? offset : (us - offset + every - 1) / every * every + offset;
 }
 
-/* Instants of the grid in [0, us). */
-static int64_t grid_before(const struct schedule_settings *settings, int64_t us)
-{
-	int64_t every = schedule_every_us(settings), offset = settings->offset_us % every;
-
-	return us <= offset ? 0 : (us - offset + every - 1) / every;
-}
-
 static bool day_chosen(const struct schedule_settings *settings, int64_t local_day)
 {
 	return settings->days >> (local_day + THURSDAY + 7) % 7 & 1;
 }
 
+/* Whether it is open at that minute of a day, which is chosen or not, as is the day before it. */
+static bool window_has(const struct hours_window *w, int minute, bool today, bool yesterday)
+{
+	if (w->from_minute < w->to_minute)
+		return today && minute >= w->from_minute && minute < w->to_minute;
+	return (today && minute >= w->from_minute) || (yesterday && minute < w->to_minute);
+}
+
+static bool windows_have(
+	const struct schedule_settings *settings, int minute, bool today, bool yesterday)
+{
+	for (int i = 0; i < settings->n_hours; i++)
+		if (window_has(&settings->hours[i], minute, today, yesterday))
+			return true;
+	return settings->n_hours == 0 && today;
+}
+
 bool schedule_has_minute(const struct schedule_settings *settings, int minute)
 {
-	for (int i = 0; i < settings->n_hours; i++) {
-		const struct hours_window *w = &settings->hours[i];
-		bool from = minute >= w->from_minute, to = minute < w->to_minute;
-
-		if (w->from_minute < w->to_minute ? from && to : from || to)
-			return true;
-	}
-	return settings->n_hours == 0;
+	return windows_have(settings, minute, true, true);
 }
 
 /* Whether the wall clock's reading, seconds since its 1970, is in one of the windows. */
@@ -87,22 +88,9 @@ static bool hours_open(const struct schedule_settings *settings, int64_t local_s
 {
 	int64_t day = local_s >= 0 ? local_s / SECONDS_PER_DAY : -1;
 	int minute = (int)((local_s - day * SECONDS_PER_DAY) / 60);
-	bool today = day_chosen(settings, day), yesterday = day_chosen(settings, day - 1);
 
-	if (settings->n_hours == 0)
-		return today;
-	for (int i = 0; i < settings->n_hours; i++) {
-		const struct hours_window *w = &settings->hours[i];
-
-		if (w->from_minute < w->to_minute) {
-			if (today && minute >= w->from_minute && minute < w->to_minute)
-				return true;
-		} else if ((today && minute >= w->from_minute) ||
-			(yesterday && minute < w->to_minute)) {
-			return true;
-		}
-	}
-	return false;
+	return windows_have(
+		settings, minute, day_chosen(settings, day), day_chosen(settings, day - 1));
 }
 
 /* The reading after `local_s` at which hours_open() may change: the next edge or midnight. */
@@ -182,42 +170,6 @@ static bool open_span(const struct schedule_settings *settings, int64_t us, int6
 	return open;
 }
 
-/* The first slot of the grid in [from_us, to_us). */
-static int64_t grid_first(const struct schedule_settings *settings, int64_t from_us, int64_t to_us)
-{
-	int64_t slot, until_us;
-
-	if (schedule_every_us(settings) == 0)
-		return TIME_NONE;
-	slot = grid_at_or_after(settings, from_us);
-	while (slot < to_us) {
-		if (open_span(settings, slot, &until_us))
-			return slot;
-		slot = grid_at_or_after(settings, until_us);
-	}
-	return TIME_NONE;
-}
-
-/* The last slot of the grid in [from_us, to_us). */
-static int64_t grid_last(const struct schedule_settings *settings, int64_t from_us, int64_t to_us)
-{
-	int64_t every = schedule_every_us(settings), last = TIME_NONE, slot, until_us;
-
-	if (every == 0)
-		return TIME_NONE;
-	slot = grid_at_or_after(settings, from_us);
-	while (slot < to_us) {
-		bool open = open_span(settings, slot, &until_us);
-
-		if (until_us > to_us)
-			until_us = to_us;
-		if (open)
-			last = slot + (until_us - 1 - slot) / every * every;
-		slot = grid_at_or_after(settings, until_us);
-	}
-	return last;
-}
-
 /* ---- the times of `at` ---- */
 
 /* A day of the local calendar, with the zone's offset well before and after it. */
@@ -272,105 +224,109 @@ static int64_t at_instant(
 	return at_has(settings, first_s + offset_s) ? TIME_NONE : first_s * US_PER_SEC;
 }
 
-/* Of the slots of `at` in [from_us, to_us) the first (step 1) or the last (step -1). */
-static int64_t at_nearest(
-	const struct schedule_settings *settings, int64_t from_us, int64_t to_us, int step)
+/* ---- slots ---- */
+
+/* Those of a stretch of time; where count is 0 there is no first and no last. */
+struct slots_found {
+	int64_t first_us, last_us;
+	uint64_t count;
+};
+
+static void add_slots(struct slots_found *found, int64_t first_us, int64_t last_us, uint64_t count)
 {
-	int64_t first_day = local_day_of(from_us) - 1, last_day = local_day_of(to_us) + 1;
-	int64_t day = step > 0 ? first_day : last_day, best = TIME_NONE, until_us;
-
-	/* where the clock changes at midnight, the next day has slots before the last of this one */
-	for (int more = 2; settings->n_at > 0 && day >= first_day && day <= last_day && more > 0;
-		day += step, more -= best != TIME_NONE) {
-		struct local_day local = local_day_new(day);
-
-		for (int i = 0; i < settings->n_at; i++) {
-			int64_t us = at_instant(settings, &local, i);
-
-			if (us < from_us || us >= to_us || !open_span(settings, us, &until_us))
-				continue;
-			if (best == TIME_NONE || (step > 0 ? us < best : us > best))
-				best = us;
-		}
-	}
-	return best;
+	if (found->count == 0 || first_us < found->first_us)
+		found->first_us = first_us;
+	if (found->count == 0 || last_us > found->last_us)
+		found->last_us = last_us;
+	found->count += count;
 }
 
-/* Slots of `at` in [from_us, to_us) that the grid has not. */
-static uint64_t at_count(const struct schedule_settings *settings, int64_t from_us, int64_t to_us)
+/* The slots in [from_us, to_us), in which the windows are open. */
+static void find_in_span(const struct schedule_settings *settings, int64_t from_us, int64_t to_us,
+	struct slots_found *found)
 {
-	bool grid = schedule_every_us(settings) > 0;
-	uint64_t count = 0;
-	int64_t until_us;
+	int64_t every_us = schedule_every_us(settings);
+	int64_t grid_us = every_us ? grid_at_or_after(settings, from_us) : to_us;
+	int64_t n = grid_us < to_us ? (to_us - 1 - grid_us) / every_us : -1;
 
-	for (int64_t day = local_day_of(from_us) - 1;
-		settings->n_at > 0 && day <= local_day_of(to_us) + 1; day++) {
+	if (n >= 0)
+		add_slots(found, grid_us, grid_us + n * every_us, (uint64_t)n + 1);
+	if (settings->n_at == 0)
+		return;
+	/* where the clock changes at midnight, a day has slots before the last one of the day before */
+	for (int64_t day = local_day_of(from_us) - 1; day <= local_day_of(to_us) + 1; day++) {
 		struct local_day local = local_day_new(day);
 
 		for (int i = 0; i < settings->n_at; i++) {
 			int64_t us = at_instant(settings, &local, i);
 
 			if (us >= from_us && us < to_us &&
-				!(grid && grid_at_or_after(settings, us) == us) &&
-				open_span(settings, us, &until_us))
-				count++;
+				!(every_us && grid_at_or_after(settings, us) == us))
+				add_slots(found, us, us, 1);
 		}
 	}
-	return count;
 }
 
-/* ---- both ---- */
+/*
+ * The slots from *from_us until the windows close or open, to_us at most, or a day has passed in which
+ * times of `at` have to be tried. Moves *from_us there; false: it is at to_us.
+ */
+static bool find_next(const struct schedule_settings *settings, int64_t *from_us, int64_t to_us,
+	struct slots_found *found)
+{
+	int64_t until_us;
+	bool open;
+
+	if (*from_us >= to_us)
+		return false;
+	open = open_span(settings, *from_us, &until_us);
+	if (until_us > to_us)
+		until_us = to_us;
+	if (settings->n_at > 0 && until_us - *from_us > US_PER_DAY)
+		until_us = *from_us + US_PER_DAY;
+	if (open)
+		find_in_span(settings, *from_us, until_us, found);
+	*from_us = until_us;
+	return true;
+}
 
 int64_t schedule_next(const struct schedule_settings *settings, int64_t wall_us)
 {
 	int64_t from_us = within_time(wall_us), to_us = within_time(from_us + HORIZON_US);
-	int64_t grid_us, at_us;
+	struct slots_found found = { 0 };
 
 	assert(settings->every_us >= 0 && settings->offset_us >= 0);
-	grid_us = grid_first(settings, from_us, to_us);
-	at_us = at_nearest(settings, from_us, grid_us == TIME_NONE ? to_us : grid_us, 1);
-	return at_us == TIME_NONE ? grid_us : at_us;
+	while (found.count == 0 && find_next(settings, &from_us, to_us, &found))
+		continue;
+	return found.count ? found.first_us : TIME_NONE;
 }
 
 int64_t schedule_previous(const struct schedule_settings *settings, int64_t wall_us)
 {
 	int64_t to_us = within_time(wall_us), end_us = within_time(to_us - HORIZON_US);
+	struct slots_found found = { 0 };
 
 	assert(settings->every_us >= 0 && settings->offset_us >= 0);
-	while (to_us > end_us) {
-		int64_t from_us = to_us - US_PER_DAY > end_us ? to_us - US_PER_DAY : end_us;
-		int64_t grid_us = grid_last(settings, from_us, to_us);
-		int64_t at_us = at_nearest(settings, from_us, to_us, -1);
+	while (found.count == 0 && to_us > end_us) {
+		int64_t start_us = to_us - US_PER_DAY > end_us ? to_us - US_PER_DAY : end_us;
 
-		if (grid_us != TIME_NONE || at_us != TIME_NONE)
-			return at_us > grid_us ? at_us : grid_us;
-		to_us = from_us;
+		for (int64_t from_us = start_us; find_next(settings, &from_us, to_us, &found);)
+			continue;
+		to_us = start_us;
 	}
-	return TIME_NONE;
-}
-
-static uint64_t grid_count(const struct schedule_settings *settings, int64_t from_us, int64_t to_us)
-{
-	int64_t at_us = from_us, until_us, count = 0;
-
-	while (schedule_every_us(settings) > 0 && at_us < to_us) {
-		bool open = open_span(settings, at_us, &until_us);
-
-		if (until_us > to_us)
-			until_us = to_us;
-		if (open)
-			count += grid_before(settings, until_us) - grid_before(settings, at_us);
-		at_us = until_us;
-	}
-	return (uint64_t)count;
+	return found.count ? found.last_us : TIME_NONE;
 }
 
 uint64_t schedule_count(const struct schedule_settings *settings, int64_t from_us, int64_t to_us)
 {
+	struct slots_found found = { 0 };
+
 	from_us = within_time(from_us);
 	to_us = within_time(to_us);
 	assert(settings->every_us >= 0 && settings->offset_us >= 0);
-	return grid_count(settings, from_us, to_us) + at_count(settings, from_us, to_us);
+	while (find_next(settings, &from_us, to_us, &found))
+		continue;
+	return found.count;
 }
 
 struct schedule_due schedule_due(const struct schedule_settings *settings, int64_t now_us)

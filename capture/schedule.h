@@ -65,7 +65,7 @@ int64_t schedule_previous(const struct schedule_settings *settings, int64_t wall
 
 /*
  * Slots in [from_us, to_us), exact for any span. The work is per window edge, not per slot: without
- * windows and `at` it is a division, with them 1 to 30 us for each day of the span.
+ * windows and `at` it is a division, with them some 10 us for each day of the span.
  */
 uint64_t schedule_count(const struct schedule_settings *settings, int64_t from_us, int64_t to_us);
 

@@ -2,6 +2,8 @@
 /* The schedule's settings as text: every, at, days, hours, daylight. Each printer writes what its parser reads. */
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -28,58 +30,67 @@ static bool is_word(const char *text, const char *word)
 	return strncasecmp(text, word, strlen(word)) == 0 && !*skip_blanks(text + strlen(word));
 }
 
-/* After one element of a list: moves on to the next one. 1: there is one, 0: the end, -EINVAL. */
-static int next_in_list(const char **p)
+/*
+ * "A, B, ...": at most `max` items, each of which `read` takes off the text as item i of `list`. How many,
+ * or -EINVAL.
+ */
+static int read_list(
+	const char *p, int max, bool (*read)(const char **p, int i, void *list), void *list)
 {
-	*p = skip_blanks(*p);
-	if (!**p)
-		return 0;
-	if (**p != ',')
-		return -EINVAL;
-	++*p;
-	return 1;
+	for (int n = 0; n < max; p++) {
+		if (!read(&p, n++, list))
+			return -EINVAL;
+		p = skip_blanks(p);
+		if (!*p)
+			return n;
+		if (*p != ',')
+			return -EINVAL;
+	}
+	return -EINVAL;
 }
 
-static int read_day(const char **p, int *ret_day)
+static bool read_day(const char **p, int *ret_day)
 {
 	*p = skip_blanks(*p);
 	for (int i = 0; i < 7; i++) {
 		if (strncasecmp(*p, day_names[i], 3) == 0) {
 			*p = skip_blanks(*p + 3);
 			*ret_day = i;
-			return 0;
+			return true;
 		}
 	}
-	return -EINVAL;
+	return false;
+}
+
+/* "mon", "sat-mon": adds their bits. */
+static bool read_days(const char **p, int i, void *list)
+{
+	unsigned *days = list;
+	int first, last;
+
+	(void)i;
+	if (!read_day(p, &first))
+		return false;
+	last = first;
+	if (**p == '-' && (++*p, !read_day(p, &last)))
+		return false;
+	for (int day = first; day != last; day = (day + 1) % 7)
+		*days |= 1u << day;
+	*days |= 1u << last;
+	return true;
 }
 
 int schedule_parse_days(const struct conf_item *item, const char *value, void *dest)
 {
 	unsigned days = 0;
-	int first, last, more;
 
 	(void)item;
-	if (is_word(value, "all")) {
-		*(unsigned *)dest = DAYS_ALL;
-		return 0;
-	}
-	do {
-		if (read_day(&value, &first) < 0)
-			return -EINVAL;
-		last = first;
-		if (*value == '-') {
-			value++;
-			if (read_day(&value, &last) < 0)
-				return -EINVAL;
-		}
-		for (int day = first; day != last; day = (day + 1) % 7)
-			days |= 1u << day;
-		days |= 1u << last;
-		more = next_in_list(&value);
-	} while (more > 0);
-	if (more == 0)
-		*(unsigned *)dest = days;
-	return more;
+	if (is_word(value, "all"))
+		days = DAYS_ALL;
+	else if (read_list(value, INT_MAX, read_days, &days) < 0)
+		return -EINVAL;
+	*(unsigned *)dest = days;
+	return 0;
 }
 
 int schedule_print_days(const struct conf_item *item, const void *dest, FILE *out)
@@ -108,36 +119,36 @@ int schedule_print_days(const struct conf_item *item, const void *dest, FILE *ou
 }
 
 /* "6:00", "06:00", "24:00" as minutes */
-static int read_time(const char **p, int *ret_minute)
+static bool read_time(const char **p, int *ret_minute)
 {
 	const char *s = skip_blanks(*p);
 	int hour = 0, minute, digits = 0;
 
 	for (; digits < 2 && isdigit((unsigned char)*s); digits++)
 		hour = hour * 10 + *s++ - '0';
-	if (digits == 0 || *s++ != ':')
-		return -EINVAL;
-	if (!isdigit((unsigned char)s[0]) || !isdigit((unsigned char)s[1]))
-		return -EINVAL;
+	if (digits == 0 || *s++ != ':' || !isdigit((unsigned char)s[0]) ||
+		!isdigit((unsigned char)s[1]))
+		return false;
 	minute = (s[0] - '0') * 10 + s[1] - '0';
-	if (minute > 59 || hour * 60 + minute > 1440)
-		return -EINVAL;
 	*p = skip_blanks(s + 2);
 	*ret_minute = hour * 60 + minute;
-	return 0;
+	return minute <= 59 && *ret_minute <= 1440;
 }
 
-static int read_window(const char **p, void *ret)
+static bool read_window(const char **p, int i, void *list)
 {
-	struct hours_window w;
+	struct hours_window *w = (struct hours_window *)list + i;
 
-	if (read_time(p, &w.from_minute) < 0 || *(*p)++ != '-' || read_time(p, &w.to_minute) < 0)
-		return -EINVAL;
 	/* 06:00-06:00 could be nothing or a whole day: the person is asked */
-	if (w.from_minute == 1440 || w.from_minute == w.to_minute)
-		return -EINVAL;
-	*(struct hours_window *)ret = w;
-	return 0;
+	return read_time(p, &w->from_minute) && *(*p)++ == '-' && read_time(p, &w->to_minute) &&
+		w->from_minute != 1440 && w->from_minute != w->to_minute;
+}
+
+static bool read_at(const char **p, int i, void *list)
+{
+	struct schedule_at *at = (struct schedule_at *)list + i;
+
+	return read_time(p, &at->minute) && at->minute != 1440;
 }
 
 static int compare_at(const void *a, const void *b)
@@ -145,43 +156,13 @@ static int compare_at(const void *a, const void *b)
 	return ((const struct schedule_at *)a)->minute - ((const struct schedule_at *)b)->minute;
 }
 
-static int read_at(const char **p, void *ret)
-{
-	int minute;
-
-	if (read_time(p, &minute) < 0 || minute == 1440)
-		return -EINVAL;
-	*(struct schedule_at *)ret = (struct schedule_at){ .minute = minute };
-	return 0;
-}
-
-/* "A, B, ..." of at most `max` items of `size` bytes, each taken by `read`. How many, or -EINVAL. */
-static int read_list(
-	const char *value, int max, size_t size, int (*read)(const char **p, void *ret), void *list)
-{
-	int n = 0, more;
-
-	do {
-		if (n == max || read(&value, (char *)list + size * (size_t)n) < 0)
-			return -EINVAL;
-		n++;
-		more = next_in_list(&value);
-	} while (more > 0);
-	return more < 0 ? more : n;
-}
-
 int schedule_parse_at(const struct conf_item *item, const char *value, void *dest)
 {
 	struct schedule_settings *settings = dest;
 	struct schedule_at at[SCHEDULE_AT_MAX];
-	int n;
+	int n = is_word(value, "none") ? 0 : read_list(value, SCHEDULE_AT_MAX, read_at, at);
 
 	(void)item;
-	if (is_word(value, "none")) {
-		settings->n_at = 0;
-		return 0;
-	}
-	n = read_list(value, SCHEDULE_AT_MAX, sizeof *at, read_at, at);
 	if (n < 0)
 		return n;
 	qsort(at, (size_t)n, sizeof *at, compare_at);
@@ -209,14 +190,10 @@ int schedule_parse_hours(const struct conf_item *item, const char *value, void *
 {
 	struct schedule_settings *settings = dest;
 	struct hours_window hours[SCHEDULE_WINDOWS_MAX];
-	int n;
+	int n = is_word(value, "all") ? 0
+				      : read_list(value, SCHEDULE_WINDOWS_MAX, read_window, hours);
 
 	(void)item;
-	if (is_word(value, "all")) {
-		settings->n_hours = 0;
-		return 0;
-	}
-	n = read_list(value, SCHEDULE_WINDOWS_MAX, sizeof *hours, read_window, hours);
 	if (n < 0)
 		return n;
 	memcpy(settings->hours, hours, sizeof *hours * (size_t)n);
