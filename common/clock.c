@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The machine's clocks, a fake one for tests, and the conversion between them. */
+/* The machine's clocks, and the conversion between them. */
 #include "common/clock.h"
 
 #include <errno.h>
@@ -52,47 +52,6 @@ const struct clock clock_real = {
 	.up_ns = real_up_ns,
 	.synced = real_synced,
 };
-
-static int64_t fake_wall_us(const struct clock *clock)
-{
-	return ((const struct clock_fake *)clock)->wall_us;
-}
-
-static int64_t fake_mono_ns(const struct clock *clock)
-{
-	return ((const struct clock_fake *)clock)->mono_ns;
-}
-
-static int64_t fake_up_ns(const struct clock *clock)
-{
-	return ((const struct clock_fake *)clock)->up_ns;
-}
-
-static bool fake_synced(const struct clock *clock)
-{
-	return ((const struct clock_fake *)clock)->synced;
-}
-
-struct clock_fake clock_fake(int64_t wall_us)
-{
-	return (struct clock_fake){
-		.clock = { .wall_us = fake_wall_us,
-			.mono_ns = fake_mono_ns,
-			.up_ns = fake_up_ns,
-			.synced = fake_synced },
-		.wall_us = wall_us,
-		.mono_ns = 3600 * NS_PER_SEC,
-		.up_ns = 3600 * NS_PER_SEC,
-		.synced = true,
-	};
-}
-
-void clock_fake_advance(struct clock_fake *fake, int64_t us)
-{
-	fake->wall_us += us;
-	fake->mono_ns += us * NS_PER_US;
-	fake->up_ns += us * NS_PER_US;
-}
 
 static int64_t wall_of(
 	const struct clock *clock, int64_t (*read)(const struct clock *clock), int64_t ns)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Time behind a small vtable, so that tests move it by hand.
+ * Time behind a small vtable, so that tests move it by hand (tests/unit/clock_kit.h).
  *
  * One unit per clock: wall time is int64 microseconds since the Unix epoch (UTC, no leap seconds);
  * the monotonic clocks are int64 nanoseconds as the kernel gives them. TIME_NONE means "not known".
@@ -34,19 +34,6 @@ struct clock {
 
 /* The machine's clocks. */
 extern const struct clock clock_real;
-
-/* A clock that stands still until a test moves it. `clock` must stay the first member. */
-struct clock_fake {
-	struct clock clock;
-	int64_t wall_us, mono_ns, up_ns;
-	bool synced;
-};
-
-/* A fake clock that starts at `wall_us`, one hour after boot, synchronised. */
-struct clock_fake clock_fake(int64_t wall_us);
-
-/* Moves wall, monotonic and boot clock forward together by `us`. */
-void clock_fake_advance(struct clock_fake *fake, int64_t us);
 
 static inline int64_t clock_wall_us(const struct clock *c)
 {

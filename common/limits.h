@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every limit of the project in one place. A reader of outside bytes (settings, journal, wire, file
- * names) refuses what is over its limit with a clear error; nothing grows without one.
+ * The limits of what comes from outside (settings, journal, wire, file names), and those that several
+ * modules keep to; what only one module counts by stands in that module. A reader refuses what is over
+ * its limit with a clear error, and nothing grows without a limit.
  */
 #pragma once
-
-#define CAPTUREPI_VERSION_MAX 32
 
 /* Archive. */
 #define FRAME_BYTES_MAX (64 * 1024 * 1024) /* one JPEG */
@@ -45,7 +44,6 @@
 /* Wire. */
 #define DUE_SECONDS 60 /* after its slot a picture is stored, or will not come */
 #define REQUEST_LINE_MAX 256 /* newline included */
-#define REQUESTS_IN_FLIGHT 256 /* read ahead by the server at most */
 #define LIST_COUNT_MAX 1000000
 #define WAIT_SECONDS_MAX 3600
 #define WIRE_PIECE_BYTES (32 * 1024)

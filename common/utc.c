@@ -17,11 +17,13 @@
 
 #define SEC_PER_DAY INT64_C(86400)
 #define US_PER_DAY (SEC_PER_DAY * US_PER_SEC)
-#define YEAR_FIRST 1970
-#define YEAR_LAST 9999
 #define YEAR_10000_US INT64_C(253402300800000000)
-#define CYCLE_YEARS 400 /* the Gregorian calendar repeats, weekdays and all */
-#define CYCLE_DAYS 146097
+/*
+ * Years are counted from March here, so that the leap day is a year's last; months from March then begin
+ * (153 * month + 2) / 5 days after it (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+ */
+#define CYCLE_DAYS 146097 /* 400 years, after which the Gregorian calendar repeats */
+#define EPOCH_DAYS 719468 /* from 1 March of the year 0 to 1 January 1970 */
 
 static const char *const no_time = "-";
 
@@ -30,47 +32,22 @@ static int64_t floor_div(int64_t a, int64_t b)
 	return a / b - (a % b < 0);
 }
 
-static bool is_leap(int year)
-{
-	return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-}
-
-static int days_of_month(int year, int month)
-{
-	static const int days[12] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-
-	return days[month - 1] + (month == 2 && is_leap(year));
-}
-
-/* Days from 1970-01-01 to the first of January of `year`, which is 1970 or later. */
-static int64_t days_to_year(int year)
-{
-	const int past = year - 1, base = YEAR_FIRST - 1; /* the last whole year of each */
-
-	return INT64_C(365) * (year - YEAR_FIRST) + (past / 4 - base / 4) -
-		(past / 100 - base / 100) + (past / 400 - base / 400);
-}
-
 void utc_split(int64_t wall_us, struct utc_fields *ret)
 {
-	const int64_t days = floor_div(wall_us, US_PER_DAY);
+	const int64_t days = floor_div(wall_us, US_PER_DAY) + EPOCH_DAYS;
 	const int64_t cycle = floor_div(days, CYCLE_DAYS);
-	const int64_t us = wall_us % US_PER_DAY + (wall_us % US_PER_DAY < 0 ? US_PER_DAY : 0);
-	const int second = (int)(us / US_PER_SEC);
-	int day = (int)(days - cycle * CYCLE_DAYS);
-	int year = YEAR_FIRST + day / 365; /* too far by one at most: 97 leap days in a cycle */
-	int month = 1;
-
-	if (days_to_year(year) > day)
-		year--;
-	day -= (int)days_to_year(year);
-	for (; day >= days_of_month(year, month); month++)
-		day -= days_of_month(year, month);
+	const int64_t us = wall_us - floor_div(wall_us, US_PER_DAY) * US_PER_DAY;
+	const int second = (int)(us / US_PER_SEC), day_of_cycle = (int)(days - cycle * CYCLE_DAYS);
+	const int year = (day_of_cycle - day_of_cycle / 1460 + day_of_cycle / 36524 -
+				 day_of_cycle / (CYCLE_DAYS - 1)) /
+		365;
+	const int day = day_of_cycle - (365 * year + year / 4 - year / 100);
+	const int month = (5 * day + 2) / 153;
 
 	*ret = (struct utc_fields){
-		.year = year + (int)(cycle * CYCLE_YEARS),
-		.month = month,
-		.day = day + 1,
+		.year = year + (int)(cycle * 400) + (month >= 10),
+		.month = month < 10 ? month + 3 : month - 9,
+		.day = day - (153 * month + 2) / 5 + 1,
 		.hour = second / 3600,
 		.minute = second / 60 % 60,
 		.second = second % 60,
@@ -85,20 +62,23 @@ static bool is_within(int value, int min, int max)
 
 int utc_join(const struct utc_fields *f, int64_t *ret_wall_us)
 {
-	int64_t days;
+	const int year = f->year - (f->month <= 2), month = (f->month + 9) % 12;
+	struct utc_fields back;
+	int64_t days, us;
 
-	if (!is_within(f->year, YEAR_FIRST, YEAR_LAST) || !is_within(f->month, 1, 12) ||
-		!is_within(f->day, 1, days_of_month(f->year, f->month)) ||
-		!is_within(f->hour, 0, 23) || !is_within(f->minute, 0, 59) ||
-		!is_within(f->second, 0, 59) || !is_within(f->us, 0, (int)US_PER_SEC - 1))
+	if (!is_within(f->year, 1970, 9999) || !is_within(f->month, 1, 12) ||
+		!is_within(f->day, 1, 31) || !is_within(f->hour, 0, 23) ||
+		!is_within(f->minute, 0, 59) || !is_within(f->second, 0, 59) ||
+		!is_within(f->us, 0, (int)US_PER_SEC - 1))
 		return -EINVAL;
-
-	days = days_to_year(f->year) + f->day - 1;
-	for (int month = 1; month < f->month; month++)
-		days += days_of_month(f->year, month);
-	*ret_wall_us =
-		(days * SEC_PER_DAY + f->hour * 3600 + f->minute * 60 + f->second) * US_PER_SEC +
+	days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + f->day -
+		1 - EPOCH_DAYS;
+	us = (days * SEC_PER_DAY + f->hour * 3600 + f->minute * 60 + f->second) * US_PER_SEC +
 		f->us;
+	utc_split(us, &back);
+	if (back.day != f->day) /* 30 February is 1 or 2 March */
+		return -EINVAL;
+	*ret_wall_us = us;
 	return 0;
 }
 
@@ -121,64 +101,32 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* "dddd-dd-ddTdd:dd:dd", each run of digits into the next number. */
-static bool read_pattern(const char *text, int numbers[static 6])
-{
-	static const char pattern[] = "dddd-dd-ddTdd:dd:dd";
-	size_t at = 0;
-
-	for (size_t i = 0; pattern[i]; i++) {
-		if (pattern[i] != 'd') {
-			if (text[i] != pattern[i])
-				return false;
-			at++;
-			continue;
-		}
-		if (!is_digit(text[i]))
-			return false;
-		numbers[at] = numbers[at] * 10 + (text[i] - '0');
-	}
-	return true;
-}
-
-/* Up to six digits as millionths, -1 for anything else. */
-static int read_fraction(const char *digits, size_t len)
-{
-	int us = 0;
-
-	if (len < 1 || len > 6)
-		return -1;
-	for (size_t i = 0; i < 6; i++) {
-		if (i < len && !is_digit(digits[i]))
-			return -1;
-		us = us * 10 + (i < len ? digits[i] - '0' : 0);
-	}
-	return us;
-}
-
 int utc_parse(const char *text, size_t len, int64_t *ret_wall_us)
 {
-	const size_t whole = strlen("1970-01-01T00:00:00");
-	int n[6] = { 0 }, us = 0;
+	static const char pattern[] = "dddd-dd-ddTdd:dd:dd";
+	const size_t whole = sizeof(pattern) - 1;
+	struct utc_fields f = { 0 };
+	int *const numbers[] = { &f.year, &f.month, &f.day, &f.hour, &f.minute, &f.second };
+	size_t n = 0;
 
-	if (len <= whole || text[len - 1] != 'Z' || !read_pattern(text, n))
+	if (len <= whole || text[len - 1] != 'Z')
 		return -EINVAL;
-	if (len > whole + 1) {
-		if (text[whole] != '.')
+	for (size_t i = 0; i < whole; i++) {
+		if (pattern[i] == 'd' ? !is_digit(text[i]) : text[i] != pattern[i])
 			return -EINVAL;
-		us = read_fraction(text + whole + 1, len - whole - 2);
+		if (pattern[i] == 'd')
+			*numbers[n] = *numbers[n] * 10 + (text[i] - '0');
+		else
+			n++;
 	}
-	return utc_join(
-		&(struct utc_fields){
-			.year = n[0],
-			.month = n[1],
-			.day = n[2],
-			.hour = n[3],
-			.minute = n[4],
-			.second = n[5],
-			.us = us, /* -1 is out of range */
-		},
-		ret_wall_us);
+	if (len > whole + 1 && (text[whole] != '.' || len < whole + 3 || len > whole + 8))
+		return -EINVAL;
+	for (size_t i = whole + 1, scale = 100000; i < len - 1; i++, scale /= 10) {
+		if (!is_digit(text[i]))
+			return -EINVAL;
+		f.us += (text[i] - '0') * (int)scale;
+	}
+	return utc_join(&f, ret_wall_us);
 }
 
 int utc_local_offset_s(int64_t wall_us)
@@ -189,10 +137,12 @@ int utc_local_offset_s(int64_t wall_us)
 	return localtime_r(&t, &tm) ? (int)tm.tm_gmtoff : 0;
 }
 
-/* The same in minutes; a part of a minute (Liberia until 1972) is cut. */
+/* Minutes by which the local time of an archive's instant is ahead; a part of one (Liberia until 1972) is cut. */
 static int zone_minutes(int64_t wall_us)
 {
-	return utc_local_offset_s(wall_us) / 60;
+	const bool has_zone = wall_us >= 0 && wall_us < YEAR_10000_US;
+
+	return has_zone ? utc_local_offset_s(wall_us) / 60 : 0;
 }
 
 const char *utc_format_local(int64_t wall_us, char buf[static UTC_TEXT_MAX])
@@ -215,42 +165,37 @@ const char *utc_format_local(int64_t wall_us, char buf[static UTC_TEXT_MAX])
 
 int utc_local_day(int64_t wall_us)
 {
-	const bool has_zone = wall_us >= 0 && wall_us < YEAR_10000_US;
-	const int minutes = has_zone ? zone_minutes(wall_us) : 0;
-
-	return (int)floor_div(wall_us + minutes * 60 * US_PER_SEC, US_PER_DAY);
+	return (int)floor_div(wall_us + zone_minutes(wall_us) * 60 * US_PER_SEC, US_PER_DAY);
 }
 
 const char *duration_format(int64_t us, char buf[static UTC_TEXT_MAX])
 {
-	static const struct {
+	static const struct unit {
 		uint64_t us;
-		const char *name, *small_name; /* of the unit, and of the next smaller one */
-		uint64_t small_us;
+		const char *name;
+		bool has_rest; /* is told with as many of the next unit as are left */
 	} units[] = {
-		{ (uint64_t)US_PER_DAY, "d", "h", 3600 * (uint64_t)US_PER_SEC },
-		{ 3600 * (uint64_t)US_PER_SEC, "h", "min", 60 * (uint64_t)US_PER_SEC },
-		{ 60 * (uint64_t)US_PER_SEC, "min", NULL, 1 },
-		{ (uint64_t)US_PER_SEC, "s", NULL, 1 },
-		{ 1000, "ms", NULL, 1 },
+		{ (uint64_t)US_PER_DAY, "d", true },
+		{ 3600 * (uint64_t)US_PER_SEC, "h", true },
+		{ 60 * (uint64_t)US_PER_SEC, "min", false },
+		{ (uint64_t)US_PER_SEC, "s", false },
+		{ 1000, "ms", false },
 	};
-	const char *sign = us < 0 ? "-" : "";
 	const uint64_t size = us < 0 ? -(uint64_t)us : (uint64_t)us;
+	const struct unit *unit = units;
+	uint64_t rest;
+	int n;
 
 	if (us == TIME_NONE)
 		return strcpy(buf, no_time);
-	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
-		const uint64_t rest = size % units[i].us / units[i].small_us;
-
-		if (size < units[i].us)
-			continue;
-		if (units[i].small_name && rest)
-			snprintf(buf, UTC_TEXT_MAX, "%s%" PRIu64 " %s %" PRIu64 " %s", sign,
-				size / units[i].us, units[i].name, rest, units[i].small_name);
-		else
-			snprintf(buf, UTC_TEXT_MAX, "%s%" PRIu64 " %s", sign, size / units[i].us,
-				units[i].name);
-		return buf;
-	}
-	return strcpy(buf, "0 s");
+	if (size < 1000)
+		return strcpy(buf, "0 s");
+	while (size < unit->us)
+		unit++;
+	n = snprintf(buf, UTC_TEXT_MAX, "%s%" PRIu64 " %s", us < 0 ? "-" : "", size / unit->us,
+		unit->name);
+	rest = unit->has_rest ? size % unit->us / unit[1].us : 0;
+	if (rest > 0)
+		snprintf(buf + n, UTC_TEXT_MAX - (size_t)n, " %" PRIu64 " %s", rest, unit[1].name);
+	return buf;
 }

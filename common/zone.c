@@ -19,19 +19,19 @@ int zone_file(char ret[static PATH_MAX])
 {
 	const char *tz = getenv("TZ"), *folder = getenv("TZDIR");
 
-	if (!tz)
-		return snprintf(ret, PATH_MAX, ZONE_LOCAL) > 0 ? 0 : -EINVAL;
-	if (*tz == ':')
-		tz++;
-	if (!*tz)
-		return -ENOENT;
-	if (*tz == '/')
-		folder = "";
-	else if (!folder || !*folder)
+	int n;
+
+	if (!folder || !*folder)
 		folder = ZONE_FOLDER;
-	return snprintf(ret, PATH_MAX, "%s%s%s", folder, *tz == '/' ? "" : "/", tz) < PATH_MAX
-		? 0
-		: -ENAMETOOLONG;
+	if (tz && *tz == ':')
+		tz++;
+	if (tz && !*tz)
+		return -ENOENT;
+	if (!tz || *tz == '/')
+		n = snprintf(ret, PATH_MAX, "%s", tz ? tz : ZONE_LOCAL);
+	else
+		n = snprintf(ret, PATH_MAX, "%s/%s", folder, tz);
+	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
 const char *zone_name(char ret[static ZONE_NAME_MAX])
@@ -53,28 +53,17 @@ static struct zone zone_look(void)
 	struct stat st;
 
 	if (zone_file(path) < 0 || stat(path, &st) < 0)
-		return (struct zone){ .bytes = 0 };
-	return (struct zone){
-		.device = st.st_dev,
-		.inode = st.st_ino,
-		.bytes = st.st_size,
-		.modified = st.st_mtim,
-		.changed = st.st_ctim,
-	};
-}
-
-static bool same_time(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+		return (struct zone){ .device = 0 };
+	return (struct zone){ .device = st.st_dev, .inode = st.st_ino, .changed = st.st_ctim };
 }
 
 bool zone_has_changed(const struct zone *zone)
 {
 	struct zone now = zone_look();
 
-	return now.device != zone->device || now.inode != zone->inode || now.bytes != zone->bytes ||
-		!same_time(&now.modified, &zone->modified) ||
-		!same_time(&now.changed, &zone->changed);
+	return now.device != zone->device || now.inode != zone->inode ||
+		now.changed.tv_sec != zone->changed.tv_sec ||
+		now.changed.tv_nsec != zone->changed.tv_nsec;
 }
 
 void zone_begin(struct zone *zone)

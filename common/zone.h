@@ -17,8 +17,8 @@ struct zone {
 	/* of the file that was read; all 0: there was none */
 	dev_t device;
 	ino_t inode;
-	off_t bytes;
-	struct timespec modified, changed;
+	struct timespec
+		changed; /* st_ctim, which nobody can set: `cp -p` over the file changes it */
 };
 
 /*

@@ -10,6 +10,7 @@
 #include "common/limits.h"
 #include "pull/contact.h"
 #include "tests/test.h"
+#include "tests/unit/clock_kit.h"
 
 #define CAMERAS 12
 #define DEADLINE_S 60

@@ -10,6 +10,7 @@
 #include "capture/schedule.h"
 #include "common/cli.h"
 #include "tests/unit/archive_kit.h"
+#include "tests/unit/clock_kit.h"
 
 #define MIN_US (60 * US_PER_SEC)
 #define HOUR_US (60 * MIN_US)

@@ -8,6 +8,7 @@
 #include "pull/contact.h"
 #include "pull/keys.h"
 #include "tests/test.h"
+#include "tests/unit/clock_kit.h"
 
 TEST(destinations)
 {

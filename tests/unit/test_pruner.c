@@ -3,6 +3,7 @@
 #include "common/pruner_private.h"
 
 #include "tests/unit/archive_kit.h"
+#include "tests/unit/clock_kit.h"
 
 #define DAY (24 * 60 * KIT_MINUTE)
 #define BYTES KIT_JPEG_BYTES

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which frames are dated anew and by how much: boots, anchors, clocks that were set in between. */
 #include "tests/test.h"
+#include "tests/unit/clock_kit.h"
 
 #include "capture/redate.h"
 

@@ -3,6 +3,7 @@
 #include "common/repair.h"
 
 #include "common/archive_private.h"
+#include "tests/unit/clock_kit.h"
 #include "tests/unit/damage_kit.h"
 
 #define FILES_MAX 100

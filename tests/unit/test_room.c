@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include "common/pruner_private.h"
+#include "tests/unit/clock_kit.h"
 #include "tests/unit/pull_kit.h"
 
 static int64_t disk_free; /* frames, of 1000 */

@@ -5,6 +5,7 @@
 #include "common/place.h"
 
 #include "tests/unit/archive_kit.h"
+#include "tests/unit/clock_kit.h"
 
 #define DAY (24 * 60 * KIT_MINUTE)
 

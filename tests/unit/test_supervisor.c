@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The recovery ladder against a camera that fails by script, with a clock moved by hand. */
 #include "tests/test.h"
+#include "tests/unit/clock_kit.h"
 
 #include <math.h>
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Whole syncs against scripted cameras: what is asked for, and what each failure leaves behind. */
+#include "tests/unit/clock_kit.h"
 #include "tests/unit/sync_kit.h"
 
 #define OTHER_ID "5f0c7a9e-0d3b-4c1a-9f55-2b8f6f0a7d11"

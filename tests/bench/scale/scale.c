@@ -18,6 +18,7 @@
 #include "common/archive.h"
 #include "common/pruner.h"
 #include "common/util.h"
+#include "tests/unit/clock_kit.h"
 
 #define ID "0b5c6a3e-7f60-4c1d-9a55-1f1f6f3b9f10"
 #define JPEG_BYTES 1200
