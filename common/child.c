@@ -24,60 +24,54 @@ struct stream {
 	size_t used;
 };
 
-/* Installed, they are neighbours: then nobody's $PATH decides which one is asked. */
-static void find_program(const char *name, char ret[static PATH_MAX])
+/* Installed programs are neighbours: so nobody's $PATH decides which one is asked. */
+static const char *find_program(const char *name, char buf[static 2 * PATH_MAX])
 {
 	char own[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", own, sizeof own - 1);
 
-	if (n > 0) {
-		own[n] = '\0';
-		if (snprintf(ret, PATH_MAX, "%s/%s", dirname(own), name) < PATH_MAX &&
-			access(ret, X_OK) == 0)
-			return;
-	}
-	snprintf(ret, PATH_MAX, "%s", name);
+	if (n < 0)
+		return name;
+	own[n] = '\0';
+	snprintf(buf, 2 * PATH_MAX, "%s/%s", dirname(own), name);
+	return access(buf, X_OK) == 0 ? buf : name;
 }
 
-/* Reads what is there; false at the end. -EFBIG. */
-static int take(struct stream *stream)
+/* Reads what is there; closes the stream at its end. -EFBIG. */
+static int stream_read(struct stream *stream)
 {
 	ssize_t n = read(stream->fd, stream->text + stream->used, CHILD_OUTPUT_MAX - stream->used);
 
 	if (n < 0)
-		return errno == EINTR || errno == EAGAIN ? 1 : -errno;
+		return errno == EINTR || errno == EAGAIN ? 0 : -errno;
 	stream->used += (size_t)n;
-	stream->text[stream->used] = '\0';
 	if (n > 0)
-		return stream->used == CHILD_OUTPUT_MAX ? -EFBIG : 1;
-	close(stream->fd);
-	stream->fd = -1;
+		return stream->used == CHILD_OUTPUT_MAX ? -EFBIG : 0;
+	close(TAKE_FD(stream->fd));
 	return 0;
 }
 
-static int take_all(struct stream streams[static 2], int64_t deadline_ns)
+static int streams_read(struct stream streams[static 2], int64_t deadline_ns)
 {
-	while (streams[0].fd >= 0 || streams[1].fd >= 0) {
+	int r = 0;
+
+	while (r == 0 && (streams[0].fd >= 0 || streams[1].fd >= 0)) {
 		struct pollfd fds[2] = { { streams[0].fd, POLLIN, 0 },
 			{ streams[1].fd, POLLIN, 0 } };
 		int64_t left_ns = deadline_ns - clock_mono_ns(&clock_real);
-		int r;
 
 		if (left_ns <= 0)
 			return -ETIMEDOUT;
 		if (poll(fds, 2, (int)(left_ns / 1000000) + 1) < 0 && errno != EINTR)
 			return -errno;
-		for (int i = 0; i < 2; i++) {
-			r = fds[i].revents ? take(&streams[i]) : 0;
-			if (r < 0)
-				return r;
-		}
+		for (int i = 0; i < 2 && r == 0; i++)
+			r = fds[i].revents ? stream_read(&streams[i]) : 0;
 	}
-	return 0;
+	return r;
 }
 
 /* Signals that this process blocks or ignores for its own loop are not the child's business. */
-static int set_attributes(posix_spawnattr_t *attributes)
+static void set_signals(posix_spawnattr_t *attributes)
 {
 	sigset_t none, ignored;
 
@@ -86,39 +80,25 @@ static int set_attributes(posix_spawnattr_t *attributes)
 	sigaddset(&ignored, SIGPIPE);
 	posix_spawnattr_setsigmask(attributes, &none);
 	posix_spawnattr_setsigdefault(attributes, &ignored);
-	return posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 }
 
 int child_start(const char *program, const char *const argv[], int in, int out, int err, pid_t *ret)
 {
+	const int fds[] = { in, out, err };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
-	pid_t pid;
-	int r;
+	int r = 0;
 
-	if (posix_spawn_file_actions_init(&actions) != 0)
+	if (posix_spawn_file_actions_init(&actions) != 0 || posix_spawnattr_init(&attributes) != 0)
 		return -ENOMEM;
-	if (posix_spawnattr_init(&attributes) != 0) {
-		posix_spawn_file_actions_destroy(&actions);
-		return -ENOMEM;
-	}
-	r = set_attributes(&attributes);
-	if (r == 0 && in >= 0)
-		r = posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
-	else if (r == 0)
-		r = posix_spawn_file_actions_addopen(
-			&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	set_signals(&attributes);
+	for (int i = 0; i < 3 && r == 0; i++)
+		r = posix_spawn_file_actions_adddup2(&actions, fds[i], i);
 	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(&actions, err, STDERR_FILENO);
-	if (r == 0)
-		r = posix_spawnp(
-			&pid, program, &actions, &attributes, (char *const *)argv, environ);
+		r = posix_spawnp(ret, program, &actions, &attributes, (char *const *)argv, environ);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
-	if (r == 0)
-		*ret = pid;
 	return -r;
 }
 
@@ -135,26 +115,25 @@ int child_wait(pid_t pid)
 int child_run(const char *const argv[], int64_t timeout_us, struct child_result *ret)
 {
 	int64_t deadline_ns = clock_mono_ns(&clock_real) + timeout_us * 1000;
-	CLEANUP_FREE char *out_text = malloc(CHILD_OUTPUT_MAX + 1);
-	CLEANUP_FREE char *err_text = malloc(CHILD_OUTPUT_MAX + 1);
-	struct stream streams[2] = { { -1, out_text, 0 }, { -1, err_text, 0 } };
+	CLEANUP_FREE char *out_text = calloc(1, CHILD_OUTPUT_MAX + 1);
+	CLEANUP_FREE char *err_text = calloc(1, CHILD_OUTPUT_MAX + 1);
+	CLEANUP_FD int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	int out[2] = { -1, -1 }, err[2] = { -1, -1 }, r, code = 0;
-	char program[PATH_MAX];
+	struct stream streams[2];
+	char program[2 * PATH_MAX];
 	pid_t pid;
 
 	if (!out_text || !err_text)
 		return -ENOMEM;
-	*out_text = *err_text = '\0';
-	r = pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0 ? -errno : 0;
-	find_program(argv[0], program);
+	r = null < 0 || pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0 ? -errno : 0;
 	if (r == 0)
-		r = child_start(program, argv, -1, out[1], err[1], &pid);
+		r = child_start(find_program(argv[0], program), argv, null, out[1], err[1], &pid);
 	closep(&out[1]);
 	closep(&err[1]);
-	streams[0].fd = out[0];
-	streams[1].fd = err[0];
+	streams[0] = (struct stream){ out[0], out_text, 0 };
+	streams[1] = (struct stream){ err[0], err_text, 0 };
 	if (r == 0) {
-		r = take_all(streams, deadline_ns);
+		r = streams_read(streams, deadline_ns);
 		if (r < 0)
 			kill(pid, SIGKILL);
 		code = child_wait(pid);

@@ -25,7 +25,7 @@ int child_run(const char *const argv[], int64_t timeout_us, struct child_result 
 void child_result_clear(struct child_result *result);
 
 /*
- * Starts `program`, looked for in $PATH, with these descriptors as its stdin (-1: /dev/null), stdout and stderr; all
+ * Starts `program`, looked for in $PATH, with these descriptors as its stdin, stdout and stderr; all
  * others must be close-on-exec. No signal is blocked there, and SIGPIPE ends it. -errno.
  */
 int child_start(

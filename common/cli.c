@@ -18,10 +18,8 @@
 #include "common/log.h"
 #include "common/text.h"
 
-#define OPTION_BASE 256 /* getopt_long's value of the command's option 0 */
-#define OPTION_HELP 1
-#define OPTION_VERSION 2
-#define OPTION_NAME (OPTION_BASE + CLI_OPTIONS_MAX)
+#define OPTION_BASE 256 /* getopt_long's value of the long form of option 0 */
+#define NEXT_OPTION (-1) /* what is left of the command line is still to be read */
 
 /* The first is of programs with name_defaults(), the next two of those with settings. */
 static const struct cli_option general_options[] = {
@@ -39,10 +37,12 @@ static const struct cli_option *general_options_of(const struct cli_program *pro
 	return general_options + (program->name_defaults ? 0 : program->table ? 1 : 3);
 }
 
-/* What getopt_long gets, made from the tables. */
+/* The options that may come next, general ones first, and what getopt_long gets of them. */
 struct grammar {
-	char letters[4 + 2 * (5 + CLI_OPTIONS_MAX) + 1];
-	struct option longs[3 + CLI_OPTIONS_MAX + 1];
+	const struct cli_option *options[ARRAY_SIZE(general_options) + CLI_OPTIONS_MAX];
+	size_t n, n_general;
+	char letters[2 + 2 * (ARRAY_SIZE(general_options) + CLI_OPTIONS_MAX) + 1];
+	struct option longs[ARRAY_SIZE(general_options) + CLI_OPTIONS_MAX + 1];
 };
 
 bool cli_name_ok(const char *program, const char *name)
@@ -54,7 +54,8 @@ bool cli_name_ok(const char *program, const char *name)
 		strcmp(name, program) != 0;
 }
 
-static void PRINTF(2, 0) vtell(const struct cli *cli, const char *fmt, va_list ap, bool hint)
+static void PRINTF(2, 0)
+	message_print(const struct cli *cli, const char *fmt, va_list ap, bool hint)
 {
 	char text[1024];
 
@@ -72,7 +73,7 @@ void cli_error(const struct cli *cli, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vtell(cli, fmt, ap, false);
+	message_print(cli, fmt, ap, false);
 	va_end(ap);
 }
 
@@ -81,7 +82,7 @@ int cli_usage(const struct cli *cli, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vtell(cli, fmt, ap, true);
+	message_print(cli, fmt, ap, true);
 	va_end(ap);
 	return CLI_USAGE;
 }
@@ -195,36 +196,25 @@ static void print_help(const struct cli_program *program)
 	printf(".\n");
 }
 
-static void add_long(struct grammar *g, size_t at, const struct cli_option *option, int value)
+static void grammar_add(struct grammar *g, const struct cli_option *option)
 {
-	g->longs[at] = (struct option){ option->name, option->arg ? required_argument : no_argument,
-		NULL, value };
-}
+	char *letter = g->letters + strlen(g->letters);
+	struct option *end = g->longs;
 
-/* Before the command is known, the first operand ends the options. */
-static void make_grammar(struct grammar *g, const struct cli *cli)
-{
-	const struct cli_option *options = cli->command ? cli->command->options : NULL;
-	char *p = g->letters;
-	size_t n = 0;
-
-	*g = (struct grammar){ 0 };
-	p = stpcpy(p, cli->command ? ":" : "+:");
-	p = stpcpy(p, cli->program->table ? "c:o:vhV" : "vhV");
-	add_long(g, n++, &(struct cli_option){ .name = "help" }, 'h');
-	add_long(g, n++, &(struct cli_option){ .name = "version" }, 'V');
-	if (cli->program->name_defaults)
-		add_long(g, n++, &general_options[0], OPTION_NAME);
-	for (int i = 0; options && options[i].name; i++) {
-		assert(i < CLI_OPTIONS_MAX);
-		add_long(g, n++, &options[i], OPTION_BASE + i);
-		if (!options[i].letter)
-			continue;
-		*p++ = options[i].letter;
-		if (options[i].arg)
-			*p++ = ':';
+	while (end->name)
+		end++;
+	for (; option && option->help; option++) {
+		assert(g->n < ARRAY_SIZE(g->options));
+		if (option->name)
+			*end++ = (struct option){ option->name,
+				option->arg ? required_argument : no_argument, NULL,
+				OPTION_BASE + (int)g->n };
+		if (option->letter)
+			*letter++ = option->letter;
+		if (option->letter && option->arg)
+			*letter++ = ':';
+		g->options[g->n++] = option;
 	}
-	*p = '\0';
 }
 
 /* getopt said '?' or ':' about argv[optind - 1] or the letter `optopt`. */
@@ -258,78 +248,71 @@ static int take_name(struct cli *cli, const char *name)
 	cli->name = name;
 	snprintf(cli->call, sizeof cli->call, "%s --name %s", program, name);
 	snprintf(cli->unit, sizeof cli->unit, "%s@%s", program, name);
-	return CLI_OK;
+	return NEXT_OPTION;
 }
 
-static int take_general(struct cli *cli, int option)
+static int take_general(struct cli *cli, const struct cli_option *option)
 {
-	switch (option) {
-	case OPTION_NAME:
-		return take_name(cli, optarg);
+	switch (option->letter) {
 	case 'c':
 		cli->file = optarg;
-		return CLI_OK;
+		return NEXT_OPTION;
 	case 'o':
 		if (cli->n_overrides == ARRAY_SIZE(cli->overrides))
 			return cli_usage(cli, "-o: at most %d are taken", CLI_OVERRIDES_MAX);
 		cli->overrides[cli->n_overrides++] = optarg;
+		return NEXT_OPTION;
+	case 'v':
+		log_set_level(LOG_LEVEL_DEBUG);
+		return NEXT_OPTION;
+	case 'h':
+		if (cli->command)
+			print_command_help(cli->program, cli->command);
+		else
+			print_help(cli->program);
+		return CLI_OK;
+	case 'V':
+		printf("%s %s\n", cli->program->name, CAPTUREPI_VERSION);
 		return CLI_OK;
 	default:
-		log_set_level(LOG_LEVEL_DEBUG);
-		return CLI_OK;
+		return take_name(cli, optarg);
 	}
 }
 
-/* The command's option that getopt's answer means. */
-static void take_option(struct cli *cli, int answer)
+/* Takes the option that getopt answered with. NEXT_OPTION, or an exit code. */
+static int take_option(struct cli *cli, const struct grammar *g, int answer)
 {
-	const struct cli_option *options = cli->command->options;
+	size_t i = answer >= OPTION_BASE ? (size_t)(answer - OPTION_BASE) : 0;
 
-	for (int i = 0; options[i].name; i++) {
-		if (answer == OPTION_BASE + i || answer == options[i].letter)
-			cli->given[i] = optarg ? optarg : "";
-	}
+	while (answer < OPTION_BASE && g->options[i]->letter != answer)
+		i++;
+	if (i < g->n_general)
+		return take_general(cli, g->options[i]);
+	cli->given[i - g->n_general] = optarg ? optarg : "";
+	return NEXT_OPTION;
 }
 
 /*
- * Takes options; `optind` is left at the first operand. Returns an exit code, or -1 to go on; help and
- * version are answered here.
+ * Takes options; `optind` is left at the first operand. Before the command is known, that ends the options.
+ * NEXT_OPTION, or an exit code; help and version are answered here.
  */
 static int take_options(struct cli *cli, int argc, char **argv)
 {
-	struct grammar grammar;
-	int answer, r;
+	struct grammar g = { .n = 0 };
+	int answer, r = NEXT_OPTION;
 
-	make_grammar(&grammar, cli);
+	strcpy(g.letters, cli->command ? ":" : "+:");
+	grammar_add(&g, general_options_of(cli->program));
+	g.n_general = g.n;
+	if (cli->command)
+		grammar_add(&g, cli->command->options);
 	opterr = 0;
-	optind = 0; /* glibc: start anew */
-	while ((answer = getopt_long(argc, argv, grammar.letters, grammar.longs, NULL)) != -1) {
-		switch (answer) {
-		case 'h':
-			if (cli->command)
-				print_command_help(cli->program, cli->command);
-			else
-				print_help(cli->program);
-			return CLI_OK;
-		case 'V':
-			printf("%s %s\n", cli->program->name, CAPTUREPI_VERSION);
-			return CLI_OK;
-		case '?':
-		case ':':
-			return tell_bad_option(cli, answer, argv);
-		case OPTION_NAME:
-		case 'c':
-		case 'o':
-		case 'v':
-			r = take_general(cli, answer);
-			if (r != CLI_OK)
-				return r;
-			break;
-		default:
-			take_option(cli, answer);
-		}
-	}
-	return -1;
+	optind = 0; /* glibc: from the beginning */
+	while (r == NEXT_OPTION &&
+		(answer = getopt_long(argc, argv, g.letters, g.longs, NULL)) != -1)
+		r = answer == '?' || answer == ':' ? tell_bad_option(cli, answer, argv)
+						   : take_option(cli, &g, answer);
+	return r;
 }
 
 static int find_command(struct cli *cli, const char *name)
@@ -363,7 +346,7 @@ static int parse_and_run(struct cli *cli, int argc, char **argv)
 {
 	int r = take_options(cli, argc, argv);
 
-	if (r >= 0)
+	if (r != NEXT_OPTION)
 		return r;
 	argc -= optind;
 	argv += optind;
@@ -373,7 +356,7 @@ static int parse_and_run(struct cli *cli, int argc, char **argv)
 	if (r != CLI_OK)
 		return r;
 	r = take_options(cli, argc, argv);
-	if (r >= 0)
+	if (r != NEXT_OPTION)
 		return r;
 	cli->argc = argc - optind;
 	cli->argv = argv + optind;

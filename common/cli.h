@@ -139,8 +139,8 @@ enum cli_strictness {
  * Each file that was in order when a service worked by it (CLI_KEEP) has a copy with the program's state
  * (conf_state_path()). A file with a mistake, or one that cannot be read, or that is empty or ends in the middle of a
  * line of the copy, is not used: the copy is, whole, so that a slip loosens nothing (require_mount, another
- * archive). Without a copy its good lines hold and the defaults for the others; a -c FILE that cannot be read is
- * CLI_SETTINGS then. cli->wrong and cli->last_good tell of both.
+ * archive). Without a copy its good lines hold and the defaults for the others; then a -c FILE that cannot be read
+ * is CLI_SETTINGS, and for work (CLI_KEEP) one with a mistake is as well. cli->wrong and cli->last_good tell of both.
  */
 int cli_settings(struct cli *cli, enum cli_strictness strictness, void **ret_settings);
 

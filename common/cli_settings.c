@@ -172,7 +172,7 @@ static void set_defaults(struct cli *cli, void *settings)
 }
 
 /* What is no file's: -o, and the checks of more than one value. Returns their complaints, -EINVAL for a bad -o. */
-static int finish(struct cli *cli, void *settings, conf_complain *complain)
+static int settings_finish(struct cli *cli, void *settings, conf_complain *complain)
 {
 	for (size_t i = 0; i < cli->n_overrides; i++) {
 		if (conf_override(cli->program->table, settings, cli->overrides[i],
@@ -193,10 +193,10 @@ static int use_copy(struct cli *cli, const struct source *source, void *settings
 	log_warning("%s is not used: the last good settings hold until it is right; see `%s check`",
 		source->path, cli->call);
 	cli->last_good = true;
-	return finish(cli, settings, complain_to_log) < 0 ? CLI_SETTINGS : CLI_OK;
+	return settings_finish(cli, settings, complain_to_log) < 0 ? CLI_SETTINGS : CLI_OK;
 }
 
-static int load(struct cli *cli, enum cli_strictness strictness, const struct source *source,
+static int source_load(struct cli *cli, enum cli_strictness strictness, const struct source *source,
 	void *settings)
 {
 	conf_complain *complain = strictness == CLI_STRICT ? complain_to_person : complain_to_log;
@@ -206,7 +206,7 @@ static int load(struct cli *cli, enum cli_strictness strictness, const struct so
 	bad = load_text(cli, source, settings, complain);
 	if (bad < 0)
 		return CLI_INTERNAL;
-	more = finish(cli, settings, complain);
+	more = settings_finish(cli, settings, complain);
 	if (more < 0)
 		return CLI_SETTINGS;
 	cli->wrong = bad + more > 0;
@@ -216,7 +216,9 @@ static int load(struct cli *cli, enum cli_strictness strictness, const struct so
 	if (bad > 0 && !source->text)
 		return tell_unreadable(cli, strictness, source);
 	if (cli->wrong)
-		return strictness == CLI_STRICT ? CLI_SETTINGS : CLI_OK;
+		return strictness == CLI_STRICT || (strictness == CLI_KEEP && cli->file)
+			? CLI_SETTINGS
+			: CLI_OK;
 	if (strictness == CLI_KEEP)
 		source_keep(source);
 	return CLI_OK;
@@ -234,7 +236,7 @@ int cli_settings(struct cli *cli, enum cli_strictness strictness, void **ret_set
 	}
 	r = source_read(cli, &source);
 	if (r == CLI_OK)
-		r = load(cli, strictness, &source, settings);
+		r = source_load(cli, strictness, &source, settings);
 	if (r == CLI_OK)
 		*ret_settings = TAKE_PTR(settings);
 	return r;

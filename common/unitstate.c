@@ -10,67 +10,66 @@
 #include "common/userbus.h"
 #include "common/util.h"
 
-/* Reads one value, of a type that the table's row names, into the struct. -errno of sd-bus. */
-typedef int reader(sd_bus_message *m, struct unit_state *state, void *dest, size_t size);
+/* Reads one value, of the type that its row names, into a field of that size. -errno of sd-bus. */
+typedef int reader(sd_bus_message *m, void *dest, size_t size);
 
-static int read_text(sd_bus_message *m, struct unit_state *state, void *dest, size_t size)
+static int read_text(sd_bus_message *m, void *dest, size_t size)
 {
 	const char *text;
 	int r = sd_bus_message_read_basic(m, 's', &text);
 
-	(void)state;
 	if (r >= 0)
 		text_clean(text, strlen(text), dest, size);
 	return r;
 }
 
 /* D-Bus has its booleans in an int. */
-static int read_bool(sd_bus_message *m, struct unit_state *state, void *dest, size_t size)
+static int read_bool(sd_bus_message *m, void *dest, size_t size)
 {
 	int value, r = sd_bus_message_read_basic(m, 'b', &value);
 
-	(void)state, (void)size;
+	(void)size;
 	if (r >= 0)
 		*(bool *)dest = value;
 	return r;
 }
 
-static int read_number(sd_bus_message *m, struct unit_state *state, void *dest, size_t size)
+static int read_number(sd_bus_message *m, void *dest, size_t size)
 {
 	char type;
 	int r = sd_bus_message_peek_type(m, &type, NULL);
 
-	(void)state, (void)size;
+	(void)size;
 	return r < 0 ? r : sd_bus_message_read_basic(m, type, dest);
 }
 
 /* (uo): the job's number and its path */
-static int read_job(sd_bus_message *m, struct unit_state *state, void *dest, size_t size)
+static int read_job(sd_bus_message *m, void *dest, size_t size)
 {
 	const char *path;
 
-	(void)state, (void)size;
+	(void)size;
 	return sd_bus_message_read(m, "(uo)", dest, &path);
 }
 
 /* (ss): the error's name and its text */
-static int read_error(sd_bus_message *m, struct unit_state *state, void *dest, size_t size)
+static int read_error(sd_bus_message *m, void *dest, size_t size)
 {
 	const char *name, *text;
 	int r = sd_bus_message_read(m, "(ss)", &name, &text);
 
-	(void)state;
 	if (r >= 0)
 		text_clean(text, strlen(text), dest, size);
 	return r;
 }
 
-static int read_dropins(sd_bus_message *m, struct unit_state *state, void *dest, size_t size)
+static int read_dropins(sd_bus_message *m, void *dest, size_t size)
 {
+	struct unit_state *state = dest;
 	const char *path;
 	int r = sd_bus_message_enter_container(m, 'a', "s");
 
-	(void)dest, (void)size;
+	(void)size;
 	state->n_dropins = 0;
 	while (r >= 0 && (r = sd_bus_message_read_basic(m, 's', &path)) > 0) {
 		if (state->n_dropins < UNIT_DROPINS_MAX)
@@ -81,12 +80,13 @@ static int read_dropins(sd_bus_message *m, struct unit_state *state, void *dest,
 }
 
 /* Three properties add to one list. */
-static int read_needs(sd_bus_message *m, struct unit_state *state, void *dest, size_t size)
+static int read_needs(sd_bus_message *m, void *dest, size_t size)
 {
+	struct unit_state *state = dest;
 	const char *name;
 	int r = sd_bus_message_enter_container(m, 'a', "s");
 
-	(void)dest, (void)size;
+	(void)size;
 	while (r >= 0 && (r = sd_bus_message_read_basic(m, 's', &name)) > 0) {
 		if (state->n_needs < UNIT_NEEDS_MAX && unit_name_ok(name))
 			strcpy(state->needs[state->n_needs++], name);
@@ -98,14 +98,13 @@ static int read_needs(sd_bus_message *m, struct unit_state *state, void *dest, s
  * a(sbbsi): name, with '|', with '!', parameter, what came of it: below 0 is false. Takes the first
  * false one as it stands in the unit's file.
  */
-static int read_conditions(sd_bus_message *m, struct unit_state *state, void *dest, size_t size)
+static int read_conditions(sd_bus_message *m, void *dest, size_t size)
 {
 	const char *name, *parameter;
 	int trigger, negate, result, r = sd_bus_message_enter_container(m, 'a', "(sbbsi)");
 	char raw[TEXT_MAX * 2];
 	bool found = false;
 
-	(void)state;
 	while (r >= 0 &&
 		(r = sd_bus_message_read(
 			 m, "(sbbsi)", &name, &trigger, &negate, &parameter, &result)) > 0) {
@@ -120,12 +119,11 @@ static int read_conditions(sd_bus_message *m, struct unit_state *state, void *de
 }
 
 /* a(sasbttttuii): the program of the first command; the rest is its arguments and how it went. */
-static int read_program(sd_bus_message *m, struct unit_state *state, void *dest, size_t size)
+static int read_program(sd_bus_message *m, void *dest, size_t size)
 {
 	const char *path;
 	int r = sd_bus_message_enter_container(m, 'a', "(sasbttttuii)");
 
-	(void)state;
 	if (r < 0)
 		return r;
 	r = sd_bus_message_enter_container(m, 'r', "sasbttttuii");
@@ -153,18 +151,21 @@ static const struct property {
 		name, type, read, offsetof(struct unit_state, field),                              \
 			sizeof(((struct unit_state *)NULL)->field)                                 \
 	}
+#define LIST(name, read)                                                                           \
+	{                                                                                          \
+		name, "as", read, 0, sizeof(struct unit_state)                                     \
+	}
 	FIELD("LoadState", "s", read_text, load),
 	FIELD("LoadError", "(ss)", read_error, load_error),
 	FIELD("ActiveState", "s", read_text, active),
 	FIELD("SubState", "s", read_text, sub),
 	FIELD("UnitFileState", "s", read_text, file_state),
 	FIELD("FragmentPath", "s", read_text, fragment),
-	FIELD("DropInPaths", "as", read_dropins, dropins),
-	FIELD("Requires", "as", read_needs, needs),
-	FIELD("Requisite", "as", read_needs, needs),
-	FIELD("BindsTo", "as", read_needs, needs),
+	LIST("DropInPaths", read_dropins),
+	LIST("Requires", read_needs),
+	LIST("Requisite", read_needs),
+	LIST("BindsTo", read_needs),
 	FIELD("ConditionResult", "b", read_bool, condition_ok),
-	FIELD("AssertResult", "b", read_bool, assert_ok),
 	FIELD("ConditionTimestamp", "t", read_number, condition_us),
 	FIELD("Conditions", "a(sbbsi)", read_conditions, condition),
 	FIELD("Asserts", "a(sbbsi)", read_conditions, assertion),
@@ -183,10 +184,10 @@ static const struct property {
 	FIELD("ExecMainStatus", "i", read_number, exit_status),
 	FIELD("TimeoutStartUSec", "t", read_number, start_limit_us),
 	FIELD("TimeoutStopUSec", "t", read_number, stop_limit_us),
-	FIELD("Unit", "s", read_text, triggers),
 	FIELD("NextElapseUSecRealtime", "t", read_number, next_us),
 	FIELD("LastTriggerUSec", "t", read_number, last_us),
 #undef FIELD
+#undef LIST
 };
 
 /* One value that stands in a variant; what is not wanted, or of another type, is passed over. */
@@ -204,7 +205,7 @@ static int read_property(sd_bus_message *m, const char *name, struct unit_state 
 			continue;
 		r = sd_bus_message_enter_container(m, 'v', type);
 		if (r >= 0)
-			r = p->read(m, state, (char *)state + p->offset, p->size);
+			r = p->read(m, (char *)state + p->offset, p->size);
 		return r < 0 ? r : sd_bus_message_exit_container(m);
 	}
 	return sd_bus_message_skip(m, "v");
@@ -226,10 +227,10 @@ static int read_all(sd_bus_message *m, struct unit_state *state)
 }
 
 /* Before the conditions were ever looked at, the manager says that they are false. */
-static void settle(struct unit_state *state)
+static void settle_conditions(struct unit_state *state)
 {
 	if (state->condition_us == 0)
-		state->condition_ok = state->assert_ok = true;
+		state->condition_ok = true;
 }
 
 int unit_state_update(sd_bus_message *m, struct unit_state *state)
@@ -238,19 +239,19 @@ int unit_state_update(sd_bus_message *m, struct unit_state *state)
 
 	if (read_all(m, &changed) < 0)
 		return -EBADMSG;
-	settle(&changed);
+	settle_conditions(&changed);
 	*state = changed;
 	return 0;
 }
 
 int unit_state_parse(sd_bus_message *reply, const char *name, struct unit_state *ret)
 {
-	struct unit_state state = { .condition_ok = true, .assert_ok = true };
+	struct unit_state state = { .condition_ok = true };
 
 	if (!sd_bus_message_has_signature(reply, "a{sv}") || read_all(reply, &state) < 0 ||
 		!*state.active || !*state.load)
 		return -EBADMSG;
-	settle(&state);
+	settle_conditions(&state);
 	snprintf(state.name, sizeof state.name, "%s", name);
 	*ret = state;
 	return 0;

@@ -30,7 +30,7 @@ struct unit_state {
 	char needs[UNIT_NEEDS_MAX][UNIT_NAME_MAX]; /* Requires=, Requisite=, BindsTo= */
 	unsigned n_needs;
 	/* Of the last start; true also where the unit is only just loaded and that is not known. */
-	bool condition_ok, assert_ok;
+	bool condition_ok;
 	uint64_t condition_us; /* when they were looked at, wall time; 0: not known */
 	char condition[TEXT_MAX]; /* "ConditionPathExists=/data" that was false; "" */
 	char assertion[TEXT_MAX];
@@ -53,7 +53,6 @@ struct unit_state {
 	uint64_t start_limit_us, stop_limit_us; /* TimeoutStartSec=, TimeoutStopSec= */
 
 	/* of timers */
-	char triggers[UNIT_NAME_MAX];
 	uint64_t next_us; /* wall time of the next run; 0 or UNIT_TIME_NONE: none */
 	uint64_t last_us; /* wall time of the last run; 0: none */
 };

@@ -276,6 +276,8 @@ TEST(names)
 
 TEST(bad_settings_warn_or_fail)
 {
+	char args[128];
+
 	make_home();
 	write_settings("prog.conf", "[s]\nevery = x\npath = /p\n");
 	CHECK_INT(run_plain("work"), 0);
@@ -284,6 +286,11 @@ TEST(bad_settings_warn_or_fail)
 	CHECK_INT(run_plain("check"), 78);
 	CHECK_STR(err, "/prog/prog.conf:2: s.every = x: not a duration\n");
 	CHECK_STR(out, "");
+	/* work by a file that was named, and is wrong, would be work by a mixture with the defaults */
+	snprintf(args, sizeof(args), "keep -c %s/prog/prog.conf", folder);
+	CHECK_INT(run(args), 78);
+	CHECK_STR(out, "");
+	CHECK_INT(run("keep"), 0);
 	write_settings("prog.conf", "[s]\nevery = 13us\n");
 	CHECK_INT(run("work"), 0);
 	CHECK(strstr(err, "s.every: 13 is no good\n"));

@@ -19,7 +19,6 @@ static struct unit_state unit_of(const struct row *row)
 	struct unit_state u = { .name = "x.service",
 		.load = "loaded",
 		.condition_ok = true,
-		.assert_ok = true,
 		.condition_us = 1 };
 
 	snprintf(u.active, sizeof u.active, "%s", row->active);
