@@ -2,17 +2,24 @@
 /*
  * deploypi capture: from settings to a picture in the archive. A first start that fails is undone, so that
  * nothing is left that fails again at every boot; a service that was enabled before stays enabled,
- * because it may well run again by itself.
+ * because it may well run again by itself. The proof is a frame that was not there before: the newest one,
+ * as `capturepi status` has it, changes when a frame is stored.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "common/archive.h"
 #include "common/clock.h"
+#include "common/name.h"
+#include "common/utc.h"
 #include "deploy/commands.h"
-#include "deploy/first_frame.h"
 #include "deploy/sandbox.h"
 #include "deploy/setup.h"
+
+#define WAIT_US (180 * US_PER_SEC) /* for a slot that comes later nobody waits */
+#define LOOK_NS (NS_PER_SEC / 2)
+#define LOOKS_AT_UNIT 4
+#define GRACE_US (20 * US_PER_SEC) /* a camera that opens slowly, a slot that is missed */
 
 const struct cli_option capture_options[] = {
 	SETUP_OPTIONS,
@@ -21,107 +28,259 @@ const struct cli_option capture_options[] = {
 	{ 0 },
 };
 
-/* The service reads its settings again, but for the archive's place: that needs a new start. */
-static bool archive_moved(const struct first_frame *frame, const struct unit_state *u)
-{
-	pid_t writer;
-	int r = archive_writer_pid(frame->archive, &writer);
+struct capture {
+	struct deploy deploy;
+	struct json_object *dump; /* the settings */
+	const char *archive; /* by these */
+	struct unit_task task; /* of the service */
+	char before[FRAME_PATH_MAX]; /* the newest frame when this began; "": none */
+	char call[CLI_NAME_MAX + 32]; /* "capturepi --name porch" */
+	int64_t begun_ns, begun_us, wait_us;
+};
 
-	return r < 0 || (uint32_t)writer != u->pid;
+/* What capturepi tells of its archive and service; NULL: nothing yet. For json_object_put(). */
+static struct json_object *capture_status(struct capture *c)
+{
+	static const char *const words[] = { "status", "--json", NULL };
+	struct json_object *status = NULL;
+
+	(void)setup_ask(&c->deploy, "capturepi", words, &status);
+	return status;
 }
 
-static int start(struct deploy *deploy, const struct first_frame *frame, struct unit_task *task)
+/* When the next slot is; TIME_NONE where the schedule has none, or cannot be asked. */
+static int64_t capture_next_slot_us(struct capture *c)
 {
-	char settings[PATH_MAX];
-	int r = units_read(deploy, "start", task->unit, &task->before);
+	static const char *const words[] = { "schedule", "-n", "1", "--json", NULL };
+	struct json_object *slots = NULL;
+	int64_t us = TIME_NONE;
+
+	if (setup_ask(&c->deploy, "capturepi", words, &slots) == 0)
+		us = setup_time(slots, "/0");
+	json_object_put(slots);
+	return us;
+}
+
+/* A service that ran already may have stored one just now: that will do. True where it is told. */
+static bool capture_tell_frame(struct capture *c, struct json_object *status)
+{
+	const int64_t took_ns = clock_mono_ns(&clock_real) - c->begun_ns;
+	const int64_t exposed_us = setup_time(status, "/newest_exposed");
+	const char *newest = setup_text(status, "/newest");
+	char time[UTC_TEXT_MAX];
+
+	if (strcmp(newest, c->before) != 0) {
+		report_ok(&c->deploy.report, "frame", NULL,
+			"%s/%s is stored, %.1f s after this began", c->archive, newest,
+			(double)took_ns / NS_PER_SEC);
+		return true;
+	}
+	if (!*newest || c->task.work != UNIT_WORK_NONE ||
+		exposed_us < setup_time(status, "/due") - GRACE_US)
+		return false;
+	report_ok(&c->deploy.report, "frame", NULL, "the newest is %s/%s, of %s", c->archive,
+		newest, utc_format_local(exposed_us, time));
+	return true;
+}
+
+static int capture_fail(struct capture *c, int code, const char *next, const char *what)
+{
+	const char *unit = c->task.job.unit;
+	struct step step = { "frame", unit, STEP_FAILED, next, NULL };
+	struct unitlog log;
+
+	unitlog_read(unit, c->begun_us, &log);
+	step.log = &log;
+	report_step(&c->deploy.report, &step, "%s", what);
+	return code;
+}
+
+static int capture_no_frame(struct capture *c)
+{
+	struct json_object *status = capture_status(c);
+	const char *error = setup_text(status, "/service/camera/error");
+	char what[REPORT_TEXT_MAX], next[REPORT_TEXT_MAX];
+
+	snprintf(what, sizeof what,
+		"it runs, but no frame came to %s though one was due; the camera: %s%s%s",
+		c->archive, setup_text(status, "/service/camera/state"), *error ? ", " : "", error);
+	json_object_put(status);
+	snprintf(next, sizeof next,
+		"the service goes on trying; see `%s status`, `capturepi cameras`", c->call);
+	return capture_fail(c, CLI_TEMPFAIL, next, what);
+}
+
+/* The service may end, or begin again, while its frame is waited for. */
+static int capture_look_at_service(struct capture *c)
+{
+	const struct unit_state *before = &c->task.job.state;
+	char what[OUTCOME_TEXT_MAX + 32];
+	struct outcome outcome;
+	struct unit_state now;
+	int r = units_read(&c->deploy, "frame", before->name, &now);
 
 	if (r != CLI_OK)
 		return r;
-	if (setup_settings_path("capturepi", deploy->name, settings) < 0)
-		*settings = '\0';
-	task->work = setup_work_for(&task->before, settings, &task->reason);
-	if (task->work == UNIT_WORK_RELOAD && archive_moved(frame, &task->before))
-		task->work = UNIT_WORK_RESTART;
-	if (task->work == UNIT_WORK_NONE) {
-		report_ok(&deploy->report, "start", task->unit,
-			"runs already, with all that is installed and set");
-		task->after = task->before;
+	outcome_judge(UNIT_START, "done", &now, now.restarts > before->restarts, NULL, &outcome);
+	if (outcome.code == CLI_OK)
 		return CLI_OK;
-	}
-	return units_work(deploy, "start", task, 1);
+	snprintf(what, sizeof what, "before its first frame: %s", outcome.text);
+	return capture_fail(c, CLI_INTERNAL, *outcome.next ? outcome.next : c->deploy.again, what);
 }
 
-static bool has_settings(void *data, const char *name)
+/* Whether the frame is there, and told. */
+static bool capture_has_frame(struct capture *c)
+{
+	struct json_object *status = capture_status(c);
+	bool told = capture_tell_frame(c, status);
+
+	json_object_put(status);
+	return told;
+}
+
+static int capture_wait_until(struct capture *c, int64_t deadline_ns)
+{
+	for (unsigned turn = 1; !capture_has_frame(c); turn++) {
+		int r;
+
+		if (clock_mono_ns(&clock_real) >= deadline_ns)
+			return capture_no_frame(c);
+		r = manager_sleep(&c->deploy.manager, clock_mono_ns(&clock_real) + LOOK_NS);
+		if (r < 0)
+			return units_tell_error(&c->deploy, "frame", c->task.job.unit, r, NULL);
+		r = turn % LOOKS_AT_UNIT == 0 ? capture_look_at_service(c) : CLI_OK;
+		if (r != CLI_OK)
+			return r;
+	}
+	return CLI_OK;
+}
+
+static int capture_wait_for_frame(struct capture *c)
+{
+	const struct conf_item item = { .type = &conf_duration, .max = INT64_MAX };
+	int64_t next_us, left_us, clock_us = 0;
+	char time[UTC_TEXT_MAX];
+
+	if (c->wait_us == 0 || capture_has_frame(c))
+		return CLI_OK;
+	next_us = capture_next_slot_us(c);
+	if (next_us == TIME_NONE) {
+		report_ok(&c->deploy.report, "frame", NULL,
+			"the schedule has no next slot that could be waited for");
+		return CLI_OK;
+	}
+	if (!clock_synced(&clock_real))
+		conf_parse(&item, setup_text(c->dump, "/schedule/wait_for_clock"), &clock_us);
+	left_us = next_us - clock_wall_us(&clock_real) + clock_us;
+	utc_format_local(next_us, time);
+	if (left_us > c->wait_us) {
+		report_ok(&c->deploy.report, "frame", NULL,
+			"the first is due at %s, and not waited for; `%s shot` takes one now", time,
+			c->call);
+		return CLI_OK;
+	}
+	if (!c->deploy.report.json && left_us > 2 * US_PER_SEC)
+		printf("%-9s waiting for the slot of %s\n", "frame", time);
+	fflush(stdout);
+	return capture_wait_until(c, clock_mono_ns(&clock_real) + (left_us + GRACE_US) * NS_PER_US);
+}
+
+/* The service reads its settings again, but for the archive's place: that needs a new start. */
+static bool capture_archive_moved(const struct capture *c)
+{
+	pid_t writer;
+
+	return archive_writer_pid(c->archive, &writer) < 0 ||
+		(uint32_t)writer != c->task.job.state.pid;
+}
+
+static int capture_start(struct capture *c)
+{
+	struct unit_task *task = &c->task;
+	char settings[PATH_MAX];
+	int r = setup_settings_path("capturepi", c->deploy.name, settings);
+
+	if (r == CLI_OK)
+		r = units_read(&c->deploy, "start", task->job.unit, &task->job.state);
+	if (r != CLI_OK)
+		return r;
+	task->work = units_choose_work(&task->job.state, settings, &task->reason);
+	if (task->work == UNIT_WORK_RELOAD && capture_archive_moved(c))
+		task->work = UNIT_WORK_RESTART;
+	if (task->work != UNIT_WORK_NONE)
+		return units_work(&c->deploy, "start", task, 1);
+	report_ok(&c->deploy.report, "start", task->job.unit,
+		"runs already, with all that is installed and set");
+	return CLI_OK;
+}
+
+static bool capture_has_settings(void *data, const char *name)
 {
 	char path[PATH_MAX];
 
 	(void)data;
-	return setup_settings_path("capturepi", name, path) < 0 || access(path, F_OK) == 0;
+	return setup_settings_path("capturepi", name, path) != CLI_OK || access(path, F_OK) == 0;
 }
 
-/* `ret_usual`: where its archive is below the home folder, unless the settings say otherwise. */
-static void name_service(const char *name, char ret_unit[static UNIT_NAME_MAX],
-	char ret_usual[static CLI_NAME_MAX + 16])
+static int capture_deploy(struct capture *c)
 {
-	snprintf(ret_unit, UNIT_NAME_MAX, "capturepi%s%s.service", name ? "@" : "",
-		name ? name : "");
-	snprintf(ret_usual, CLI_NAME_MAX + 16, "captures%s%s", name ? "-" : "", name ? name : "");
-}
-
-static int deploy_capture(struct deploy *deploy, struct json_object *dump, int64_t wait_us)
-{
-	int64_t begun_ns = clock_mono_ns(&clock_real);
-	struct unit_task task = { 0 };
-	const char *const units[] = { task.unit };
+	const struct ours_choice gone = { .prefix = "capturepi@", .known = capture_has_settings };
+	struct json_object *status = capture_status(c);
+	struct deploy *deploy = &c->deploy;
+	const char *name = deploy->name;
 	char usual[CLI_NAME_MAX + 16];
-	struct first_frame frame;
 	bool enabled_now = false;
-	int r;
+	int r = setup_folders(deploy, "capturepi");
 
-	name_service(deploy->name, task.unit, usual);
-	first_frame_note(dump, &frame);
-	r = setup_folders(deploy, "capturepi");
+	snprintf(usual, sizeof usual, "captures%s%s", name ? "-" : "", name ? name : "");
+	snprintf(c->before, sizeof c->before, "%s", setup_text(status, "/newest"));
+	json_object_put(status);
 	if (r == CLI_OK)
 		r = setup_manager(deploy);
+	if (r == CLI_OK && strcmp(setup_text(c->dump, "/camera/source"), "test") != 0)
+		setup_warn_of_groups(deploy);
+	if (r == CLI_OK) /* a disk that must be mounted is not made up by a folder */
+		r = sandbox_open(deploy, c->task.job.unit, usual, c->archive,
+			strcmp(setup_text(c->dump, "/archive/require_mount"), "no") == 0);
+	if (r == CLI_OK)
+		r = ours_remove(deploy, &gone);
+	if (r == CLI_OK)
+		r = units_enable(deploy, c->task.job.unit, &enabled_now);
 	if (r != CLI_OK)
 		return r;
-	if (strcmp(setup_setting(dump, "camera", "source"), "test") != 0)
-		setup_warn_of_groups(deploy);
-	/* a disk that must be mounted is not made up by a folder */
-	r = sandbox_open(deploy, task.unit, usual, setup_setting(dump, "archive", "path"),
-		strcmp(setup_setting(dump, "archive", "require_mount"), "no") == 0);
-	if (r == CLI_OK)
-		r = ours_remove(deploy,
-			&(struct ours_choice){ .prefix = "capturepi@", .known = has_settings });
-	if (r == CLI_OK)
-		r = units_enable(deploy, units, 1, &enabled_now);
-	if (r == CLI_OK)
-		r = start(deploy, &frame, &task);
+	r = capture_start(c);
 	if (r == CLI_INTERNAL && enabled_now)
-		units_undo(deploy, task.unit);
-	if (r != CLI_OK || wait_us == 0)
-		return r;
-	return first_frame_wait(
-		deploy, &frame, &task.after, task.work != UNIT_WORK_NONE, wait_us, begun_ns);
+		units_undo(deploy, c->task.job.unit);
+	return r == CLI_OK ? capture_wait_for_frame(c) : r;
 }
 
 int command_capture(struct cli *cli)
 {
-	struct json_object *dump = NULL;
-	struct deploy deploy;
-	int64_t wait_us = FIRST_FRAME_WAIT_US;
-	int r = cli_quantity(cli, "wait", &conf_duration, 0, 24 * 3600 * US_PER_SEC, &wait_us);
+	struct capture c = {
+		.wait_us = WAIT_US,
+		.begun_ns = clock_mono_ns(&clock_real),
+		.begun_us = clock_wall_us(&clock_real),
+	};
+	const char *name;
+	int r = cli_quantity(cli, "wait", &conf_duration, 0, SETUP_WAIT_MAX_US, &c.wait_us);
 
 	if (r == CLI_OK)
-		r = setup_begin_named(cli, &deploy);
+		r = setup_name(cli, &name);
+	if (r == CLI_OK)
+		r = setup_begin(cli, true, &c.deploy);
 	if (r != CLI_OK)
 		return r;
-	r = setup_check_settings(&deploy, "capturepi");
+	c.deploy.name = name;
+	if (name)
+		snprintf(c.deploy.again, sizeof c.deploy.again, "deploypi capture --name %s", name);
+	snprintf(c.call, sizeof c.call, "capturepi%s%s", name ? " --name " : "", name ? name : "");
+	snprintf(c.task.job.unit, sizeof c.task.job.unit, "capturepi%s%s.service", name ? "@" : "",
+		name ? name : "");
+	r = setup_settings(&c.deploy, "capturepi", &c.dump);
+	c.archive = setup_text(c.dump, "/archive/path");
 	if (r == CLI_OK)
-		r = setup_dump(&deploy, "capturepi", &dump);
-	if (r == CLI_OK)
-		r = deploy_capture(&deploy, dump, wait_us);
-	json_object_put(dump);
-	setup_end(&deploy);
+		r = capture_deploy(&c);
+	json_object_put(c.dump);
+	setup_end(&c.deploy);
 	return r;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Lists of units from the manager. Names come from outside: what is no unit's name is passed over. */
+/*
+ * Lists of our units from the manager, and the end of some or all of them. Names come from outside: what is
+ * no unit's name is skipped.
+ */
 #include "deploy/ours.h"
 
 #include <errno.h>
@@ -7,18 +10,20 @@
 
 #include "common/userunits.h"
 #include "common/util.h"
+#include "deploy/sandbox.h"
 
-#define PATTERNS 2
-
-static const char *const patterns[PATTERNS] = { "capturepi*", "pullpi-*" };
-
-/* "pullpi-latest@.timer" */
-static bool is_template(const char *name)
+bool ours_chosen(const struct ours_choice *choice, const char *unit)
 {
-	return strstr(name, "@.") != NULL;
+	char instance[UNIT_NAME_MAX];
+
+	if (!choice->prefix)
+		return strncmp(unit, "capturepi", 9) == 0 || strncmp(unit, "pullpi-", 7) == 0;
+	return unit_instance(unit, choice->prefix, instance) == 0 &&
+		(!choice->instance || strcmp(instance, choice->instance) == 0) &&
+		(!choice->known || !choice->known(choice->data, instance));
 }
 
-static void add(struct unit_names *names, const char *name)
+static void names_add(struct unit_names *names, const char *name)
 {
 	for (size_t i = 0; i < names->n; i++)
 		if (strcmp(names->names[i], name) == 0)
@@ -27,27 +32,22 @@ static void add(struct unit_names *names, const char *name)
 		strcpy(names->names[names->n++], name);
 }
 
-bool ours_chosen(const struct ours_choice *choice, const char *unit)
+/*
+ * Adds what `member` answers: an array of structs, each with the name, or a path that ends in it, first;
+ * `rest` are the fields after that.
+ */
+static int ours_ask(struct deploy *deploy, const char *member, const char *rest,
+	const struct ours_choice *choice, bool templates, struct unit_names *names)
 {
-	char instance[UNIT_NAME_MAX];
-
-	if (!choice->prefix)
-		return strncmp(unit, "capturepi", 9) == 0 || strncmp(unit, "pullpi-", 7) == 0;
-	if (unit_instance(unit, choice->prefix, instance) < 0)
-		return false;
-	if (choice->instance && strcmp(instance, choice->instance) != 0)
-		return false;
-	return !choice->known || !choice->known(choice->data, instance);
-}
-
-/* Array of structs, each with the name, or a path that ends in it, first; `rest` is what is behind. */
-static int take_names(sd_bus_message *reply, const char *rest, const struct ours_choice *choice,
-	bool templates, struct unit_names *names)
-{
+	CLEANUP(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	CLEANUP(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	char fields[16], element[sizeof fields + 2];
 	const char *text;
-	int r;
+	int r = manager_call(
+		&deploy->manager, member, &error, &reply, "asas", 0, 2, "capturepi*", "pullpi-*");
 
+	if (r < 0)
+		return units_tell_error(deploy, "list", NULL, r, &error);
 	snprintf(fields, sizeof fields, "s%s", rest);
 	snprintf(element, sizeof element, "(%s)", fields);
 	r = sd_bus_message_enter_container(reply, 'a', element);
@@ -56,26 +56,13 @@ static int take_names(sd_bus_message *reply, const char *rest, const struct ours
 		if (r < 0)
 			break;
 		text = strrchr(text, '/') ? strrchr(text, '/') + 1 : text;
-		if (ours_chosen(choice, text) && (templates || !is_template(text)))
-			add(names, text);
+		if (ours_chosen(choice, text) && (templates || !strstr(text, "@.")))
+			names_add(names, text);
 		r = sd_bus_message_skip(reply, rest);
 		if (r >= 0)
 			r = sd_bus_message_exit_container(reply);
 	}
-	return r < 0 ? -EBADMSG : 0;
-}
-
-static int ask(struct deploy *deploy, const char *member, const char *rest,
-	const struct ours_choice *choice, bool templates, struct unit_names *names)
-{
-	CLEANUP(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-	CLEANUP(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	int r = session_call(deploy->session, &(struct session_call){ .member = member }, &error,
-		&reply, "asas", 0, PATTERNS, patterns[0], patterns[1]);
-
-	if (r >= 0)
-		r = take_names(reply, rest, choice, templates, names);
-	return r < 0 ? units_tell_error(deploy, "list", NULL, r, &error) : CLI_OK;
+	return r < 0 ? units_tell_error(deploy, "list", NULL, -EBADMSG, NULL) : CLI_OK;
 }
 
 int ours_list(struct deploy *deploy, const struct ours_choice *choice, struct unit_names *ret)
@@ -83,16 +70,10 @@ int ours_list(struct deploy *deploy, const struct ours_choice *choice, struct un
 	int r;
 
 	ret->n = 0;
-	r = ask(deploy, "ListUnitFilesByPatterns", "s", choice, false, ret);
+	r = ours_ask(deploy, "ListUnitFilesByPatterns", "s", choice, false, ret);
 	if (r == CLI_OK)
-		r = ask(deploy, "ListUnitsByPatterns", "sssssouso", choice, false, ret);
+		r = ours_ask(deploy, "ListUnitsByPatterns", "sssssouso", choice, false, ret);
 	return r;
-}
-
-int ours_files(struct deploy *deploy, struct unit_names *ret)
-{
-	ret->n = 0;
-	return ask(deploy, "ListUnitFilesByPatterns", "s", &(struct ours_choice){ 0 }, true, ret);
 }
 
 bool unit_name_complete(const char *text, char ret[static UNIT_NAME_MAX])
@@ -101,11 +82,94 @@ bool unit_name_complete(const char *text, char ret[static UNIT_NAME_MAX])
 
 	if (strlen(text) >= UNIT_NAME_MAX)
 		return false;
-	snprintf(name, sizeof name, "%s", text);
-	if (!unit_name_ok(name))
-		strcat(name, ".service");
+	snprintf(name, sizeof name, "%s%s", text, unit_name_ok(text) ? "" : ".service");
 	if (!unit_name_ok(name))
 		return false;
 	strcpy(ret, name);
 	return true;
+}
+
+/* One unit more to stop, if it runs. One that failed is forgotten, or every list would still have it. */
+static int ours_add_stop(
+	struct deploy *deploy, const char *unit, struct unit_task *tasks, size_t *n)
+{
+	CLEANUP(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	struct unit_task *task = &tasks[*n];
+	int r = units_read(deploy, "stop", unit, &task->job.state);
+
+	if (r != CLI_OK || strcmp(task->job.state.active, "inactive") == 0)
+		return r;
+	if (strcmp(task->job.state.active, "failed") == 0) {
+		(void)manager_call(&deploy->manager, "ResetFailedUnit", &error, NULL, "s", unit);
+		return CLI_OK;
+	}
+	strcpy(task->job.unit, unit);
+	task->work = UNIT_WORK_STOP;
+	++*n;
+	return CLI_OK;
+}
+
+/* Timers before what they start, or it may be started again meanwhile. */
+static int ours_stop(struct deploy *deploy, const struct unit_names *names)
+{
+	CLEANUP_FREE struct unit_task *tasks = calloc(UNITS_MAX, sizeof *tasks);
+	size_t n = 0;
+
+	if (!tasks)
+		return CLI_INTERNAL;
+	for (int timers = 1; timers >= 0; timers--) {
+		for (size_t i = 0; i < names->n; i++) {
+			int r = CLI_OK;
+
+			if ((strstr(names->names[i], ".timer") != NULL) == timers)
+				r = ours_add_stop(deploy, names->names[i], tasks, &n);
+			if (r != CLI_OK)
+				return r;
+		}
+	}
+	if (n > 0)
+		return units_work(deploy, "stop", tasks, n);
+	report_ok(&deploy->report, "stop", NULL, "nothing of ours runs");
+	return CLI_OK;
+}
+
+static int ours_disable(struct deploy *deploy, const struct unit_names *names)
+{
+	bool changed = false;
+	int r = CLI_OK;
+
+	for (size_t i = 0; r == CLI_OK && i < names->n; i++)
+		r = units_link(deploy, false, names->names[i], &changed);
+	if (r == CLI_OK)
+		r = units_reload_manager(deploy);
+	if (r == CLI_OK)
+		report_ok(&deploy->report, "disable", NULL, "%s",
+			changed ? "nothing of it starts with the machine any more"
+				: "nothing of it was to start with the machine");
+	return r;
+}
+
+int ours_remove(struct deploy *deploy, const struct ours_choice *choice)
+{
+	CLEANUP_FREE struct unit_names *names = calloc(1, sizeof *names);
+	int r = names ? ours_list(deploy, choice, names) : CLI_INTERNAL, disabled = CLI_OK;
+
+	if (r != CLI_OK)
+		return r;
+	for (size_t i = 0; choice->known && i < names->n; i++)
+		report_ok(&deploy->report, "leftover", names->names[i],
+			"its camera has no settings any more");
+	if (!choice->known || names->n > 0)
+		r = ours_stop(deploy, names);
+	if (r == CLI_OK && !choice->prefix) {
+		names->n = 0;
+		r = ours_ask(deploy, "ListUnitFilesByPatterns", "s", choice, true, names);
+	}
+	if (r != CLI_OK)
+		return r;
+	/* a drop-in that stays is told, and keeps no unit enabled */
+	r = sandbox_close(deploy, choice);
+	if (!choice->known || names->n > 0)
+		disabled = ours_disable(deploy, names);
+	return disabled != CLI_OK ? disabled : r;
 }

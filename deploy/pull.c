@@ -25,54 +25,39 @@ const struct cli_option pull_options[] = {
 	{ 0 },
 };
 
-/* The last line of a text, which the child wrote for people. */
-static const char *last_line(char *text)
-{
-	size_t n = strlen(text);
-
-	while (n > 0 && text[n - 1] == '\n')
-		text[--n] = '\0';
-	return strrchr(text, '\n') ? strrchr(text, '\n') + 1 : text;
-}
-
 /* A camera that is away is no reason not to set up the pulling; one that refuses us is. */
-static int try_fetch(struct deploy *deploy, const char *camera)
+static int pull_try_fetch(struct deploy *deploy, const char *camera)
 {
+	CLEANUP(child_result_clear) struct child_result child = { 0 };
 	const char *const argv[] = { "pullpi", "fetch", "--latest", "--timeout", FETCH_TIMEOUT,
 		camera, NULL };
-	struct child_result child = { 0 };
 	char next[REPORT_TEXT_MAX];
-	int r = child_run(argv, FETCH_TIMEOUT_US, &child), code;
+	struct step away = { "fetch", NULL, STEP_WARN, "nothing: the timers go on trying", NULL };
+	int r = child_run(argv, FETCH_TIMEOUT_US, &child);
 
 	if (r < 0)
 		return report_failed(&deploy->report, CLI_INTERNAL, "fetch", NULL, NULL,
 			"pullpi cannot be run: %s", strerror(-r));
-	code = child.code;
-	if (code == CLI_REFUSED)
-		snprintf(next, sizeof next, "pullpi pair [USER@]HOST --camera %s, then again: `%s`",
-			camera, deploy->again);
-	else
-		snprintf(next, sizeof next,
-			"`pullpi doctor --connect %s` knows more; then again: `%s`", camera,
-			deploy->again);
-	if (code == CLI_OK)
+	if (child.code == CLI_OK) {
 		report_ok(&deploy->report, "fetch", NULL, "%s",
-			*child.out ? last_line(child.out) : "nothing new");
-	else if (code == CLI_TEMPFAIL)
-		report_step(&deploy->report,
-			&(struct step){ .name = "fetch",
-				.result = STEP_WARN,
-				.next = "nothing: the timers go on trying" },
-			"%s", last_line(child.err));
-	else
-		report_failed(&deploy->report, code, "fetch", NULL, next, "%s",
-			*child.err ? last_line(child.err) : "pullpi fetch failed");
-	child_result_clear(&child);
-	return code == CLI_TEMPFAIL ? CLI_OK : code;
+			*child.out ? setup_last_line(child.out) : "nothing new");
+		return CLI_OK;
+	}
+	if (child.code == CLI_TEMPFAIL) {
+		report_step(&deploy->report, &away, "%s", setup_last_line(child.err));
+		return CLI_OK;
+	}
+	snprintf(next, sizeof next,
+		child.code == CLI_REFUSED
+			? "pullpi pair [USER@]HOST --camera %s, then again: `%s`"
+			: "`pullpi doctor --connect %s` knows more; then again: `%s`",
+		camera, deploy->again);
+	return report_failed(&deploy->report, child.code, "fetch", NULL, next, "%s",
+		*child.err ? setup_last_line(child.err) : "pullpi fetch failed");
 }
 
 /* Followed: as asked for now, else as it was set up before. */
-static int wants_follow(struct deploy *deploy, const char *follow, bool *ret)
+static int pull_wants_follow(struct deploy *deploy, const char *follow, bool *ret)
 {
 	const struct cli *cli = deploy->report.cli;
 	struct unit_state state;
@@ -86,95 +71,71 @@ static int wants_follow(struct deploy *deploy, const char *follow, bool *ret)
 	return r;
 }
 
-static int check_timer(struct deploy *deploy, const struct unit_task *task)
+static int pull_check_timer(struct deploy *deploy, const struct unit_state *u)
 {
-	int64_t now_us = clock_wall_us(&clock_real);
-	char time[UTC_TEXT_MAX];
-	struct unit_state u;
-	bool has_next;
-	int r;
-
-	if (!strstr(task->unit, ".timer"))
-		return CLI_OK;
-	r = units_read(deploy, "timer", task->unit, &u);
-	if (r != CLI_OK)
-		return r;
 	/* while its service runs a timer has none; after a reload it is "never" until then */
-	has_next = u.next_us != 0 && u.next_us != UNIT_TIME_NONE;
-	if (!has_next && strcmp(u.sub, "running") == 0) {
-		report_ok(&deploy->report, "timer", task->unit, "its service runs just now");
+	const bool has_next = u->next_us != 0 && u->next_us != UNIT_TIME_NONE;
+	char time[UTC_TEXT_MAX];
+
+	if (!strstr(u->name, ".timer"))
 		return CLI_OK;
-	}
-	if (!has_next || (int64_t)u.next_us > now_us + NEXT_MAX_US)
-		return report_failed(&deploy->report, CLI_INTERNAL, "timer", task->unit,
+	if (!has_next && strcmp(u->sub, "running") == 0)
+		report_ok(&deploy->report, "timer", u->name, "its service runs just now");
+	else if (!has_next || (int64_t)u->next_us > clock_wall_us(&clock_real) + NEXT_MAX_US)
+		return report_failed(&deploy->report, CLI_INTERNAL, "timer", u->name,
 			"see its OnCalendar= and the clock of this machine (date)",
 			"it has no sensible next time");
-	report_ok(&deploy->report, "timer", task->unit, "next at %s",
-		utc_format_local((int64_t)u.next_us, time));
+	else
+		report_ok(&deploy->report, "timer", u->name, "next at %s",
+			utc_format_local((int64_t)u->next_us, time));
 	return CLI_OK;
 }
 
 /* The one of the two that is not wanted. */
-static int stop_other(struct deploy *deploy, const char *unit)
+static int pull_stop(struct deploy *deploy, const char *unit)
 {
-	const char *const units[] = { unit };
 	struct unit_task task = { .work = UNIT_WORK_STOP };
-	bool changed = false;
-	int r = units_read(deploy, "stop", unit, &task.before);
+	const struct unit_state *u = &task.job.state;
+	bool enabled, changed = false;
+	int r = units_read(deploy, "stop", unit, &task.job.state);
 
-	if (r != CLI_OK || strcmp(task.before.load, "loaded") != 0)
-		return r;
-	strcpy(task.unit, unit);
-	if (strcmp(task.before.active, "active") == 0 ||
-		strcmp(task.before.active, "activating") == 0)
+	enabled = r == CLI_OK && strcmp(u->file_state, "enabled") == 0;
+	snprintf(task.job.unit, sizeof task.job.unit, "%s", unit);
+	if (r == CLI_OK &&
+		(strcmp(u->active, "active") == 0 || strcmp(u->active, "activating") == 0))
 		r = units_work(deploy, "stop", &task, 1);
-	if (r == CLI_OK && strcmp(task.before.file_state, "enabled") == 0)
-		r = units_disable(deploy, units, 1, &changed);
-	return r;
+	if (r == CLI_OK && enabled)
+		r = units_link(deploy, false, unit, &changed);
+	return r == CLI_OK && changed ? units_reload_manager(deploy) : r;
 }
 
-static int start_unit(struct deploy *deploy, const char *unit)
+static int pull_start(struct deploy *deploy, const char *unit)
 {
-	const char *const units[] = { unit };
 	struct unit_task task = { 0 };
 	bool enabled_now = false;
-	int r = units_enable(deploy, units, 1, &enabled_now);
+	int r = units_enable(deploy, unit, &enabled_now);
 
+	if (r == CLI_OK)
+		r = units_read(deploy, "start", unit, &task.job.state);
 	if (r != CLI_OK)
 		return r;
-	r = units_read(deploy, "start", unit, &task.before);
-	if (r != CLI_OK)
-		return r;
-	strcpy(task.unit, unit);
-	task.work = setup_work_for(&task.before, NULL, &task.reason);
+	snprintf(task.job.unit, sizeof task.job.unit, "%s", unit);
+	task.work = units_choose_work(&task.job.state, NULL, &task.reason);
 	if (task.work == UNIT_WORK_NONE)
 		report_ok(&deploy->report, "start", unit, "runs already");
 	else
 		r = units_work(deploy, "start", &task, 1);
 	if (r == CLI_INTERNAL && enabled_now)
 		units_undo(deploy, unit);
-	return r == CLI_OK ? check_timer(deploy, &task) : r;
-}
-
-/* Each of the three services of the camera writes the same archive. */
-static int open_sandboxes(struct deploy *deploy, const char *camera, const char *archive)
-{
-	static const char *const kinds[] = { "latest", "sync", "follow" };
-	int r = CLI_OK;
-
-	for (size_t i = 0; i < ARRAY_SIZE(kinds) && r == CLI_OK; i++) {
-		char unit[UNIT_NAME_MAX];
-
-		snprintf(unit, sizeof unit, "pullpi-%s@%s.service", kinds[i], camera);
-		r = sandbox_open(deploy, unit, "pulled", archive, true);
-	}
-	return r;
+	return r == CLI_OK ? pull_check_timer(deploy, &task.job.state) : r;
 }
 
 static int pull_camera(struct deploy *deploy, const char *camera, const char *archive)
 {
+	/* each of the three services of the camera writes the same archive */
+	static const char *const kinds[] = { "latest", "sync", "follow" };
 	char latest[UNIT_NAME_MAX], follow[UNIT_NAME_MAX], sync[UNIT_NAME_MAX];
-	bool follows;
+	bool follows = false;
 	int r;
 
 	snprintf(latest, sizeof latest, "pullpi-latest@%s.timer", camera);
@@ -183,74 +144,74 @@ static int pull_camera(struct deploy *deploy, const char *camera, const char *ar
 	if (!unit_name_ok(latest))
 		return report_failed(&deploy->report, CLI_SETTINGS, "settings", NULL, NULL,
 			"%s: no name for a unit", camera);
-	r = try_fetch(deploy, camera);
-	if (r == CLI_OK)
-		r = open_sandboxes(deploy, camera, archive);
-	if (r == CLI_OK)
-		r = wants_follow(deploy, follow, &follows);
-	if (r == CLI_OK)
-		r = start_unit(deploy, follows ? follow : latest);
-	if (r == CLI_OK)
-		r = stop_other(deploy, follows ? latest : follow);
-	return r == CLI_OK ? start_unit(deploy, sync) : r;
-}
+	r = pull_try_fetch(deploy, camera);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds) && r == CLI_OK; i++) {
+		char unit[UNIT_NAME_MAX];
 
-/* Every camera is tried; the first that fails gives the exit code. */
-static int pull_cameras(struct deploy *deploy, struct json_object *dump)
-{
-	const char *only = cli_value(deploy->report.cli, "camera");
-	struct json_object *cameras = NULL;
-	int worst = CLI_OK, n = 0;
-
-	if (json_object_object_get_ex(dump, "camera", &cameras) &&
-		json_object_is_type(cameras, json_type_object)) {
-		json_object_object_foreach(cameras, name, values)
-		{
-			struct json_object *archive = NULL;
-			int r;
-
-			json_object_object_get_ex(values, "archive", &archive);
-			if (only && strcmp(only, name) != 0)
-				continue;
-			n++;
-			r = pull_camera(
-				deploy, name, archive ? json_object_get_string(archive) : "");
-			if (r >= 128)
-				return r;
-			worst = worst == CLI_OK ? r : worst;
-		}
+		snprintf(unit, sizeof unit, "pullpi-%s@%s.service", kinds[i], camera);
+		r = sandbox_open(deploy, unit, "pulled", archive, true);
 	}
-	if (n > 0)
-		return worst;
-	return report_failed(&deploy->report, CLI_SETTINGS, "settings", NULL,
-		"pullpi pair [USER@]HOST --camera NAME", "%s%s",
-		only ? "no camera is paired under the name " : "no camera is paired yet",
-		only ? only : "");
+	if (r == CLI_OK)
+		r = pull_wants_follow(deploy, follow, &follows);
+	if (r == CLI_OK)
+		r = pull_start(deploy, follows ? follow : latest);
+	if (r == CLI_OK)
+		r = pull_stop(deploy, follows ? latest : follow);
+	return r == CLI_OK ? pull_start(deploy, sync) : r;
 }
 
-static bool is_camera(void *dump, const char *name)
+/* Every camera is tried; the first that fails gives the exit code. `only` NULL: all of them. */
+static int pull_cameras(struct deploy *deploy, struct json_object *cameras, const char *only)
 {
-	struct json_object *cameras = NULL;
+	int worst = CLI_OK;
 
-	return json_object_object_get_ex(dump, "camera", &cameras) &&
-		json_object_is_type(cameras, json_type_object) &&
-		json_object_object_get_ex(cameras, name, NULL);
+	json_object_object_foreach(cameras, name, camera)
+	{
+		int r = CLI_OK;
+
+		if (!only || strcmp(only, name) == 0)
+			r = pull_camera(deploy, name, setup_text(camera, "/archive"));
+		if (deploy->manager.signal)
+			return r;
+		worst = worst == CLI_OK ? r : worst;
+	}
+	return worst;
 }
 
-static bool has_camera(struct json_object *dump, const char *only)
+static bool pull_knows_camera(void *data, const char *name)
 {
-	struct json_object *cameras = NULL;
+	return json_object_object_get_ex(data, name, NULL);
+}
 
-	if (only)
-		return is_camera(dump, only);
-	return json_object_object_get_ex(dump, "camera", &cameras) &&
-		json_object_is_type(cameras, json_type_object) &&
-		json_object_object_length(cameras) > 0;
+static int pull_deploy(struct deploy *deploy, struct json_object *cameras, const char *only)
+{
+	const struct ours_choice gone = {
+		.prefix = "pullpi-", .known = pull_knows_camera, .data = cameras
+	};
+	const bool any =
+		only ? pull_knows_camera(cameras, only) : json_object_object_length(cameras) > 0;
+	int r = CLI_OK;
+
+	if (any)
+		r = setup_folders(deploy, "pullpi");
+	if (any && r == CLI_OK)
+		r = setup_manager(deploy);
+	if (r != CLI_OK)
+		return r;
+	/* also of the last camera that went; then a manager that does not run has nothing of it */
+	if (!only && (any || manager_connect(&deploy->manager, clock_mono_ns(&clock_real)) == 0))
+		r = ours_remove(deploy, &gone);
+	if (r == CLI_OK && !any)
+		return report_failed(&deploy->report, CLI_SETTINGS, "settings", NULL,
+			"pullpi pair [USER@]HOST --camera NAME", "%s%s",
+			only ? "no camera is paired under the name " : "no camera is paired yet",
+			only ? only : "");
+	return r == CLI_OK ? pull_cameras(deploy, cameras, only) : r;
 }
 
 int command_pull(struct cli *cli)
 {
-	struct json_object *dump = NULL;
+	struct json_object *dump = NULL, *cameras, *none = json_object_new_object();
 	struct deploy deploy;
 	int r;
 
@@ -259,24 +220,12 @@ int command_pull(struct cli *cli)
 	r = setup_begin(cli, true, &deploy);
 	if (r != CLI_OK)
 		return r;
-	r = setup_check_settings(&deploy, "pullpi");
+	r = setup_settings(&deploy, "pullpi", &dump);
+	cameras = r == CLI_OK ? json_object_object_get(dump, "camera") : NULL;
 	if (r == CLI_OK)
-		r = setup_dump(&deploy, "pullpi", &dump);
-	if (r == CLI_OK && has_camera(dump, cli_value(cli, "camera"))) {
-		r = setup_folders(&deploy, "pullpi");
-		if (r == CLI_OK)
-			r = setup_manager(&deploy);
-	}
-	/* also of the last camera that went; then a manager that does not run has nothing of it */
-	if (r == CLI_OK && !cli_value(cli, "camera") &&
-		(has_camera(dump, NULL) ||
-			session_connect(deploy.session, clock_mono_ns(&clock_real)) == 0))
-		r = ours_remove(&deploy,
-			&(struct ours_choice){
-				.prefix = "pullpi-", .known = is_camera, .data = dump });
-	if (r == CLI_OK)
-		r = pull_cameras(&deploy, dump);
+		r = pull_deploy(&deploy, cameras ? cameras : none, cli_value(cli, "camera"));
 	json_object_put(dump);
+	json_object_put(none);
 	setup_end(&deploy);
 	return r;
 }

@@ -2,19 +2,21 @@
 /* Steps as lines for people and as objects for scripts. */
 #include "deploy/report.h"
 
-#include <json-c/json.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include "common/text.h"
 
-static void print_object(const struct step *step, const char *text)
+void report_print_json(struct json_object *o)
 {
-	static const char *const results[] = {
-		[STEP_OK] = "ok",
-		[STEP_WARN] = "warn",
-		[STEP_FAILED] = "failed",
-	};
+	puts(json_object_to_json_string_ext(
+		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+}
+
+static void step_print_json(const struct step *step, const char *text)
+{
+	static const char *const results[] = { "ok", "warn", "failed" };
 	struct json_object *o = json_object_new_object(), *lines;
 
 	json_object_object_add(o, "step", json_object_new_string(step->name));
@@ -30,12 +32,10 @@ static void print_object(const struct step *step, const char *text)
 			json_object_array_add(lines, json_object_new_string(step->log->lines[i]));
 		json_object_object_add(o, "log", lines);
 	}
-	puts(json_object_to_json_string_ext(
-		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(o);
+	report_print_json(o);
 }
 
-static void print_lines(const struct cli *cli, const struct step *step, const char *text)
+static void step_print(const struct cli *cli, const struct step *step, const char *text)
 {
 	FILE *out = step->result == STEP_OK ? stdout : stderr;
 
@@ -56,17 +56,17 @@ static void print_lines(const struct cli *cli, const struct step *step, const ch
 		fprintf(out, "  next: %s\n", step->next);
 }
 
-static void PRINTF(3, 0)
-	tell(const struct report *report, const struct step *step, const char *fmt, va_list values)
+static void PRINTF(3, 0) report_tell(
+	const struct report *report, const struct step *step, const char *fmt, va_list values)
 {
 	char text[REPORT_TEXT_MAX];
 
 	text_vformat(text, sizeof text, fmt, values);
 	fflush(stdout); /* in order, where both go to one terminal */
 	if (report->json)
-		print_object(step, text);
+		step_print_json(step, text);
 	else
-		print_lines(report->cli, step, text);
+		step_print(report->cli, step, text);
 	fflush(stdout); /* as they finish */
 }
 
@@ -75,34 +75,27 @@ void report_step(const struct report *report, const struct step *step, const cha
 	va_list values;
 
 	va_start(values, fmt);
-	tell(report, step, fmt, values);
+	report_tell(report, step, fmt, values);
 	va_end(values);
 }
 
 void report_ok(
 	const struct report *report, const char *name, const char *unit, const char *fmt, ...)
 {
-	const struct step step = { .name = name, .unit = unit, .result = STEP_OK };
 	va_list values;
 
 	va_start(values, fmt);
-	tell(report, &step, fmt, values);
+	report_tell(report, &(struct step){ name, unit, STEP_OK, NULL, NULL }, fmt, values);
 	va_end(values);
 }
 
 int report_failed(const struct report *report, int code, const char *name, const char *unit,
 	const char *next, const char *fmt, ...)
 {
-	const struct step step = {
-		.name = name,
-		.unit = unit,
-		.result = STEP_FAILED,
-		.next = next,
-	};
 	va_list values;
 
 	va_start(values, fmt);
-	tell(report, &step, fmt, values);
+	report_tell(report, &(struct step){ name, unit, STEP_FAILED, next, NULL }, fmt, values);
 	va_end(values);
 	return code;
 }

@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* The user, the settings and the folders. */
+/* The user, the settings, the folders, the groups, lingering and the manager. */
 #include "deploy/setup.h"
 
 #include <errno.h>
+#include <grp.h>
+#include <json-c/json_pointer.h>
 #include <pwd.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/child.h"
 #include "common/clock.h"
 #include "common/conf.h"
 #include "common/fs.h"
+#include "common/userbus.h"
+#include "common/utc.h"
 
-#define CHECK_TIMEOUT_US (20 * INT64_C(1000000))
-#define SETTLE_US (2 * INT64_C(1000000))
+#define CHILD_US (20 * US_PER_SEC)
+#define WORDS_MAX 5
+#define CAMERA_GROUP "video"
+#define MANAGER_COMES_NS (60 * NS_PER_SEC) /* a Pi with a slow card, at its first boot */
+#define MANAGER_RUNS_NS (5 * NS_PER_SEC) /* it may be executing itself again */
 
 const char *setup_user(char ret[static 64])
 {
@@ -26,82 +32,44 @@ const char *setup_user(char ret[static 64])
 	return ret;
 }
 
-/* `sudo deploypi capture` would set up root's services, where nobody looks for them. */
-static int refuse_root(struct cli *cli, const struct report *report)
+int setup_name(struct cli *cli, const char **ret)
 {
-	const char *sudo = getenv("SUDO_USER");
-
-	if (getuid() != 0 || cli_flag(cli, "root"))
-		return CLI_OK;
-	if (sudo && *sudo && strcmp(sudo, "root") != 0)
-		return report_failed(report, CLI_REFUSED, "user", NULL, "the same without sudo",
-			"this is for the services of %s, not of root", sudo);
-	return report_failed(report, CLI_REFUSED, "user", NULL,
-		"log in as the user who owns the pictures, or say --root if root's own services "
-		"are meant",
-		"these are user services, and this is root");
+	*ret = cli_value(cli, "name");
+	if (*ret && !cli_name_ok("capturepi", *ret))
+		return cli_usage(cli, "--name %s: not a name: " CLI_NAME_RULE, *ret);
+	return CLI_OK;
 }
 
 int setup_begin(struct cli *cli, bool jobs, struct deploy *ret)
 {
-	struct deploy deploy = {
-		.report = { .cli = cli, .json = cli_flag(cli, "json") },
-		.settle_us = SETTLE_US,
-	};
-	int r = jobs ? cli_quantity(cli, "timeout", &conf_duration, US_PER_SEC,
-			       24 * 3600 * US_PER_SEC, &deploy.timeout_us)
-		     : CLI_OK;
+	int r = CLI_OK, n;
 
-	if (r == CLI_OK)
-		r = refuse_root(cli, &deploy.report);
+	*ret = (struct deploy){ .report = { .cli = cli, .json = cli_flag(cli, "json") } };
+	if (jobs)
+		r = cli_quantity(cli, "timeout", &conf_duration, US_PER_SEC, SETUP_WAIT_MAX_US,
+			&ret->timeout_us);
 	if (r != CLI_OK)
 		return r;
-	snprintf(
-		deploy.again, sizeof deploy.again, "%s %s", cli->program->name, cli->command->name);
-	for (int i = 0; i < cli->argc; i++)
-		snprintf(deploy.again + strlen(deploy.again),
-			sizeof deploy.again - strlen(deploy.again), " %s", cli->argv[i]);
-	r = session_new(NULL, &deploy.session);
-	if (r < 0)
-		return report_failed(
-			&deploy.report, CLI_INTERNAL, "user", NULL, NULL, "%s", strerror(-r));
-	*ret = deploy;
-	return CLI_OK;
-}
-
-int setup_begin_named(struct cli *cli, struct deploy *ret)
-{
-	const char *name = cli_value(cli, "name");
-	int r;
-
-	if (name && !cli_name_ok("capturepi", name))
-		return cli_usage(cli, "--name %s: not a name: " CLI_NAME_RULE, name);
-	r = setup_begin(cli, true, ret);
-	if (r == CLI_OK && name) {
-		ret->name = name;
-		snprintf(ret->again, sizeof ret->again, "%s %s --name %s", cli->program->name,
-			cli->command->name, name);
-	}
-	return r;
+	/* `sudo deploypi capture` would set up root's services, where nobody looks for them */
+	if (getuid() == 0 && !cli_flag(cli, "root"))
+		return report_failed(&ret->report, CLI_REFUSED, "user", NULL,
+			"run it without sudo, as the user who owns the pictures, or say --root if "
+			"root's own services are meant",
+			"these are user services, and this is root");
+	n = snprintf(
+		ret->again, sizeof ret->again, "%s %s", cli->program->name, cli->command->name);
+	for (int i = 0; i < cli->argc && n < (int)sizeof ret->again; i++)
+		n += snprintf(ret->again + n, sizeof ret->again - (size_t)n, " %s", cli->argv[i]);
+	r = manager_init(&ret->manager);
+	return r < 0 ? units_tell_error(ret, "user", NULL, r, NULL) : CLI_OK;
 }
 
 void setup_end(struct deploy *deploy)
 {
-	session_free(deploy->session);
-	deploy->session = NULL;
+	manager_clear(&deploy->manager);
 }
 
-static int tell_child_error(struct deploy *deploy, const char *program, int r)
-{
-	if (r == -ENOENT)
-		return report_failed(&deploy->report, CLI_INTERNAL, "settings", NULL, "install it",
-			"%s is not installed", program);
-	return report_failed(&deploy->report, r == -ETIMEDOUT ? CLI_TEMPFAIL : CLI_INTERNAL,
-		"settings", NULL, NULL, "%s: %s", program, strerror(-r));
-}
-
-/* The last line without the newline: both programs end with what counts. */
-static const char *last_line(char *text)
+char *setup_last_line(char *text)
 {
 	size_t n = strlen(text);
 	char *line;
@@ -112,133 +80,223 @@ static const char *last_line(char *text)
 	return line ? line + 1 : text;
 }
 
-int setup_ask(struct deploy *deploy, const char *program, const char *const words[],
+static int setup_run(struct deploy *deploy, const char *program, const char *const words[],
 	struct child_result *ret)
 {
-	const char *argv[SETUP_WORDS_MAX + 4] = { program };
+	const char *argv[WORDS_MAX + 4] = { program };
 	size_t n = 1;
 
 	if (deploy->name) {
 		argv[n++] = "--name";
 		argv[n++] = deploy->name;
 	}
-	for (size_t i = 0; words[i] && i < SETUP_WORDS_MAX; i++)
+	for (size_t i = 0; words[i] && i < WORDS_MAX; i++)
 		argv[n++] = words[i];
-	return child_run(argv, CHECK_TIMEOUT_US, ret);
+	return child_run(argv, CHILD_US, ret);
 }
 
-int setup_check_settings(struct deploy *deploy, const char *program)
+int setup_ask(struct deploy *deploy, const char *program, const char *const words[],
+	struct json_object **ret)
 {
-	struct child_result child = { 0 };
+	CLEANUP(child_result_clear) struct child_result child = { 0 };
+	int r = setup_run(deploy, program, words, &child);
+	struct json_object *answer = r < 0 ? NULL : json_tokener_parse(child.out);
+
+	if (r < 0 || !answer)
+		return r < 0 ? r : -EBADMSG;
+	*ret = answer;
+	return 0;
+}
+
+static int setup_tell_child(struct deploy *deploy, const char *program, int error)
+{
+	if (error == -ENOENT)
+		return report_failed(&deploy->report, CLI_INTERNAL, "settings", NULL, "install it",
+			"%s is not installed", program);
+	return report_failed(&deploy->report,
+		error == -ETIMEDOUT         ? CLI_TEMPFAIL
+			: error == -EBADMSG ? CLI_PROTOCOL
+					    : CLI_INTERNAL,
+		"settings", NULL, NULL, "%s: %s", program, strerror(-error));
+}
+
+static int setup_check_settings(struct deploy *deploy, const char *program)
+{
+	CLEANUP(child_result_clear) struct child_result child = { 0 };
+	const char *const words[] = { "check", NULL };
 	char next[REPORT_TEXT_MAX];
-	int r = setup_ask(deploy, program, (const char *const[]){ "check", NULL }, &child);
+	int r = setup_run(deploy, program, words, &child);
 
 	if (r < 0)
-		return tell_child_error(deploy, program, r);
+		return setup_tell_child(deploy, program, r);
 	if (child.code == CLI_OK) {
-		report_ok(&deploy->report, "settings", NULL, "%s", last_line(child.out));
-	} else {
-		if (!deploy->report.json)
-			fputs(child.err, stderr);
-		snprintf(next, sizeof next, "mend that (man %s.conf), then again: `%s`", program,
-			deploy->again);
-		report_failed(&deploy->report, child.code, "settings", NULL, next, "%s",
-			deploy->report.json
-				? last_line(child.err)
-				: "the settings are not right, and nothing was changed");
-		r = child.code == CLI_SETTINGS ? CLI_SETTINGS : CLI_INTERNAL;
-	}
-	child_result_clear(&child);
-	return r;
-}
-
-int setup_dump(struct deploy *deploy, const char *program, struct json_object **ret)
-{
-	struct child_result child = { 0 };
-	int r = setup_ask(deploy, program, (const char *const[]){ "dump", "--json", NULL }, &child);
-
-	if (r < 0)
-		return tell_child_error(deploy, program, r);
-	*ret = json_tokener_parse(child.out);
-	child_result_clear(&child);
-	if (json_object_is_type(*ret, json_type_object))
+		report_ok(&deploy->report, "settings", NULL, "%s", setup_last_line(child.out));
 		return CLI_OK;
-	json_object_put(*ret);
-	*ret = NULL;
-	return report_failed(&deploy->report, CLI_PROTOCOL, "settings", NULL, NULL,
-		"`%s dump --json` does not print its settings", program);
-}
-
-const char *setup_setting(struct json_object *dump, const char *section, const char *key)
-{
-	struct json_object *o = NULL, *value = NULL;
-
-	if (json_object_object_get_ex(dump, section, &o) &&
-		json_object_is_type(o, json_type_object) &&
-		json_object_object_get_ex(o, key, &value) &&
-		json_object_is_type(value, json_type_string))
-		return json_object_get_string(value);
-	return "";
-}
-
-static int xdg_path(
-	const char *variable, const char *def, const char *program, char ret[static PATH_MAX])
-{
-	const char *xdg = getenv(variable);
-	char home[CONF_VALUE_MAX];
-	int n, r;
-
-	if (xdg && *xdg == '/') {
-		n = snprintf(ret, PATH_MAX, "%s/%s", xdg, program);
-	} else {
-		r = conf_home(home);
-		if (r < 0)
-			return r;
-		n = snprintf(ret, PATH_MAX, "%s/%s/%s", home, def, program);
 	}
-	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
+	if (!deploy->report.json)
+		fputs(child.err, stderr);
+	snprintf(next, sizeof next, "mend that (man %s.conf), then again: `%s`", program,
+		deploy->again);
+	return report_failed(&deploy->report,
+		child.code == CLI_SETTINGS ? CLI_SETTINGS : CLI_INTERNAL, "settings", NULL, next,
+		"%s",
+		deploy->report.json ? setup_last_line(child.err)
+				    : "the settings are not right, and nothing was changed");
+}
+
+int setup_settings(struct deploy *deploy, const char *program, struct json_object **ret)
+{
+	const char *const words[] = { "dump", "--json", NULL };
+	int r = setup_check_settings(deploy, program);
+
+	if (r != CLI_OK)
+		return r;
+	r = setup_ask(deploy, program, words, ret);
+	return r < 0 ? setup_tell_child(deploy, program, r) : CLI_OK;
+}
+
+const char *setup_text(struct json_object *value, const char *path)
+{
+	struct json_object *text = NULL;
+
+	if (json_pointer_get(value, path, &text) < 0 ||
+		!json_object_is_type(text, json_type_string))
+		return "";
+	return json_object_get_string(text);
+}
+
+int64_t setup_time(struct json_object *value, const char *path)
+{
+	const char *text = setup_text(value, path);
+	int64_t us;
+
+	return utc_parse(text, strlen(text), &us) < 0 ? TIME_NONE : us;
 }
 
 int setup_settings_path(const char *program, const char *name, char ret[static PATH_MAX])
 {
-	size_t n;
-	int r = xdg_path("XDG_CONFIG_HOME", ".config", program, ret);
+	const struct cli_program of = { .name = program };
 
-	if (r < 0)
-		return r;
-	n = strlen(ret);
-	return snprintf(ret + n, PATH_MAX - n, "/%s.conf", name ? name : program) <
-			(int)(PATH_MAX - n)
-		? 0
-		: -ENAMETOOLONG;
+	return cli_settings_path(&(struct cli){ .program = &of, .name = name }, ret);
 }
 
 int setup_folders(struct deploy *deploy, const char *program)
 {
-	static const struct {
-		const char *variable, *def;
-	} folders[] = { { "XDG_STATE_HOME", ".local/state" }, { "XDG_CONFIG_HOME", ".config" } };
-	char path[PATH_MAX] = "", state[PATH_MAX] = "";
-	struct stat st;
-	int r = 0;
+	char state[PATH_MAX] = "", settings[PATH_MAX];
+	int r = setup_settings_path(program, NULL, settings);
 
-	for (size_t i = 0; i < ARRAY_SIZE(folders) && r == 0; i++) {
-		r = xdg_path(folders[i].variable, folders[i].def, program, path);
-		if (r == 0)
-			r = fs_make_folders(path, 0777);
-		if (r == 0 && i == 0)
-			strcpy(state, path);
-	}
+	if (r != CLI_OK)
+		return r;
+	*strrchr(settings, '/') = '\0';
+	r = conf_state_path(program, "", state);
+	if (r == 0)
+		r = fs_make_folders(state, 0777);
+	if (r == 0)
+		r = fs_make_folders(settings, 0777);
 	if (r < 0)
 		return report_failed(&deploy->report, CLI_INTERNAL, "folders", NULL, deploy->again,
-			"%s: %s", path, strerror(-r));
-	if (lstat(state, &st) == 0 && S_ISLNK(st.st_mode))
-		report_step(&deploy->report,
-			&(struct step){ .name = "folders", .result = STEP_WARN },
-			"%s is a link, made by systemd when it took the settings for old state; it "
-			"works",
-			state);
-	else
-		report_ok(&deploy->report, "folders", NULL, "%s is there", state);
+			"%s or %s: %s", state, settings, strerror(-r));
+	report_ok(&deploy->report, "folders", NULL, "%s and %s are there", state, settings);
 	return CLI_OK;
+}
+
+void setup_warn_of_groups(struct deploy *deploy)
+{
+	const struct group *video = getgrnam(CAMERA_GROUP);
+	const unsigned uid = (unsigned)getuid();
+	const gid_t group = video ? video->gr_gid : 0;
+	pid_t manager = userbus_pid(deploy->manager.bus);
+	char user[64], next[REPORT_TEXT_MAX];
+	const struct step warning = { .name = "groups", .result = STEP_WARN, .next = next };
+
+	if (!video || uid == 0)
+		return;
+	if (!user_has_group(setup_user(user), group)) {
+		snprintf(next, sizeof next,
+			"sudo usermod -aG " CAMERA_GROUP
+			" %s && sudo systemctl restart user@%u, then again: `%s`",
+			user, uid, deploy->again);
+		report_step(&deploy->report, &warning,
+			"%s is not in the group " CAMERA_GROUP " and may not open a camera", user);
+	} else if (manager > 0 && process_has_group(manager, group) == 0) {
+		snprintf(next, sizeof next, "sudo systemctl restart user@%u, then again: `%s`", uid,
+			deploy->again);
+		report_step(&deploy->report, &warning,
+			"%s came to the group " CAMERA_GROUP " after the user's manager had "
+			"started; its services are not in it",
+			user);
+	} else {
+		report_ok(
+			&deploy->report, "groups", NULL, "%s is in the group " CAMERA_GROUP, user);
+	}
+}
+
+/* Also where lingering is on and no manager is there: logind starts it then. */
+static int setup_linger(struct deploy *deploy)
+{
+	CLEANUP(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	char user[64], runtime[PATH_MAX], next[REPORT_TEXT_MAX];
+	bool was_on = false;
+	int r = linger_get(setup_user(user), &was_on);
+
+	was_on &= r == 0 && userbus_runtime(runtime) == 0;
+	r = was_on ? 0 : linger_set(NULL, getuid(), true, &error);
+	if (r == 0) {
+		report_ok(&deploy->report, "linger", NULL,
+			"%s for %s: services run without a login", was_on ? "is on" : "switched on",
+			user);
+		return CLI_OK;
+	}
+	if (r == -ENOENT)
+		snprintf(next, sizeof next,
+			"sudo apt-get install dbus libpam-systemd, then again: `%s`",
+			deploy->again);
+	else
+		snprintf(next, sizeof next, "sudo loginctl enable-linger %s, then again: `%s`",
+			user, deploy->again);
+	return report_failed(&deploy->report, r == -EACCES ? CLI_REFUSED : CLI_INTERNAL, "linger",
+		NULL, next, "%s%s",
+		r == -EACCES ? "a user may not switch it on here: polkitd does not run, or its "
+			       "rules forbid it: "
+			     : "",
+		error.message ? error.message : strerror(-r));
+}
+
+static int setup_connect_until(struct deploy *deploy, int64_t wait_ns, const char *next)
+{
+	const unsigned uid = (unsigned)getuid();
+	int r = manager_connect(&deploy->manager, clock_mono_ns(&clock_real) + wait_ns);
+
+	if (r == -ETIMEDOUT)
+		return report_failed(&deploy->report, CLI_TEMPFAIL, "manager", NULL, next,
+			"no manager of this user answers (/run/user/%u/systemd/private)", uid);
+	if (r == -EPERM)
+		return report_failed(&deploy->report, CLI_REFUSED, "manager", NULL, NULL,
+			"/run/user/%u is not this user's alone", uid);
+	return r < 0 ? units_tell_error(deploy, "manager", NULL, r, NULL) : CLI_OK;
+}
+
+int setup_manager(struct deploy *deploy)
+{
+	CLEANUP_FREE char *version = NULL;
+	char next[REPORT_TEXT_MAX];
+	int r = setup_linger(deploy);
+
+	if (r != CLI_OK)
+		return r;
+	snprintf(next, sizeof next, "systemctl status user@%u", (unsigned)getuid());
+	r = setup_connect_until(deploy, MANAGER_COMES_NS, next);
+	if (r != CLI_OK)
+		return r;
+	sd_bus_get_property_string(deploy->manager.bus, USERBUS_SYSTEMD, USERBUS_PATH,
+		USERBUS_MANAGER, "Version", NULL, &version);
+	report_ok(&deploy->report, "manager", NULL, "the user's systemd %s answers",
+		version ? version : "");
+	return CLI_OK;
+}
+
+int setup_connect(struct deploy *deploy)
+{
+	return setup_connect_until(deploy, MANAGER_RUNS_NS,
+		"deploypi capture, or deploypi pull: they switch lingering on");
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What comes before the units, each a step in the report: the right user, the program's own check of its
- * settings, folders, groups, lingering, the manager. As units.h: these tell what is wrong and return an
- * exit code.
+ * settings, folders, groups, lingering, the manager. As in units.h, these functions tell what is wrong and
+ * return an exit code.
  */
 #pragma once
 
@@ -10,7 +10,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/child.h"
 #include "deploy/units.h"
 
 #define SETUP_OPTIONS                                                                              \
@@ -20,29 +19,38 @@
 		"root", 0, NULL, "really for root's own services"                                  \
 	}
 
+#define SETUP_WAIT_MAX_US (24 * 3600 * INT64_C(1000000)) /* of --timeout and --wait */
+
 /*
- * Refuses root, unless it was told that root is meant. The session is not connected yet. `jobs`: the command
+ * Refuses root, unless it was told that root is meant. The manager is not connected yet. `jobs`: the command
  * has all of SETUP_OPTIONS.
  */
 int setup_begin(struct cli *cli, bool jobs, struct deploy *ret);
-/* The same for one camera of capturepi: --name of a command with that option. */
-int setup_begin_named(struct cli *cli, struct deploy *ret);
 void setup_end(struct deploy *deploy);
+
+/* --name: of another camera of capturepi than the first; NULL: not given. */
+int setup_name(struct cli *cli, const char **ret);
 
 /* The user's name; "UID" as a number where the user database does not know it. */
 const char *setup_user(char ret[static 64]);
 
-/* child_run() of PROGRAM [--name NAME] with these words, which end with NULL; at most SETUP_WORDS_MAX. */
-#define SETUP_WORDS_MAX 8
+/*
+ * What PROGRAM [--name NAME] prints on these words, at most 5, which end with NULL: a JSON value, for
+ * json_object_put(). -EBADMSG it prints none; else as child_run().
+ */
 int setup_ask(struct deploy *deploy, const char *program, const char *const words[],
-	struct child_result *ret);
+	struct json_object **ret);
+/* `PROGRAM check`, as step "settings", then what `PROGRAM dump --json` prints. */
+int setup_settings(struct deploy *deploy, const char *program, struct json_object **ret);
+/* The text at "/SECTION/KEY" of such a value; "" where nothing is, or no text. */
+const char *setup_text(struct json_object *value, const char *path);
+/* The time there; TIME_NONE. */
+int64_t setup_time(struct json_object *value, const char *path);
+/* ~/.config/PROGRAM/NAME.conf; `name` NULL: of the first, PROGRAM.conf. */
+int setup_settings_path(const char *program, const char *name, char ret[static PATH_MAX]);
 
-/* `PROGRAM check`, as step "settings". */
-int setup_check_settings(struct deploy *deploy, const char *program);
-/* `PROGRAM dump --json`; for json_object_put(). */
-int setup_dump(struct deploy *deploy, const char *program, struct json_object **ret);
-/* What is at SECTION.KEY of such a dump; "" if nothing is. */
-const char *setup_setting(struct json_object *dump, const char *section, const char *key);
+/* The last line of what a child wrote for people, without the newline; the text is changed. */
+char *setup_last_line(char *text);
 
 /*
  * Makes ~/.local/state/PROGRAM and ~/.config/PROGRAM. The first must be there before systemd 257 looks for
@@ -53,13 +61,7 @@ int setup_folders(struct deploy *deploy, const char *program);
 /* A warning where the user, or the manager that runs already, is not in the group `video`. */
 void setup_warn_of_groups(struct deploy *deploy);
 
-/* Lingering on, the manager there, the session connected. */
+/* Lingering on, the manager there and connected. */
 int setup_manager(struct deploy *deploy);
 /* Only connects, for commands that set nothing up: a manager that is not there is an error. */
 int setup_connect(struct deploy *deploy);
-
-/* A unit's next step: what to do with it so that it runs what is installed and set now. */
-enum unit_work setup_work_for(
-	const struct unit_state *unit, const char *settings, const char **ret_reason);
-/* ~/.config/PROGRAM/NAME.conf; `name` NULL: of the first, PROGRAM.conf. 0 or -errno. */
-int setup_settings_path(const char *program, const char *name, char ret[static PATH_MAX]);

@@ -17,16 +17,22 @@ const struct cli_option status_options[] = {
 	{ 0 },
 };
 
-static bool is_well(const struct unit_state *u)
+struct overview {
+	char user[64];
+	bool lingers, linger_known, manager;
+	size_t n_units;
+	struct unit_state units[UNITS_MAX];
+};
+
+static bool unit_is_well(const struct unit_state *u)
 {
 	struct outcome outcome;
 
-	if (strcmp(u->load, "loaded") != 0)
-		return false;
-	if (strcmp(u->active, "inactive") == 0 && strncmp(u->file_state, "enabled", 7) != 0)
+	if (strcmp(u->load, "loaded") == 0 && strcmp(u->active, "inactive") == 0 &&
+		strncmp(u->file_state, "enabled", 7) != 0)
 		return !*u->result || strcmp(u->result, "success") == 0;
-	outcome_judge(UNIT_START, "done", u, u, NULL, &outcome);
-	return outcome.kind == OUTCOME_OK || outcome.kind == OUTCOME_LATER;
+	outcome_judge(UNIT_START, "done", u, false, NULL, &outcome);
+	return outcome.code != CLI_INTERNAL;
 }
 
 static void add_text(struct json_object *o, const char *key, const char *text)
@@ -48,7 +54,7 @@ static struct json_object *unit_object(const struct unit_state *u)
 	struct json_object *o = json_object_new_object();
 
 	add_text(o, "unit", u->name);
-	json_object_object_add(o, "ok", json_object_new_boolean(is_well(u)));
+	json_object_object_add(o, "ok", json_object_new_boolean(unit_is_well(u)));
 	add_text(o, "load", u->load);
 	add_text(o, "active", u->active);
 	add_text(o, "sub", u->sub);
@@ -65,11 +71,12 @@ static struct json_object *unit_object(const struct unit_state *u)
 	return o;
 }
 
-static void print_unit(const struct unit_state *u)
+static void unit_print(const struct unit_state *u)
 {
+	const bool active = strcmp(u->active, "active") == 0;
 	char time[UTC_TEXT_MAX];
 
-	printf("%s%-30s %s (%s)", is_well(u) ? "  " : "! ", u->name, u->active, u->sub);
+	printf("%s%-30s %s (%s)", unit_is_well(u) ? "  " : "! ", u->name, u->active, u->sub);
 	if (*u->file_state)
 		printf(", %s", u->file_state);
 	if (strcmp(u->load, "loaded") != 0)
@@ -80,20 +87,12 @@ static void print_unit(const struct unit_state *u)
 		printf(", started again %u times", u->restarts);
 	if (u->next_us > 0 && u->next_us < INT64_MAX)
 		printf(", next %s", utc_format_local((int64_t)u->next_us, time));
-	else if (strcmp(u->active, "active") == 0 && u->active_since_us > 0 &&
-		u->active_since_us < INT64_MAX)
+	else if (active && u->active_since_us > 0)
 		printf(", since %s", utc_format_local((int64_t)u->active_since_us, time));
 	printf("\n");
 }
 
-struct overview {
-	char user[64];
-	bool lingers, linger_known, manager;
-	struct unit_state *units;
-	size_t n_units;
-};
-
-static void print_json(const struct overview *o)
+static void overview_print_json(const struct overview *o)
 {
 	struct json_object *all = json_object_new_object(), *units = json_object_new_array();
 
@@ -104,12 +103,10 @@ static void print_json(const struct overview *o)
 	for (size_t i = 0; i < o->n_units; i++)
 		json_object_array_add(units, unit_object(&o->units[i]));
 	json_object_object_add(all, "units", units);
-	puts(json_object_to_json_string_ext(
-		all, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(all);
+	report_print_json(all);
 }
 
-static void print_people(const struct overview *o)
+static void overview_print(const struct overview *o)
 {
 	printf("%s: %s; %s\n", o->user,
 		!o->linger_known     ? "whether it lingers is not known"
@@ -117,31 +114,37 @@ static void print_people(const struct overview *o)
 				     : "does not linger: services end with the last log-out",
 		o->manager ? "its manager runs" : "no manager runs, and so no service");
 	for (size_t i = 0; i < o->n_units; i++)
-		print_unit(&o->units[i]);
+		unit_print(&o->units[i]);
 	if (o->manager && o->n_units == 0)
 		printf("no unit of capturepi or pullpi is installed\n");
 }
 
-static int read_units(struct deploy *deploy, struct overview *o)
+/* No manager is no error: then nothing of ours runs. */
+static int overview_read(struct deploy *deploy, struct overview *o)
 {
 	CLEANUP_FREE struct unit_names *names = calloc(1, sizeof *names);
-	int r = names ? ours_list(deploy, &(struct ours_choice){ 0 }, names) : CLI_INTERNAL;
+	int r = manager_connect(&deploy->manager, clock_mono_ns(&clock_real));
 
-	for (size_t i = 0; r == CLI_OK && i < names->n; i++) {
-		r = units_read(deploy, "status", names->names[i], &o->units[o->n_units]);
-		if (r == CLI_OK)
-			o->n_units++;
-	}
+	setup_user(o->user);
+	o->linger_known = linger_get(o->user, &o->lingers) == 0;
+	o->manager = r == 0;
+	if (r < 0 && r != -ETIMEDOUT)
+		return units_tell_error(deploy, "status", NULL, r, NULL);
+	if (r < 0 || !names)
+		return names ? CLI_OK : CLI_INTERNAL;
+	r = ours_list(deploy, &(struct ours_choice){ 0 }, names);
+	for (size_t i = 0; r == CLI_OK && i < names->n; i++)
+		r = units_read(deploy, "status", names->names[i], &o->units[o->n_units++]);
 	return r;
 }
 
 /* Something of ours is enabled, all of it is well, and it does not end with a log-out. */
-static int judge(const struct overview *o)
+static int overview_judge(const struct overview *o)
 {
 	bool any = false;
 
 	for (size_t i = 0; i < o->n_units; i++) {
-		if (!is_well(&o->units[i]))
+		if (!unit_is_well(&o->units[i]))
 			return CLI_INTERNAL;
 		any |= strncmp(o->units[i].file_state, "enabled", 7) == 0;
 	}
@@ -150,27 +153,16 @@ static int judge(const struct overview *o)
 
 int command_status(struct cli *cli)
 {
-	CLEANUP_FREE struct unit_state *units = calloc(UNITS_MAX, sizeof *units);
-	struct overview o = { .units = units };
+	CLEANUP_FREE struct overview *o = calloc(1, sizeof *o);
 	struct deploy deploy;
-	int r;
+	int r = o ? setup_begin(cli, false, &deploy) : CLI_INTERNAL;
 
-	if (!units)
-		return CLI_INTERNAL;
-	r = setup_begin(cli, false, &deploy);
 	if (r != CLI_OK)
 		return r;
-	setup_user(o.user);
-	o.linger_known = linger_get(o.user, &o.lingers) == 0;
-	r = session_connect(deploy.session, clock_mono_ns(&clock_real));
-	o.manager = r == 0;
-	if (r == 0)
-		r = read_units(&deploy, &o);
-	else
-		r = r == -ETIMEDOUT ? CLI_OK : units_tell_error(&deploy, "status", NULL, r, NULL);
+	r = overview_read(&deploy, o);
 	if (r == CLI_OK) {
-		cli_flag(cli, "json") ? print_json(&o) : print_people(&o);
-		r = judge(&o);
+		deploy.report.json ? overview_print_json(o) : overview_print(o);
+		r = overview_judge(o);
 	}
 	setup_end(&deploy);
 	return r;

@@ -1,149 +1,386 @@
 /* SPDX-License-Identifier: MIT */
-/* Enabling, and what errors of the session mean to the person. */
+/* Enabling, and jobs: all are queued, their real ends waited for, and the units read back twice. */
 #include "deploy/units.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/clock.h"
 #include "common/userbus.h"
 #include "common/util.h"
 
-/* The manager reads every unit file of the user again, and runs generators: systemctl waits as long. */
-#define RELOAD_TIMEOUT_US (180 * INT64_C(1000000))
-#define RELOAD_AGAIN_NS (2000 * INT64_C(1000000))
+#define JOB_MARGIN_US (30 * US_PER_SEC) /* beyond what the unit's own time-outs allow */
+#define JOB_LEAST_US (90 * US_PER_SEC)
+#define JOB_UNLIMITED_US (600 * US_PER_SEC) /* for units without a time-out */
+#define PROGRESS_NS (15 * NS_PER_SEC)
+#define SETTLE_NS (2 * NS_PER_SEC) /* until a unit that was started is looked at again */
+#define RELOAD_AGAIN_NS (2 * NS_PER_SEC)
 
-static int tell_interrupted(struct deploy *deploy, const char *step, const char *unit)
+static const struct {
+	const char *method, *deed;
+} works[] = {
+	[UNIT_WORK_START] = { "StartUnit", "started" },
+	[UNIT_WORK_RESTART] = { "RestartUnit", "restarted" },
+	[UNIT_WORK_RELOAD] = { "ReloadUnit", "read its settings again" },
+	[UNIT_WORK_STOP] = { "StopUnit", NULL },
+};
+
+static int units_tell_refusal(
+	struct deploy *deploy, const char *step, const char *unit, const sd_bus_error *error)
 {
-	report_failed(&deploy->report, 0, step, unit, "deploypi status",
-		"%s; nothing waits any more, but what was begun goes on",
-		session_signal(deploy->session) == SIGINT ? "interrupted" : "ended by a signal");
-	return 128 + session_signal(deploy->session);
+	struct outcome o;
+
+	outcome_refused(unit ? unit : "", error->name, error->message ? error->message : "", &o);
+	return report_failed(&deploy->report,
+		sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED) ? CLI_REFUSED
+									 : CLI_INTERNAL,
+		step, unit, *o.next ? o.next : NULL, "%s", o.text);
 }
 
 int units_tell_error(struct deploy *deploy, const char *step, const char *unit, int error,
 	const sd_bus_error *bus_error)
 {
 	const struct report *report = &deploy->report;
-	struct outcome outcome;
 
-	if (error == -EINTR)
-		return tell_interrupted(deploy, step, unit);
-	if (bus_error && sd_bus_error_is_set(bus_error)) {
-		outcome_refused(unit ? unit : "", bus_error->name,
-			bus_error->message ? bus_error->message : "", &outcome);
-		return report_failed(report,
-			sd_bus_error_has_name(bus_error, SD_BUS_ERROR_ACCESS_DENIED) ? CLI_REFUSED
-										     : CLI_INTERNAL,
-			step, unit, *outcome.next ? outcome.next : NULL, "%s", outcome.text);
-	}
-	if (error == -ETIMEDOUT)
+	if (bus_error && sd_bus_error_is_set(bus_error))
+		return units_tell_refusal(deploy, step, unit, bus_error);
+	switch (error) {
+	case -EINTR:
+		return report_failed(report, 128 + deploy->manager.signal, step, unit,
+			"deploypi status", "%s; nothing waits any more, but what was begun goes on",
+			deploy->manager.signal == SIGINT ? "interrupted" : "ended by a signal");
+	case -ETIMEDOUT:
 		return report_failed(report, CLI_TEMPFAIL, step, unit, deploy->again,
 			"the user's manager does not answer");
-	if (error == -ECONNRESET)
+	case -ECONNRESET:
 		return report_failed(report, CLI_TEMPFAIL, step, unit, deploy->again,
-			"the user's manager hung up and did not come back");
-	if (error == -EBADMSG)
+			"the user's manager hung up: it ended, or executed itself again");
+	case -EBADMSG:
 		return report_failed(report, CLI_PROTOCOL, step, unit, NULL,
 			"the manager answered something that this program does not understand");
-	if (error == -EINVAL)
+	case -EINVAL:
 		return report_failed(report, CLI_USAGE, step, unit,
 			"name it like capturepi.service", "that is not the name of a unit");
-	return report_failed(report, CLI_INTERNAL, step, unit, NULL, "%s", strerror(-error));
+	default:
+		return report_failed(
+			report, CLI_INTERNAL, step, unit, NULL, "%s", strerror(-error));
+	}
 }
 
 int units_read(struct deploy *deploy, const char *step, const char *unit, struct unit_state *ret)
 {
 	CLEANUP(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-	int r = session_unit(deploy->session, unit, &error, ret);
+	int r = manager_read_unit(&deploy->manager, unit, &error, ret);
 
 	return r < 0 ? units_tell_error(deploy, step, unit, r, &error) : CLI_OK;
 }
 
-/* The answer of both calls ends with a(sss): what was linked or unlinked. */
-static int read_changes(sd_bus_message *reply, bool *ret_changed)
+/* By the inode's change time: packages keep the modification time of when they were built. */
+static bool file_is_newer(const char *path, uint64_t than_us)
 {
-	int r = sd_bus_message_enter_container(reply, 'a', "(sss)");
+	struct stat st;
 
-	if (r < 0)
-		return -EBADMSG;
-	*ret_changed = sd_bus_message_at_end(reply, false) == 0;
-	return 0;
+	return *path && than_us != 0 && stat(path, &st) == 0 &&
+		(uint64_t)st.st_ctim.tv_sec * US_PER_SEC + (uint64_t)st.st_ctim.tv_nsec / 1000 >
+		than_us;
 }
 
-/* sd_bus_message_append() counts its strings in the call; here they come from an array. */
-static int call_with_names(struct session *session, const char *member, const char *const units[],
-	size_t n, sd_bus_error *error, bool *ret_changed)
+static bool unit_is_changed(const struct unit_state *u)
 {
-	const struct session_call call = { .member = member };
-	const bool enable = strcmp(member, "EnableUnitFiles") == 0;
-	bool any = false;
+	const uint64_t since_us = u->started_us ? u->started_us : u->active_since_us;
+	bool newer = file_is_newer(u->fragment, since_us);
 
-	for (size_t i = 0; i < n; i++) {
-		CLEANUP(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-		bool changed = false;
-		int r, carries;
+	for (unsigned i = 0; i < u->n_dropins; i++)
+		newer |= file_is_newer(u->dropins[i], since_us);
+	return newer;
+}
 
-		if (enable)
-			r = session_call(
-				session, &call, error, &reply, "asbb", 1, units[i], false, false);
-		else
-			r = session_call(session, &call, error, &reply, "asb", 1, units[i], false);
-		if (r >= 0 && enable)
-			r = sd_bus_message_read(reply, "b", &carries) < 0 ? -EBADMSG : 0;
-		if (r >= 0)
-			r = read_changes(reply, &changed);
-		if (r < 0)
-			return r;
-		any |= changed;
+static bool program_is_replaced(const struct unit_state *u)
+{
+	char path[64];
+	struct stat running, installed;
+
+	snprintf(path, sizeof path, "/proc/%u/exe", u->pid);
+	return u->pid != 0 && stat(path, &running) == 0 && stat(u->program, &installed) == 0 &&
+		(running.st_dev != installed.st_dev || running.st_ino != installed.st_ino);
+}
+
+enum unit_work units_choose_work(
+	const struct unit_state *u, const char *settings, const char **ret_reason)
+{
+	*ret_reason = NULL;
+	if (strcmp(u->active, "active") != 0 && strcmp(u->active, "reloading") != 0)
+		return UNIT_WORK_START;
+	if (strcmp(u->sub, "elapsed") == 0) /* it does not look at its times again by itself */
+		*ret_reason = "it had no next time";
+	else if (program_is_replaced(u))
+		*ret_reason = "its program was replaced";
+	else if (unit_is_changed(u))
+		*ret_reason = "its unit was changed";
+	if (*ret_reason)
+		return UNIT_WORK_RESTART;
+	if (settings && file_is_newer(settings, u->changed_us)) {
+		*ret_reason = "its settings were changed";
+		return UNIT_WORK_RELOAD;
 	}
-	*ret_changed = any;
-	return 0;
+	return UNIT_WORK_NONE;
+}
+
+/* The answer of both calls ends with a(sss): what was linked or unlinked. */
+int units_link(struct deploy *deploy, bool enable, const char *unit, bool *ret_changed)
+{
+	CLEANUP(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	CLEANUP(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	const char *step = enable ? "enable" : "disable";
+	int r, changed = 0;
+
+	if (enable)
+		r = manager_call(&deploy->manager, "EnableUnitFiles", &error, &reply, "asbb", 1,
+			unit, false, false);
+	else
+		r = manager_call(&deploy->manager, "DisableUnitFiles", &error, &reply, "asb", 1,
+			unit, false);
+	if (r < 0)
+		return units_tell_error(deploy, step, unit, r, &error);
+	if (enable)
+		sd_bus_message_skip(reply, "b");
+	r = sd_bus_message_enter_container(reply, 'a', "(sss)");
+	if (r >= 0)
+		changed = sd_bus_message_at_end(reply, false) == 0;
+	*ret_changed |= changed;
+	return r < 0 ? units_tell_error(deploy, step, unit, -EBADMSG, NULL) : CLI_OK;
 }
 
 int units_reload_manager(struct deploy *deploy)
 {
 	CLEANUP(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-	const struct session_call reload = { .member = "Reload", .timeout_us = RELOAD_TIMEOUT_US };
-	int r = session_call(deploy->session, &reload, &error, NULL, "");
+	int r = manager_call(&deploy->manager, "Reload", &error, NULL, "");
 
 	/* 253 and newer may be told to limit how often */
 	if (r < 0 && sd_bus_error_has_name(&error, SD_BUS_ERROR_LIMITS_EXCEEDED)) {
 		sd_bus_error_free(&error);
-		r = session_sleep(deploy->session, clock_mono_ns(&clock_real) + RELOAD_AGAIN_NS);
+		r = manager_sleep(&deploy->manager, clock_mono_ns(&clock_real) + RELOAD_AGAIN_NS);
 		if (r >= 0)
-			r = session_call(deploy->session, &reload, &error, NULL, "");
+			r = manager_call(&deploy->manager, "Reload", &error, NULL, "");
 	}
 	return r < 0 ? units_tell_error(deploy, "reload", NULL, r, &error) : CLI_OK;
 }
 
-int units_enable(struct deploy *deploy, const char *const units[], size_t n, bool *ret_changed)
+int units_enable(struct deploy *deploy, const char *unit, bool *ret_changed)
 {
-	CLEANUP(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-	bool changed;
+	int r = units_link(deploy, true, unit, ret_changed);
 
-	/* one at a time, so that an error is of one unit */
-	for (size_t i = 0; i < n; i++) {
-		int r = call_with_names(
-			deploy->session, "EnableUnitFiles", &units[i], 1, &error, &changed);
-
-		if (r < 0)
-			return units_tell_error(deploy, "enable", units[i], r, &error);
-		report_ok(&deploy->report, "enable", units[i], "%s",
-			changed ? "starts with the machine from now on"
-				: "starts with the machine already");
-		*ret_changed |= changed;
-	}
+	if (r != CLI_OK)
+		return r;
+	report_ok(&deploy->report, "enable", unit, "starts with the machine %s",
+		*ret_changed ? "from now on" : "already");
 	return units_reload_manager(deploy);
 }
 
-int units_disable(struct deploy *deploy, const char *const units[], size_t n, bool *ret_changed)
+static int64_t jobs_deadline_ns(
+	const struct deploy *deploy, const struct unit_task *tasks, size_t n)
 {
-	CLEANUP(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-	int r = call_with_names(deploy->session, "DisableUnitFiles", units, n, &error, ret_changed);
+	int64_t longest_us = deploy->timeout_us ? deploy->timeout_us : JOB_LEAST_US;
 
+	for (size_t i = 0; i < n && !deploy->timeout_us; i++) {
+		const struct unit_state *u = &tasks[i].job.state;
+		const uint64_t limits[] = { u->start_limit_us, u->stop_limit_us };
+		int64_t sum_us = JOB_MARGIN_US;
+
+		for (size_t k = 0; k < ARRAY_SIZE(limits); k++)
+			sum_us += limits[k] > (uint64_t)INT64_MAX / 4 ? JOB_UNLIMITED_US
+								      : (int64_t)limits[k];
+		longest_us = sum_us > longest_us ? sum_us : longest_us;
+	}
+	return clock_mono_ns(&clock_real) + longest_us * 1000;
+}
+
+/* A refusal is of one unit; the others are still done. */
+static int jobs_queue(struct deploy *deploy, const char *step, struct unit_task *tasks, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		CLEANUP(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+		struct unit_task *task = &tasks[i];
+		int r = manager_queue_job(
+			&deploy->manager, works[task->work].method, &task->job, &error);
+
+		if (r < 0 && r != -EREMOTEIO)
+			return units_tell_error(deploy, step, task->job.unit, r, &error);
+		if (r < 0) {
+			outcome_refused(task->job.unit, error.name,
+				error.message ? error.message : "", &task->outcome);
+			task->work = UNIT_WORK_NONE;
+		}
+	}
+	return CLI_OK;
+}
+
+/* 0, also when the time is over: then some have no result. */
+static int jobs_wait(struct deploy *deploy, const struct unit_task *tasks, size_t n)
+{
+	int64_t deadline_ns = jobs_deadline_ns(deploy, tasks, n);
+
+	for (;;) {
+		int64_t next_ns = clock_mono_ns(&clock_real) + PROGRESS_NS;
+		int r = manager_wait_jobs(
+			&deploy->manager, next_ns < deadline_ns ? next_ns : deadline_ns);
+
+		if (r != -ETIMEDOUT)
+			return r;
+		if (next_ns >= deadline_ns)
+			return 0;
+		for (size_t i = 0; i < n && !deploy->report.json; i++)
+			if (tasks[i].work != UNIT_WORK_NONE && !*tasks[i].job.result)
+				fprintf(stderr, "%s: still waiting for %s\n",
+					deploy->report.cli->program->name, tasks[i].job.unit);
+	}
+}
+
+/* Whether a second look may show something: not at what has ended or is only a timer. */
+static bool task_may_change(const struct unit_task *task)
+{
+	const struct unit_state *u = &task->job.state;
+
+	return (task->work == UNIT_WORK_START || task->work == UNIT_WORK_RESTART) &&
+		(strcmp(u->active, "active") == 0 || strcmp(u->active, "activating") == 0) &&
+		*u->type && (strcmp(u->type, "oneshot") != 0 || u->remains);
+}
+
+/* The first of the units that it needs that failed; NULL: none did. */
+static const char *task_failed_need(struct deploy *deploy, const struct unit_task *task)
+{
+	const struct unit_state *u = &task->job.state;
+
+	for (unsigned i = 0; strcmp(task->job.result, "dependency") == 0 && i < u->n_needs; i++) {
+		CLEANUP(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+		struct unit_state need;
+
+		if (manager_read_unit(&deploy->manager, u->needs[i], &error, &need) == 0 &&
+			(strcmp(need.active, "failed") == 0 || strcmp(need.load, "loaded") != 0))
+			return u->needs[i];
+	}
+	return NULL;
+}
+
+static int task_tell(struct deploy *deploy, const char *step, const struct unit_task *task,
+	const char *log_unit, int64_t since_us)
+{
+	const char *deed = task->deed ? task->deed : works[task->work].deed;
+	const struct outcome *o = &task->outcome;
+	char next[REPORT_TEXT_MAX];
+	struct unitlog log;
+	struct step line = { .name = step, .unit = task->job.unit, .next = next };
+
+	if (o->code == CLI_OK) {
+		report_ok(&deploy->report, step, task->job.unit, "%s%s%s%s%s", deed ? deed : "",
+			task->reason ? ", since " : "", task->reason ? task->reason : "",
+			deed ? ": " : "", o->text);
+		return CLI_OK;
+	}
+	line.result = STEP_FAILED;
+	if (o->code == CLI_TEMPFAIL) {
+		snprintf(next, sizeof next, "it goes on by itself; see `deploypi status`");
+	} else {
+		snprintf(next, sizeof next, "%s, then again: `%s`",
+			*o->next ? o->next : "mend that", deploy->again);
+		if (task->work != UNIT_WORK_NONE) { /* else it was refused, and did nothing */
+			unitlog_read(log_unit, since_us, &log);
+			line.log = &log;
+		}
+	}
+	report_step(&deploy->report, &line, "%s", o->text);
+	return o->code;
+}
+
+/* What it became, by its state now and right after the job. */
+static int task_finish(
+	struct deploy *deploy, const char *step, struct unit_task *task, int64_t since_us)
+{
+	const struct unit_state *u = &task->job.state;
+	const char *need = task_failed_need(deploy, task);
+	bool restarted = u->restarts > task->restarts ||
+		(task->was_active && strcmp(u->active, "activating") == 0);
+
+	if (task->work != UNIT_WORK_NONE) /* else it was refused, and why is known */
+		outcome_judge(task->work == UNIT_WORK_STOP ? UNIT_STOP : UNIT_START,
+			task->job.result, u, restarted, need, &task->outcome);
+	return task_tell(deploy, step, task, need ? need : task->job.unit, since_us);
+}
+
+/* Reads the units; what was unloaded meanwhile is as it was told until its job ended. */
+static int tasks_look(struct deploy *deploy, const char *step, struct unit_task *tasks, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct unit_state now, *state = &tasks[i].job.state;
+		int r;
+
+		if (tasks[i].work == UNIT_WORK_NONE)
+			continue;
+		r = units_read(deploy, step, tasks[i].job.unit, &now);
+		if (r != CLI_OK)
+			return r;
+		if (now.condition_us || !state->condition_us)
+			*state = now;
+	}
+	return CLI_OK;
+}
+
+static int tasks_finish(struct deploy *deploy, const char *step, struct unit_task *tasks, size_t n,
+	int64_t since_us)
+{
+	int64_t settled_ns = clock_mono_ns(&clock_real);
+	int worst = CLI_OK, r = tasks_look(deploy, step, tasks, n);
+
+	if (r != CLI_OK)
+		return r;
+	for (size_t i = 0; i < n; i++) {
+		tasks[i].restarts = tasks[i].job.state.restarts;
+		tasks[i].was_active = strcmp(tasks[i].job.state.active, "active") == 0;
+		if (task_may_change(&tasks[i]))
+			settled_ns = clock_mono_ns(&clock_real) + SETTLE_NS;
+	}
+	r = manager_sleep(&deploy->manager, settled_ns);
 	if (r < 0)
-		return units_tell_error(deploy, "disable", n == 1 ? units[0] : NULL, r, &error);
-	return units_reload_manager(deploy);
+		return units_tell_error(deploy, step, NULL, r, NULL);
+	r = tasks_look(deploy, step, tasks, n);
+	if (r != CLI_OK)
+		return r;
+	for (size_t i = 0; i < n; i++) {
+		r = task_finish(deploy, step, &tasks[i], since_us);
+		if (r == CLI_INTERNAL || worst == CLI_OK)
+			worst = r;
+	}
+	return worst;
+}
+
+int units_work(struct deploy *deploy, const char *step, struct unit_task *tasks, size_t n)
+{
+	int64_t since_us = clock_wall_us(&clock_real);
+	int r = jobs_queue(deploy, step, tasks, n);
+
+	if (r == CLI_OK) {
+		r = jobs_wait(deploy, tasks, n);
+		if (r < 0)
+			r = units_tell_error(
+				deploy, step, n == 1 ? tasks[0].job.unit : NULL, r, NULL);
+	}
+	if (r == CLI_OK)
+		r = tasks_finish(deploy, step, tasks, n, since_us);
+	manager_forget_jobs(&deploy->manager);
+	return r;
+}
+
+void units_undo(struct deploy *deploy, const char *unit)
+{
+	struct unit_task task = { .work = UNIT_WORK_STOP };
+	bool changed = false;
+
+	snprintf(task.job.unit, sizeof task.job.unit, "%s", unit);
+	if (units_work(deploy, "undo", &task, 1) == CLI_OK &&
+		units_link(deploy, false, unit, &changed) == CLI_OK &&
+		units_reload_manager(deploy) == CLI_OK)
+		report_ok(&deploy->report, "undo", unit,
+			"disabled again, as it was before; lingering stays on");
 }

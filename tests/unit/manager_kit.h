@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A fake of systemd's Manager at the other end of a socketpair, in the session's own event loop: one
- * thread, and things happen in the order that a test says.
+ * A fake of systemd's Manager at the other end of a socketpair, in deploypi's own event loop: one thread,
+ * and things happen in the order that a test says.
  */
 #pragma once
 
@@ -10,8 +10,7 @@
 
 #include "common/clock.h"
 #include "common/userbus.h"
-#include "deploy/session.h"
-#include "deploy/session_private.h"
+#include "deploy/manager.h"
 #include "tests/test.h"
 
 #define SOON_NS (5 * INT64_C(1000000))
@@ -23,21 +22,18 @@ struct fake_unit {
 };
 
 struct fake {
-	struct session *session;
+	struct manager manager;
 	sd_bus *bus;
 
 	/* the script */
 	struct fake_unit units[4];
 	const char *job_result; /* of each job; NULL: it does not end */
 	const char *other_result; /* an older job of the same unit ends first, so */
-	const char *job_path; /* instead of that of the next job */
 	const char *malformed; /* the member that is answered with something else */
 	const char *error_at, *error_name; /* the member that is answered with this error */
 	const char *silent_at; /* the member that is not answered */
 	const char *drop_at; /* the connection ends when this member is called, once */
 	bool drop_after_job; /* the connection ends behind the answer with the job */
-	bool signal_first; /* JobRemoved before the answer */
-	bool job_stays; /* the unit has the job still, and it ends after the next GetAll */
 	int refusals; /* so many connections fail first; -1: all */
 
 	/* what happened */
@@ -80,17 +76,13 @@ static void fake_answer_job(struct fake *fake, sd_bus_message *m)
 	fake->starts++;
 	sd_bus_message_read(m, "ss", &unit, &mode);
 	snprintf(path, sizeof path, "/org/freedesktop/systemd1/job/%u", id);
-	if (fake->signal_first && fake->job_result)
-		fake_end_job(fake, id, unit, fake->job_result);
-	sd_bus_reply_method_return(m, "o", fake->job_path ? fake->job_path : path);
-	if (fake_unit(fake, unit))
-		fake_unit(fake, unit)->job = fake->job_stays ? id : 0;
+	sd_bus_reply_method_return(m, "o", path);
 	if (fake->other_result)
 		fake_end_job(fake, id + 1000, unit, fake->other_result);
 	if (fake->drop_after_job) {
 		fake->drop_after_job = false;
 		fake_drop(fake);
-	} else if (fake->job_result && !fake->signal_first && !fake->job_stays) {
+	} else if (fake->job_result) {
 		fake_end_job(fake, id, unit, fake->job_result);
 	}
 }
@@ -129,10 +121,6 @@ static void fake_answer_unit(struct fake *fake, sd_bus_message *m)
 	}
 	sd_bus_message_close_container(reply);
 	sd_bus_send(NULL, reply, NULL);
-	if (u && u->job && fake->job_result) {
-		fake_end_job(fake, u->job, name, fake->job_result);
-		u->job = 0;
-	}
 }
 
 static bool is_at(const char *at, const char *member)
@@ -168,7 +156,7 @@ static int fake_call(sd_bus_message *m, void *data, sd_bus_error *error)
 	return 1;
 }
 
-/* The session's way to a connection. */
+/* The way to a connection. */
 static int fake_connect(void *data, sd_bus **ret)
 {
 	struct fake *fake = data;
@@ -185,7 +173,7 @@ static int fake_connect(void *data, sd_bus **ret)
 		sd_bus_set_server(fake->bus, true, (sd_id128_t){ .bytes = { 1 } }) < 0 ||
 		sd_bus_add_filter(fake->bus, NULL, fake_call, fake) < 0 ||
 		sd_bus_start(fake->bus) < 0 ||
-		sd_bus_attach_event(fake->bus, fake->session->event, 0) < 0) {
+		sd_bus_attach_event(fake->bus, fake->manager.event, 0) < 0) {
 		perror("fake manager");
 		exit(1);
 	}
@@ -197,21 +185,18 @@ static int64_t in_ns(int64_t ns)
 	return clock_mono_ns(&clock_real) + ns;
 }
 
-/* A session that is connected to the fake, whose script the test has written. */
+/* Connected to the fake, whose script the test has written. */
 __attribute__((unused)) static bool fake_begin(struct fake *fake)
 {
-	const struct session_options options = {
-		.connect = fake_connect,
-		.data = fake,
-		.reconnect_us = 200000,
-	};
-
-	return CHECK(session_new(&options, &fake->session) == 0) &&
-		CHECK(session_connect(fake->session, in_ns(LONG_NS)) == 0);
+	if (!CHECK(manager_init(&fake->manager) == 0))
+		return false;
+	fake->manager.open = fake_connect;
+	fake->manager.data = fake;
+	return CHECK(manager_connect(&fake->manager, in_ns(LONG_NS)) == 0);
 }
 
 static void fake_end(struct fake *fake)
 {
-	session_free(fake->session);
+	manager_clear(&fake->manager);
 	fake_drop(fake);
 }

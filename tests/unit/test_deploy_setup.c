@@ -49,15 +49,20 @@ TEST(names_are_completed)
 	CHECK(!unit_name_complete(long_name, name));
 }
 
-TEST(settings_from_a_dump)
+TEST(values_of_json)
 {
-	struct json_object *dump = json_tokener_parse("{\"a\":{\"b\":\"c\",\"n\":1},\"s\":\"t\"}");
+	struct json_object *dump = json_tokener_parse(
+		"{\"a\":{\"b\":\"c\",\"n\":1},\"s\":\"2026-11-20T16:01:00Z\",\"l\":[\"t\"]}");
 
-	CHECK_STR(setup_setting(dump, "a", "b"), "c");
-	CHECK_STR(setup_setting(dump, "a", "n"), "");
-	CHECK_STR(setup_setting(dump, "a", "x"), "");
-	CHECK_STR(setup_setting(dump, "s", "b"), "");
-	CHECK_STR(setup_setting(dump, "x", "b"), "");
+	CHECK_STR(setup_text(dump, "/a/b"), "c");
+	CHECK_STR(setup_text(dump, "/l/0"), "t");
+	CHECK_STR(setup_text(dump, "/a/n"), "");
+	CHECK_STR(setup_text(dump, "/a/x"), "");
+	CHECK_STR(setup_text(dump, "/s/b"), "");
+	CHECK_STR(setup_text(dump, "/x/b"), "");
+	CHECK_STR(setup_text(NULL, "/x"), "");
+	CHECK(setup_time(dump, "/s") == INT64_C(1795190460000000));
+	CHECK(setup_time(dump, "/a/b") == TIME_NONE);
 	json_object_put(dump);
 }
 
@@ -84,30 +89,30 @@ TEST(work_for_a_unit)
 	touch(unit, folder, "x.service");
 	touch(settings, folder, "x.conf");
 	snprintf(u.fragment, sizeof u.fragment, "%s", unit);
-	CHECK_INT(setup_work_for(&u, settings, &reason), UNIT_WORK_START);
+	CHECK_INT(units_choose_work(&u, settings, &reason), UNIT_WORK_START);
 	strcpy(u.active, "failed");
-	CHECK_INT(setup_work_for(&u, settings, &reason), UNIT_WORK_START);
+	CHECK_INT(units_choose_work(&u, settings, &reason), UNIT_WORK_START);
 	strcpy(u.active, "active");
 	u.started_us = u.changed_us = after;
-	CHECK_INT(setup_work_for(&u, settings, &reason), UNIT_WORK_NONE);
+	CHECK_INT(units_choose_work(&u, settings, &reason), UNIT_WORK_NONE);
 	CHECK(reason == NULL);
 	u.changed_us = before; /* since when it was not told of its settings */
-	CHECK_INT(setup_work_for(&u, settings, &reason), UNIT_WORK_RELOAD);
-	CHECK_INT(setup_work_for(&u, NULL, &reason), UNIT_WORK_NONE);
+	CHECK_INT(units_choose_work(&u, settings, &reason), UNIT_WORK_RELOAD);
+	CHECK_INT(units_choose_work(&u, NULL, &reason), UNIT_WORK_NONE);
 	u.started_us = before;
-	CHECK_INT(setup_work_for(&u, settings, &reason), UNIT_WORK_RESTART);
+	CHECK_INT(units_choose_work(&u, settings, &reason), UNIT_WORK_RESTART);
 	CHECK(reason && strstr(reason, "unit"));
 	u.started_us = u.changed_us = after;
 	strcpy(u.sub, "elapsed");
-	CHECK_INT(setup_work_for(&u, NULL, &reason), UNIT_WORK_RESTART);
+	CHECK_INT(units_choose_work(&u, NULL, &reason), UNIT_WORK_RESTART);
 	strcpy(u.sub, "running");
 	/* this very program, and another */
 	u.started_us = u.changed_us = after;
 	u.pid = (uint32_t)getpid();
 	CHECK(readlink("/proc/self/exe", u.program, sizeof u.program - 1) > 0);
-	CHECK_INT(setup_work_for(&u, settings, &reason), UNIT_WORK_NONE);
+	CHECK_INT(units_choose_work(&u, settings, &reason), UNIT_WORK_NONE);
 	snprintf(u.program, sizeof u.program, "%s", unit);
-	CHECK_INT(setup_work_for(&u, settings, &reason), UNIT_WORK_RESTART);
+	CHECK_INT(units_choose_work(&u, settings, &reason), UNIT_WORK_RESTART);
 	CHECK(reason && strstr(reason, "program"));
 	test_remove_folder(folder);
 }
