@@ -1,39 +1,45 @@
 /* SPDX-License-Identifier: MIT */
-/* `capturepi doctor`: one check after the other, and what the archive and the service know. */
+/* `capturepi doctor`: reads the facts of this machine, the archive and the service, has them judged, tells. */
 #include "capture/doctor.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <json-c/json.h>
+#include <pwd.h>
 #include <string.h>
 
 #include "capture/camera.h"
 #include "capture/rivals.h"
+#include "capture/settings.h"
 #include "capture/status.h"
 #include "capture/store.h"
+#include "common/child.h"
 #include "common/clock.h"
 #include "common/place.h"
 #include "common/utc.h"
 
 #define DAY_US (INT64_C(24) * 3600 * US_PER_SEC)
 #define FRAME_GUESS_BYTES 2e6 /* of a first frame, before there is one */
+#define SHELL_US (INT64_C(10) * 1000000)
+#define UNIT_CALL_US (UINT64_C(5) * 1000000)
 
 /* Everything that more than one check needs. */
-struct patient {
-	struct cli *cli;
-	const struct capture_settings *settings;
+struct examination {
 	struct doctor doctor;
-	struct doctor_user user;
-	sd_bus *bus;
+	const struct capture_settings *settings;
 	struct archive *archive; /* NULL: cannot be opened, by `archive_error` */
 	int archive_error;
-	struct json_object *status; /* of the archive and the service; NULL */
-	struct json_object *waiting; /* of a service that cannot open it; NULL */
+	struct record newest; /* `has_newest` */
+	bool has_newest;
+	/* of the archive and the service, or of a service that cannot open it; NULL */
+	struct json_object *status;
+	struct json_object *service; /* in that; NULL: none runs */
 };
 
-/* What to do is written for the first camera: each command that has a camera gets the name of another one. */
-static void name_camera(
-	const struct cli *cli, const char *command, char fix[static DOCTOR_TEXT_MAX])
+/* What to do is written for the first camera: each command of capturepi gets the name of another one. */
+static void fix_name_camera(const struct cli *cli, char fix[static DOCTOR_TEXT_MAX])
 {
+	static const char command[] = "`capturepi";
 	char named[DOCTOR_TEXT_MAX], *at = fix;
 
 	while (cli->name && (at = strstr(at, command))) {
@@ -43,11 +49,11 @@ static void name_camera(
 	}
 }
 
-static void tell(struct patient *p, const char *check, struct doctor_finding finding)
+static void examination_tell(
+	struct examination *e, const char *check, struct doctor_finding finding)
 {
-	name_camera(p->cli, "`capturepi", finding.fix);
-	name_camera(p->cli, "`deploypi capture", finding.fix);
-	doctor_tell(&p->doctor, check, NULL, finding);
+	fix_name_camera(e->doctor.cli, finding.fix);
+	doctor_tell(&e->doctor, check, finding);
 }
 
 static struct json_object *get(struct json_object *o, const char *key)
@@ -62,240 +68,293 @@ static const char *get_text(struct json_object *o, const char *key)
 	return text ? text : "";
 }
 
-/* What the running service says of itself; NULL: none runs. */
-static struct json_object *service_of(const struct patient *p)
+static void read_archive(struct examination *e)
 {
-	return p->waiting ? p->waiting : get(p->status, "service");
-}
+	const char *path = e->settings->archive.path;
 
-static void read_archive(struct patient *p)
-{
-	struct archive_options options = { .mode = ARCHIVE_READ };
-
-	p->archive_error = archive_open(p->settings->archive.path, &options, &p->archive);
-	if (p->archive_error == 0)
-		p->status = status_object(p->archive, &p->settings->schedule);
+	e->archive_error =
+		archive_open(path, &(struct archive_options){ .mode = ARCHIVE_READ }, &e->archive);
+	if (e->archive_error == 0)
+		e->status = status_object(e->archive, &e->settings->schedule);
 	else
-		p->waiting = status_service(p->settings->archive.path);
+		e->status = status_service(path);
+	e->service = e->archive ? get(e->status, "service") : e->status;
+	e->has_newest = e->archive && archive_newest(e->archive, &e->newest) == 0;
 }
 
-/* The lines of a unit that is there to be used; one that is optional only where it is enabled. */
-static void check_service(struct patient *p, const char *check, const char *name, bool optional)
+/* The settings are right, by doctor_begin(); whether the service goes by them is another thing. */
+static void check_reload(struct examination *e)
 {
-	struct unit_state unit = { 0 };
-	int r = doctor_unit_read(p->bus, name, &unit);
+	char ago[UTC_TEXT_MAX];
+	int64_t ago_us;
 
-	if (optional && (r < 0 || strncmp(unit.file_state, "enabled", strlen("enabled")) != 0))
+	if (!e->service || !status_settings_changed(e->service, &ago_us))
 		return;
-	tell(p, check, doctor_service(r, name, &unit));
+	examination_tell(e, "reload",
+		doctor_find(DOCTOR_WARN,
+			"the settings were changed %s%s; the service does not go by it\n"
+			"run `systemctl --user reload %s`",
+			ago_us != TIME_NONE ? duration_format(ago_us, ago) : "since it read them",
+			ago_us != TIME_NONE ? " ago" : "", e->doctor.cli->unit));
 }
 
-struct wanted {
-	const char *source;
-	bool found;
-};
+static void check_services(struct examination *e)
+{
+	static const char tunnel[] = "capturepi-tunnel.service";
+	char name[UNIT_NAME_MAX];
+	struct unit_state unit = { 0 };
+	int r;
+
+	if (!e->doctor.bus) /* told already */
+		return;
+	snprintf(name, sizeof name, "%s.service", e->doctor.cli->unit);
+	r = doctor_unit_read(e->doctor.bus, name, &unit);
+	examination_tell(e, "service", doctor_service(r, name, &unit));
+	r = doctor_unit_read(e->doctor.bus, tunnel, &unit);
+	if (r == 0 && strncmp(unit.file_state, "enabled", strlen("enabled")) == 0)
+		examination_tell(e, "tunnel", doctor_service(r, tunnel, &unit));
+}
+
+static void tell_rival(void *data, const struct doctor_finding *finding)
+{
+	examination_tell(data, "others", *finding);
+}
+
+static void tell_gone(void *data, const char *name)
+{
+	examination_tell(data, "others",
+		doctor_find(DOCTOR_WARN,
+			"capturepi@%s.service is enabled, and its settings %s.conf are gone\n"
+			"run `deploypi remove --name %s`",
+			name, name, name));
+}
+
+static void check_groups(struct examination *e)
+{
+	const struct doctor_user *user = &e->doctor.user;
+	const struct group *video = getgrnam("video");
+	const gid_t group = video ? video->gr_gid : 0;
+	struct doctor_groups groups = {
+		.user = user->name,
+		.uid = (unsigned)user->uid,
+		.needed = user->uid != 0 && strcmp(e->settings->camera.source, "test") != 0,
+		.exists = video != NULL,
+		.in_database = video && user_has_group(user->name, group),
+		.in_manager = user->manager_pid > 0 ? process_has_group(user->manager_pid, group)
+						    : -ENOTCONN,
+	};
+
+	examination_tell(e, "groups", doctor_groups(&groups));
+}
 
 static void see_camera(void *data, const char *id, const char *model)
 {
-	struct wanted *wanted = data;
+	struct doctor_camera *camera = data;
 
-	if (strcmp(wanted->source, "auto") == 0 || strcmp(wanted->source, id) == 0 ||
-		strcmp(wanted->source, model) == 0)
-		wanted->found = true;
+	if (strcmp(camera->source, "auto") == 0 || strcmp(camera->source, id) == 0 ||
+		strcmp(camera->source, model) == 0)
+		camera->found = true;
 }
 
 /* A camera that another program has can still be listed, but a service that runs knows better. */
-static void check_camera(struct patient *p)
+static void check_camera(struct examination *e)
 {
-	struct doctor_camera camera = { .source = p->settings->camera.source };
-	struct json_object *its = get(service_of(p), "camera");
-	struct wanted wanted = { .source = camera.source };
+	struct doctor_camera camera = { .source = e->settings->camera.source };
+	struct json_object *its = get(e->service, "camera");
 	const struct camera_ops *ops = camera_ops_of("auto");
-	struct camera_options options = { 0 };
 
 	if (its) {
-		camera.running = true;
-		snprintf(camera.state, sizeof camera.state, "%s", get_text(its, "state"));
-		snprintf(camera.model, sizeof camera.model, "%s", get_text(its, "model"));
-		snprintf(camera.error, sizeof camera.error, "%s", get_text(its, "error"));
-	} else if (!ops) {
-		camera.listed = -ENOSYS;
+		camera.state = get_text(its, "state");
+		camera.model = get_text(its, "model");
+		camera.error = get_text(its, "error");
 	} else {
-		camera.listed = ops->list(&options, see_camera, &wanted);
-		camera.found = wanted.found;
+		camera.listed = ops ? ops->list(&(struct camera_options){ 0 }, see_camera, &camera)
+				    : -ENOSYS;
 	}
-	tell(p, "camera", doctor_camera(&camera));
+	examination_tell(e, "camera", doctor_camera(&camera));
 }
 
-static void check_newest(struct patient *p)
+static void check_memory(struct examination *e)
 {
-	struct doctor_newest newest = { .error = p->archive_error,
-		.synced = clock_synced(&clock_real) };
-	int64_t now = clock_wall_us(&clock_real);
-	struct record frame;
+	CLEANUP_FREE char *text = NULL;
+	bool known = doctor_read_file("/sys/fs/cgroup/cgroup.controllers", &text) == 0;
 
-	newest.has_frame = p->archive && archive_newest(p->archive, &frame) == 0;
-	if (newest.has_frame) {
-		newest.age_us = now - frame.exposed_us;
-		/* the one of this moment may be on its way */
-		newest.in_future = frame.slot_us > now + US_PER_SEC;
-		if (!newest.in_future && frame.slot_us < now)
-			newest.due = schedule_count(
-				&p->settings->schedule, frame.slot_us + 1, now - 2 * US_PER_SEC);
-	}
-	tell(p, "newest", doctor_newest(&newest));
+	examination_tell(e, "memory", doctor_memory(known, known && strstr(text, "memory")));
 }
 
-static void check_disk(struct patient *p)
+static void check_disk(struct examination *e)
 {
-	const struct capture_settings *s = p->settings;
-	struct json_object *store = get(service_of(p), "store");
+	const struct capture_settings *s = e->settings;
+	struct json_object *store = get(e->service, "store");
 	int64_t now = clock_wall_us(&clock_real);
 	struct doctor_use use = {
 		.frames_per_day = (double)schedule_count(&s->schedule, now, now + 7 * DAY_US) / 7,
-		.frame_bytes = FRAME_GUESS_BYTES,
+		.frame_bytes = e->has_newest ? (double)e->newest.bytes : FRAME_GUESS_BYTES,
 		.makes_room = s->archive.reserve != 0,
 		.held_frames = (double)json_object_get_int64(get(store, "frames")),
 	};
-	struct doctor_trial trial;
-	struct doctor_disk disk;
 	char where[PATH_MAX];
-	struct record frame;
 
-	doctor_disk_read(s->archive.path, &disk);
 	if (store)
-		tell(p, "store",
+		examination_tell(e, "store",
 			doctor_store(-json_object_get_int(get(store, "errno")),
 				store_find_unwritable(s->archive.path, now, where) == 0,
 				get_text(store, "where"), s->archive.path));
-	if (p->archive && archive_newest(p->archive, &frame) == 0)
-		use.frame_bytes = (double)frame.bytes;
-	tell(p, "disk", doctor_real_disk(&disk));
-	doctor_trial_run(disk.path, &trial);
-	tell(p, "publish", doctor_publish(&trial));
-	tell(p, "mount",
-		doctor_mount(s->archive.require_mount,
-			place_check(s->archive.path, s->archive.require_mount, NULL, NULL),
-			s->archive.path));
-	tell(p, "space", doctor_space(&disk, &use));
+	doctor_tell_disk(&e->doctor, s->archive.path, s->archive.require_mount,
+		place_check(s->archive.path, s->archive.require_mount, NULL, NULL), &use);
 }
 
-static void check_keys(struct patient *p)
+static void check_newest(struct examination *e)
+{
+	const int64_t now = clock_wall_us(&clock_real), slot_us = e->newest.slot_us;
+	struct doctor_newest newest = {
+		.error = e->archive_error,
+		.has_frame = e->has_newest,
+		.age_us = now - e->newest.exposed_us,
+		.in_future =
+			slot_us > now + US_PER_SEC, /* the one of this moment may be on its way */
+		.synced = clock_synced(&clock_real),
+	};
+
+	if (e->has_newest && slot_us < now)
+		newest.due =
+			schedule_count(&e->settings->schedule, slot_us + 1, now - 2 * US_PER_SEC);
+	examination_tell(e, "newest", doctor_newest(&newest));
+}
+
+static bool command_names_nothing(const struct cli *cli, const char *command)
+{
+	const char *option = strstr(command, " --name");
+	char name[CLI_NAME_MAX];
+
+	if (!option || (option[7] && option[7] != ' ' && option[7] != '='))
+		return false;
+	if (!option[7])
+		return true;
+	snprintf(name, sizeof name, "%.*s", (int)strcspn(option + 8, " "), option + 8);
+	return !cli_name_ok(cli->program->name, name) || !rivals_has_settings(cli, name);
+}
+
+int doctor_command_check(const struct cli *cli, const char *command)
+{
+	char program[PATH_MAX];
+
+	if (command_names_nothing(cli, command))
+		return -ENODEV;
+	snprintf(program, sizeof program, "%.*s", (int)strcspn(command, " "), command);
+	return program[0] == '/' && access(program, X_OK) < 0 ? -errno : 0;
+}
+
+static void check_keys(struct examination *e)
 {
 	CLEANUP_FREE char *text = NULL;
+	const struct cli *cli = e->doctor.cli;
 	char home[CONF_VALUE_MAX], path[PATH_MAX];
-	const char *end;
+	char *rest, *line;
 	unsigned ours = 0;
 
 	if (conf_home(home) == 0) {
 		snprintf(path, sizeof path, "%s/.ssh/authorized_keys", home);
 		(void)doctor_read_file(path, &text);
 	}
-	for (const char *line = text; line && *line; line = *end ? end + 1 : end) {
+	rest = text;
+	while ((line = strsep(&rest, "\n"))) {
 		struct doctor_key key;
 
-		end = strchrnul(line, '\n');
-		if (doctor_key_read(line, (size_t)(end - line), &key) < 0 || !key.ours)
+		if (doctor_key_read(line, strlen(line), &key) < 0 || !key.ours)
 			continue;
 		ours++;
-		tell(p, "key", doctor_key(&key, doctor_command_check(p->cli, key.command)));
+		examination_tell(
+			e, "key", doctor_key(&key, doctor_command_check(cli, key.command)));
 	}
 	if (ours == 0)
-		tell(p, "key",
-			doctor_fix(doctor_find(DOCTOR_INFO, "no puller is paired"),
+		examination_tell(e, "key",
+			doctor_find(DOCTOR_INFO,
+				"no puller is paired\n"
 				"on the other machine run `pullpi pair %s@THIS-MACHINE%s%s`",
-				p->user.name, p->cli->name ? " --remote-name " : "",
-				p->cli->name ? p->cli->name : ""));
+				e->doctor.user.name, cli->name ? " --remote-name " : "",
+				cli->name ? cli->name : ""));
 }
 
-static void check_shell(struct patient *p)
+/* Runs the login shell as sshd does. */
+static void check_shell(struct examination *e)
 {
-	CLEANUP(child_result_clear) struct child_result child;
-	struct doctor_shell shell;
+	CLEANUP(child_result_clear) struct child_result child = { 0 };
+	const struct passwd *entry = getpwuid(e->doctor.user.uid);
+	char home[CONF_VALUE_MAX] = "", home_is[sizeof home + 8];
+	struct doctor_shell shell = {
+		.shell = entry && *entry->pw_shell ? entry->pw_shell : "/bin/sh",
+		.home = home,
+		.error = conf_home(home),
+		.said = "",
+	};
+	/* bash reads its start-up file where sshd is its parent, by this variable */
+	const char *argv[] = { "env", "-i", "PATH=/usr/bin:/bin", home_is,
+		"SSH_CLIENT=127.0.0.1 1 1", shell.shell, "-c", "exit 0", NULL };
 
-	doctor_shell_read(&p->user, &shell, &child);
-	tell(p, "shell", doctor_shell(&shell));
+	snprintf(home_is, sizeof home_is, "HOME=%s", home);
+	if (shell.error == 0)
+		shell.error = child_run(argv, SHELL_US, &child);
+	if (shell.error == 0) {
+		shell.code = child.code;
+		shell.said = child.out;
+	}
+	examination_tell(e, "shell", doctor_shell(&shell));
 }
 
-static void tell_rival(void *data, const struct doctor_finding *finding)
+static int read_no_delay(void)
 {
-	tell(data, "others", *finding);
+	CLEANUP(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+	int value = 0, r = sd_bus_open_system(&bus);
+
+	if (r < 0)
+		return r;
+	sd_bus_set_method_call_timeout(bus, UNIT_CALL_US);
+	r = sd_bus_get_property_trivial(bus, USERBUS_SYSTEMD, USERBUS_PATH "/unit/ssh_2esocket",
+		USERBUS_SYSTEMD ".Socket", "NoDelay", NULL, 'b', &value);
+	return r < 0 ? r : value;
 }
 
-static void tell_gone(void *data, const char *name)
+static void check_network(struct examination *e)
 {
-	tell(data, "others",
-		doctor_fix(doctor_find(DOCTOR_WARN,
-				   "capturepi@%s.service is enabled, and its settings %s.conf are "
-				   "gone",
-				   name, name),
-			"run `deploypi remove --name %s`", name));
-}
+	CLEANUP_FREE char *idle = NULL, *congestion = NULL;
+	struct doctor_network network = { read_no_delay(), -1, -1 };
 
-static void check_machine(struct patient *p)
-{
-	struct doctor_groups groups;
-	struct doctor_network network;
-	bool known, has_memory;
-
-	doctor_groups_read(&p->user, p->settings->camera.source, &groups);
-	tell(p, "groups", doctor_groups(&groups));
-	check_camera(p);
-	tell(p, "clock", doctor_clock(clock_synced(&clock_real)));
-	doctor_memory_read(&known, &has_memory);
-	tell(p, "memory", doctor_memory(known, has_memory));
-	check_disk(p);
-	check_newest(p);
-	check_keys(p);
-	check_shell(p);
-	doctor_network_read(&network);
-	tell(p, "network", doctor_network(&network));
-}
-
-/* The settings are right, by doctor_settings(); whether the service goes by them is another thing. */
-static void check_settings(struct patient *p)
-{
-	struct json_object *service = service_of(p);
-	char ago[UTC_TEXT_MAX];
-	int64_t ago_us;
-
-	if (service && status_settings_changed(service, &ago_us))
-		tell(p, "reload",
-			doctor_fix(doctor_find(DOCTOR_WARN,
-					   "the settings were changed %s%s; the service does not "
-					   "go by it",
-					   ago_us != TIME_NONE ? duration_format(ago_us, ago)
-							       : "since it read them",
-					   ago_us != TIME_NONE ? " ago" : ""),
-				"run `systemctl --user reload %s`", p->cli->unit));
+	if (doctor_read_file("/proc/sys/net/ipv4/tcp_slow_start_after_idle", &idle) == 0)
+		network.slow_start_after_idle = idle[0] == '1';
+	if (doctor_read_file("/proc/sys/net/ipv4/tcp_congestion_control", &congestion) == 0)
+		network.bbr = strcmp(congestion, "bbr\n") == 0;
+	examination_tell(e, "network", doctor_network(&network));
 }
 
 int doctor_command(struct cli *cli)
 {
-	struct patient p = { .cli = cli, .doctor = { .json = cli_flag(cli, "json") } };
 	CLEANUP_FREE void *settings = NULL;
-	char service[sizeof cli->unit + sizeof ".service"];
-	int r = doctor_settings(&p.doctor, cli, &settings);
+	struct examination e = { 0 };
+	char deploy[CLI_NAME_MAX + 32];
+	int r;
 
+	snprintf(deploy, sizeof deploy, "deploypi capture%s%s", cli->name ? " --name " : "",
+		cli->name ? cli->name : "");
+	r = doctor_begin(&e.doctor, cli, deploy, &settings);
 	if (r != CLI_OK)
 		return r;
-	p.settings = settings;
-	doctor_user_read(&p.user, &p.bus);
-	read_archive(&p);
-	tell(&p, "linger", doctor_linger(&p.user, "deploypi capture"));
-	tell(&p, "manager", doctor_manager(&p.user));
-	snprintf(service, sizeof service, "%s.service", cli->unit);
-	check_settings(&p);
-	if (p.bus) {
-		check_service(&p, "service", service, false);
-		check_service(&p, "tunnel", "capturepi-tunnel.service", true);
-	}
-	rivals_find(cli, p.settings, tell_rival, &p);
-	rivals_find_gone(cli, tell_gone, &p);
-	check_machine(&p);
-	sd_bus_flush_close_unref(p.bus);
-	json_object_put(p.status);
-	json_object_put(p.waiting);
-	archive_free(p.archive);
-	return doctor_end(&p.doctor);
+	e.settings = settings;
+	read_archive(&e);
+	check_reload(&e);
+	check_services(&e);
+	rivals_find(cli, e.settings, tell_rival, &e);
+	rivals_find_gone(cli, tell_gone, &e);
+	check_groups(&e);
+	check_camera(&e);
+	examination_tell(&e, "clock", doctor_clock(clock_synced(&clock_real)));
+	check_memory(&e);
+	check_disk(&e);
+	check_newest(&e);
+	check_keys(&e);
+	check_shell(&e);
+	check_network(&e);
+	json_object_put(e.status);
+	archive_free(e.archive);
+	return doctor_end(&e.doctor);
 }

@@ -1,26 +1,81 @@
 /* SPDX-License-Identifier: MIT */
-/* `capturepi doctor`: reads the facts of this machine, has them judged, tells. */
+/*
+ * `capturepi doctor`: what it judges beside common/doctor.h, as pure functions from facts that were read to
+ * findings. Nothing disturbs a running service.
+ */
 #pragma once
 
-#include "capture/doctor_checks.h"
-#include "capture/settings.h"
-#include "common/child.h"
-#include "common/cli.h"
-#include "common/doctor_host.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-/*
- * Facts, read without disturbing a running service. What cannot be read is "not known" or an error in
- * the struct.
- */
-void doctor_groups_read(
-	const struct doctor_user *user, const char *source, struct doctor_groups *ret);
-void doctor_memory_read(bool *ret_known, bool *ret_has_memory);
-void doctor_network_read(struct doctor_network *ret);
-/* Runs the login shell as sshd does; what it printed is for child_result_clear(). */
-void doctor_shell_read(
-	const struct doctor_user *user, struct doctor_shell *ret, struct child_result *ret_child);
-/* Whether a forced command can be run: 0; -ENODEV the settings of the camera that it names are gone; other -errno. */
-int doctor_command_check(const struct cli *cli, const char *command);
+#include "common/doctor.h"
+#include "common/limits.h"
 
 /* CLI_OK, or CLI_INTERNAL where something failed. */
 int doctor_command(struct cli *cli);
+
+/* Group `video`, which owns the camera's devices. A process keeps the groups it was started with. */
+struct doctor_groups {
+	const char *user;
+	unsigned uid;
+	bool needed; /* false: the simulated camera, or root */
+	bool exists; /* there is such a group */
+	bool in_database; /* /etc/group has the user in it */
+	int in_manager; /* the user's manager has it, and so what that starts; -errno: not known */
+};
+struct doctor_finding doctor_groups(const struct doctor_groups *groups);
+
+/* From the running service, or from a list of the cameras where none runs. */
+struct doctor_camera {
+	const char *source; /* the setting */
+	const char *state, *model,
+		*error; /* of a service that runs; `state` NULL: none does. Then: */
+	int listed; /* how many there are, or -errno; -ENOSYS: built without libcamera */
+	bool found; /* the one of the settings is among them */
+};
+struct doctor_finding doctor_camera(const struct doctor_camera *camera);
+
+struct doctor_finding doctor_clock(bool synced);
+
+/*
+ * `error`, -errno, at `where`, hinders the service from storing; 0: nothing. `writable`: who runs this can
+ * write all of the archive at `path`, so it is the unit's sandbox that cannot.
+ */
+struct doctor_finding doctor_store(int error, bool writable, const char *where, const char *path);
+
+/* Whether cgroups can limit and count memory; `known`: there are cgroups of version 2 to ask. */
+struct doctor_finding doctor_memory(bool known, bool has_memory);
+
+/* How old the newest frame may be by the schedule. */
+struct doctor_newest {
+	int error; /* of the archive; -ENOENT: there is none yet */
+	bool has_frame;
+	bool in_future;
+	int64_t age_us;
+	uint64_t due; /* slots since, that should have a frame by now */
+	bool synced;
+};
+struct doctor_finding doctor_newest(const struct doctor_newest *newest);
+
+/* One line of authorized_keys; sshd(8), AUTHORIZED_KEYS FILE FORMAT. */
+struct doctor_key {
+	bool ours; /* its command or comment names capturepi or pullpi */
+	bool restricted; /* `restrict`, and nothing is allowed again */
+	char command[SERVE_COMMAND_MAX]; /* forced; "": none */
+	char comment[TEXT_MAX];
+};
+/* Reads a line without newline. -ENOENT a comment or blank, -EINVAL no key. */
+int doctor_key_read(const char *line, size_t length, struct doctor_key *ret);
+/* Whether a forced command can be run: 0; -ENODEV the settings of the camera that it names are gone; -errno. */
+int doctor_command_check(const struct cli *cli, const char *command);
+/* `command_error` of that. */
+struct doctor_finding doctor_key(const struct doctor_key *key, int command_error);
+
+/* What makes pulling quicker; below 0: not known or not there. */
+struct doctor_network {
+	int no_delay; /* of ssh.socket */
+	int slow_start_after_idle;
+	int bbr;
+};
+struct doctor_finding doctor_network(const struct doctor_network *network);

@@ -1,90 +1,89 @@
 /* SPDX-License-Identifier: MIT */
 /* Facts about a camera's machine, judged. */
-#include "capture/doctor_checks.h"
-
 #include <errno.h>
 #include <string.h>
 
+#include "capture/doctor.h"
 #include "capture/store.h"
+#include "common/text.h"
 #include "common/utc.h"
 
 #define DUE_LATE 2 /* slots without a frame that are no accident */
 
-struct doctor_finding doctor_groups(const struct doctor_groups *groups)
+struct doctor_finding doctor_groups(const struct doctor_groups *g)
 {
-	if (!groups->needed)
+	if (!g->needed)
 		return doctor_find(DOCTOR_OK, "not needed here");
-	if (!groups->exists)
-		return doctor_fix(doctor_find(DOCTOR_WARN, "there is no group `video`"),
-			"see that %s may read and write /dev/video* and /dev/media*", groups->user);
-	if (!groups->in_database)
-		return doctor_fix(
-			doctor_find(DOCTOR_FAIL, "%s is not in the group `video`", groups->user),
+	if (!g->exists)
+		return doctor_find(DOCTOR_WARN,
+			"there is no group `video`\n"
+			"see that %s may read and write /dev/video* and /dev/media*",
+			g->user);
+	if (!g->in_database)
+		return doctor_find(DOCTOR_FAIL,
+			"%s is not in the group `video`\n"
 			"run `sudo usermod -aG video %s`, then `sudo systemctl restart user@%u`",
-			groups->user, groups->uid);
-	if (groups->manager_known && !groups->in_manager)
-		return doctor_fix(
-			doctor_find(DOCTOR_FAIL,
-				"%s is in the group `video`, but their manager was started before",
-				groups->user),
+			g->user, g->user, g->uid);
+	if (g->in_manager == 0)
+		return doctor_find(DOCTOR_FAIL,
+			"%s is in the group `video`, but their manager was started before\n"
 			"run `sudo systemctl restart user@%u`, or restart the machine",
-			groups->uid);
-	return doctor_find(DOCTOR_OK, "%s is in the group `video`%s", groups->user,
-		groups->manager_known ? ", and so is their manager" : "");
+			g->user, g->uid);
+	return doctor_find(DOCTOR_OK, "%s is in the group `video`%s", g->user,
+		g->in_manager > 0 ? ", and so is their manager" : "");
 }
 
-struct doctor_finding doctor_camera(const struct doctor_camera *camera)
+struct doctor_finding doctor_camera(const struct doctor_camera *c)
 {
-	if (camera->running && *camera->error)
-		return doctor_fix(doctor_find(DOCTOR_FAIL, "%s is %s: %s", camera->model,
-					  camera->state, camera->error),
-			"look at `capturepi status` and the camera's cable");
-	if (camera->running)
-		return doctor_find(DOCTOR_OK, "%s is %s", camera->model, camera->state);
-	if (strcmp(camera->source, "test") == 0)
+	if (c->state && *c->error)
+		return doctor_find(DOCTOR_FAIL,
+			"%s is %s: %s\nlook at `capturepi status` and the camera's cable", c->model,
+			c->state, c->error);
+	if (c->state)
+		return doctor_find(DOCTOR_OK, "%s is %s", c->model, c->state);
+	if (strcmp(c->source, "test") == 0)
 		return doctor_find(DOCTOR_WARN, "the test camera is set: a drawn picture");
-	if (camera->listed == -ENOSYS)
-		return doctor_fix(doctor_find(DOCTOR_FAIL, "built without libcamera"),
+	if (c->listed == -ENOSYS)
+		return doctor_find(DOCTOR_FAIL,
+			"built without libcamera\n"
 			"install libcamera-dev and build again, or set camera.source = test");
-	if (camera->listed < 0)
-		return doctor_find(
-			DOCTOR_FAIL, "cannot list cameras: %s", strerror(-camera->listed));
-	if (camera->listed == 0)
-		return doctor_fix(doctor_find(DOCTOR_FAIL, "no camera found"),
+	if (c->listed < 0)
+		return doctor_find(DOCTOR_FAIL, "cannot list cameras: %s", strerror(-c->listed));
+	if (c->listed == 0)
+		return doctor_find(DOCTOR_FAIL,
+			"no camera found\n"
 			"check its cable, camera_auto_detect in config.txt, and the group `video`");
-	if (!camera->found)
-		return doctor_fix(
-			doctor_find(DOCTOR_FAIL, "camera.source = %s is none of the %d found",
-				camera->source, camera->listed),
-			"choose one of `capturepi cameras`");
-	return doctor_find(DOCTOR_OK, "%d found", camera->listed);
+	if (!c->found)
+		return doctor_find(DOCTOR_FAIL,
+			"camera.source = %s is none of the %d found\n"
+			"choose one of `capturepi cameras`",
+			c->source, c->listed);
+	return doctor_find(DOCTOR_OK, "%d found", c->listed);
 }
 
 struct doctor_finding doctor_clock(bool synced)
 {
 	if (synced)
 		return doctor_find(DOCTOR_OK, "synchronised");
-	return doctor_fix(
-		doctor_find(DOCTOR_WARN, "not synchronised: frames are dated anew once it is"),
+	return doctor_find(DOCTOR_WARN,
+		"not synchronised: frames get their true time once it is\n"
 		"look at `timedatectl` and the network");
 }
 
 struct doctor_finding doctor_store(int error, bool writable, const char *where, const char *path)
 {
 	const bool forbidden = error == -EACCES || error == -EPERM || error == -EROFS;
-	struct doctor_finding finding;
 
 	if (error == 0)
 		return doctor_find(DOCTOR_OK, "the service stores frames");
-	finding = doctor_find(
-		DOCTOR_FAIL, "the service stores nothing: %s: %s", where, store_error_text(error));
-	if (!writable || !forbidden)
-		return doctor_fix(finding, "%s", store_error_fix(error));
-	return doctor_fix(finding,
-		"you may write there, its unit may not: `systemctl --user edit capturepi`, "
-		"[Service], "
-		"ReadWritePaths=%s",
-		path);
+	if (writable && forbidden)
+		return doctor_find(DOCTOR_FAIL,
+			"the service stores nothing: %s: %s\n"
+			"you may write there, its unit may not: `systemctl --user edit capturepi`, "
+			"[Service], ReadWritePaths=%s",
+			where, store_error_text(error), path);
+	return doctor_find(DOCTOR_FAIL, "the service stores nothing: %s: %s\n%s", where,
+		store_error_text(error), store_error_fix(error));
 }
 
 struct doctor_finding doctor_memory(bool known, bool has_memory)
@@ -93,8 +92,8 @@ struct doctor_finding doctor_memory(bool known, bool has_memory)
 		return doctor_find(DOCTOR_INFO, "no cgroups of version 2 here");
 	if (has_memory)
 		return doctor_find(DOCTOR_OK, "the memory cgroup is on");
-	return doctor_fix(
-		doctor_find(DOCTOR_WARN, "the memory cgroup is off: no unit's memory is limited"),
+	return doctor_find(DOCTOR_WARN,
+		"the memory cgroup is off: no unit's memory is limited\n"
 		"add cgroup_enable=memory to /boot/firmware/cmdline.txt");
 }
 
@@ -106,159 +105,124 @@ struct doctor_finding doctor_newest(const struct doctor_newest *newest)
 		return doctor_find(DOCTOR_FAIL, "the archive cannot be read: %s",
 			store_error_text(newest->error));
 	if (newest->error == -ENOENT || !newest->has_frame)
-		return doctor_fix(doctor_find(DOCTOR_WARN, "no frame yet"),
-			"start the service, or try `capturepi shot`");
+		return doctor_find(
+			DOCTOR_WARN, "no frame yet\nstart the service, or try `capturepi shot`");
 	if (newest->in_future)
-		return doctor_fix(doctor_find(newest->synced ? DOCTOR_FAIL : DOCTOR_WARN,
-					  "the newest frame is of the future: the clock was wrong "
-					  "then or is now"),
+		return doctor_find(newest->synced ? DOCTOR_FAIL : DOCTOR_WARN,
+			"the newest frame is of the future: the clock was wrong then or is now\n"
 			"see that the clock is synchronised");
 	duration_format(newest->age_us, age);
 	if (newest->due >= DUE_LATE)
-		return doctor_fix(doctor_find(DOCTOR_FAIL, "%s old: %llu slots since have no frame",
-					  age, (unsigned long long)newest->due),
-			"look at `capturepi status` and `capturepi list --gaps`");
+		return doctor_find(DOCTOR_FAIL,
+			"%s old: %llu slots since have no frame\n"
+			"look at `capturepi status` and `capturepi list --gaps`",
+			age, (unsigned long long)newest->due);
 	return doctor_find(DOCTOR_OK, "%s old, as the schedule has it", age);
 }
 
-static bool names_us(const char *text)
-{
-	return strstr(text, "capturepi") || strstr(text, "pullpi");
-}
-
-/* The program may be missing by now: then every pull is refused. */
-struct doctor_finding doctor_key(const struct doctor_key *key, int program_error)
+struct doctor_finding doctor_key(const struct doctor_key *key, int command_error)
 {
 	if (!*key->command)
-		return doctor_fix(doctor_find(DOCTOR_WARN,
-					  "key %s may do anything here: it has no forced command",
-					  key->comment),
-			"pair again, or put restrict,command=\"capturepi serve\" in front of it");
+		return doctor_find(DOCTOR_WARN,
+			"key %s may do anything here: it has no forced command\n"
+			"pair again, or put restrict,command=\"capturepi serve\" in front of it",
+			key->comment);
 	if (!strstr(key->command, " serve"))
-		return doctor_fix(
-			doctor_find(DOCTOR_WARN, "key %s runs `%s`", key->comment, key->command),
-			"let it run `capturepi serve`: pair again");
-	if (program_error == -ENODEV)
-		return doctor_fix(doctor_find(DOCTOR_FAIL,
-					  "key %s runs `%s`, and the settings of that camera are "
-					  "gone",
-					  key->comment, key->command),
-			"pair again, or take its line out of ~/.ssh/authorized_keys");
-	if (program_error < 0)
-		return doctor_fix(
-			doctor_find(DOCTOR_FAIL, "key %s runs `%s`, which is not there: %s",
-				key->comment, key->command, strerror(-program_error)),
-			"pair again");
+		return doctor_find(DOCTOR_WARN,
+			"key %s runs `%s`\nlet it run `capturepi serve`: pair again", key->comment,
+			key->command);
+	if (command_error == -ENODEV)
+		return doctor_find(DOCTOR_FAIL,
+			"key %s runs `%s`, and the settings of that camera are gone\n"
+			"pair again, or take its line out of ~/.ssh/authorized_keys",
+			key->comment, key->command);
+	if (command_error < 0) /* every pull is refused */
+		return doctor_find(DOCTOR_FAIL,
+			"key %s runs `%s`, which is not there: %s\npair again", key->comment,
+			key->command, strerror(-command_error));
 	if (!key->restricted)
-		return doctor_fix(
-			doctor_find(DOCTOR_WARN, "key %s may forward ports and more: no `restrict`",
-				key->comment),
-			"put `restrict,` in front of its line in ~/.ssh/authorized_keys");
+		return doctor_find(DOCTOR_WARN,
+			"key %s may forward ports and more: no `restrict`\n"
+			"put `restrict,` in front of its line in ~/.ssh/authorized_keys",
+			key->comment);
 	return doctor_find(
 		DOCTOR_OK, "key %s may run `%s` and nothing else", key->comment, key->command);
 }
 
-/* The end of an option list: the first blank that is in no quotes. */
-static size_t options_length(const char *line, size_t length)
-{
-	bool quoted = false;
-	size_t i = 0;
-
-	for (; i < length && (quoted || (line[i] != ' ' && line[i] != '\t')); i++) {
-		if (line[i] == '\\' && i + 1 < length && line[i + 1] == '"')
-			i++;
-		else if (line[i] == '"')
-			quoted = !quoted;
-	}
-	return i;
-}
-
-static bool is_key_type(const char *word)
+static bool key_is_type(const char *word)
 {
 	return strncmp(word, "ssh-", 4) == 0 || strncmp(word, "ecdsa-", 6) == 0 ||
 		strncmp(word, "sk-", 3) == 0;
 }
 
-/* What `restrict` took and the words behind it give back. */
-static bool gives_back(const char *option)
+static bool key_names_us(const char *text)
 {
-	static const char *const words[] = { "pty", "port-forwarding", "agent-forwarding",
+	return strstr(text, "capturepi") || strstr(text, "pullpi");
+}
+
+/* What `restrict` took, the words after it give back. */
+static void key_take_option(struct doctor_key *key, const char *option)
+{
+	static const char *const allowed[] = { "pty", "port-forwarding", "agent-forwarding",
 		"X11-forwarding", "user-rc" };
 
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (strcasecmp(option, words[i]) == 0)
-			return true;
-	return false;
-}
-
-/* command="..." with \" within */
-static void read_command(const char *value, char ret[static SERVE_COMMAND_MAX])
-{
-	size_t n = 0;
-
-	for (const char *p = value + (*value == '"'); *p && *p != '"'; p++) {
-		if (*p == '\\' && p[1] == '"')
-			p++;
-		if (n < SERVE_COMMAND_MAX - 1)
-			ret[n++] = *p;
-	}
-	ret[n] = '\0';
-}
-
-static void read_options(char *options, struct doctor_key *key)
-{
-	bool quoted = false, more = true;
-	char *start = options;
-
-	for (char *p = options; more; p++) {
-		more = *p;
-		if (*p == '\\' && p[1] == '"') {
-			p++;
-			continue;
-		}
-		if (*p == '"')
-			quoted = !quoted;
-		if (*p && (quoted || *p != ','))
-			continue;
-		*p = '\0';
-		if (strcasecmp(start, "restrict") == 0)
-			key->restricted = true;
-		else if (gives_back(start))
+	if (strcasecmp(option, "restrict") == 0)
+		key->restricted = true;
+	for (size_t i = 0; i < ARRAY_SIZE(allowed); i++)
+		if (strcasecmp(option, allowed[i]) == 0)
 			key->restricted = false;
-		else if (strncasecmp(start, "command=", strlen("command=")) == 0)
-			read_command(start + strlen("command="), key->command);
-		start = p + 1;
+	if (strncasecmp(option, "command=", strlen("command=")) == 0)
+		text_clean(option + strlen("command="), strlen(option + strlen("command=")),
+			key->command, sizeof key->command);
+}
+
+/* Reads the options, up to the first blank that is in no quotes, and returns what is after them. */
+static char *key_read_options(struct doctor_key *key, char *p)
+{
+	while (*p && *p != ' ' && *p != '\t') {
+		char option[SERVE_COMMAND_MAX + sizeof "command="];
+		bool quoted = false;
+		size_t n = 0;
+
+		for (; *p && (quoted || !strchr(", \t", *p)); p++) {
+			const bool escaped = *p == '\\' && p[1] == '"';
+
+			if (*p == '"') {
+				quoted = !quoted;
+				continue;
+			}
+			p += escaped;
+			if (n < sizeof option - 1)
+				option[n++] = *p;
+		}
+		option[n] = '\0';
+		key_take_option(key, option);
+		p += *p == ',';
 	}
+	return p;
 }
 
 int doctor_key_read(const char *line, size_t length, struct doctor_key *ret)
 {
-	struct doctor_key key = { 0 };
 	CLEANUP_FREE char *text = strndup(line, length);
+	struct doctor_key key = { 0 };
 	char *rest, *type, *base64;
-	size_t n;
 
 	if (!text)
 		return -ENOMEM;
-	rest = text + strspn(text, " \t\r");
+	text[strcspn(text, "\r")] = '\0';
+	rest = text + strspn(text, " \t");
 	if (!*rest || *rest == '#')
 		return -ENOENT;
-	if (!is_key_type(rest)) {
-		n = options_length(rest, strlen(rest));
-		if (!rest[n])
-			return -EINVAL;
-		rest[n] = '\0';
-		read_options(rest, &key);
-		rest += n + 1;
-	}
+	if (!key_is_type(rest))
+		rest = key_read_options(&key, rest);
 	rest += strspn(rest, " \t");
 	type = strsep(&rest, " \t");
-	base64 = rest ? strsep(&rest, " \t\r") : NULL;
-	if (!is_key_type(type) || !base64 || !*base64)
+	base64 = rest ? strsep(&rest, " \t") : NULL;
+	if (!key_is_type(type) || !base64 || !*base64)
 		return -EINVAL;
 	snprintf(key.comment, sizeof key.comment, "%s", rest && *rest ? rest : type);
-	key.comment[strcspn(key.comment, "\r")] = '\0';
-	key.ours = names_us(key.command) || names_us(key.comment);
+	key.ours = key_names_us(key.command) || key_names_us(key.comment);
 	*ret = key;
 	return 0;
 }
@@ -268,15 +232,13 @@ static const char *switch_text(int value)
 	return value < 0 ? "not known" : value ? "on" : "off";
 }
 
-struct doctor_finding doctor_network(const struct doctor_network *network)
+struct doctor_finding doctor_network(const struct doctor_network *n)
 {
-	const int idle = network->slow_start_after_idle;
-	const bool bbr = strcmp(network->congestion, "bbr") == 0;
-	const bool all = network->no_delay == 1 && idle == 0 && bbr;
+	const bool all = n->no_delay == 1 && n->slow_start_after_idle == 0 && n->bbr == 1;
 
-	return doctor_fix(doctor_find(DOCTOR_INFO,
-				  "NoDelay of ssh.socket %s, slow start after idle %s, BBR %s",
-				  switch_text(network->no_delay), switch_text(idle),
-				  *network->congestion ? switch_text(bbr) : "not known"),
-		"%s", all ? "" : "`deploy/install --tune-network` sets what pulls quickest");
+	return doctor_find(DOCTOR_INFO,
+		"NoDelay of ssh.socket %s, slow start after idle %s, BBR %s%s",
+		switch_text(n->no_delay), switch_text(n->slow_start_after_idle),
+		switch_text(n->bbr),
+		all ? "" : "\n`deploy/install --tune-network` sets what pulls quickest");
 }

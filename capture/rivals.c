@@ -6,9 +6,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "common/doctor_host.h"
 #include "common/fs.h"
 #include "common/userunits.h"
+
+#define OWN "\ngive each its own"
 
 /* A model and an id of that model are perhaps the same one; `auto` is perhaps any. */
 static enum doctor_verdict judge_source(const char *mine, const char *other)
@@ -31,14 +32,14 @@ struct doctor_finding rivals_judge(
 	struct doctor_finding finding = { .verdict = DOCTOR_OK };
 
 	if (fs_path_is_below(a, b) || fs_path_is_below(b, a))
-		finding = doctor_find(DOCTOR_FAIL, "archive.path = %s: %s has %s%s", a, name, b,
+		finding = doctor_find(DOCTOR_FAIL, "archive.path = %s: %s has %s%s" OWN, a, name, b,
 			strcmp(a, b) == 0 ? ", too" : ", and one is in the other");
 	else if (source != DOCTOR_OK)
 		finding = doctor_find(source,
-			"camera.source = %s: %s has %s, which %s the same camera",
+			"camera.source = %s: %s has %s, which %s the same camera" OWN,
 			mine->camera.source, name, other->camera.source,
 			source == DOCTOR_FAIL ? "is" : "may be");
-	return finding.verdict == DOCTOR_OK ? finding : doctor_fix(finding, "give each its own");
+	return finding;
 }
 
 static int settings_path(const struct cli *cli, const char *name, char ret[static PATH_MAX])

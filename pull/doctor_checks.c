@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Facts about a puller's machine, judged. */
-#include "pull/doctor_checks.h"
-
 #include <errno.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "common/utc.h"
+#include "pull/doctor.h"
 
 /*
  * The first versions without the faults of 2026 that a client can meet, CVE-2026-59847 (AES-GCM tags that
@@ -15,28 +14,19 @@
 #define DEBIAN_12_UPSTREAM "0.10.6-0+deb12u"
 #define DEBIAN_12_FIXED 3
 
-static int compare_versions(const int a[3], const int b[3])
+static bool libssh_is_fixed(const char *version, const char *package)
 {
-	for (int i = 0; i < 3; i++)
-		if (a[i] != b[i])
-			return a[i] < b[i] ? -1 : 1;
-	return 0;
-}
-
-static bool is_fixed(const char *version, const char *package)
-{
-	static const int fixed_11[3] = { 0, 11, 5 }, first_12[3] = { 0, 12, 0 };
-	static const int fixed_12[3] = { 0, 12, 2 };
-	int v[3];
+	const size_t upstream = strlen(DEBIAN_12_UPSTREAM);
+	int v[3], number;
 
 	if (sscanf(version, "%d.%d.%d", &v[0], &v[1], &v[2]) != 3)
 		return false;
-	if (compare_versions(v, first_12) >= 0)
-		return compare_versions(v, fixed_12) >= 0;
-	if (compare_versions(v, fixed_11) >= 0)
-		return true;
-	return strncmp(package, DEBIAN_12_UPSTREAM, strlen(DEBIAN_12_UPSTREAM)) == 0 &&
-		strtol(package + strlen(DEBIAN_12_UPSTREAM), NULL, 10) >= DEBIAN_12_FIXED;
+	number = v[0] * 1000000 + v[1] * 1000 + v[2];
+	if (number >= 12000)
+		return number >= 12002;
+	return number >= 11005 ||
+		(strncmp(package, DEBIAN_12_UPSTREAM, upstream) == 0 &&
+			strtol(package + upstream, NULL, 10) >= DEBIAN_12_FIXED);
 }
 
 struct doctor_finding doctor_libssh(const char *version, const char *package)
@@ -44,12 +34,12 @@ struct doctor_finding doctor_libssh(const char *version, const char *package)
 	const int length = (int)strcspn(version, "/");
 	const char *of = *package ? ", package " : "";
 
-	if (is_fixed(version, package))
+	if (libssh_is_fixed(version, package))
 		return doctor_find(DOCTOR_OK, "%.*s%s%s", length, version, of, package);
-	return doctor_fix(
-		doctor_find(DOCTOR_WARN, "%.*s%s%s has known faults that a camera's host could use",
-			length, version, of, package),
-		"install the security updates (Debian 12: 0.10.6-0+deb12u3; else 0.11.5, 0.12.2)");
+	return doctor_find(DOCTOR_WARN,
+		"%.*s%s%s has known faults that a camera's host could use\n"
+		"install the security updates (Debian 12: 0.10.6-0+deb12u3; else 0.11.5, 0.12.2)",
+		length, version, of, package);
 }
 
 void doctor_package_version(const char *status, const char *package, char *ret, size_t size)
@@ -72,18 +62,10 @@ void doctor_package_version(const char *status, const char *package, char *ret, 
 	}
 }
 
-static bool is_used(const struct doctor_unit *unit)
-{
-	return unit->error == 0 &&
-		(strncmp(unit->state.file_state, "enabled", strlen("enabled")) == 0 ||
-			strcmp(unit->state.active, "inactive") != 0) &&
-		strcmp(unit->state.load, "loaded") == 0;
-}
-
 struct doctor_finding doctor_latest(
 	const struct doctor_unit *timer, const struct doctor_unit *follow, int64_t now_us)
 {
-	if (is_used(follow))
+	if (doctor_unit_used(follow->error, &follow->state))
 		return doctor_service(follow->error, follow->name, &follow->state);
 	return doctor_timer(timer->error, timer->name, &timer->state, now_us);
 }
@@ -97,48 +79,39 @@ struct doctor_finding doctor_work(
 	if (finding.verdict != DOCTOR_OK || service->error < 0 ||
 		strcmp(service->state.active, "failed") != 0)
 		return finding;
-	return doctor_fix(doctor_find(DOCTOR_WARN, "the last run of %s failed (%s)", service->name,
-				  service->state.result),
-		"look at `journalctl --user -u %s -n 20`", service->name);
+	return doctor_find(DOCTOR_WARN,
+		"the last run of %s failed (%s)\nlook at `journalctl --user -u %s -n 20`",
+		service->name, service->state.result, service->name);
 }
 
-struct doctor_finding doctor_stale(const struct doctor_stale *stale)
+struct doctor_finding doctor_stale(int error, const struct due_facts *facts)
 {
-	const struct contact *contact = stale->facts.contact;
-	struct due due = due_judge(&stale->facts);
+	const struct contact *contact = facts->contact;
+	const struct due due = due_judge(facts);
+	const bool stopped = due.state == DUE_STOPPED || due.state == DUE_NOT_TAKEN ||
+		(due.state == DUE_HERE && contact->schedule.running == WIRE_STOPPED);
+	enum doctor_verdict verdict = DOCTOR_FAIL;
 	char text[DOCTOR_TEXT_MAX];
-	struct doctor_finding finding;
 
-	if (stale->error == -ENOMEDIUM)
+	if (error == -ENOMEDIUM)
 		return doctor_find(DOCTOR_FAIL, "the archive's disk is not mounted");
-	if (stale->error < 0 && stale->error != -ENOENT)
-		return doctor_fix(doctor_find(DOCTOR_FAIL, "the archive cannot be read: %s",
-					  strerror(-stale->error)),
-			"look at `pullpi verify`");
-	due_describe(&due, &stale->facts, text, sizeof text);
-	finding = doctor_find(due.state == DUE_HERE           ? DOCTOR_OK
-			: stale->facts.newest_us == TIME_NONE ? DOCTOR_WARN
-							      : DOCTOR_FAIL,
-		"%s", text);
-	switch (due.state) {
-	case DUE_NOT_TRIED:
-		return doctor_fix(
-			finding, "run `deploypi pull`, which has it fetched from time to time");
-	case DUE_STOPPED:
-	case DUE_NOT_TAKEN:
-		return doctor_fix(finding, "look there with `capturepi doctor`");
-	case DUE_HERE:
-		if (contact->last_try_us != TIME_NONE && contact->code != CLI_OK)
-			return doctor_fix(doctor_find(DOCTOR_WARN, "%s", text),
-				"the last try failed: %s", contact->error);
-		if (contact->schedule.running == WIRE_STOPPED)
-			return doctor_fix(doctor_find(DOCTOR_WARN, "%s", text),
-				"look there with `capturepi doctor`");
-		return finding;
-	case DUE_NOT_REACHED:
-	default:
-		return finding;
-	}
+	if (error < 0 && error != -ENOENT)
+		return doctor_find(DOCTOR_FAIL,
+			"the archive cannot be read: %s\nlook at `pullpi verify`",
+			strerror(-error));
+	due_describe(&due, facts, text, sizeof text);
+	if (due.state == DUE_HERE && contact->last_try_us != TIME_NONE && contact->code != CLI_OK)
+		return doctor_find(
+			DOCTOR_WARN, "%s\nthe last try failed: %s", text, contact->error);
+	if (due.state == DUE_HERE)
+		verdict = stopped ? DOCTOR_WARN : DOCTOR_OK;
+	else if (facts->newest_us == TIME_NONE)
+		verdict = DOCTOR_WARN;
+	return doctor_find(verdict, "%s%s", text,
+		stopped                              ? "\nlook there with `capturepi doctor`"
+			: due.state == DUE_NOT_TRIED ? "\nrun `deploypi pull`, which has it "
+						       "fetched from time to time"
+						     : "");
 }
 
 struct doctor_finding doctor_clocks(const struct due_facts *facts)
@@ -146,22 +119,18 @@ struct doctor_finding doctor_clocks(const struct due_facts *facts)
 	struct due due = due_judge(facts);
 	char text[DOCTOR_TEXT_MAX];
 
-	if (!*due_describe_clock(&due, text, sizeof text))
-		return doctor_find(DOCTOR_OK, "%s",
-			facts->contact->seen_us == TIME_NONE ? "that of the camera is not known"
-							     : "that of the camera agrees");
-	return doctor_fix(
-		doctor_find(DOCTOR_WARN, "%s", text), "look at `timedatectl` on both machines");
+	if (*due_describe_clock(&due, text, sizeof text))
+		return doctor_find(DOCTOR_WARN, "%s\nlook at `timedatectl` on both machines", text);
+	return doctor_find(DOCTOR_OK, "that of the camera %s",
+		facts->contact->seen_us == TIME_NONE ? "is not known" : "agrees");
 }
 
 struct doctor_finding doctor_leftover(const struct leftover *l)
 {
-	struct doctor_finding finding = doctor_find(l->units ? DOCTOR_WARN : DOCTOR_INFO,
-		"no section [camera %s] any more, and still%s%s%s", l->camera,
+	return doctor_find(l->units ? DOCTOR_WARN : DOCTOR_INFO,
+		"no section [camera %s] any more, and still%s%s%s\nrun `%s%s`%s", l->camera,
 		l->units ? " its units" : "", l->key ? " its key" : "",
-		l->contact ? " its last contact" : "");
-
-	if (l->units)
-		return doctor_fix(finding, "run `deploypi pull`, which switches them off");
-	return doctor_fix(finding, "run `pullpi unpair %s`", l->camera);
+		l->contact ? " its last contact" : "",
+		l->units ? "deploypi pull" : "pullpi unpair ", l->units ? "" : l->camera,
+		l->units ? ", which switches them off" : "");
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the doctors of both programs share: facts in, verdicts out, and how they are told. */
-#include "common/doctor_host.h"
+#include "common/doctor.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -214,7 +214,7 @@ TEST(space)
 		{ "few inodes", 43200, 1440, 2000000, 1440, 0.01, false, 0, DOCTOR_WARN,
 			"inodes for 24.0 hours only", "reserve" },
 		{ "no inodes at all is no limit", 43200, 0, 0, 1440, 1, false, 0, DOCTOR_OK,
-			"43.2 GB: space for 30 days", "" },
+			"43.2 GB free: space for 30 days", "" },
 		{ "no size", -1, 0, 0, 1440, 1, true, 0, DOCTOR_OK, "does not tell", "" },
 		{ "full", 0, 1000, 2000000, 1440, 1, true, 0, DOCTOR_FAIL, "no space left",
 			"remove" },
@@ -295,17 +295,19 @@ TEST(disk_read)
 /* What is printed, as text. */
 static void capture_output(bool json, char *ret, size_t size, int *ret_code)
 {
-	struct doctor doctor = { .json = json };
+	struct cli cli = { 0 };
+	struct doctor doctor = { .cli = &cli, .json = json };
 	int saved = dup(STDOUT_FILENO), fd = memfd_create("out", MFD_CLOEXEC);
 	ssize_t n;
 
 	fflush(stdout);
 	dup2(fd, STDOUT_FILENO);
-	doctor_tell(&doctor, "linger", NULL, doctor_find(DOCTOR_OK, "pi lingers"));
-	doctor_tell(&doctor, "key", "garden",
-		doctor_fix(doctor_find(DOCTOR_WARN, "a \033[31mred one"), "pair again"));
+	doctor_tell(&doctor, "linger", doctor_find(DOCTOR_OK, "pi lingers"));
+	doctor.camera = "garden";
+	doctor_tell(&doctor, "key", doctor_find(DOCTOR_WARN, "a \033[31mred one\npair again"));
+	doctor.camera = NULL;
 	*ret_code = doctor_end(&doctor);
-	doctor_tell(&doctor, "disk", NULL, doctor_find(DOCTOR_FAIL, "gone"));
+	doctor_tell(&doctor, "disk", doctor_find(DOCTOR_FAIL, "gone"));
 	*ret_code = *ret_code * 10 + doctor_end(&doctor);
 	fflush(stdout);
 	dup2(saved, STDOUT_FILENO);

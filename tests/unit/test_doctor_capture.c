@@ -5,6 +5,7 @@
 
 #include "capture/doctor.h"
 #include "capture/rivals.h"
+#include "capture/settings.h"
 #include "tests/unit/doctor_kit.h"
 
 TEST(groups)
@@ -15,17 +16,16 @@ TEST(groups)
 		enum doctor_verdict want;
 		const char *text, *fix;
 	} cases[] = {
-		{ "test camera", { "pi", 1000, false, true, false, true, false }, DOCTOR_OK,
-			"not needed", "" },
-		{ "well", { "pi", 1000, true, true, true, true, true }, DOCTOR_OK, "so is their",
+		{ "test camera", { "pi", 1000, false, true, false, 0 }, DOCTOR_OK, "not needed",
 			"" },
-		{ "no manager to ask", { "pi", 1000, true, true, true, false, false }, DOCTOR_OK,
+		{ "well", { "pi", 1000, true, true, true, 1 }, DOCTOR_OK, "so is their", "" },
+		{ "no manager to ask", { "pi", 1000, true, true, true, -EACCES }, DOCTOR_OK,
 			"in the group", "" },
-		{ "not in it", { "pi", 1000, true, true, false, true, false }, DOCTOR_FAIL,
+		{ "not in it", { "pi", 1000, true, true, false, 0 }, DOCTOR_FAIL,
 			"not in the group", "usermod -aG video pi" },
-		{ "the manager is older", { "pi", 1000, true, true, true, true, false },
-			DOCTOR_FAIL, "started before", "restart user@1000" },
-		{ "no such group", { "pi", 1000, true, false, false, false, false }, DOCTOR_WARN,
+		{ "the manager is older", { "pi", 1000, true, true, true, 0 }, DOCTOR_FAIL,
+			"started before", "restart user@1000" },
+		{ "no such group", { "pi", 1000, true, false, false, -ENOENT }, DOCTOR_WARN,
 			"no group", "/dev/video" },
 	};
 
@@ -45,14 +45,10 @@ TEST(camera)
 		const char *text, *fix;
 	} cases[] = {
 		{ "runs",
-			{ .source = "auto",
-				.running = true,
-				.state = "streaming",
-				.model = "imx219" },
+			{ .source = "auto", .state = "streaming", .model = "imx219", .error = "" },
 			DOCTOR_OK, "imx219 is streaming", "" },
 		{ "runs badly",
 			{ .source = "auto",
-				.running = true,
 				.state = "closed",
 				.model = "imx219",
 				.error = "no such camera" },
@@ -140,14 +136,14 @@ TEST(machine)
 
 TEST(network)
 {
-	struct doctor_finding got = doctor_network(&(struct doctor_network){ 1, 0, "bbr" });
+	struct doctor_finding got = doctor_network(&(struct doctor_network){ 1, 0, 1 });
 
 	check_finding("tuned", &got, DOCTOR_INFO,
 		"NoDelay of ssh.socket on, slow start after idle off, BBR on", "");
-	got = doctor_network(&(struct doctor_network){ 0, 1, "cubic" });
+	got = doctor_network(&(struct doctor_network){ 0, 1, 0 });
 	check_finding("as it comes", &got, DOCTOR_INFO,
 		"NoDelay of ssh.socket off, slow start after idle on, BBR off", "--tune-network");
-	got = doctor_network(&(struct doctor_network){ -1, -1, "" });
+	got = doctor_network(&(struct doctor_network){ -1, -1, -1 });
 	check_finding("not known", &got, DOCTOR_INFO, "BBR not known", "--tune-network");
 }
 

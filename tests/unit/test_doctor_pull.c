@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Facts about a puller's machine, judged. */
-#include "pull/doctor_checks.h"
+#include "pull/doctor.h"
 
 #include "common/clock.h"
 #include "tests/unit/doctor_kit.h"
@@ -123,27 +123,27 @@ TEST(stale)
 	const int64_t slot_us = good.schedule.due_us, late_us = NOW_US + 60 * min_us;
 	const struct {
 		const char *name;
-		struct doctor_stale stale;
+		int error;
+		struct due_facts facts;
 		enum doctor_verdict want;
 		const char *text, *fix;
 	} cases[] = {
-		{ "here", { 0, { &good, NOW_US, late_us, slot_us } }, DOCTOR_OK, "next picture",
-			"" },
-		{ "not here", { 0, { &good, NOW_US, late_us, slot_us - 1 } }, DOCTOR_FAIL,
+		{ "here", 0, { &good, NOW_US, late_us, slot_us }, DOCTOR_OK, "next picture", "" },
+		{ "not here", 0, { &good, NOW_US, late_us, slot_us - 1 }, DOCTOR_FAIL,
 			"has no newer one", "capturepi doctor" },
-		{ "stopped", { 0, { &stopped, NOW_US, late_us, slot_us - 1 } }, DOCTOR_FAIL,
+		{ "stopped", 0, { &stopped, NOW_US, late_us, slot_us - 1 }, DOCTOR_FAIL,
 			"does not run", "capturepi doctor" },
-		{ "stopped a moment ago", { 0, { &stopped, NOW_US, late_us, slot_us } },
-			DOCTOR_WARN, "did not run", "capturepi doctor" },
-		{ "nobody tries", { 0, { &good, late_us, late_us, slot_us } }, DOCTOR_FAIL,
+		{ "stopped a moment ago", 0, { &stopped, NOW_US, late_us, slot_us }, DOCTOR_WARN,
+			"did not run", "capturepi doctor" },
+		{ "nobody tries", 0, { &good, late_us, late_us, slot_us }, DOCTOR_FAIL,
 			"no pull asked", "deploypi pull" },
-		{ "unreachable", { 0, { &bad, late_us, late_us, slot_us } }, DOCTOR_FAIL,
+		{ "unreachable", 0, { &bad, late_us, late_us, slot_us }, DOCTOR_FAIL,
 			"no route to host", "" },
-		{ "unreachable, nothing due", { 0, { &bad, NOW_US, late_us, slot_us } },
-			DOCTOR_WARN, "next picture", "no route" },
-		{ "never", { -ENOENT, { &contact_none, NOW_US, NOW_US, TIME_NONE } }, DOCTOR_WARN,
+		{ "unreachable, nothing due", 0, { &bad, NOW_US, late_us, slot_us }, DOCTOR_WARN,
+			"next picture", "no route" },
+		{ "never", -ENOENT, { &contact_none, NOW_US, NOW_US, TIME_NONE }, DOCTOR_WARN,
 			"nothing is here", "deploypi pull" },
-		{ "damaged", { -EBADMSG, { &good, NOW_US, late_us, TIME_NONE } }, DOCTOR_FAIL,
+		{ "damaged", -EBADMSG, { &good, NOW_US, late_us, TIME_NONE }, DOCTOR_FAIL,
 			"cannot be read", "verify" },
 	};
 	struct doctor_finding got;
@@ -155,10 +155,10 @@ TEST(stale)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		if (strcmp(cases[i].name, "unreachable, nothing due") == 0)
 			bad.last_try_us = seen_us;
-		got = doctor_stale(&cases[i].stale);
+		got = doctor_stale(cases[i].error, &cases[i].facts);
 		check_finding(cases[i].name, &got, cases[i].want, cases[i].text, cases[i].fix);
 	}
-	got = doctor_clocks(&cases[0].stale.facts);
+	got = doctor_clocks(&cases[0].facts);
 	check_finding("agree", &got, DOCTOR_OK, "agrees", "");
 	ahead.schedule.now_us += 3600 * US_PER_SEC;
 	got = doctor_clocks(&(struct due_facts){ &ahead, NOW_US, late_us, slot_us });

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What `pullpi doctor` judges beside common/doctor_host.h: pure functions from facts to findings. */
+/* What `pullpi doctor` judges beside common/doctor.h: pure functions from facts to findings. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/doctor_host.h"
+#include "common/doctor.h"
 #include "pull/due.h"
 #include "pull/leftovers.h"
 
@@ -34,14 +34,10 @@ struct doctor_finding doctor_latest(
 struct doctor_finding doctor_work(
 	const struct doctor_unit *timer, const struct doctor_unit *service, int64_t now_us);
 
-struct doctor_stale {
-	int error; /* of the archive; -ENOENT: nothing was fetched yet */
-	struct due_facts facts;
-};
-struct doctor_finding doctor_stale(const struct doctor_stale *stale);
+/* Whether a picture is due; `error` of the archive, -ENOENT: nothing was fetched yet. */
+struct doctor_finding doctor_stale(int error, const struct due_facts *facts);
+/* Whether the two machines agree on the time; what is due is told by the camera's clock. */
+struct doctor_finding doctor_clocks(const struct due_facts *facts);
 
 /* Of a camera that has no section. */
 struct doctor_finding doctor_leftover(const struct leftover *leftover);
-
-/* Whether the two machines agree on the time; what is due is told by the camera's clock. */
-struct doctor_finding doctor_clocks(const struct due_facts *facts);
