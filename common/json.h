@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* JSON objects for programs, through json-c: the members that we write, and one object a line on stdout. */
+/*
+ * JSON objects for programs, through json-c: the members that we write, and one object a line on
+ * stdout.
+ */
 #pragma once
 
 #include <stdbool.h>

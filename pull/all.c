@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A fork per camera. Nothing is open and no thread runs when it happens, so the child begins like a
- * program of its own; a crash, a leak or a hanging library call is that camera's alone.
+ * A fork for each camera. Nothing is open and no thread runs when it happens, so the child begins
+ * like a program of its own; a crash, a leak or a hanging library call is that camera's alone.
  *
- * The list stands in memory that all share, so that each process can say there that it is connected.
+ * The processes share the memory of the list, where each one says that it is connected.
  */
 #include "pull/all.h"
 
@@ -20,7 +20,7 @@
 #include "common/log.h"
 #include "pull/contact.h"
 
-#define GRACE_NS NS_PER_SEC /* within that a living camera is connected */
+#define GRACE_NS NS_PER_SEC /* time for a living camera to be connected */
 #define LOOK_NS (NS_PER_SEC / 10)
 #define LINE_BUFFER 16384
 
@@ -70,7 +70,7 @@ int all_jobs(const struct cli *cli, unsigned *ret)
 	return r;
 }
 
-/* Those that did not answer last time come last. */
+/* Puts those that did not answer last time last. */
 static void run_line_up(struct run *run)
 {
 	const struct pull_settings *settings = run->options->settings;
@@ -102,7 +102,7 @@ static void worker_run(const struct run *run, struct worker *worker, pid_t paren
 	_exit(code);
 }
 
-/* Those that are connected, and those that cannot be expected to be it yet. */
+/* Counts those that are connected, and those that cannot be expected to be connected yet. */
 static unsigned run_connected(const struct run *run)
 {
 	int64_t now_ns = clock_mono_ns(&clock_real);
@@ -126,7 +126,7 @@ static void run_start_some(struct run *run)
 		if (pid == 0)
 			worker_run(run, worker, parent);
 		if (pid < 0 && run->running > 0)
-			return; /* when one of them is over there may be room */
+			return; /* there may be room when one of them ends */
 		run->started++;
 		if (pid < 0) {
 			cli_error(run->options->cli, "%s: no process for it: %s",
@@ -149,7 +149,7 @@ static void worker_ended(const struct run *run, struct worker *worker, int statu
 			worker->camera->name, WTERMSIG(status), strsignal(WTERMSIG(status)));
 }
 
-/* Takes in those that are over. */
+/* Takes in the processes that ended. */
 static void run_reap(struct run *run)
 {
 	int status;
@@ -168,7 +168,7 @@ static void run_work(struct run *run)
 	const struct timespec look = { .tv_nsec = LOOK_NS };
 	sigset_t child;
 
-	signal(SIGCHLD, SIG_DFL); /* where it is ignored nobody learns how a process ended */
+	signal(SIGCHLD, SIG_DFL); /* if it is ignored, nobody learns how a process ended */
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &child, &run->signals);
@@ -177,7 +177,7 @@ static void run_work(struct run *run)
 		run_start_some(run);
 		if (run->running == 0 && run->started == run->n)
 			break;
-		/* while some wait, a look now and then at who is connected */
+		/* while some wait, look now and then who is connected */
 		if (run->started < run->n)
 			sigtimedwait(&child, NULL, &look);
 		else
@@ -186,7 +186,7 @@ static void run_work(struct run *run)
 	sigprocmask(SIG_SETMASK, &run->signals, NULL);
 }
 
-/* The code of all, and the sum for a person. */
+/* Adds up the codes, and prints the sum for a person. */
 static int run_result(const struct run *run)
 {
 	const bool quiet = cli_flag(run->options->cli, "json") || log_is_journal();

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How long to wait before the next try at a camera. Two kinds of failure are told apart: where nobody
- * answers a try costs nobody anything, and the link should not be back for long before it is noticed;
- * where somebody answers and it does not work each try costs them a login, and sshd (OpenSSH 9.8 on)
- * locks out whoever fails often: PerSourcePenalties in sshd_config(5).
+ * How long to wait before the next try at a camera. There are two kinds of failure. If nobody
+ * answers, a try costs nobody anything, and a link that is back should be noticed soon. If
+ * somebody answers and it does not work, each try costs them a login, and sshd (OpenSSH 9.8 and
+ * later) locks out whoever fails often: PerSourcePenalties in sshd_config(5).
  */
 #pragma once
 
@@ -24,13 +24,13 @@ struct backoff {
 };
 
 /*
- * Notes a failure and returns the pause after it, in microseconds: at once after the first silence,
- * then half a second to 2 s; 2 to 60 s, doubling, where somebody answered. `random`, any number,
- * spreads it, so that many who lost the same link do not all come back at the same moment.
+ * Notes a failure and returns the pause after it, in microseconds: none after the first silence,
+ * then half a second to 2 s; after an answer 2 to 60 s, doubling. `random`, any number, spreads
+ * it, so that many who lost the same link do not all come back at the same moment.
  */
 int64_t backoff_next(struct backoff *backoff, enum backoff_why why, uint32_t random);
 
-/* A connection that was of use. */
+/* A connection was of use. */
 void backoff_reset(struct backoff *backoff);
 
 /* A number for backoff_next(). */

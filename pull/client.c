@@ -21,7 +21,7 @@ struct client {
 	struct client_options options;
 	struct wire_greeting greeting;
 	char *data;
-	size_t start, end; /* received and not used yet */
+	size_t start, end; /* of what was received and not used yet */
 	bool ended;
 	int64_t waited_ns; /* for the answer under way, since it last made progress */
 	size_t came; /* in that time */
@@ -50,7 +50,7 @@ static int stream_failed(struct client *client, int r, const char *what)
 	return client_fail(client, r, "%s: %s", what, *why ? why : strerror(-r));
 }
 
-/* An answer begins, or has come on well. */
+/* An answer begins, or makes progress. */
 static void note_progress(struct client *client)
 {
 	client->waited_ns = 0;
@@ -64,9 +64,9 @@ static int64_t next_deadline(const struct client *client)
 }
 
 /*
- * Reads more bytes into the buffer, after what is there: their number, 0 at the end of the stream. What is there is
- * a line at most, or the start of the buffer already, so moving it to the front is cheap. Only the time
- * spent in here counts against the peer: what else this side waits for is not its fault.
+ * Reads more bytes into the buffer: their number, 0 at the end of the stream. What is in it is at
+ * most a line, or at the front already, so moving it there is cheap. Only the time in here counts
+ * against the peer: what else this side waits for is not its fault.
  */
 static ssize_t client_fill_until(struct client *client, int64_t deadline_ns)
 {
@@ -78,7 +78,7 @@ static ssize_t client_fill_until(struct client *client, int64_t deadline_ns)
 	client->end -= client->start;
 	client->start = 0;
 	if (deadline_left_us(deadline_ns) == 0)
-		return -ETIMEDOUT; /* also when the peer keeps on sending */
+		return -ETIMEDOUT; /* even if the peer keeps on sending */
 	start_ns = clock_mono_ns(&clock_real);
 	n = client->stream->ops->read(client->stream, client->data + client->end,
 		CLIENT_BUFFER_BYTES - client->end, deadline_ns);
@@ -98,7 +98,7 @@ static ssize_t client_fill(struct client *client)
 	return client_fill_until(client, next_deadline(client));
 }
 
-/* The end of the stream where a line was due. What the remote command complained of says why. */
+/* The stream ended where a line was due. The remote command's last words say why. */
 static int no_line(struct client *client, const char *what)
 {
 	const char *why = client->stream->ops->error(client->stream);
@@ -108,7 +108,7 @@ static int no_line(struct client *client, const char *what)
 		within ? "in the middle of a line" : "without a word", *why ? ": " : "", why);
 }
 
-/* The next line without its newline; it stays valid until the next call. */
+/* Reads the next line without its newline; it stays valid until the next call. */
 static int read_line(struct client *client, const char *what, const char **ret, size_t *ret_len)
 {
 	size_t looked_at = 0;
@@ -165,8 +165,9 @@ static int not_capturepi(struct client *client)
 }
 
 /*
- * Fills the buffer until the whole line of the greeting is in it, which takes up what is before it: sshd runs a
- * forced command through the login shell, too, and its start-up files may print anything. Returns the line's length.
+ * Fills the buffer until the line of the greeting is in it, and whatever comes before: sshd runs
+ * a forced command through the login shell, whose start-up files may print anything. Returns the
+ * length of the line.
  */
 static ssize_t find_greeting(struct client *client, size_t *ret_start)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The client's side of the wire, over any stream: greeting, requests, answers. It believes nothing:
- * every line is parsed, every size checked against the record, every wait has a deadline.
+ * The client's side of the wire, over any stream: greeting, requests, answers. It trusts nothing:
+ * it parses every line and checks every size against the record, and every wait has a deadline.
  */
 #pragma once
 
@@ -21,12 +21,13 @@ struct client_options {
 	 * a peer that drips.
 	 */
 	int64_t idle_us;
-	int64_t deadline_ns; /* the end of all patience; DEADLINE_NONE of wait.h: none */
+	int64_t deadline_ns; /* the end of all waits; DEADLINE_NONE of wait.h: none */
 };
 
 /*
- * Reads the greeting, PREAMBLE_BYTES_MAX of other text before it at most: what a login shell prints. The stream stays the caller's and must outlive the client. -EPROTO the peer is
- * not `capturepi serve`, -EPROTONOSUPPORT it is of another version, -ETIMEDOUT, and what the stream
+ * Reads the greeting, and up to PREAMBLE_BYTES_MAX of other text before it, which a login shell
+ * may print. The stream stays the caller's and must outlive the client. -EPROTO the peer is not
+ * `capturepi serve`, -EPROTONOSUPPORT it is of another version, -ETIMEDOUT, and what the stream
  * returns; `error` gets one sentence for a person.
  */
 int client_new(struct stream *stream, const struct client_options *options, struct client **ret,
@@ -38,7 +39,7 @@ const struct wire_greeting *client_greeting(const struct client *client);
 /* What went wrong in the last call, one sentence for a person. */
 const char *client_error(const struct client *client);
 
-/* How the text began that came before the greeting, cleaned; "": none did. */
+/* The first line of the text before the greeting, cleaned; "": there was none. */
 const char *client_preamble(const struct client *client);
 
 /* Whether the other side has ended the stream. */
@@ -48,26 +49,27 @@ int client_send(struct client *client, const struct wire_request *request);
 int client_end_requests(struct client *client);
 
 /*
- * The next answer line; a frame's bytes must be read with client_read_frame() after it. Comments are
- * passed over. -EPROTO also for the end of the stream: every request has an answer.
+ * Reads the next answer line; after a frame's record its bytes must be read. Skips comments.
+ * -EPROTO also for the end of the stream: every request has an answer.
  */
 int client_reply(struct client *client, struct wire_reply *ret);
 
 /*
- * Whether an answer, or the end of the stream, can be read now: 1; 0 nothing came until `deadline_ns`;
- * or what the stream returns.
+ * Waits until an answer, or the end of the stream, can be read: 1; 0: nothing came until
+ * `deadline_ns`; or what the stream returns.
  */
 int client_wait(struct client *client, int64_t deadline_ns);
 
 /*
- * Some of the bytes that follow a frame's record, `most` at most: their number, 1 or more. They stay
- * valid until the next call. -EPROTO the stream ended, -ETIMEDOUT, and what the stream returns.
+ * Gives some of the bytes after a frame's record, `most` at most: their number, 1 or more. They
+ * stay valid until the next call. -EPROTO the stream ended, -ETIMEDOUT, and what the stream
+ * returns.
  */
 ssize_t client_bytes(struct client *client, size_t most, const char **ret_data);
 
 /*
- * The bytes of the frame whose record client_reply() just gave, into a partial; -EPROTO the stream ended
- * within, -ETIMEDOUT, and what partial_*() return.
+ * The bytes of the frame whose record client_reply() just gave, into a partial; -EPROTO the
+ * stream ended within, -ETIMEDOUT, and what partial_*() return.
  */
 int client_read_frame(struct client *client, const struct record *frame, struct archive *archive,
 	struct partial **ret);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From a camera's settings to a stream, and from errors to exit codes. */
+/* Turns a camera's settings into a stream, and errors into exit codes. */
 #include "pull/connect.h"
 
 #include <ctype.h>
@@ -79,7 +79,7 @@ int connect_code(int error)
 	case ENFILE:
 	case ENOSYS:
 		return CLI_INTERNAL;
-	default: /* all the ways in which a network is not there */
+	default: /* the many ways in which a network is not there */
 		return CLI_TEMPFAIL;
 	}
 }

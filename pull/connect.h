@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a camera is reached: its settings as an endpoint, a connection to it, and what failed told as an exit code of
- * common/cli.h and a sentence.
+ * How a camera is reached: its settings as an endpoint, and a connection to that. Failures are an
+ * exit code of common/cli.h and a sentence.
  */
 #pragma once
 
@@ -32,25 +32,25 @@ int endpoint_of(const struct camera_settings *camera, struct endpoint *ret);
 /* The command that pairs this camera (again), as text. Returns `buf`. */
 const char *endpoint_pair_command(const struct camera_settings *camera, char *buf, size_t size);
 
-/* What became of a try to connect, told by whom it concerns. */
+/* What came of a try to connect, by whom it concerns. */
 enum connect_why {
 	CONNECT_DONE,
-	CONNECT_HERE, /* it could not even be tried: says nothing about the camera */
-	CONNECT_SILENT, /* nobody answers, no route, no name, nobody listens */
+	CONNECT_HERE, /* it could not be tried, which says nothing about the camera */
+	CONNECT_SILENT, /* no answer, no route, no name, nobody listens */
 	CONNECT_ANSWERED, /* turned away, dropped in the login, refused, no sshd */
 };
 
 /*
- * Runs `command` over there. CLI_OK, or an exit code with a sentence for the person in `error`, which
- * ends with the next step where there is one.
+ * Connects and runs `command` on the camera. CLI_OK, or an exit code with a sentence for the
+ * person in `error`, which ends with the next step if there is one.
  */
 int connect_try(const struct camera_settings *camera, const char *command, int64_t deadline_ns,
 	struct stream **ret_stream, enum connect_why *ret_why, char *error, size_t size);
-/* The same; `ours`: it says nothing about the camera. */
+/* The same; `ours` is set where the failure says nothing about the camera. */
 int connect_camera(const struct camera_settings *camera, const char *command, int64_t deadline_ns,
 	struct stream **ret_stream, bool *ours, char *error, size_t size);
 
 /* The exit code of an error that ssh.h or stream.h returns. */
 int connect_code(int error);
-/* The same for what the archive and the client over a standing connection return. */
+/* The same for what the archive, and the client on a connection that stands, return. */
 int connect_code_of_transfer(int error);

@@ -16,7 +16,7 @@
 #include "common/util.h"
 #include "pull/settings.h"
 
-#define PERIOD_MAX_US (INT64_C(26) * 3600 * US_PER_SEC) /* a pull a day, and some */
+#define PERIOD_MAX_US (INT64_C(26) * 3600 * US_PER_SEC) /* one pull a day, with some slack */
 
 #define NO_SCHEDULE                                                                                \
 	{                                                                                          \
@@ -39,7 +39,10 @@ static int contact_path(const char *camera, char ret[static PATH_MAX])
 	return pull_state_path(file, ret);
 }
 
-/* The members of the file and of struct contact. One without a value has no member. */
+/*
+ * The members of the file, and where struct contact has them. A fact that is not known has no
+ * member.
+ */
 enum field_type { FIELD_TIME, FIELD_CODE, FIELD_NUMBER, FIELD_TEXT };
 static const struct field {
 	const char *key;
@@ -166,8 +169,8 @@ static struct json_object *contact_object(const struct contact *contact)
 }
 
 /*
- * By rename, so that readers see the old or the new one, but without fsync: after a power cut the
- * last contact may be forgotten, and an SD card is spared two flushes a minute.
+ * Replaces the file by rename, so that readers see the old or the new one, but without fsync: a
+ * power cut may lose the last contact, and an SD card is spared two flushes a minute.
  */
 static int contact_save(const char *camera, const struct contact *contact)
 {
@@ -189,8 +192,9 @@ static int contact_save(const char *camera, const struct contact *contact)
 }
 
 /*
- * Loads what is known, and returns the lock that whoever is going to save it again needs: fetch, sync and follow of
- * one camera may come at the same moment. -errno, with `ret` filled in all the same.
+ * Takes the lock for changing the file, and loads it: fetch, sync and follow of one camera may
+ * come at the same moment. Returns the lock's descriptor, or -errno with `ret` filled in all the
+ * same.
  */
 static int contact_begin(const char *camera, struct contact *ret)
 {
@@ -229,7 +233,9 @@ int64_t contact_period(const struct contact *contact)
 	return second_us < PERIOD_MAX_US ? second_us : PERIOD_MAX_US;
 }
 
-/* While the machine was off nobody could try: such a gap tells nothing. */
+/*
+ * Leaves out a gap in which this machine was off: it tells nothing of how often pullpi is called.
+ */
 static void contact_note_gap(struct contact *contact, int64_t now_us, int64_t boot_us)
 {
 	int64_t *gaps_us = contact->gaps_us, last_us = contact->last_try_us;
@@ -307,7 +313,10 @@ struct sighting sighting_of(const struct wire_greeting *greeting, const struct c
 		greeting->schedule };
 }
 
-/* Whether the slot that was said to be the next has come; a camera whose word is void, or a new schedule. */
+/*
+ * Counts the answers in a row after which the slot that the camera had called its next turned out
+ * to be none: its schedule changed, or its word is void.
+ */
 static int64_t unkept_after(const struct contact *before, const struct wire_schedule *now)
 {
 	int64_t next_us = before->schedule.next_us;
@@ -346,7 +355,7 @@ void contact_mount(const char *camera, const char *path, char ret[static PATH_MA
 	struct contact contact;
 
 	contact_load(camera, &contact);
-	/* the settings name another place now: nothing is known of that */
+	/* where the settings name another place now, nothing is known of it */
 	snprintf(ret, PATH_MAX, "%s", strcmp(contact.archive, path) == 0 ? contact.mount : "");
 }
 

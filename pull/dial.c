@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A TCP connection against a deadline. The name is resolved on a thread of its own, because
- * getaddrinfo(3) has no deadline and waits half a minute and more for a dead name server. All
- * addresses of the name are tried in turn, so a dead IPv6 route costs 2 s.
+ * A TCP connection with a deadline. A thread of its own looks the name up, because getaddrinfo(3)
+ * has no deadline and waits half a minute and more for a dead name server. The addresses are
+ * tried in turn, so a dead IPv6 route costs 2 s.
  */
 #include "pull/dial.h"
 
@@ -24,8 +24,9 @@
 #include "pull/wait.h"
 
 /*
- * For each address the first time; twice as long each time after that. A silent one is begun on again and again, because
- * the kernel repeats a lost SYN after 1, 3, 7 s, which could miss a link that comes back for that long.
+ * Time for each address in the first round; it doubles with each round. A silent address gets a
+ * new connection in each, because the kernel repeats a lost SYN after 1, 3, 7 s, too late for a
+ * link that just came back.
  */
 #define FIRST_SLICE_US (2 * US_PER_SEC)
 
@@ -61,8 +62,7 @@ int dial_fault_of_name(int result, int error)
 
 struct lookup {
 	char host[NI_MAXHOST], port[8];
-	atomic_flag
-		left; /* by the caller, who waits no longer, or by the thread: the other one frees it */
+	atomic_flag left; /* by the caller or by the thread; the other one frees it */
 	int result; /* EAI_* */
 	int error; /* errno for EAI_SYSTEM */
 	struct addrinfo *list;
@@ -100,7 +100,7 @@ static void *lookup_thread(void *data)
 	return NULL;
 }
 
-/* No signal is for this thread. */
+/* Starts the thread, which gets no signals. */
 static int lookup_start(struct lookup *lookup, pthread_t *ret)
 {
 	pthread_attr_t attr;
@@ -116,7 +116,7 @@ static int lookup_start(struct lookup *lookup, pthread_t *ret)
 	return -r;
 }
 
-/* Looks the name up on a thread, which is left behind where it takes too long. -ETIMEDOUT. */
+/* Looks the name up on a thread. -ETIMEDOUT: the thread goes on, and frees `lookup`. */
 static int lookup_until(struct lookup **lookup, int64_t deadline_ns)
 {
 	const struct timespec until = { .tv_sec = deadline_ns / NS_PER_SEC,
@@ -134,7 +134,7 @@ static int lookup_until(struct lookup **lookup, int64_t deadline_ns)
 	return -r;
 }
 
-/* The addresses of `host`, or an error of dial_fault() and a sentence. */
+/* Finds the addresses of `host`; else an error of dial_fault() and a sentence. */
 static int resolve_name(const char *host, int port, int64_t deadline_ns, struct lookup **ret,
 	char *error, size_t size)
 {
@@ -166,7 +166,7 @@ static int resolve_name(const char *host, int port, int64_t deadline_ns, struct 
 
 /* ---- the addresses */
 
-/* What an SSH connection over a flaky link needs; none of it is worth failing for. */
+/* Sets what SSH over a flaky link needs; none of it is worth failing for. */
 static void set_options(int fd)
 {
 	static const struct {
@@ -185,7 +185,7 @@ static void set_options(int fd)
 			sizeof options[i].value);
 }
 
-/* An address of one link that does not say of which (RFC 4007): getaddrinfo() of a .local name may give it. */
+/* A link-local address without its link (RFC 4007), as getaddrinfo() may give for a .local name. */
 static bool lacks_interface(const struct addrinfo *address)
 {
 	struct sockaddr_in6 in6;
@@ -196,7 +196,7 @@ static bool lacks_interface(const struct addrinfo *address)
 	return IN6_IS_ADDR_LINKLOCAL(&in6.sin6_addr) && in6.sin6_scope_id == 0;
 }
 
-/* One try at one address. */
+/* Tries one address once. */
 static int connect_address(const struct addrinfo *a, int64_t deadline_ns, int *ret_fd)
 {
 	CLEANUP_FD int fd = -1;

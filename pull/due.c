@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From what is held, what the camera said and when it was asked, to what is missing. */
+/* Judges what is missing by what is held, what the camera said, and when it was asked. */
 #include "pull/due.h"
 
 #include <errno.h>
@@ -7,10 +7,10 @@
 #include "common/cli.h"
 #include "common/utc.h"
 
-#define NEXT_OLD_US (600 * US_PER_SEC) /* a "next" slot that long ago is none */
+#define NEXT_OLD_US (600 * US_PER_SEC) /* a "next" slot is none once it is that long ago */
 #define UNKEPT_MAX 2 /* a new schedule breaks one promise, perhaps two */
-#define GAP_LINES 200 /* of the newest ones, for the longest gap */
-#define WALK_BACK_MAX 1000 /* lines passed over to find a frame that is not of the future */
+#define GAP_LINES 200 /* how many of the newest lines the longest gap is taken from */
+#define WALK_BACK_MAX 1000 /* lines skipped to find a frame that is not of the future */
 #define DUE_US (DUE_SECONDS * US_PER_SEC)
 
 static int64_t time_max(int64_t a, int64_t b)
@@ -18,7 +18,7 @@ static int64_t time_max(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
-/* The camera's clock to ours. */
+/* How far the camera's clock is ahead of ours. */
 static int64_t clock_ahead(const struct contact *contact)
 {
 	return contact->seen_us != TIME_NONE && contact->schedule.now_us != TIME_NONE
@@ -26,13 +26,13 @@ static int64_t clock_ahead(const struct contact *contact)
 		: 0;
 }
 
-/* Its clock at `now_us` by ours, which was set back perhaps since it answered. */
+/* The camera's clock at `now_us` of ours, which may have been set back since the answer. */
 static int64_t camera_now(const struct contact *contact, int64_t now_us)
 {
 	return time_max(now_us + clock_ahead(contact), contact->schedule.now_us);
 }
 
-/* Whether what the camera said of its schedule can be gone by; `now_us` by its clock. */
+/* Whether to believe what the camera said of its schedule; `now_us` is its clock. */
 static bool schedule_counts(const struct contact *contact, int64_t newest_us, int64_t now_us)
 {
 	const struct wire_schedule *s = &contact->schedule;
@@ -49,7 +49,7 @@ static bool schedule_counts(const struct contact *contact, int64_t newest_us, in
 		(s->pending_us >= s->next_us || s->pending_us <= s->due_us ||
 			s->pending_us > s->now_us || s->now_us - s->pending_us > NEXT_OLD_US))
 		return false;
-	/* it dated what it sent by another clock than the one it has now */
+	/* its frames are dated by another clock than the one it has now */
 	if (newest_us != TIME_NONE &&
 		(newest_us > now_us + DUE_CLOCK_US || now_us - newest_us > DUE_GAP_MAX_US))
 		return false;
@@ -67,9 +67,9 @@ static enum due_state due_blame(const struct contact *contact)
 }
 
 /*
- * From when on slot `due_us` is missed, where the last answer says nothing of it. A pull that failed since is
- * proof, and then only the time of one is given; where none was made the machine, or its timer, may only
- * just have been started.
+ * When slot `due_us` starts to count as missed, if the last answer says nothing of it. A pull
+ * that failed after it is proof, and gets the time of one pull. Without a pull, this machine or
+ * its timer may have just been started, and gets more.
  */
 static int64_t missed_from(
 	const struct due_facts *facts, int64_t due_us, int64_t ahead_us, enum due_state *ret_state)
@@ -88,7 +88,7 @@ static int64_t missed_from(
 	*ret_state = DUE_NOT_TRIED;
 	if (contact->code == CLI_OK)
 		due_us = time_max(due_us, try_us);
-	/* those of a person in between make the period look shorter than it is */
+	/* fetches by hand in between make the period look shorter than it is */
 	return time_max(due_us, boot_us) + time_max(period_us + period_us / 4, DUE_PERIOD_US) +
 		DUE_GRACE_US;
 }
@@ -101,7 +101,10 @@ static struct due judge_age(const struct due_facts *facts, struct due due, int64
 	return due;
 }
 
-/* The first slot that there is no picture of. One that came after the answer says as much as the next. */
+/*
+ * The first slot without a picture. A slot after the answer is extrapolated from the camera's
+ * next.
+ */
 static int64_t first_missing(const struct wire_schedule *s, int64_t newest_us)
 {
 	int64_t last_us = s->pending_us != TIME_NONE ? s->pending_us : s->due_us;
@@ -115,7 +118,7 @@ static int64_t first_missing(const struct wire_schedule *s, int64_t newest_us)
 	return newest_us + (last_us != TIME_NONE ? s->next_us - last_us : DUE_PERIOD_US);
 }
 
-/* By what is due; `now_us` is the camera's clock. */
+/* Judges by what is due; `now_us` is the camera's clock. */
 static struct due judge_schedule(const struct due_facts *facts, struct due due, int64_t now_us,
 	int64_t ahead_us, bool counts)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A puller's journal has its lines in the order they came, so a segment is read into a table by
- * number, and the table is walked. Prune lines stand behind what they tell of, in a later segment
- * perhaps: they are collected first.
+ * A puller's journal has its lines in the order in which they came, so a segment is read into a
+ * table by number, and the table is walked. A prune line comes after the lines it is about,
+ * perhaps in a later segment, so a first pass collects the prune lines.
  */
 #include "pull/gaps.h"
 
@@ -14,8 +14,8 @@
 #include "common/utc.h"
 #include "pull/contact.h"
 
-#define REASONS_MAX 8 /* of prune lines that are told apart */
-#define FRAME_KEY_WITHIN 160 /* bytes of a line */
+#define REASONS_MAX 8 /* words of prune lines that are kept apart */
+#define FRAME_KEY_WITHIN 160 /* bytes from the start of a line */
 #define SEGMENTS_MAX 100000
 
 enum kind { ABSENT, FRAME, OTHER, MISS /* plus its cause */ };
@@ -58,7 +58,7 @@ DEFINE_CLEANUP(struct walk, walk_free)
 
 /* ---- the lines of a segment */
 
-/* The last place takes all that have no place of their own. */
+/* The last place takes every word that has no place of its own. */
 static struct reason *reason_of(struct walk *walk, const char *why)
 {
 	struct reason *reason;
@@ -73,13 +73,13 @@ static struct reason *reason_of(struct walk *walk, const char *why)
 	return reason;
 }
 
-/* Lines are written by record_format(), so the key stands early; in a text its quotes would be escaped. */
+/* record_format() writes the key early; within a text its quotes would be escaped. */
 static bool line_is_frame(const char *line, size_t len)
 {
 	return memmem(line, len < FRAME_KEY_WITHIN ? len : FRAME_KEY_WITHIN, "\"file\":", 7);
 }
 
-/* The slot of a frame's line. One whose clock was corrected tells nothing of its neighbours. */
+/* The slot of a frame's line. A frame with a clock correction tells nothing of its neighbours. */
 static int64_t frame_slot(const char *line, size_t len)
 {
 	int64_t slot_us;
@@ -89,7 +89,7 @@ static int64_t frame_slot(const char *line, size_t len)
 		: TIME_NONE;
 }
 
-/* Puts a line into the table, and what it tells of pruned numbers into the reasons. */
+/* Puts a line into the table, and a prune line's numbers into the reasons as well. */
 static int take_line(struct walk *walk, const char *line, size_t len, uint64_t seq)
 {
 	struct entry *entry = &walk->entries[seq % SEGMENT_LINES];
@@ -115,8 +115,8 @@ static int take_line(struct walk *walk, const char *line, size_t len, uint64_t s
 }
 
 /*
- * Fills the table. `ret_slot_us` is the earliest slot of a frame, TIME_NONE: there is none. As for a cursor, what is
- * no segment of ours has no lines.
+ * Fills the table. `ret_slot_us` is the earliest slot of a frame; TIME_NONE: there is none. A
+ * file that is no segment of ours counts as empty, as a cursor has it.
  */
 static int load_segment(struct walk *walk, uint64_t number, int64_t *ret_slot_us)
 {
@@ -162,8 +162,8 @@ static int end_miss(struct walk *walk)
 }
 
 /*
- * The cause of what has no line, for as many numbers from `seq` on as have the same. False: it is no
- * gap, for it is here under another number, or would not be kept here.
+ * Finds the cause for numbers without a line, and cuts the gap where it changes after `seq`.
+ * False: no gap, because the picture is here under another number, or would not be kept here.
  */
 static bool gap_classify(const struct walk *walk, uint64_t seq, struct gap *gap)
 {
@@ -268,7 +268,7 @@ static int take_entry(struct walk *walk, uint64_t seq)
 	return r;
 }
 
-/* From `seq` on, which is in the segment `i` of the list or before it. */
+/* Walks from `seq` on, which is in segment `i` of the list or before it. */
 static int walk_segments(struct walk *walk, size_t i, uint64_t seq)
 {
 	const uint64_t last = walk->options->last;
@@ -296,7 +296,7 @@ static int walk_segments(struct walk *walk, size_t i, uint64_t seq)
 	return r < 0 ? r : end_run(walk, TIME_NONE);
 }
 
-/* The segments that are there, from that of `from` on. */
+/* Lists the segments that are there, from that of `from` on. */
 static int list_segments(struct walk *walk, uint64_t from)
 {
 	uint64_t number = from / SEGMENT_LINES, *grown;
@@ -314,8 +314,9 @@ static int list_segments(struct walk *walk, uint64_t from)
 }
 
 /*
- * Goes back from the newest segment to the one that tells of `since_us`, and takes in the prune lines on
- * the way. The walk begins in the segment `ret_i` of the list, at number `first` or later.
+ * Goes back from the newest segment to the one that reaches `since_us`, and collects the prune
+ * lines on the way. The walk begins with segment `ret_i` of the list, at number `first`, which
+ * may be raised.
  */
 static int look_back(struct walk *walk, size_t *ret_i, uint64_t *first)
 {
@@ -347,7 +348,7 @@ int gaps_bounds(struct archive *archive, const struct contact *contact, struct g
 	ret->last = contact->last > last ? contact->last : last;
 	ret->first = contact->first > 0 && (first == 0 || contact->first < first) ? contact->first
 										  : first;
-	/* an archive without a line, and a camera that has not said anything */
+	/* the archive has no line, and the camera has not said anything */
 	if (ret->first == 0)
 		ret->first = 1;
 	return 0;
@@ -373,7 +374,7 @@ int gaps_walk(struct archive *archive, const struct gaps_options *options)
 
 /* ---- as text */
 
-/* What comes after the causes of a miss. */
+/* The causes that are not those of a miss. */
 static const struct {
 	const char *name, *words;
 } causes[GAP_CAUSES] = {
@@ -388,7 +389,7 @@ const char *gap_cause_name(unsigned cause)
 	return causes[cause].name ? causes[cause].name : miss_cause_name((enum miss_cause)cause);
 }
 
-/* The ends are those of the gap, or its neighbours, of which one may be unknown. */
+/* Says when the gap was: by its own slots, or by its neighbours', of which one may be unknown. */
 static void describe_time(const struct gap *gap, char *buf, size_t size)
 {
 	const bool between = gap->cause >= MISS_CAUSES;

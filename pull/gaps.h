@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is missing in a camera's copy here, and why: slots that the camera missed, with the cause that
- * it wrote down; frames that it pruned, or lost, before they were fetched; and what has not been
- * fetched yet. What was deleted here is no gap, nor is what is too old to be kept here, nor a frame that
- * was dated anew (its picture is here under another number).
+ * What is missing in a camera's copy here, and why: slots that the camera missed, with the cause
+ * that it wrote down; frames that it pruned, or lost, before they were fetched; and what has not
+ * been fetched yet. No gap is what was deleted here, what is too old to be kept here, and a frame
+ * with a clock correction (its picture is here under another number).
  */
 #pragma once
 
@@ -28,11 +28,10 @@ enum gap_cause {
 struct gap {
 	unsigned cause; /* enum gap_cause, or enum miss_cause */
 	uint64_t first_seq, last_seq;
-	uint64_t
-		count; /* slots; where there are no lines: numbers, some of which may be no frames */
+	uint64_t count; /* slots; without lines: numbers, some of which may be no frames */
 	/*
-	 * Misses: the first and the last slot. Else the slots of the nearest lines that are here, before
-	 * and behind it. TIME_NONE: there is none.
+	 * Of misses the first and the last slot; else the slots of the nearest lines here, before
+	 * and after the gap. TIME_NONE: there is none.
 	 */
 	int64_t first_us, last_us;
 	char why[TEXT_MAX]; /* GAP_PRUNED: the camera's word for it: age, space, ... */
@@ -40,20 +39,20 @@ struct gap {
 
 struct gaps_options {
 	const struct held *held;
-	uint64_t first,
-		last; /* numbers to look at; the camera's last one may be beyond what is here */
+	uint64_t first, last; /* numbers to look at; the camera's last may be beyond what is here */
 	int64_t since_us; /* gaps that end before it are left out; TIME_NONE: none */
 	int (*gap)(void *data, const struct gap *gap); /* a negative errno ends the walk */
 	void *data;
 };
 
-/* The numbers that are worth looking at: of what is here and of what the camera said it has last. */
+/* Fills in first and last: what is here, and what the camera said it has. -errno. */
 struct contact;
 int gaps_bounds(struct archive *archive, const struct contact *contact, struct gaps_options *ret);
 
 /*
- * Shows each gap, in the order of the numbers. Misses of one cause in a row are one. Needs 3 MB and
- * reads the journal once or twice; with `since_us` only the segments that reach back to it.
+ * Shows each gap, in the order of the numbers; misses in a row with one cause are one gap. Needs
+ * 3 MB and reads the journal twice; with `since_us` only the segments that reach back to it.
+ * -errno.
  */
 int gaps_walk(struct archive *archive, const struct gaps_options *options);
 

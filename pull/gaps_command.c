@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* `pullpi list`: the journal's lines, as capturepi lists its own, or with --gaps what is missing. */
+/*
+ * `pullpi list`: the journal's lines, as capturepi lists its own, or with --gaps what is missing.
+ */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -14,7 +16,7 @@
 struct gap_list {
 	bool json;
 	int64_t since_us, until_us; /* TIME_NONE: any */
-	uint64_t limit, count; /* to be shown, 0: all; that were met */
+	uint64_t limit, count; /* how many to show, 0: all; how many there were */
 	struct gap *ring; /* the last `limit` of them; NULL: shown at once */
 };
 
@@ -48,7 +50,7 @@ static int take_gap(void *data, const struct gap *gap)
 {
 	struct gap_list *list = data;
 
-	/* where an end is not known it may be there */
+	/* an end that is not known may be within */
 	if ((gap->last_us != TIME_NONE && gap->last_us < list->since_us) ||
 		(list->until_us != TIME_NONE && gap->first_us > list->until_us))
 		return 0;
@@ -88,7 +90,7 @@ static int walk_gaps(
 	return ferror(stdout) ? 0 : r;
 }
 
-/* All of them, or the newest COUNT; with --from the first COUNT from there on. */
+/* Lists all gaps, or the newest COUNT; with --from, the first COUNT from there on. */
 static int list_gaps(struct cli *cli)
 {
 	struct gap_list list = { .json = cli_flag(cli, "json") };

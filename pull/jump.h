@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The system's `ssh` as a program, run without a shell: its command line, and with `ssh -W` the way to a camera
- * through another SSH host. The person's ssh settings are not read, and only pinned host keys are accepted.
+ * The system's `ssh` as a program, run without a shell: its command line, and the way to a camera
+ * through another SSH host with `ssh -W`. It reads none of the person's ssh settings and accepts
+ * only pinned host keys.
  */
 #pragma once
 
@@ -9,7 +10,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* A command line, which points into itself: not to be moved. */
+/* A command line. It points into itself, so it must not be moved. */
 struct ssh_command {
 	const char *argv[48];
 	size_t n;
@@ -17,8 +18,8 @@ struct ssh_command {
 };
 
 /*
- * Begins with what each of our connections has. Host keys are looked up in the file `known_hosts`; `user` may be
- * NULL or "". -EINVAL: ssh could not read that file's name as one word.
+ * Begins with the options of all our connections. `known_hosts` is the file of host keys; `user`
+ * may be NULL or "". -EINVAL: ssh could not read that file's name as one word.
  */
 int ssh_command_begin(
 	struct ssh_command *command, const char *known_hosts, int port, const char *user);
@@ -37,14 +38,14 @@ struct jump {
 };
 
 /*
- * Begins the way to `host`; `ret_fd` is a stream socket like that of a TCP connection. Whether it leads
- * anywhere shows when it is used. -EINVAL `jump` is no host; -ENOENT there is no ssh here.
+ * Starts ssh towards `host`; `ret_fd` is a stream socket like that of a TCP connection. Whether
+ * it leads anywhere shows in use. -EINVAL `jump` is no host; -ENOENT there is no ssh here.
  */
 int jump_open(const struct jump_options *options, const char *host, int port, struct jump *ret,
 	int *ret_fd);
 /*
- * Why the way ended: the last that ssh said, if anything. Returns -EKEYREJECTED, -ENOKEY or -EACCES
- * where that tells of the host key or the login there, else `error`.
+ * Says why the connection ended: the last line of ssh, if there is one. Returns -EKEYREJECTED,
+ * -ENOKEY or -EACCES if that is about the host key or the login there, else `error`.
  */
 int jump_error(const struct jump *jump, const struct jump_options *options, int error, char *text,
 	size_t size);

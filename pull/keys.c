@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Key files. libssh looks at no owner and no mode and follows symlinks, so the files are opened and
- * judged here, and libssh gets their text.
+ * Key files. libssh checks neither owner nor mode and follows symlinks, so the files are opened and
+ * checked here, and libssh gets their text.
  */
 #include "pull/keys.h"
 
@@ -30,8 +30,8 @@ static int key_write_public(int folder_fd, const char *name, ssh_key key, const 
 }
 
 /*
- * Opens and locks the folder of a key that is to be made: another pairing may be making its own. An empty file in its
- * place, which a full disk left, goes.
+ * Opens the folder for a new key, and locks it: another pairing may be making its own. Removes an
+ * empty file that a full disk left in the key's place.
  */
 static int key_folder_open(const char *path, const char **ret_name)
 {

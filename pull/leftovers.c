@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* By names alone, which may be anything: only what can be a camera's is one. */
+/* Finds leftovers by their names alone. Only a name that a camera can have counts. */
 #include "pull/leftovers.h"
 
 #include <dirent.h>
@@ -13,7 +13,7 @@ struct search {
 	struct leftovers *found;
 };
 
-/* The place for what is of this camera; NULL: there is a section for it, or no room. */
+/* The entry of this camera; NULL: it has a section, or there is no room. */
 static struct leftover *leftover_of(struct search *s, const char *camera)
 {
 	struct leftovers *found = s->found;
@@ -42,7 +42,7 @@ static int take_unit(void *data, const char *unit, const char *drop_in)
 	return 0;
 }
 
-/* contact-CAMERA.json and id_ed25519-CAMERA, but not id_ed25519-CAMERA.pub */
+/* Takes contact-CAMERA.json and id_ed25519-CAMERA, but not id_ed25519-CAMERA.pub. */
 static void take_file(struct search *s, const char *file)
 {
 	char camera[NAME_MAX + 1], path[PATH_MAX], end[8] = "";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is still here of cameras whose section is gone from the settings: links and drop-ins of their units, keys and
- * contacts in the state folder.
+ * What is left here of cameras whose section is gone from the settings: links and drop-ins of
+ * their units, and keys and contacts in the state folder.
  */
 #pragma once
 
@@ -21,5 +21,5 @@ struct leftovers {
 	unsigned n;
 };
 
-/* What cannot be read has nothing. A key that another section names is none. */
+/* A folder that cannot be read counts as empty. A key that another section names is no leftover. */
 void leftovers_find(const struct pull_settings *settings, struct leftovers *ret);

@@ -5,8 +5,11 @@
 #include "common/clock.h"
 
 #define SAMPLE_NS (250 * 1000 * 1000)
-#define QUEUE_US                                                                                   \
-	50e3 /* nobody minds waiting for so long, and neither end idles between two frames */
+/*
+ * A short enough wait for a newer frame, and long enough that neither end idles between two
+ * frames.
+ */
+#define QUEUE_US 50e3
 #define CREDIT_START INT64_C(262144) /* before anything is measured */
 
 int64_t pace_rate(int64_t bytes, int64_t took_ns)
@@ -34,8 +37,9 @@ void pace_answer(struct pace *pace, int64_t us)
 }
 
 /*
- * The quickest of late: a slow sample counts as a tenth only, because a pause may be ours. As the
- * credit is twice what is measured, the rate can double with each sample until the link is full.
+ * Follows the fastest recent samples: a slow one counts as a tenth only, because the pause may be
+ * ours. The credit is twice what is measured, so the rate can double with each sample until the
+ * link is full.
  */
 void pace_received(struct pace *pace, int64_t bytes, int64_t now_ns)
 {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How much may be asked for ahead: about twice what is under way on a full link (research: twice the
- * bandwidth-delay product), on a short link what comes in 50 ms, so that the link never idles and a
- * newer frame is never queued behind more than that. And the limit that a person set. Times are
- * CLOCK_MONOTONIC nanoseconds.
+ * How much to ask for ahead: twice the bandwidth-delay product, and on a short link what comes in
+ * 50 ms, so that the link never idles and a newer frame never queues behind more than that. And
+ * the limit that a person set. Times are CLOCK_MONOTONIC nanoseconds.
  */
 #pragma once
 
@@ -24,13 +23,13 @@ struct pace {
 int64_t pace_rate(int64_t bytes, int64_t took_ns);
 
 void pace_init(struct pace *pace, int64_t limit, int64_t now_ns);
-/* A new connection: another link perhaps. The limit goes on. */
+/* A new connection, perhaps over another link. The limit goes on. */
 void pace_restart(struct pace *pace, int64_t now_ns);
-/* An answer that was not queued behind another one took so long. */
+/* An answer that did not queue behind another one took `us`. */
 void pace_answer(struct pace *pace, int64_t us);
 void pace_received(struct pace *pace, int64_t bytes, int64_t now_ns);
 void pace_requested(struct pace *pace, int64_t bytes);
-/* While less than that is under way more may be asked for. */
+/* More may be asked for while fewer bytes than this are under way. */
 int64_t pace_credit(const struct pace *pace);
-/* How long nothing more may be asked for, by the limit: microseconds, 0: now. */
+/* How long to ask for nothing more, by the limit: microseconds, 0: ask now. */
 int64_t pace_wait_us(const struct pace *pace, int64_t now_ns);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `pullpi pair`: everything that two machines need to know of each other, in one command that can be
- * repeated. The order: key here, host key of the camera (shown, agreed to, pinned), key installed
- * there, a real connection with it, and only then the settings. What was there of other cameras, and
- * of other people, stays as it is.
+ * `pullpi pair`: makes two machines known to each other, in one command that can be repeated. It
+ * makes a key here, shows and pins the camera's host key, installs our key there, connects with
+ * it, and only then writes the settings. What is there of other cameras, and of other people,
+ * stays as it is.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +35,7 @@ struct pair {
 	const struct pull_settings *settings;
 	struct camera_settings camera; /* as it will be */
 	struct endpoint endpoint;
-	bool key_is_new, other_camera; /* than the one it led to, if it did */
+	bool key_is_new, other_camera; /* other: the key led to another one before */
 	char *public_key;
 	char comment[CAMERA_NAME_MAX + 80];
 	char client[CAMERA_NAME_MAX];
@@ -91,7 +91,7 @@ int pair_try_key(
 	return r;
 }
 
-/* The text of a file that need not be there. */
+/* Reads a file that need not be there. */
 static int text_read(const char *path, size_t max, char **ret)
 {
 	int r = fs_read_file(AT_FDCWD, path, max, ret, NULL);
@@ -152,7 +152,7 @@ int pair_edit_settings(const struct cli *cli, const char *camera, const struct s
 	if (r == 0)
 		r = settings ? settings_set_camera(old, camera, settings, n_settings, &text)
 			     : settings_drop_camera(old, camera, &text);
-	/* an empty file would pass for one that the power cut, and the last good one would hold */
+	/* an empty file counts as one that a power cut left, and the last good one would hold */
 	if (r == 0 && strcmp(old, text) != 0)
 		r = text_replace(path, *text ? text : "# No camera is paired.\n", 0644);
 	if (r < 0) {
@@ -166,7 +166,7 @@ int pair_edit_settings(const struct cli *cli, const char *camera, const struct s
 
 /* ---- pair */
 
-/* What another camera of the settings forbids. */
+/* Checks against another camera of the settings. */
 static int pair_check_other(const struct pair *pair, const struct camera_settings *other)
 {
 	const struct camera_settings *mine = &pair->camera;
@@ -208,7 +208,7 @@ static int pair_check_others(const struct pair *pair)
 	return r;
 }
 
-/* Which of the cameras over there: as asked for now, else as it was. */
+/* Takes --remote-name, or leaves what the settings have. */
 static int pair_take_remote_name(struct pair *pair)
 {
 	const char *name = cli_value(pair->cli, "remote-name");
@@ -224,7 +224,7 @@ static int pair_take_remote_name(struct pair *pair)
 	return CLI_OK;
 }
 
-/* The camera may be another section's already, under another name: its pictures come twice then. */
+/* Tells if another section has the same camera already: its pictures come twice then. */
 static void pair_tell_twice(const struct pair *pair, const char *id)
 {
 	const struct pull_settings *settings = pair->settings;
@@ -246,7 +246,7 @@ static void pair_tell_twice(const struct pair *pair, const char *id)
 	}
 }
 
-/* The camera's settings as they will be, and where it is. */
+/* Fills in the camera's settings as they will be, and its endpoint. */
 static int pair_begin(struct pair *pair)
 {
 	const struct cli *cli = pair->cli;
@@ -301,7 +301,7 @@ static int pair_make_key(struct pair *pair)
 	int r;
 
 	pair_name_client(pair);
-	/* "pullpi-garden@archive": for the one who reads authorized_keys later */
+	/* "pullpi-garden@archive": for whoever reads authorized_keys later */
 	snprintf(pair->comment, sizeof pair->comment, "pullpi-%s@%s", pair->camera.name,
 		pair->client);
 	snprintf(folder, sizeof folder, "%s", key);
@@ -335,7 +335,7 @@ static int pair_print_line(const struct pair *pair)
 	return CLI_OK;
 }
 
-/* Whether this host key is to be trusted; it is not the one that is pinned. */
+/* Asks whether to trust this host key, which is not the pinned one. */
 static int pair_agree(const struct pair *pair, const char *fingerprint, bool changed)
 {
 	const struct cli *cli = pair->cli;
@@ -365,7 +365,7 @@ static int pair_agree(const struct pair *pair, const char *fingerprint, bool cha
 	return CLI_REFUSED;
 }
 
-/* Takes the camera's host key, has it agreed to, and pins it. */
+/* Takes the camera's host key, gets it agreed to, and pins it. */
 static int pair_meet(const struct pair *pair)
 {
 	CLEANUP_FREE char *key = NULL, *fingerprint = NULL;
@@ -417,14 +417,14 @@ static int pair_install(struct pair *pair)
 	return connect_code(r);
 }
 
-/* Gets the key accepted over there, by whatever it takes. */
+/* Connects with our key, which it installs first if it has to. */
 static int pair_connect(struct pair *pair, struct wire_greeting *ret)
 {
 	const struct cli *cli = pair->cli;
 	char error[PULL_ERROR_MAX];
 	int r;
 
-	/* Paired before, or the line was pasted: then nobody needs to type a password. */
+	/* paired before, or the line was pasted: nobody needs to type a password */
 	if (!pair->key_is_new && !cli_value(cli, "serve") && !pair->other_camera &&
 		pair_try_key(&pair->endpoint, ret, error, sizeof error) == 0)
 		return CLI_OK;

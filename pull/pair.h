@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The parts of `pullpi pair` that only turn text into text, and the one that talks to the camera's
- * login shell. The command itself is pair.c.
+ * What pairing is made of: edits of known_hosts and of the settings (pair_text.c), the key that
+ * is installed on the camera (pair_remote.c), and what `pair` and `unpair` share (pair.c).
  */
 #pragma once
 
@@ -18,7 +18,7 @@
 
 /* The "TYPE BASE64" that known_hosts `text` has for `alias`, for free(). -ENOENT, -ENOMEM. */
 int known_hosts_find(const char *text, const char *alias, char **ret_key);
-/* `text` with the lines of `alias` replaced by one with `key` (NULL: by none); all else as it is. -ENOMEM. */
+/* Replaces the lines of `alias` by one with `key` (NULL: by none). `ret` is for free(). -ENOMEM. */
 int known_hosts_replace(const char *text, const char *alias, const char *key, char **ret);
 
 struct setting {
@@ -27,20 +27,23 @@ struct setting {
 };
 
 /*
- * The settings file `text` with these settings in [camera NAME]: values of existing lines are
- * replaced, missing lines are added to the section, a missing section to the end. Everything else,
- * comments behind a value too, stays as it is. -ENOMEM.
+ * Puts these settings into [camera NAME] of the settings file `text`: replaces the values of
+ * existing lines, adds missing lines to the section, and a missing section to the end. Everything
+ * else stays as it is, comments after a value too. `ret` is for free(). -ENOMEM.
  */
 int settings_set_camera(const char *text, const char *name, const struct setting *settings,
 	size_t n_settings, char **ret);
 
 /*
- * `text` without [camera NAME]. Comments before the section stay, and so do those after its last setting, which may be
- * of the next one. -ENOMEM.
+ * Takes [camera NAME] out of `text`. Comments before the section stay, and so do those after its
+ * last setting, which may belong to the next one. `ret` is for free(). -ENOMEM.
  */
 int settings_drop_camera(const char *text, const char *name, char **ret);
 
-/* Whether `serve` can stand as the forced command in authorized_keys: printable, no '"' and no '\'. */
+/*
+ * Whether `serve` can stand as the forced command in authorized_keys: printable, no '"' and no
+ * '\'.
+ */
 bool serve_command_ok(const char *serve);
 
 struct install {
@@ -56,25 +59,28 @@ struct install {
 };
 
 /*
- * Puts the key into ~/.ssh/authorized_keys over there, or takes it out, with the system's ssh and its own logins. The
- * file is replaced as a whole, under a lock where flock(1) is there.
- * 0, `replaced` telling whether the key was in the file already. -EACCES ssh could not log in (it has
- * told why on stderr), -ENOSYS ssh cannot be run here, -EPROTONOSUPPORT no capturepi there, -EPROTO the shell
- * there did not do what it was told; connect_code() knows them. `error` gets one sentence.
+ * Puts the key into ~/.ssh/authorized_keys on the camera, or takes it out, with the system's ssh
+ * and the person's own logins. The file is replaced as a whole, under a lock if flock(1) is
+ * there. 0, and `ret_replaced` says whether the key was in the file before. -EACCES ssh could not
+ * log in (it has said why on stderr), -ENOSYS ssh cannot be run here, -EPROTONOSUPPORT no
+ * capturepi there, -EPROTO the shell there did not do what it was told; connect_code() knows
+ * them. `error` gets one sentence.
  */
 int install_key(const struct install *install, bool *ret_replaced,
 	char ret_serve[static SERVE_COMMAND_MAX], char *error, size_t size);
 
-/* The settings of that camera, or the defaults of one; whether it has a section. */
+/* Fills in the settings of that camera, or the defaults. Returns whether it has a section. */
 bool pair_camera(
 	const struct pull_settings *settings, const char *name, struct camera_settings *ret);
 /* Asks the person on the terminal; true: yes. */
 bool pair_ask(const char *question);
-/* A real connection with our key, up to the greeting. 0, or the errors of ssh.h and client.h with a sentence. */
+/*
+ * Connects with our key, up to the greeting. 0, or an error of ssh.h or client.h with a sentence.
+ */
 int pair_try_key(
 	const struct endpoint *endpoint, struct wire_greeting *ret, char *error, size_t size);
-/* Makes `key` (NULL: none) the pinned host key of the camera. An exit code; what failed was said. */
+/* Makes `key` (NULL: none) the pinned host key. Returns an exit code, and has said what failed. */
 int pair_pin(const struct cli *cli, const struct endpoint *endpoint, const char *key);
-/* Puts these settings into the section of `camera`; NULL: takes the section away. As pair_pin(). */
+/* Puts these settings into the section of `camera`; NULL: removes the section. As pair_pin(). */
 int pair_edit_settings(const struct cli *cli, const char *camera, const struct setting *settings,
 	size_t n_settings);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Installs the key on the camera through the system's ssh, which brings the person's own ways to log
- * in (password, agent, hardware key). What runs there is a fixed POSIX script on the standard input
- * of `sh -s`; the texts that vary stand in here-documents with quoted ends, where the shell
- * interprets nothing.
+ * Installs the key on the camera through the system's ssh, which has the person's own ways to log
+ * in (password, agent, hardware key). A fixed POSIX script runs there on the standard input of
+ * `sh -s`; the texts that vary are here-documents with quoted ends, where the shell interprets
+ * nothing.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #include "pull/pair.h"
 
 #define END_OF_TEXT "PULLPI_END_OF_TEXT"
-#define SHOWN_MAX 100 /* lines of a login shell, or of ssh, that a person gets to see */
+#define SHOWN_MAX 100 /* lines of ssh, or of a login shell, that a person is shown */
 
 static const char script_head[] = "umask 077\n"
 				  "fail() { printf '\\npullpi-error %s\\n' \"$1\"; exit 1; }\n";
@@ -86,10 +86,11 @@ static int make_script(const struct install *install, char **ret)
 	return -ENOMEM;
 }
 
-/* What ssh's output told. */
+/* What ssh's output said. */
 struct install_result {
-	char line[SERVE_COMMAND_MAX + 32]; /* of the script, after "pullpi-"; "": there was none */
-	char first[200]; /* that somebody else said: ssh, or the login shell there */
+	char line[SERVE_COMMAND_MAX +
+		32]; /* the answer of the script, after "pullpi-"; "": there was none */
+	char first[200]; /* line of anybody else: of ssh, or of the login shell there */
 	unsigned shown;
 	bool too_many_keys;
 	int code; /* exit status */
@@ -109,10 +110,10 @@ static int make_command(
 	ssh_command_add(ret, "-o", "ForwardAgent=no");
 	ssh_command_add(ret, "-o", "ClearAllForwardings=yes");
 	ssh_command_add(ret, "-o", install->may_ask ? "BatchMode=no" : "BatchMode=yes");
-	/* a person's own way to that host, with the keys and host keys of theirs */
+	/* the person's own way to that host, with their keys and host keys */
 	if (ssh->jump)
 		ssh_command_add(ret, "-J", ssh->jump->jump);
-	/* and no other: sshd ends the connection after a few keys, those of an agent come first */
+	/* and no other key: sshd hangs up after a few, and those of an agent come first */
 	if (install->identity) {
 		ssh_command_add(ret, "-o", "IdentitiesOnly=yes");
 		ssh_command_add(ret, "-i", install->identity);
@@ -124,7 +125,7 @@ static int make_command(
 	return 0;
 }
 
-/* A line that is not the script's is for the person, cleaned. */
+/* Shows the person a line that is not the script's, cleaned. */
 static void take_words(struct install_result *result, const char *line)
 {
 	char clean[1024];
@@ -138,7 +139,7 @@ static void take_words(struct install_result *result, const char *line)
 		fprintf(stderr, "%s\n", clean);
 }
 
-/* ssh's stdout and stderr are one pipe: the script's answer stands in a line of its own. */
+/* Reads stdout and stderr of ssh, which are one pipe. The script's answer is a line of its own. */
 static void take_output(FILE *output, struct install_result *result)
 {
 	char line[1024];

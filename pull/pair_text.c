@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The text work of pairing: known_hosts and the settings file. Both belong to other people too, so they
- * are edited line by line and every other line stays.
+ * The text work of pairing: known_hosts and the settings file. Both belong to other people too,
+ * so they are edited line by line and every other line stays.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 
 #define BLANKS " \t\r\f\v"
 
-/* A text that is edited: its lines one by one, and the memory stream that the new text goes to. */
+/* An edit: the lines of the old text one by one, and the memory stream for the new text. */
 struct edit {
 	char *copy, *rest;
 	FILE *out;
@@ -59,7 +59,7 @@ static const char *skip_blanks(const char *text)
 	return text + strspn(text, BLANKS);
 }
 
-/* What stands after `word` where the line begins with it; NULL where it does not. */
+/* What comes after `word` in a line that begins with it; NULL: it does not. */
 static const char *after_word(const char *line, const char *word)
 {
 	size_t len = strlen(word);
@@ -143,7 +143,7 @@ static const char *value_comment(const char *value)
 	return comment;
 }
 
-/* Writes the line, with the new value where it is one of these settings, which is `present` then. */
+/* Writes the line; one of these settings gets its new value, and is noted as `present`. */
 static void edit_setting(struct edit *edit, const char *line, const struct setting *settings,
 	size_t n_settings, bool *present)
 {
@@ -160,7 +160,7 @@ static void edit_setting(struct edit *edit, const char *line, const struct setti
 	fprintf(edit->out, "%s\n", line);
 }
 
-/* Puts the settings that have no line yet at offset `end` of the new text. */
+/* Inserts the settings that have no line yet at offset `end`. */
 static int add_missing(const char *text, long end, const struct setting *settings,
 	size_t n_settings, const bool *present, char **ret)
 {

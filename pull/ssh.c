@@ -2,7 +2,7 @@
 /*
  * The SSH transport: libssh 0.10 to 0.12 in non-blocking mode over a socket of our own.
  *
- * Why so: libssh's time-outs return different things in 0.10 (0, like an end of file) and 0.11
+ * The reason: libssh's time-outs return different things in 0.10 (0, like an end of file) and 0.11
  * (SSH_AGAIN), and some of its waits have none at all. Its defaults cost round trips too: probing
  * logins, Nagle's algorithm, delayed ACKs. And it would read ~/.ssh/config, where a "StrictHostKey-
  * Checking no" meant for something else overrides what this program asked for.
@@ -34,8 +34,9 @@
 	"rsa-sha2-512,rsa-sha2-256"
 
 /*
- * libssh 0.10 opens the window as far as a read asks for, each time it asks: 2 MiB at each read would be
- * a message to sshd for each piece of 32 KB. So it is opened again when this much has come.
+ * libssh 0.10 opens the window as far as a read asks for, each time it asks: 2 MiB at each read
+ * would be a message to sshd for each piece of 32 KB. So it is opened again when this much has
+ * come.
  */
 #define WINDOW_STEP (512 * 1024)
 #define READ_STEP (64 * 1024)
@@ -43,7 +44,7 @@
 struct ssh_stream {
 	struct stream stream;
 	const struct ssh_options *options; /* of the caller, while the connection is set up */
-	int64_t deadline_ns; /* of the step of that */
+	int64_t deadline_ns; /* of the step under way */
 	ssh_session session;
 	ssh_channel channel;
 	int fd; /* the socket */
@@ -58,8 +59,8 @@ struct ssh_stream {
 };
 
 /*
- * libssh closes the descriptor that it was given after some errors and leaves it to the caller after
- * others. So it gets a copy, which is closed here only while it is still the same socket.
+ * libssh closes the descriptor that it was given after some errors and leaves it to the caller
+ * after others. So it gets a copy, which is closed here only while it is still the same socket.
  */
 static void close_session_fd(const struct ssh_stream *s)
 {
@@ -96,8 +97,8 @@ static void ssh_stream_freep(struct ssh_stream **s)
 }
 
 /*
- * Remembers how the peer began. It has to be looked at beside libssh: an sshd that turns callers
- * away says so, or nothing, before its version line, and libssh reports all of that alike.
+ * Remembers how the peer begins. An sshd that turns callers away says so, or says nothing, before
+ * its version line, and libssh reports all of that alike.
  */
 static void look_at_head(struct ssh_stream *s)
 {
@@ -148,7 +149,7 @@ static bool peer_is_gone(const struct ssh_stream *s)
 	return !ssh_is_connected(s->session) || recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
-/* What answers before the version line, and is not SSH; 0: nothing of that kind. */
+/* Fails if what the peer said is not SSH. */
 static int fail_if_not_ssh(struct ssh_stream *s)
 {
 	if (strncmp(s->head, "SSH-", s->head_len < 4 ? s->head_len : 4) == 0)
@@ -157,14 +158,14 @@ static int fail_if_not_ssh(struct ssh_stream *s)
 		s->options->host, s->options->port, s->head);
 }
 
-/* Names what went wrong before the login. */
+/* Tells what went wrong before the login. */
 static int connect_failed(struct ssh_stream *s)
 {
 	const struct ssh_options *o = s->options;
 	const char *quote = s->head_len ? "\"" : "";
 	int r;
 
-	/* The TCP connection stood, so the link is there: it is sshd that does not want us now. */
+	/* the TCP connection stood, so it is sshd that does not want us now */
 	if ((s->head_len == 0 && !ssh_get_serverbanner(s->session)) ||
 		strncmp(s->head, "Exceeded MaxStartups", 20) == 0 ||
 		strncmp(s->head, "Not allowed at this time", 24) == 0)
@@ -183,7 +184,7 @@ static int connect_failed(struct ssh_stream *s)
 	return peer_is_gone(s) ? -ECONNRESET : -EPROTO;
 }
 
-/* Waits for the answer to a step of the set-up; `what` says which did not come. */
+/* Waits in a step of the set-up; `what` says what did not happen. */
 static int set_up_wait(struct ssh_stream *s, const char *what)
 {
 	int r = ssh_wait(s, s->deadline_ns);
@@ -197,9 +198,9 @@ static int set_up_wait(struct ssh_stream *s, const char *what)
 }
 
 /*
- * For servers that have nothing else there is AES-GCM, unless the libssh that runs is older than 0.11.5:
- * it never checked the tag (CVE-2026-59847). Debian's 0.10.6-0+deb12u3 does, but cannot be told from
- * its predecessors.
+ * Offers AES-GCM to servers that have nothing else, unless the libssh that runs is older than
+ * 0.11.5: it never checked the tag (CVE-2026-59847). Debian's 0.10.6-0+deb12u3 does, but cannot
+ * be told from its predecessors.
  */
 static const char *ssh_ciphers(void)
 {
@@ -244,7 +245,7 @@ static int set_up_session(struct ssh_stream *s)
 	return 0;
 }
 
-/* A TCP connection, or what stands for one. */
+/* Opens a TCP connection, or the way through another host. */
 static int open_link(struct ssh_stream *s)
 {
 	const struct ssh_options *o = s->options;
@@ -264,7 +265,7 @@ static int open_link(struct ssh_stream *s)
 		strerror(-r));
 }
 
-/* Version lines, key exchange. */
+/* Exchanges version lines and keys. */
 static int shake_hands(struct ssh_stream *s)
 {
 	int r = set_up_session(s);
@@ -337,7 +338,7 @@ static int check_host_key(struct ssh_stream *s)
 	}
 }
 
-/* After a failure in the middle: the connection was lost, or `r`. */
+/* Tells of a failure in the middle: the connection was lost, else `r`. */
 static int session_failed(struct ssh_stream *s, int r, const char *what)
 {
 	return ssh_fail(
@@ -389,7 +390,7 @@ static int start_command(struct ssh_stream *s)
 	return r == SSH_OK ? 0 : session_failed(s, -EACCES, "the command was refused");
 }
 
-/* Keeps the last line of what the remote command complains about; takes it off the window too. */
+/* Reads stderr, which opens the window again, and keeps the last line. */
 static void drain_stderr(struct ssh_stream *s)
 {
 	char text[1024];
@@ -472,11 +473,11 @@ static int ssh_stream_shutdown_write(struct stream *stream)
 	struct ssh_stream *s = (struct ssh_stream *)stream;
 	int r = ssh_channel_send_eof(s->channel);
 
-	/* What could not be sent at once goes out while the answer is waited for. */
+	/* what cannot be sent at once goes out while this side waits for the answer */
 	return r == SSH_ERROR ? session_failed(s, -EPROTO, "the connection broke") : 0;
 }
 
-/* What broke, else what the remote command said last: "sh: 1: capturepi: not found". */
+/* What broke, else the last line of the remote command: "sh: 1: capturepi: not found". */
 static const char *ssh_stream_error(const struct stream *stream)
 {
 	const struct ssh_stream *s = (const struct ssh_stream *)stream;
@@ -512,7 +513,7 @@ static int give_error(int r, const struct ssh_stream *s, char *error, size_t siz
 	return r;
 }
 
-/* The key file's own faults are one to the callers; what the machine lacks is not its fault. */
+/* All faults of the key file are one to the callers; what the machine lacks is not its fault. */
 static int key_fault(int r)
 {
 	return r == 0 || r == -ENOMEM || r == -EMFILE || r == -ENFILE ? r : -EPERM;

@@ -30,11 +30,12 @@ struct ssh_options {
 };
 
 /*
- * Errors that a caller tells apart. Unreachable, try later: those of dial_fault() but -ENOMEM, -EMFILE and
- * -ENFILE; -EBUSY sshd turned the connection away before the login. A key: -EKEYREJECTED the host key is
- * not the pinned one; -ENOKEY no host key is pinned; -EACCES login refused; -EPERM the key file is not
- * there, not private or no key that can be used. -EPROTO not an SSH server or a broken one. Of this
- * machine: -ENOMEM, -EMFILE, -ENFILE; -ENOSYS something is missing or cannot be read. `error` gets one
+ * Connects, logs in and runs the command. Errors that a caller tells apart. Unreachable, try
+ * later: those of dial_fault() but -ENOMEM, -EMFILE and -ENFILE; -EBUSY sshd turned the
+ * connection away before the login. A key: -EKEYREJECTED the host key is not the pinned one;
+ * -ENOKEY no host key is pinned; -EACCES login refused; -EPERM the key file is not there, not
+ * private or no key that can be used. -EPROTO not an SSH server or a broken one. Of this machine:
+ * -ENOMEM, -EMFILE, -ENFILE; -ENOSYS something is missing or cannot be read. `error` gets one
  * sentence for a person.
  */
 int ssh_stream_open(
@@ -44,8 +45,8 @@ int ssh_stream_open(
 enum ssh_pin { SSH_PIN_NONE, SSH_PIN_SAME, SSH_PIN_OTHER };
 
 /*
- * For `pair`: connects, takes the host key, disconnects. The key as a known_hosts line's
- * "TYPE BASE64" and as "SHA256:..." fingerprint, for free(). Errors as above.
+ * For `pair`: connects, takes the host key, disconnects. Returns the key as "TYPE BASE64", as in
+ * known_hosts, and as "SHA256:..." fingerprint, both for free(). Errors as above.
  */
 int ssh_host_key(const struct ssh_options *options, char **ret_key, char **ret_fingerprint,
 	enum ssh_pin *ret_pin, char *error, size_t size);

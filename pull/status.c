@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `pullpi status`: what is here of each camera and how old it is, what is missing, and when the camera
- * last answered. All of it from files: no camera is asked.
+ * `pullpi status`: what is here of each camera and how old it is, what is missing, and when the
+ * camera last answered. It reads files only and asks no camera.
  */
 #include <errno.h>
 #include <string.h>
@@ -30,9 +30,9 @@ struct camera_status {
 	struct contact contact;
 	struct due_facts facts;
 	struct due due;
-	unsigned branches[BRANCHES_MAX], n_branches; /* of its history, that were kept */
-	bool has_gaps; /* these two are known */
-	uint64_t behind; /* numbers of the camera's journal that are not settled here */
+	unsigned branches[BRANCHES_MAX], n_branches; /* older histories that were kept */
+	bool has_gaps; /* the next two are known */
+	uint64_t behind; /* how many numbers of the camera's journal are not settled here */
 	uint64_t gaps[GAP_CAUSES]; /* of the last 24 h, by cause */
 };
 
@@ -271,7 +271,10 @@ static void print_program(const struct camera_status *s)
 	json_print(o);
 }
 
-/* One camera or, without a name, all: an object a line. Exit 1 where one is stale. */
+/*
+ * Shows one camera or, without a name, all, one object a line with --json. Exit 1 if one is
+ * stale.
+ */
 int command_status(struct cli *cli)
 {
 	CLEANUP_FREE void *data = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A byte stream with deadlines: what the wire client speaks over. It is an SSH exec channel (ssh.c); tests have
- * others.
+ * A byte stream with deadlines, which the wire client speaks over: an SSH exec channel (ssh.c),
+ * and others in tests.
  *
  * Deadlines are absolute CLOCK_MONOTONIC nanoseconds.
  */
@@ -18,11 +18,13 @@ struct stream;
 struct stream_ops {
 	/* 1 byte or more, 0 at the end of the stream, -ETIMEDOUT, -EPIPE, -ECONNRESET, -EINTR. */
 	ssize_t (*read)(struct stream *stream, void *data, size_t bytes, int64_t deadline_ns);
-	/* All of it or -errno. */
+	/* Writes all of it, or -errno. */
 	int (*write)(struct stream *stream, const void *data, size_t bytes, int64_t deadline_ns);
-	/* No more requests: the server ends after its last answer. */
+	/* Ends the requests: the server ends after its last answer. */
 	int (*shutdown_write)(struct stream *stream);
-	/* What went wrong, one sentence for a person; "" if there is nothing more than the errno. */
+	/*
+	 * What went wrong, one sentence for a person; "" if there is nothing more than the errno.
+	 */
 	const char *(*error)(const struct stream *stream);
 	/* Never blocks, whatever the peer does. */
 	void (*free)(struct stream *stream);

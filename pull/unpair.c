@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `pullpi unpair`: takes back what `pair` did, in the opposite order and as repeatable: our line there, then the
- * pinned host key, the contact, the settings section and our key here. The key goes last: it alone tells which line
- * over there is ours. Pictures stay.
+ * `pullpi unpair`: takes back what `pair` did, in the opposite order, and can be repeated: it
+ * removes our line there, then the pinned host key, the contact, the settings section and our key
+ * here. The key goes last, because it alone tells which line over there is ours. Pictures stay.
  */
 #include <errno.h>
 #include <string.h>
@@ -24,10 +24,10 @@ const struct cli_option unpair_options[] = {
 struct unpair {
 	const struct cli *cli;
 	const struct pull_settings *settings;
-	struct camera_settings camera; /* where there is no section: the defaults of one */
+	struct camera_settings camera; /* the defaults, if there is no section */
 	bool section, shared_key; /* shared: another section names the same key */
 	struct endpoint endpoint;
-	char *public_key; /* NULL: there is none to be read */
+	char *public_key; /* NULL: none can be read */
 };
 
 static void unpair_end(struct unpair *u)
@@ -35,7 +35,7 @@ static void unpair_end(struct unpair *u)
 	free(u->public_key);
 }
 
-/* Anything at all of this camera? */
+/* Finds out whether there is anything of this camera. */
 static int unpair_begin(struct unpair *u)
 {
 	const char *name = u->cli->argv[0];
@@ -75,7 +75,7 @@ static int unpair_ask(const struct unpair *u)
 	return CLI_REFUSED;
 }
 
-/* What stays over there, for a person's own hands. */
+/* Tells the person which line stays on the camera. */
 static void unpair_tell_line(const struct unpair *u)
 {
 	if (u->public_key)
@@ -85,7 +85,7 @@ static void unpair_tell_line(const struct unpair *u)
 			u->public_key);
 }
 
-/* Our key may only run `serve`: the line goes through a login of the person's, as it came. */
+/* Our key may only run `serve`, so the person's own login removes the line, as it installed it. */
 static int unpair_there(const struct unpair *u)
 {
 	const struct install install = {
@@ -124,7 +124,7 @@ static int unpair_there(const struct unpair *u)
 	return code;
 }
 
-/* A key that the settings name is the person's own, and one that another section needs stays too. */
+/* Removes our key, but not one that the settings name, or that another section needs. */
 static int unpair_key(const struct unpair *u)
 {
 	char public[PATH_MAX];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one place where pullpi sleeps on a descriptor. Every network step comes through here with a
- * deadline, because libssh's own time-outs cannot be trusted.
+ * The one place where pullpi sleeps on a descriptor. Every network step comes here with a deadline,
+ * because libssh's own time-outs cannot be trusted.
  */
 #include "pull/wait.h"
 

@@ -6,7 +6,7 @@
 
 #define DEADLINE_NONE INT64_MAX
 
-/* `us` from now; DEADLINE_NONE where that is past the end of time. */
+/* `us` from now; DEADLINE_NONE if that is past the end of time. */
 int64_t deadline_in(int64_t us);
 
 /* Microseconds left, 0 if it has passed. */
@@ -17,5 +17,5 @@ static inline int64_t deadline_min(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-/* poll(2) of one descriptor: the events that are there, or -ETIMEDOUT. Signals do not end it. */
+/* Polls one descriptor: the events that are there, or -ETIMEDOUT. Signals do not end it. */
 int wait_fd(int fd, short events, int64_t deadline_ns);
