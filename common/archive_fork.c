@@ -272,7 +272,7 @@ static int drop_lines(struct fork *fork)
 	uint64_t number = UINT64_MAX / SEGMENT_LINES;
 	int r;
 
-	while ((r = segment_at_or_before(journal, number, &number)) == 0 &&
+	while ((r = journal_segment_before(journal, number, &number)) == 0 &&
 		number >= fork->after / SEGMENT_LINES) {
 		r = number * SEGMENT_LINES > fork->after
 			? remove_segment(journal, number)
@@ -290,7 +290,7 @@ static int cut_local(struct fork *fork)
 	uint64_t number = 0;
 	int r = archive_local(fork->archive, &local);
 
-	for (; r == 0 && (r = segment_at_or_after(local, number, &number)) == 0; number++)
+	for (; r == 0 && (r = journal_segment(local, number, &number)) == 0; number++)
 		r = rebuild(fork, local, "local", number, cut_removal);
 	journal_free(TAKE_PTR(fork->archive->local));
 	return r == -ENOENT ? 0 : r;

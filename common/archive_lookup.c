@@ -43,13 +43,6 @@ int archive_newest(struct archive *archive, struct record *ret)
 
 int archive_find(struct archive *archive, uint64_t seq, struct record *ret)
 {
-	/* A copy's writer asks mostly for what is not there; its journal is slow to search for that. */
-	if (archive->copy && archive->writer_fd >= 0) {
-		int r = journal_holds(archive->journal, seq);
-
-		if (r <= 0)
-			return r < 0 ? r : -ENOENT;
-	}
 	return journal_find(archive->journal, seq, ret);
 }
 

@@ -6,7 +6,6 @@
  */
 #include "common/archive_private.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -34,26 +33,6 @@ static void scan_clear(struct scan *scan)
 	free(scan->found);
 }
 
-static int open_list(int dirfd, DIR **ret)
-{
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	*ret = fdopendir(fd);
-	if (!*ret) {
-		close(fd);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-static void closedirp(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 static void remove_temp(struct archive *archive, int dirfd, const char *name)
 {
 	archive->repairs.temps_removed += archive_remove_name(archive, dirfd, name, true);
@@ -70,14 +49,14 @@ size_t archive_hidden_inner(const char *name, const char *suffix)
 
 static int sweep_journal(struct archive *archive)
 {
-	CLEANUP(closedirp) DIR *dir = NULL;
+	CLEANUP_DIR DIR *dir = NULL;
 	CLEANUP_FD int fd = -1;
 	struct dirent *entry;
 	int r;
 
 	r = fs_open_folder(archive->fs, archive->root_fd, "journal", false, &fd);
 	if (r == 0)
-		r = open_list(fd, &dir);
+		r = fs_list_folder(fd, ".", &dir);
 	if (r < 0)
 		return r;
 	while ((entry = readdir(dir))) {
@@ -114,9 +93,9 @@ static int see_file(struct scan *scan, int folder, const char *file)
 
 static int scan_folder(struct scan *scan, int folder)
 {
-	CLEANUP(closedirp) DIR *dir = NULL;
+	CLEANUP_DIR DIR *dir = NULL;
 	struct dirent *entry;
-	int fd = scan->folder_fds[folder], r = open_list(fd, &dir);
+	int fd = scan->folder_fds[folder], r = fs_list_folder(fd, ".", &dir);
 
 	while (r == 0 && (entry = readdir(dir))) {
 		size_t inner = archive_hidden_inner(entry->d_name, ".part");

@@ -317,6 +317,18 @@ int fs_open_folder(const struct fs_ops *fs, int dirfd, const char *path, bool cr
 	return 0;
 }
 
+int fs_list_folder(int dirfd, const char *path, DIR **ret)
+{
+	CLEANUP_FD int fd = openat(dirfd, path, OPEN_FOLDER);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir)
+		return -errno;
+	fd = -1;
+	*ret = dir;
+	return 0;
+}
+
 /* Makes the folder and syncs the folder above it. */
 static int make_folder(const char *path, mode_t mode)
 {

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -84,6 +85,15 @@ int fs_replace_symlink(const struct fs_ops *fs, int dirfd, const char *target, c
  * durable by an fsync of its parent. No component may be a symlink or "..". -errno.
  */
 int fs_open_folder(const struct fs_ops *fs, int dirfd, const char *path, bool create, int *ret_fd);
+
+/* The names in a folder, for readdir(3); a symlink is not followed. -errno. */
+int fs_list_folder(int dirfd, const char *path, DIR **ret);
+static inline void closedirp(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+#define CLEANUP_DIR __attribute__((cleanup(closedirp)))
 
 /* Whether `path` is `folder` or in it, as the names have it: no link is looked at. */
 bool fs_path_is_below(const char *folder, const char *path);

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* What journal.c (segments, appending) and journal_read.c (finding, reading) share. */
+/*
+ * What the parts of the journal share: journal_segment.c, journal_read.c above it, and above both
+ * journal.c (opening, appending) and journal_rebuild.c.
+ */
 #pragma once
 
 #include "common/journal.h"
 
 #define SEGMENT_NAME_MAX 32 /* "00000000.unsorted" and room */
 #define SEGMENT_HEADER_MAX 256
+#define ORDERED_MAX 32 /* bytes of a .unsorted file */
 #define JOURNAL_BLOCK (64 * 1024) /* read at once; must exceed LINE_MAX_BYTES */
 
 struct journal {
@@ -27,9 +31,9 @@ struct journal {
 
 	/* Which sequence numbers of one segment have a line, for journal_holds(); after some quick looks. */
 	unsigned looks;
-	uint8_t *held;
-	struct journal_cursor *held_cursor;
-	uint64_t held_segment;
+	uint8_t *have;
+	struct journal_cursor *have_cursor;
+	uint64_t have_segment;
 };
 
 /* A segment open for reading. */
@@ -47,6 +51,13 @@ static inline void segment_close(struct segment *segment)
 	closep(&segment->fd);
 	segment->fd = -1;
 }
+
+/*
+ * Checks the header line and returns its length with the newline. A damaged one costs no line after
+ * it: `ret_damaged` tells, and the length is that of what stands in its place, 0 if that is a line
+ * already. Errors as segment_open().
+ */
+int segment_read_header(const struct journal *journal, uint64_t number, int fd, bool *ret_damaged);
 
 /*
  * -ENOENT; -ENODATA it is empty or cut within its header; -EBADMSG it is another archive's, or no file.
@@ -70,12 +81,14 @@ typedef int journal_line(void *data, uint64_t seq, const char *line, size_t len,
 int segment_rebuild(
 	struct journal *journal, uint64_t number, journal_line *line, void *data, int aside_fd);
 
-/* The nearest segment that exists: the lowest >= number, or the highest <= number. -ENOENT. */
-int segment_at_or_after(const struct journal *journal, uint64_t number, uint64_t *ret);
-int segment_at_or_before(const struct journal *journal, uint64_t number, uint64_t *ret);
+/* The last segment with that number or a lower one. -ENOENT. */
+int journal_segment_before(const struct journal *journal, uint64_t to, uint64_t *ret);
 
 /* The sequence number of a line that belongs in the segment and looks whole; 0 for any other. */
 uint64_t segment_line_seq(uint64_t number, const char *line, size_t len);
+
+/* A place among the lines in order, at or before the first line of `from` or more, not far before it. */
+int segment_search(const struct segment *segment, uint64_t from, off_t *ret);
 
 /* The last whole line's sequence number in the file's order, 0 for none. */
 int segment_tail_seq(const struct segment *segment, uint64_t *ret_seq);

@@ -203,7 +203,7 @@ int journal_sort(struct journal *journal)
 	r = journal_flush(journal);
 	if (r < 0)
 		return r;
-	for (; (r = segment_at_or_after(journal, next, &number)) == 0; next = number + 1) {
+	for (; (r = journal_segment(journal, next, &number)) == 0; next = number + 1) {
 		struct segment segment = { .fd = -1 };
 		struct stat st;
 

@@ -296,7 +296,7 @@ static int check_journal(struct verify *verify)
 	if (r == 0)
 		r = collect_pruned(verify);
 	for (; r == 0; number++) {
-		r = segment_at_or_after(verify->journal, number, &number);
+		r = journal_segment(verify->journal, number, &number);
 		if (r == -ENOENT)
 			return 0;
 		if (r == 0)

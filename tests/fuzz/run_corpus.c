@@ -3,7 +3,6 @@
  * Feeds every file of the given folders to a fuzz target, for builds without libFuzzer: what once was
  * found stays found. A crash names the file. No files at all is a failure.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -41,16 +40,10 @@ static int run_file(const char *folder, const char *name)
 	return 0;
 }
 
-static void closedirp(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 /* How many files there were, or -errno. */
 static int run_folder(const char *folder)
 {
-	CLEANUP(closedirp) DIR *dir = opendir(folder);
+	CLEANUP_DIR DIR *dir = opendir(folder);
 	int count = 0;
 
 	if (!dir) {
