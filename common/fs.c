@@ -21,23 +21,24 @@
 #define SMB2_TYPE 0xfe534d42
 #define OPEN_NEW (O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC)
 
-static int real_openat(int dirfd, const char *path, int flags, mode_t mode)
+static int fs_real_openat(int dirfd, const char *path, int flags, mode_t mode)
 {
 	return openat(dirfd, path, flags, mode);
 }
 
-static int real_renameat2(int olddir, const char *old, int newdir, const char *new, unsigned flags)
+static int fs_real_renameat2(
+	int olddir, const char *old, int newdir, const char *new, unsigned flags)
 {
 	return renameat2(olddir, old, newdir, new, flags);
 }
 
 const struct fs_ops fs_real = {
-	.openat = real_openat,
+	.openat = fs_real_openat,
 	.write = write,
 	.fsync = fsync,
 	.fdatasync = fdatasync,
 	.close = close,
-	.renameat2 = real_renameat2,
+	.renameat2 = fs_real_renameat2,
 	.unlinkat = unlinkat,
 	.mkdirat = mkdirat,
 	.symlinkat = symlinkat,
@@ -75,7 +76,7 @@ int fs_sync_folder(const struct fs_ops *fs, int fd)
 }
 
 /* The file has both names. */
-static int remove_old(const struct fs_ops *fs, int dirfd, const char *old, const char *new)
+static int fs_remove_old(const struct fs_ops *fs, int dirfd, const char *old, const char *new)
 {
 	int r = fs->unlinkat(dirfd, old, 0) < 0 ? -errno : 0;
 
@@ -93,7 +94,7 @@ int fs_rename_noreplace(const struct fs_ops *fs, int dirfd, const char *old, con
 	if (!fs_is_unsupported(-errno))
 		return -errno;
 	if (linkat(dirfd, old, dirfd, new, 0) == 0)
-		return remove_old(fs, dirfd, old, new);
+		return fs_remove_old(fs, dirfd, old, new);
 	if (!fs_is_unsupported(-errno))
 		return -errno;
 	if (fstatat(dirfd, new, &st, AT_SYMLINK_NOFOLLOW) == 0)
@@ -103,7 +104,7 @@ int fs_rename_noreplace(const struct fs_ops *fs, int dirfd, const char *old, con
 	return fs->renameat2(dirfd, old, dirfd, new, 0) < 0 ? -errno : 0;
 }
 
-static int temp_name(const char *name, char ret[static NAME_MAX + 1])
+static int fs_temp_name(const char *name, char ret[static NAME_MAX + 1])
 {
 	int n = snprintf(ret, NAME_MAX + 1, ".%s.part", name);
 
@@ -130,31 +131,45 @@ int fs_finish(const struct fs_ops *fs, int fd)
 	return r;
 }
 
-/* Makes the temp of `name` with the mode; returns its fd. */
-static int replace_begin(const struct fs_ops *fs, int dirfd, const char *name, mode_t mode,
-	char ret_temp[static NAME_MAX + 1])
+/* What a file is to hold: what is in another, or in memory. */
+struct fs_content {
+	int from_fd; /* -1: `data` */
+	const void *data;
+	size_t bytes;
+};
+
+static int fs_write_content(const struct fs_ops *fs, int fd, const struct fs_content *content)
 {
-	int fd, r = temp_name(name, ret_temp);
+	char block[COPY_BYTES];
+	off_t at = 0;
+	ssize_t n;
+	int r = 0;
+
+	if (content->from_fd < 0)
+		return fs_write_all(fs, fd, content->data, content->bytes);
+	while (r == 0 && (n = fs_read_at(content->from_fd, block, sizeof(block), at)) != 0) {
+		r = n < 0 ? (int)n : fs_write_all(fs, fd, block, (size_t)n);
+		at += n;
+	}
+	return r;
+}
+
+static int fs_write_file(const struct fs_ops *fs, int dirfd, const char *name,
+	const struct fs_content *content, mode_t mode, bool keep_old)
+{
+	char temp[NAME_MAX + 1];
+	int fd, r = fs_temp_name(name, temp);
 
 	if (r < 0)
 		return r;
-	fd = fs_open_new(fs, dirfd, ret_temp, mode);
+	fd = fs_open_new(fs, dirfd, temp, mode);
 	if (fd < 0)
 		return fd;
 	/* the mode it has by now is no wider */
-	if (fchmod(fd, mode) < 0 && !fs_is_unsupported(-errno)) {
+	if (fchmod(fd, mode) < 0 && !fs_is_unsupported(-errno))
 		r = -errno;
-		fs->close(fd);
-		fs->unlinkat(dirfd, ret_temp, 0);
-		return r;
-	}
-	return fd;
-}
-
-/* `r`: how writing the temp went. */
-static int replace_end(const struct fs_ops *fs, int dirfd, const char *name, const char *temp,
-	int fd, int r, bool keep_old)
-{
+	if (r == 0)
+		r = fs_write_content(fs, fd, content);
 	if (r < 0)
 		fs->close(fd);
 	else
@@ -170,57 +185,34 @@ static int replace_end(const struct fs_ops *fs, int dirfd, const char *name, con
 	return fs_sync_folder(fs, dirfd);
 }
 
-static int write_file(const struct fs_ops *fs, int dirfd, const char *name, const void *data,
-	size_t bytes, mode_t mode, bool keep_old)
-{
-	char temp[NAME_MAX + 1];
-	int fd = replace_begin(fs, dirfd, name, mode, temp);
-
-	return fd < 0 ? fd
-		      : replace_end(fs, dirfd, name, temp, fd, fs_write_all(fs, fd, data, bytes),
-				keep_old);
-}
-
 int fs_replace(const struct fs_ops *fs, int dirfd, const char *name, const void *data, size_t bytes,
 	mode_t mode)
 {
-	return write_file(fs, dirfd, name, data, bytes, mode, false);
+	const struct fs_content content = { -1, data, bytes };
+
+	return fs_write_file(fs, dirfd, name, &content, mode, false);
 }
 
 int fs_make(const struct fs_ops *fs, int dirfd, const char *name, const void *data, size_t bytes,
 	mode_t mode)
 {
-	return write_file(fs, dirfd, name, data, bytes, mode, true);
-}
+	const struct fs_content content = { -1, data, bytes };
 
-static int copy_bytes(const struct fs_ops *fs, int from_fd, int fd)
-{
-	char block[COPY_BYTES];
-	off_t at = 0;
-	ssize_t n;
-	int r = 0;
-
-	while (r == 0 && (n = fs_read_at(from_fd, block, sizeof block, at)) != 0) {
-		r = n < 0 ? (int)n : fs_write_all(fs, fd, block, (size_t)n);
-		at += n;
-	}
-	return r;
+	return fs_write_file(fs, dirfd, name, &content, mode, true);
 }
 
 int fs_replace_copy(const struct fs_ops *fs, int from_fd, int dirfd, const char *name, mode_t mode)
 {
-	char temp[NAME_MAX + 1];
-	int fd = replace_begin(fs, dirfd, name, mode, temp);
+	const struct fs_content content = { .from_fd = from_fd };
 
-	return fd < 0 ? fd
-		      : replace_end(fs, dirfd, name, temp, fd, copy_bytes(fs, from_fd, fd), false);
+	return fs_write_file(fs, dirfd, name, &content, mode, false);
 }
 
 /*
  * A server of SMB may take a symlink and make an empty file of it, and for a while the kernel shows what it sent,
  * not what is there. So there is none to be had.
  */
-static bool is_smb(int dirfd)
+static bool fs_is_smb(int dirfd)
 {
 	struct statfs fs;
 
@@ -229,7 +221,7 @@ static bool is_smb(int dirfd)
 }
 
 /* The same of other file systems that are not what they say. */
-static int check_symlink(int dirfd, const char *name, const char *target)
+static int fs_check_symlink(int dirfd, const char *name, const char *target)
 {
 	char found[PATH_MAX];
 	ssize_t n = readlinkat(dirfd, name, found, sizeof found);
@@ -243,7 +235,7 @@ int fs_replace_symlink(const struct fs_ops *fs, int dirfd, const char *target, c
 	char temp[NAME_MAX + 1];
 	int r;
 
-	r = is_smb(dirfd) ? -EOPNOTSUPP : temp_name(name, temp);
+	r = fs_is_smb(dirfd) ? -EOPNOTSUPP : fs_temp_name(name, temp);
 	if (r < 0)
 		return r;
 	r = fs->symlinkat(target, dirfd, temp);
@@ -251,7 +243,7 @@ int fs_replace_symlink(const struct fs_ops *fs, int dirfd, const char *target, c
 		r = fs->symlinkat(target, dirfd, temp);
 	if (r < 0)
 		return -errno;
-	r = check_symlink(dirfd, temp, target);
+	r = fs_check_symlink(dirfd, temp, target);
 	if (r == 0 && fs->renameat2(dirfd, temp, dirfd, name, 0) < 0)
 		r = -errno;
 	if (r < 0)
@@ -260,7 +252,7 @@ int fs_replace_symlink(const struct fs_ops *fs, int dirfd, const char *target, c
 }
 
 /* openat(2) says ENOTDIR for a symlink with O_DIRECTORY | O_NOFOLLOW; the caller hears of a link. */
-static int open_component(const struct fs_ops *fs, int dirfd, const char *name)
+static int fs_open_component(const struct fs_ops *fs, int dirfd, const char *name)
 {
 	struct stat st;
 	int fd = fs->openat(dirfd, name, OPEN_FOLDER, 0), r;
@@ -275,7 +267,7 @@ static int open_component(const struct fs_ops *fs, int dirfd, const char *name)
 }
 
 /* The parent is synced for a folder that exists as well: a killed process may have made it. */
-static int make_component(const struct fs_ops *fs, int dirfd, const char *name)
+static int fs_make_component(const struct fs_ops *fs, int dirfd, const char *name)
 {
 	if (fs->mkdirat(dirfd, name, 0777) < 0 && errno != EEXIST)
 		return -errno;
@@ -300,10 +292,10 @@ int fs_open_folder(const struct fs_ops *fs, int dirfd, const char *path, bool cr
 		name[len] = '\0';
 		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 			return -EINVAL;
-		r = create ? make_component(fs, from, name) : 0;
+		r = create ? fs_make_component(fs, from, name) : 0;
 		if (r < 0)
 			return r;
-		next = open_component(fs, from, name);
+		next = fs_open_component(fs, from, name);
 		if (next < 0)
 			return next;
 		closep(&fd);
@@ -329,34 +321,44 @@ int fs_list_folder(int dirfd, const char *path, DIR **ret)
 	return 0;
 }
 
-/* Makes the folder and syncs the folder above it. */
-static int make_folder(const char *path, mode_t mode)
+/* Makes the folder, if it is not there, and syncs the folder above it. */
+static int fs_make_folder(const char *path, mode_t mode)
 {
-	CLEANUP_FREE char *parent = NULL;
-	CLEANUP_FD int fd = -1;
-	const char *slash = strrchr(path, '/');
-
-	if (mkdir(path, mode) < 0)
-		return -errno;
-	if (!slash)
-		parent = strdup(".");
-	else
-		parent = slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
-	if (!parent)
-		return -ENOMEM;
-	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 && errno == EACCES)
-		return 0; /* a parent that may be passed through but not be read */
-	return fd < 0 ? -errno : fs_sync_folder(&fs_real, fd);
-}
-
-static int check_folder(const char *path)
-{
+	CLEANUP_FD int above = -1;
+	char parent[PATH_MAX];
 	struct stat st;
 
-	if (stat(path, &st) < 0)
+	if (stat(path, &st) == 0)
+		return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+	if (errno != ENOENT || (mkdir(path, mode) < 0 && errno != EEXIST))
 		return -errno;
-	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+	if (snprintf(parent, sizeof(parent), "%s/..", path) >= (int)sizeof(parent))
+		return -ENAMETOOLONG;
+	above = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (above < 0 && errno == EACCES)
+		return 0; /* it may be passed through but not be read */
+	return above < 0 ? -errno : fs_sync_folder(&fs_real, above);
+}
+
+int fs_make_folders(const char *path, mode_t mode)
+{
+	CLEANUP_FREE char *copy = strdup(path);
+	int r = 0;
+
+	if (!copy)
+		return -ENOMEM;
+	if (!*path)
+		return -ENOENT;
+	for (char *p = copy + 1; r == 0 && p[-1]; p++) {
+		char c = *p;
+
+		if (c != '/' && c != '\0')
+			continue;
+		*p = '\0';
+		r = fs_make_folder(copy, mode);
+		*p = c;
+	}
+	return r;
 }
 
 bool fs_path_is_below(const char *folder, const char *path)
@@ -367,37 +369,6 @@ bool fs_path_is_below(const char *folder, const char *path)
 		n--;
 	return strncmp(path, folder, n) == 0 &&
 		(path[n] == '/' || path[n] == '\0' || folder[n - 1] == '/');
-}
-
-int fs_make_folders(const char *path, mode_t mode)
-{
-	CLEANUP_FREE char *copy = strdup(path);
-
-	if (!copy)
-		return -ENOMEM;
-	if (!*path)
-		return -ENOENT;
-	for (char *p = copy + 1;; p++) {
-		char c = *p;
-		int r;
-
-		if ((c != '/' && c != '\0') || p[-1] == '/') {
-			if (c == '\0')
-				return 0;
-			continue;
-		}
-		*p = '\0';
-		r = check_folder(copy);
-		if (r == -ENOENT)
-			r = make_folder(copy, mode);
-		if (r == -EEXIST) /* made by another process meanwhile */
-			r = check_folder(copy);
-		if (r < 0)
-			return r;
-		*p = c;
-		if (c == '\0')
-			return 0;
-	}
 }
 
 int fs_read_file(int dirfd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_bytes)
