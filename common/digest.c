@@ -3,6 +3,7 @@
 #include "common/digest.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <string.h>
 
@@ -52,13 +53,12 @@ int digest_final(struct digest *digest, uint8_t ret_sha256[static SHA256_BYTES])
 
 int digest_buffer(const void *data, size_t bytes, uint8_t ret_sha256[static SHA256_BYTES])
 {
-	CLEANUP(digest_freep) struct digest *digest = NULL;
-	int r = digest_new(&digest);
+	uint8_t sha256[EVP_MAX_MD_SIZE];
 
-	if (r < 0)
-		return r;
-	r = digest_update(digest, data, bytes);
-	return r < 0 ? r : digest_final(digest, ret_sha256);
+	if (!EVP_Digest(data, bytes, sha256, NULL, EVP_sha256(), NULL))
+		return -EIO;
+	memcpy(ret_sha256, sha256, SHA256_BYTES);
+	return 0;
 }
 
 int digest_fd(int fd, uint8_t ret_sha256[static SHA256_BYTES], int64_t *ret_bytes)
@@ -98,17 +98,6 @@ void digest_hex(const uint8_t sha256[static SHA256_BYTES], char ret_hex[static S
 	ret_hex[SHA256_HEX] = '\0';
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 int digest_parse_hex(const char *hex, size_t len, uint8_t ret_sha256[static SHA256_BYTES])
 {
 	uint8_t sha256[SHA256_BYTES];
@@ -116,7 +105,8 @@ int digest_parse_hex(const char *hex, size_t len, uint8_t ret_sha256[static SHA2
 	if (len != SHA256_HEX)
 		return -EINVAL;
 	for (size_t i = 0; i < SHA256_BYTES; i++) {
-		const int high = hex_value(hex[2 * i]), low = hex_value(hex[2 * i + 1]);
+		const int high = OPENSSL_hexchar2int((unsigned char)hex[2 * i]);
+		const int low = OPENSSL_hexchar2int((unsigned char)hex[2 * i + 1]);
 
 		if (high < 0 || low < 0)
 			return -EINVAL;

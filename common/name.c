@@ -7,16 +7,14 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/utc.h"
 
 #define SEQ_DIGITS_MIN 8
-#define SEQ_DIGITS_MAX 12
 
-static int split_name(const struct frame_name *name, struct utc_fields *ret)
+static int frame_name_split(const struct frame_name *name, struct utc_fields *ret)
 {
 	struct utc_fields f;
 
@@ -32,7 +30,7 @@ static int split_name(const struct frame_name *name, struct utc_fields *ret)
 int frame_name_format(const struct frame_name *name, char ret[static FRAME_NAME_MAX])
 {
 	struct utc_fields f;
-	int r = split_name(name, &f);
+	int r = frame_name_split(name, &f);
 
 	if (r < 0)
 		return r;
@@ -44,7 +42,7 @@ int frame_name_format(const struct frame_name *name, char ret[static FRAME_NAME_
 int frame_name_folder(const struct frame_name *name, char ret[static FRAME_PATH_MAX])
 {
 	struct utc_fields f;
-	int r = split_name(name, &f);
+	int r = frame_name_split(name, &f);
 
 	if (r < 0)
 		return r;
@@ -67,47 +65,20 @@ int frame_name_path(const struct frame_name *name, char ret[static FRAME_PATH_MA
 	return 0;
 }
 
-/* Exactly `len` decimal digits, 18 at most; *text moves behind them. */
-static bool read_digits(const char **text, size_t len, uint64_t *ret)
-{
-	uint64_t number = 0;
-
-	for (size_t i = 0; i < len; i++) {
-		const char c = (*text)[i];
-
-		if (c < '0' || c > '9')
-			return false;
-		number = number * 10 + (uint64_t)(c - '0');
-	}
-	*text += len;
-	*ret = number;
-	return true;
-}
-
+/* Whatever scanf(3) lets pass beside the one spelling is not what comes out again. */
 int frame_name_parse(const char *text, size_t len, struct frame_name *ret)
 {
-	const size_t rest = strlen("20261120T160100Z-.jpg");
-	const char *p = text;
-	uint64_t date, time;
+	char copy[FRAME_NAME_MAX], again[FRAME_NAME_MAX];
 	struct frame_name name;
-	struct utc_fields f;
-	char again[FRAME_NAME_MAX];
+	struct utc_fields f = { 0 };
 
-	if (len < rest + SEQ_DIGITS_MIN || len > rest + SEQ_DIGITS_MAX)
+	if (len >= sizeof(copy))
 		return -EINVAL;
-	if (!read_digits(&p, 8, &date) || *p++ != 'T' || !read_digits(&p, 6, &time) ||
-		*p++ != 'Z' || *p++ != '-' || !read_digits(&p, len - rest, &name.seq))
-		return -EINVAL;
-
-	f = (struct utc_fields){
-		.year = (int)(date / 10000),
-		.month = (int)(date / 100 % 100),
-		.day = (int)(date % 100),
-		.hour = (int)(time / 10000),
-		.minute = (int)(time / 100 % 100),
-		.second = (int)(time % 100),
-	};
-	if (utc_join(&f, &name.slot_us) < 0 || frame_name_format(&name, again) < 0 ||
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	if (sscanf(copy, "%4d%2d%2dT%2d%2d%2dZ-%12" SCNu64, &f.year, &f.month, &f.day, &f.hour,
+		    &f.minute, &f.second, &name.seq) != 7 ||
+		utc_join(&f, &name.slot_us) < 0 || frame_name_format(&name, again) < 0 ||
 		strlen(again) != len || memcmp(again, text, len) != 0)
 		return -EINVAL;
 	*ret = name;
