@@ -7,12 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <json-c/json.h>
+#include <json-c/json_tokener.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <time.h>
 
+#include "common/jsonline.h"
 #include "common/text.h"
 #include "common/utc.h"
 
@@ -21,23 +21,18 @@
 #define LOCK_TRIES 3
 #define LOCK_PAUSE_NS (10 * 1000 * 1000)
 
-/* A random UUID, version 4 (RFC 9562 section 5.4). */
-static int make_id(char ret[static UUID_CHARS + 1])
+/* A random UUID, as the kernel makes them. */
+static int identity_make_id(char ret[static UUID_CHARS + 1])
 {
-	uint8_t r[16];
+	CLEANUP_FD int fd = open("/proc/sys/kernel/random/uuid", O_RDONLY | O_CLOEXEC);
 
-	if (getrandom(r, sizeof(r), 0) != (ssize_t)sizeof(r))
+	if (fd < 0 || read(fd, ret, UUID_CHARS) != UUID_CHARS || !text_is_uuid(ret, UUID_CHARS))
 		return -EIO;
-	r[6] = (uint8_t)((r[6] & 0x0f) | 0x40);
-	r[8] = (uint8_t)((r[8] & 0x3f) | 0x80);
-	snprintf(ret, UUID_CHARS + 1,
-		"%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", r[0], r[1],
-		r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14],
-		r[15]);
+	ret[UUID_CHARS] = '\0';
 	return 0;
 }
 
-static bool camera_is_valid(const char *camera)
+static bool identity_is_camera(const char *camera)
 {
 	size_t len = strlen(camera);
 
@@ -49,64 +44,59 @@ static bool camera_is_valid(const char *camera)
 }
 
 /* -EBADMSG it is damaged; -EPROTONOSUPPORT a later version made it. */
-static int parse_identity(struct archive *archive, const char *text)
+static int identity_parse(struct archive *archive, struct json_object *object)
 {
-	struct json_object *identity = json_tokener_parse(text), *format, *id, *camera;
-	bool ours = json_object_is_type(identity, json_type_object) &&
-		json_object_object_get_ex(identity, "format", &format) &&
-		json_object_is_type(format, json_type_int);
-	int r = ours && json_object_get_int(format) > 1 ? -EPROTONOSUPPORT : -EBADMSG;
+	const char *id, *camera;
+	int64_t format;
+	size_t id_len, len;
 
-	if (ours && json_object_get_int(format) == 1 &&
-		json_object_object_get_ex(identity, "id", &id) &&
-		json_object_is_type(id, json_type_string) &&
-		text_is_uuid(json_object_get_string(id), (size_t)json_object_get_string_len(id)) &&
-		json_object_object_get_ex(identity, "camera", &camera) &&
-		json_object_is_type(camera, json_type_string) &&
-		camera_is_valid(json_object_get_string(camera))) {
-		memcpy(archive->id, json_object_get_string(id), UUID_CHARS + 1);
-		text_format(archive->camera, sizeof(archive->camera), "%s",
-			json_object_get_string(camera));
-		r = 0;
-	}
-	json_object_put(identity);
-	return r;
+	if (jsonline_get_int(object, "format", INT64_MIN, INT64_MAX, &format) <= 0)
+		return -EBADMSG;
+	if (format > 1)
+		return -EPROTONOSUPPORT;
+	if (format < 1 || jsonline_get_string(object, "id", &id, &id_len) <= 0 ||
+		!text_is_uuid(id, id_len) ||
+		jsonline_get_string(object, "camera", &camera, &len) <= 0 ||
+		!identity_is_camera(camera))
+		return -EBADMSG;
+	memcpy(archive->id, id, UUID_CHARS + 1);
+	memcpy(archive->camera, camera, len + 1);
+	return 0;
 }
 
 /* -ENOENT: there is none, or an empty one. */
-static int read_identity(struct archive *archive)
+static int identity_read(struct archive *archive)
 {
+	CLEANUP(jsonline_freep) struct json_object *object = NULL;
 	CLEANUP_FREE char *text = NULL;
 	size_t bytes;
 	int r = fs_read_file(archive->root_fd, IDENTITY, IDENTITY_MAX, &text, &bytes);
 
 	if (r < 0)
 		return r == -EFBIG || r == -EISDIR ? -EBADMSG : r;
-	return bytes == 0 ? -ENOENT : parse_identity(archive, text);
+	if (bytes == 0)
+		return -ENOENT;
+	/* a person may have laid it out over several lines */
+	object = json_tokener_parse(text);
+	return object ? identity_parse(archive, object) : -EBADMSG;
 }
 
 /* Of `archive`, as it is to be from now on. */
-static int write_identity(struct archive *archive)
+static int identity_write(struct archive *archive)
 {
-	struct json_object *identity = json_object_new_object();
-	char file[IDENTITY_MAX];
-	const char *text;
+	char text[LINE_MAX_BYTES + 1];
+	struct jsonline line = jsonline_begin(text);
 	int n;
 
-	if (!identity)
-		return -ENOMEM;
-	json_object_object_add(identity, "format", json_object_new_int(1));
-	json_object_object_add(identity, "id", json_object_new_string(archive->id));
-	json_object_object_add(identity, "camera", json_object_new_string(archive->camera));
-	text = json_object_to_json_string_ext(identity, JSON_C_TO_STRING_PLAIN);
-	n = snprintf(file, sizeof(file), "%s\n", text ? text : "");
-	json_object_put(identity);
-	if (n < 2 || n >= (int)sizeof(file))
-		return -ENOMEM;
-	return fs_replace(archive->fs, archive->root_fd, IDENTITY, file, (size_t)n, 0644);
+	jsonline_add_int(&line, "format", 1);
+	jsonline_add_string(&line, "id", archive->id);
+	jsonline_add_string(&line, "camera", archive->camera);
+	n = jsonline_end(&line);
+	return n < 0 ? n
+		     : fs_replace(archive->fs, archive->root_fd, IDENTITY, text, (size_t)n, 0644);
 }
 
-static int move_identity_aside(struct archive *archive)
+static int identity_move_aside(struct archive *archive)
 {
 	CLEANUP_FD int aside_fd = -1;
 	int r = fs_open_folder(archive->fs, archive->root_fd, "damaged", true, &aside_fd);
@@ -120,81 +110,82 @@ static int move_identity_aside(struct archive *archive)
  * The identity of an archive whose archive.json is `damaged` or gone: each segment of the journal has the id
  * too. -ENOENT: there is no journal.
  */
-static int restore_identity(
+static int identity_restore(
 	struct archive *archive, const struct archive_options *options, bool damaged)
 {
 	int r = journal_id(archive->root_fd, "journal", archive->id);
 
 	if (r == 0 && damaged && options->mode == ARCHIVE_WRITE)
-		r = move_identity_aside(archive);
+		r = identity_move_aside(archive);
 	if (r < 0)
 		return r;
 	snprintf(archive->camera, sizeof(archive->camera), "%s",
-		options->camera && camera_is_valid(options->camera) ? options->camera : "camera");
+		options->camera && identity_is_camera(options->camera) ? options->camera
+								       : "camera");
 	archive->repairs.identity_restored = true;
 	/* A full disk must not keep the archive shut: the next opening tries again. */
-	if (options->mode == ARCHIVE_WRITE && write_identity(archive) == -ENOMEM)
+	if (options->mode == ARCHIVE_WRITE && identity_write(archive) == -ENOMEM)
 		return -ENOMEM;
 	return 0;
 }
 
-static int make_identity(struct archive *archive, const struct archive_options *options)
+static int identity_make(struct archive *archive, const struct archive_options *options)
 {
 	int r = 0;
 
-	if (options->camera && !camera_is_valid(options->camera))
+	if (options->camera && !identity_is_camera(options->camera))
 		return -EINVAL;
 	if (options->id)
 		memcpy(archive->id, options->id, UUID_CHARS + 1);
 	else
-		r = make_id(archive->id);
+		r = identity_make_id(archive->id);
 	if (r < 0)
 		return r;
 	snprintf(archive->camera, sizeof(archive->camera), "%s",
 		options->camera ? options->camera : "camera");
-	return write_identity(archive);
+	return identity_write(archive);
 }
 
 /* The name is for people: where it cannot be written now, the archive opens all the same under the old one. */
-static void rename_camera(struct archive *archive, const char *camera)
+static void identity_rename_camera(struct archive *archive, const char *camera)
 {
 	char before[sizeof(archive->camera)];
 
-	if (!camera_is_valid(camera))
+	if (!identity_is_camera(camera))
 		return;
 	memcpy(before, archive->camera, sizeof(before));
 	snprintf(archive->camera, sizeof(archive->camera), "%s", camera);
-	if (write_identity(archive) < 0)
+	if (identity_write(archive) < 0)
 		memcpy(archive->camera, before, sizeof(before));
 }
 
-static int open_identity(struct archive *archive, const struct archive_options *options)
+static int identity_open(struct archive *archive, const struct archive_options *options)
 {
 	bool write = options->mode == ARCHIVE_WRITE;
 	int r;
 
 	if (options->id && !text_is_uuid(options->id, strlen(options->id)))
 		return -EINVAL;
-	r = read_identity(archive);
+	r = identity_read(archive);
 	if (r == -ENOENT || r == -EBADMSG) {
-		int found = restore_identity(archive, options, r == -EBADMSG);
+		int found = identity_restore(archive, options, r == -EBADMSG);
 
 		if (found != -ENOENT)
 			r = found;
 		else if (r == -ENOENT && write) /* a new archive */
-			r = make_identity(archive, options);
+			r = identity_make(archive, options);
 	}
 	if (r < 0)
 		return r;
 	if (options->id && strcmp(options->id, archive->id) != 0)
 		return -EMEDIUMTYPE;
 	if (write && options->camera && strcmp(options->camera, archive->camera) != 0)
-		rename_camera(archive, options->camera);
+		identity_rename_camera(archive, options->camera);
 	return 0;
 }
 
 /* Somebody who asks for the writer's pid holds the lock for a moment, so one refusal is not enough. */
-static int take_lock(int fd)
+static int archive_flock(int fd)
 {
 	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_NS };
 
@@ -208,13 +199,13 @@ static int take_lock(int fd)
 	return 0;
 }
 
-static int take_turn(struct archive *archive, int64_t wait_until_ns, bool *ret_others)
+static int archive_take_turn(struct archive *archive, int64_t wait_until_ns, bool *ret_others)
 {
 	return fair_lock_take(archive->root_fd, ".gate", ".writer", archive->who, wait_until_ns,
 		&archive->writer_fd, ret_others);
 }
 
-static int lock_writer(struct archive *archive, const struct archive_options *options)
+static int archive_lock_writer(struct archive *archive, const struct archive_options *options)
 {
 	CLEANUP_FD int fd = -1;
 	struct stat st;
@@ -227,7 +218,7 @@ static int lock_writer(struct archive *archive, const struct archive_options *op
 		snprintf(archive->who, sizeof(archive->who), "%d %s %s\n", (int)getpid(),
 			options->who ? options->who : "-",
 			utc_format(clock_wall_us(&clock_real), now));
-		return take_turn(archive, options->wait_until_ns, &others);
+		return archive_take_turn(archive, options->wait_until_ns, &others);
 	}
 	fd = openat(archive->root_fd, ".writer",
 		O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0644);
@@ -235,7 +226,7 @@ static int lock_writer(struct archive *archive, const struct archive_options *op
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EBADMSG;
-	r = take_lock(fd);
+	r = archive_flock(fd);
 	if (r < 0)
 		return r;
 	/* The pid is for people; a full disk must not keep the archive shut. */
@@ -246,7 +237,7 @@ static int lock_writer(struct archive *archive, const struct archive_options *op
 	return 0;
 }
 
-static int open_root(struct archive *archive, const char *path, enum archive_mode mode)
+static int archive_open_root(struct archive *archive, const char *path, enum archive_mode mode)
 {
 	int r;
 
@@ -273,11 +264,11 @@ int archive_open(const char *path, const struct archive_options *options, struct
 	archive->fs = options->fs ? options->fs : &fs_real;
 	archive->copy = options->copy;
 	archive->root_fd = archive->writer_fd = archive->folder_fd = -1;
-	r = open_root(archive, path, options->mode);
+	r = archive_open_root(archive, path, options->mode);
 	if (r == 0 && write)
-		r = lock_writer(archive, options);
+		r = archive_lock_writer(archive, options);
 	if (r == 0)
-		r = open_identity(archive, options);
+		r = identity_open(archive, options);
 	if (r == 0)
 		r = journal_open(archive->root_fd, "journal", archive->id, write, archive->fs,
 			&archive->journal);
@@ -322,7 +313,7 @@ void archive_release(struct archive *archive)
 int archive_retake(struct archive *archive, int64_t wait_until_ns, bool *ret_others)
 {
 	bool others;
-	int r = take_turn(archive, wait_until_ns, &others);
+	int r = archive_take_turn(archive, wait_until_ns, &others);
 
 	if (r == 0 && others)
 		r = archive_refresh(archive);

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two histories of one archive. The lines and files of the old branch move into an archive of their own in
- * branches/N; what both have in common stays. journal/fork tells how far that has come, so whoever opens
- * the copy for writing after a crash carries it to its end first:
- *
- *   N AFTER copy    lines are copied to the branch, then files move; nothing of ours is gone yet
- *   N AFTER drop    all of them are there, durably: the lines go here
+ * Two histories of one archive. The lines and files of the old branch move into an archive of their
+ * own in branches/N; what both have in common stays. journal/fork has "N AFTER copy" from before the
+ * first copy until all is done, and whoever opens the copy for writing after a crash does all of it again:
+ * what has been copied or moved is passed over, and no line goes here before everything is there.
  */
 #include "common/archive_private.h"
 
@@ -24,7 +22,6 @@ struct fork {
 	struct archive *archive, *branch;
 	unsigned number;
 	uint64_t after;
-	bool copied;
 	int from_fd, to_fd; /* the day folder at hand, here and there; -1: none */
 	char folder[FRAME_PATH_MAX];
 };
@@ -38,37 +35,34 @@ static void fork_clear(struct fork *fork)
 
 /* ---- the plan */
 
-static int write_plan(const struct fork *fork)
+static int fork_write_plan(const struct fork *fork)
 {
 	CLEANUP_FD int fd = -1;
 	char text[PLAN_MAX];
-	int n = snprintf(text, sizeof(text), "%u %" PRIu64 " %s\n", fork->number, fork->after,
-		fork->copied ? "drop" : "copy");
+	int n = snprintf(text, sizeof(text), "%u %" PRIu64 " copy\n", fork->number, fork->after);
 	int r = fs_open_folder(fork->archive->fs, fork->archive->root_fd, "journal", false, &fd);
 
 	return r < 0 ? r : fs_replace(fork->archive->fs, fd, PLAN_FILE, text, (size_t)n, 0644);
 }
 
-/* -ENOENT: nothing was begun. */
-static int read_plan(struct fork *fork)
+/* -ENOENT: nothing was begun. The word after the numbers, which 0.1 changed on the way, does not matter. */
+static int fork_read_plan(struct fork *fork)
 {
 	CLEANUP_FREE char *text = NULL;
 	CLEANUP_FD int fd = -1;
-	char word[8] = "";
 	int r = fs_open_folder(&fs_real, fork->archive->root_fd, "journal", false, &fd);
 
 	if (r == 0)
 		r = fs_read_file(fd, PLAN_FILE, PLAN_MAX, &text, NULL);
 	if (r < 0)
 		return r;
-	if (sscanf(text, "%u %" SCNu64 " %7s", &fork->number, &fork->after, word) != 3 ||
-		fork->number == 0 || fork->number > BRANCHES_MAX || fork->after > SEQ_MAX)
+	if (sscanf(text, "%u %" SCNu64, &fork->number, &fork->after) != 2 || fork->number == 0 ||
+		fork->number > BRANCHES_MAX || fork->after > SEQ_MAX)
 		return -ENOENT; /* it is none of ours */
-	fork->copied = strcmp(word, "drop") == 0;
 	return 0;
 }
 
-static int open_branch(struct fork *fork)
+static int fork_open_branch(struct fork *fork)
 {
 	const struct archive_options options = { .mode = ARCHIVE_WRITE,
 		.camera = fork->archive->camera,
@@ -85,7 +79,7 @@ static int open_branch(struct fork *fork)
 
 /* ---- lines and files of the branch */
 
-static int copy_line(struct journal *to, uint64_t seq, const char *line, size_t len)
+static int fork_copy_line(struct journal *to, uint64_t seq, const char *line, size_t len)
 {
 	char copy[LINE_MAX_BYTES + 1];
 	int r = journal_holds(to, seq);
@@ -97,86 +91,79 @@ static int copy_line(struct journal *to, uint64_t seq, const char *line, size_t 
 	return journal_append(to, seq, copy, len + 1, false);
 }
 
-static int copy_lines(struct fork *fork)
+/* Lines of local/ that tell of the branch's frames explain there what is gone. */
+static bool fork_is_local_wanted(const struct fork *fork, const char *line, size_t len)
 {
-	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
-	const char *line;
-	uint64_t seq;
-	size_t len;
-	int r = journal_seek(fork->archive->journal, fork->after + 1, &cursor);
+	struct record record;
 
-	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0) {
-		if (seq > fork->after)
-			r = copy_line(fork->branch->journal, seq, line, len);
-	}
-	return r < 0 ? r : journal_flush(fork->branch->journal);
+	return record_parse(line, len, &record) == 0 && record.type == RECORD_PRUNE &&
+		record.last_seq > fork->after;
 }
 
-/* Lines of local/ that tell of the branch's frames explain there what is gone. */
-static int copy_local(struct fork *fork)
+static int fork_copy_lines(struct fork *fork, struct journal *from, struct journal *to, bool local)
 {
 	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
-	struct journal *from, *to;
-	struct record record;
 	const char *line;
 	uint64_t seq;
 	size_t len;
-	int r = archive_local(fork->archive, &from);
+	int r = journal_seek(from, local ? 1 : fork->after + 1, &cursor);
 
-	if (r == 0)
-		r = journal_last(from, &seq);
-	if (r < 0 || seq == 0)
-		return r; /* nothing happened here */
-	r = archive_local(fork->branch, &to);
-	if (r == 0)
-		r = journal_seek(from, 1, &cursor);
 	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0) {
-		if (record_parse(line, len, &record) == 0 && record.type == RECORD_PRUNE &&
-			record.last_seq > fork->after)
-			r = copy_line(to, seq, line, len);
+		if (local ? fork_is_local_wanted(fork, line, len) : seq > fork->after)
+			r = fork_copy_line(to, seq, line, len);
 	}
 	return r < 0 ? r : journal_flush(to);
 }
 
-static int leave_folder(struct fork *fork)
+static int fork_copy_local(struct fork *fork)
+{
+	struct journal *from, *to;
+	uint64_t last;
+	int r = archive_local(fork->archive, &from);
+
+	if (r == 0)
+		r = journal_last(from, &last);
+	if (r < 0 || last == 0)
+		return r; /* nothing happened here */
+	r = archive_local(fork->branch, &to);
+	return r < 0 ? r : fork_copy_lines(fork, from, to, true);
+}
+
+/* Makes that day folder the one at hand; NULL: none. What was moved into the one before is durable. */
+static int fork_enter_folder(struct fork *fork, const struct frame_name *name)
 {
 	const struct fs_ops *fs = fork->archive->fs;
-	int r = fork->to_fd >= 0 ? fs_sync_folder(fs, fork->to_fd) : 0;
+	char folder[FRAME_PATH_MAX] = "";
+	int r = name ? frame_name_folder(name, folder) : 0;
 
-	if (r == 0 && fork->to_fd >= 0)
-		r = fs_sync_folder(fs, fork->from_fd);
-	if (r == 0 && fork->to_fd >= 0)
-		archive_remove_empty(fork->archive, fork->folder);
+	if (r < 0 || strcmp(folder, fork->folder) == 0)
+		return r;
+	if (fork->to_fd >= 0) {
+		r = fs_sync_folder(fs, fork->to_fd);
+		if (r == 0)
+			r = fs_sync_folder(fs, fork->from_fd);
+		if (r == 0)
+			archive_remove_empty(fork->archive, fork->folder);
+	}
 	closep(&fork->from_fd);
 	closep(&fork->to_fd);
 	fork->from_fd = fork->to_fd = -1;
 	fork->folder[0] = '\0';
-	return r;
-}
-
-static int enter_folder(struct fork *fork, const struct frame_name *name)
-{
-	char folder[FRAME_PATH_MAX];
-	int r = frame_name_folder(name, folder);
-
-	if (r < 0 || strcmp(folder, fork->folder) == 0)
+	if (r < 0 || !name)
 		return r;
-	r = leave_folder(fork);
+	r = fs_open_folder(&fs_real, fork->archive->root_fd, folder, false, &fork->from_fd);
 	if (r == 0)
-		r = fs_open_folder(&fs_real, fork->archive->root_fd, folder, false, &fork->from_fd);
-	if (r == 0)
-		r = fs_open_folder(
-			fork->archive->fs, fork->branch->root_fd, folder, true, &fork->to_fd);
+		r = fs_open_folder(fs, fork->branch->root_fd, folder, true, &fork->to_fd);
 	if (r == 0)
 		memcpy(fork->folder, folder, sizeof(folder));
 	return r;
 }
 
-static int move_file(struct fork *fork, const struct record *frame)
+static int fork_move_file(struct fork *fork, const struct record *frame)
 {
 	struct frame_name name = record_name(frame);
 	char file[FRAME_NAME_MAX];
-	int r = enter_folder(fork, &name);
+	int r = fork_enter_folder(fork, &name);
 
 	if (r == 0)
 		r = frame_name_format(&name, file);
@@ -186,7 +173,7 @@ static int move_file(struct fork *fork, const struct record *frame)
 	return r == -ENOENT || r == -ENOTDIR || r == -ELOOP ? 0 : r;
 }
 
-static int move_files(struct fork *fork)
+static int fork_move_files(struct fork *fork)
 {
 	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
 	struct record record;
@@ -197,9 +184,9 @@ static int move_files(struct fork *fork)
 
 	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0) {
 		if (record_parse(line, len, &record) == 0 && record.type == RECORD_FRAME)
-			r = move_file(fork, &record);
+			r = fork_move_file(fork, &record);
 	}
-	left = leave_folder(fork);
+	left = fork_enter_folder(fork, NULL);
 	if (r == 0)
 		r = left;
 	if (r == 0)
@@ -211,7 +198,7 @@ static int move_files(struct fork *fork)
 
 /* ---- what stays here */
 
-static int keep_common(
+static int fork_keep_common(
 	void *data, uint64_t seq, const char *line, size_t len, char ret[static LINE_MAX_BYTES + 1])
 {
 	const struct fork *fork = data;
@@ -221,7 +208,7 @@ static int keep_common(
 }
 
 /* A line of local/ about frames of both tells of the common ones from here on. */
-static int cut_removal(
+static int fork_cut_removal(
 	void *data, uint64_t seq, const char *line, size_t len, char ret[static LINE_MAX_BYTES + 1])
 {
 	const struct fork *fork = data;
@@ -237,8 +224,8 @@ static int cut_removal(
 	return record_format(&record, ret);
 }
 
-static int rebuild(struct fork *fork, struct journal *journal, const char *name, uint64_t number,
-	journal_line *line)
+static int fork_rebuild(struct fork *fork, struct journal *journal, const char *name,
+	uint64_t number, journal_line *line)
 {
 	CLEANUP_FD int aside_fd = -1;
 	char path[FRAME_PATH_MAX];
@@ -252,94 +239,69 @@ static int rebuild(struct fork *fork, struct journal *journal, const char *name,
 	return r < 0 ? r : segment_rebuild(journal, number, line, fork, aside_fd);
 }
 
-static int remove_segment(struct journal *journal, uint64_t number)
-{
-	char name[SEGMENT_NAME_MAX];
-
-	segment_name(number, ".jsonl", name);
-	if (journal->fs->unlinkat(journal->dirfd, name, 0) < 0)
-		return -errno;
-	segment_name(number, ".unsorted", name);
-	if (journal->fs->unlinkat(journal->dirfd, name, 0) < 0 && errno != ENOENT)
-		return -errno;
-	return fs_sync_folder(journal->fs, journal->dirfd);
-}
-
-/* The highest first: a journal that is cut short in the middle of this is one still. */
-static int drop_lines(struct fork *fork)
+/* The highest segment first: a journal that is cut short in the middle of this is one still. */
+static int fork_drop_lines(struct fork *fork)
 {
 	struct journal *journal = fork->archive->journal;
-	uint64_t number = UINT64_MAX / SEGMENT_LINES;
+	uint64_t number = SEQ_MAX / SEGMENT_LINES;
 	int r;
 
 	while ((r = journal_segment_before(journal, number, &number)) == 0 &&
 		number >= fork->after / SEGMENT_LINES) {
-		r = number * SEGMENT_LINES > fork->after
-			? remove_segment(journal, number)
-			: rebuild(fork, journal, "journal", number, keep_common);
-		if (r < 0 || number == 0)
+		r = fork_rebuild(fork, journal, "journal", number, fork_keep_common);
+		if (r < 0 || number-- == 0)
 			return r;
-		number--;
 	}
 	return r == -ENOENT ? 0 : r;
 }
 
-static int cut_local(struct fork *fork)
+static int fork_cut_local(struct fork *fork)
 {
 	struct journal *local;
 	uint64_t number = 0;
 	int r = archive_local(fork->archive, &local);
 
 	for (; r == 0 && (r = journal_segment(local, number, &number)) == 0; number++)
-		r = rebuild(fork, local, "local", number, cut_removal);
+		r = fork_rebuild(fork, local, "local", number, fork_cut_removal);
 	journal_free(TAKE_PTR(fork->archive->local));
 	return r == -ENOENT ? 0 : r;
 }
 
-/* What was known of the journal is known no more. */
-static int forget(struct fork *fork)
+static int fork_remove(struct fork *fork, const char *path)
 {
-	const struct fs_ops *fs = fork->archive->fs;
-
-	if (fs->unlinkat(fork->archive->root_fd, LATEST, 0) < 0 && errno != ENOENT)
-		return -errno;
-	return archive_forget(fork->archive);
+	return fork->archive->fs->unlinkat(fork->archive->root_fd, path, 0) < 0 && errno != ENOENT
+		? -errno
+		: 0;
 }
 
-static int copy_branch(struct fork *fork)
+static int fork_carry_out(struct fork *fork)
 {
-	int r = copy_lines(fork);
+	struct archive *archive = fork->archive;
+	int r = fork_open_branch(fork);
 
 	if (r == 0)
-		r = copy_local(fork);
+		r = fork_copy_lines(fork, archive->journal, fork->branch->journal, false);
 	if (r == 0)
-		r = move_files(fork);
-	fork->copied = true;
-	return r == 0 ? write_plan(fork) : r;
-}
-
-static int carry_out(struct fork *fork)
-{
-	const struct fs_ops *fs = fork->archive->fs;
-	int r = open_branch(fork);
-
-	if (r == 0 && !fork->copied)
-		r = copy_branch(fork);
-	/* before a line goes: readers go by what is in the journal */
+		r = fork_copy_local(fork);
 	if (r == 0)
-		r = forget(fork);
+		r = fork_move_files(fork);
+	/* what was known of the journal is known no more; readers go by what is in it */
 	if (r == 0)
-		r = drop_lines(fork);
+		r = fork_remove(fork, LATEST);
 	if (r == 0)
-		r = cut_local(fork);
-	if (r == 0 && fs->unlinkat(fork->archive->root_fd, "journal/" PLAN_FILE, 0) < 0)
-		r = -errno;
+		r = archive_forget(archive);
 	if (r == 0)
-		r = fs_sync_folder(fs, fork->archive->journal->dirfd);
+		r = fork_drop_lines(fork);
 	if (r == 0)
-		r = archive_refresh(fork->archive);
+		r = fork_cut_local(fork);
 	if (r == 0)
-		archive_point_latest(fork->archive);
+		r = fork_remove(fork, "journal/" PLAN_FILE);
+	if (r == 0)
+		r = fs_sync_folder(archive->fs, archive->journal->dirfd);
+	if (r == 0)
+		r = archive_refresh(archive);
+	if (r == 0)
+		archive_point_latest(archive);
 	return r;
 }
 
@@ -358,10 +320,10 @@ bool archive_branch(const struct archive *archive, unsigned *number)
 int archive_finish_fork(struct archive *archive)
 {
 	CLEANUP(fork_clear) struct fork fork = { .archive = archive, .from_fd = -1, .to_fd = -1 };
-	int r = read_plan(&fork);
+	int r = fork_read_plan(&fork);
 
 	if (r == 0)
-		r = carry_out(&fork);
+		r = fork_carry_out(&fork);
 	return r < 0 ? (r == -ENOENT ? 0 : r) : 1;
 }
 
@@ -381,9 +343,9 @@ int archive_fork(struct archive *archive, uint64_t after, unsigned *ret_branch)
 	fork.number = last + 1;
 	if (fork.number > BRANCHES_MAX)
 		return -EMLINK;
-	r = write_plan(&fork);
+	r = fork_write_plan(&fork);
 	if (r == 0)
-		r = carry_out(&fork);
+		r = fork_carry_out(&fork);
 	if (r == 0)
 		*ret_branch = fork.number;
 	return r;
