@@ -10,13 +10,14 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <libexif/exif-data.h>
 #include <libexif/exif-utils.h>
 
-#include "capture/exif_private.h"
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/utc.h"
@@ -28,7 +29,13 @@
 	(US_PER_SEC / 2) /* so near to its slot an exposure counts as in the slot's second */
 #define EXIF_ORDER EXIF_BYTE_ORDER_INTEL
 
-static void data_unrefp(ExifData **p)
+struct exif_times {
+	char local[20]; /* "2026:11:20 17:01:00" */
+	char fraction[7]; /* "000412" */
+	char offset[7]; /* "+01:00" */
+};
+
+static void exif_data_unrefp(ExifData **p)
 {
 	if (*p)
 		exif_data_unref(*p);
@@ -38,7 +45,7 @@ static void data_unrefp(ExifData **p)
  * Adds an entry of `components` values with room for them and returns that room, which belongs to
  * the entry. NULL: out of memory.
  */
-static unsigned char *add(
+static unsigned char *exif_add(
 	ExifData *data, ExifIfd ifd, ExifTag tag, ExifFormat format, unsigned long components)
 {
 	unsigned int bytes = (unsigned int)(components * exif_format_get_size(format));
@@ -63,60 +70,43 @@ static unsigned char *add(
 	return room;
 }
 
-static int add_text(ExifData *data, ExifIfd ifd, ExifTag tag, const char *text)
+/* One entry of the block, in the form that its format has. */
+struct exif_entry {
+	int ifd; /* ExifIfd */
+	ExifTag tag;
+	int format; /* ExifFormat */
+	const char *text; /* ASCII: NULL or "" is left out; UNDEFINED: four bytes */
+	ExifLong value, below; /* a rational's numerator and denominator; value 0 is left out */
+};
+
+static int exif_add_entry(ExifData *data, const struct exif_entry *entry)
 {
-	size_t length = text ? strnlen(text, ASCII_MAX - 1) : 0;
+	bool ascii = entry->format == EXIF_FORMAT_ASCII;
+	size_t length = ascii && entry->text ? strnlen(entry->text, ASCII_MAX - 1) : 0;
 	unsigned char *room;
 
-	if (length == 0)
+	if (ascii ? length == 0 : !entry->text && entry->value == 0)
 		return 0;
-	room = add(data, ifd, tag, EXIF_FORMAT_ASCII, length + 1);
+	room = exif_add(data, (ExifIfd)entry->ifd, entry->tag, (ExifFormat)entry->format,
+		ascii                 ? length + 1
+			: entry->text ? 4
+				      : 1);
 	if (!room)
 		return -ENOMEM;
+	if (entry->format == EXIF_FORMAT_SHORT)
+		exif_set_short(room, EXIF_ORDER, (ExifShort)entry->value);
+	else if (entry->format == EXIF_FORMAT_LONG)
+		exif_set_long(room, EXIF_ORDER, entry->value);
+	else if (entry->format == EXIF_FORMAT_RATIONAL)
+		exif_set_rational(room, EXIF_ORDER, (ExifRational){ entry->value, entry->below });
+	else if (!ascii)
+		memcpy(room, entry->text, 4);
 	for (size_t i = 0; i < length; i++)
-		room[i] = text[i] >= ' ' && text[i] <= '~' ? (unsigned char)text[i] : '?';
-	room[length] = 0;
-	return 0;
-}
-
-/* Four bytes of type UNDEFINED: versions and the like. */
-static int add_four(ExifData *data, ExifTag tag, const char four[4])
-{
-	unsigned char *room = add(data, EXIF_IFD_EXIF, tag, EXIF_FORMAT_UNDEFINED, 4);
-
-	if (!room)
-		return -ENOMEM;
-	memcpy(room, four, 4);
-	return 0;
-}
-
-static int add_short(ExifData *data, ExifIfd ifd, ExifTag tag, unsigned value)
-{
-	unsigned char *room = add(data, ifd, tag, EXIF_FORMAT_SHORT, 1);
-
-	if (!room)
-		return -ENOMEM;
-	exif_set_short(room, EXIF_ORDER, (ExifShort)value);
-	return 0;
-}
-
-static int add_long(ExifData *data, ExifTag tag, unsigned value)
-{
-	unsigned char *room = add(data, EXIF_IFD_EXIF, tag, EXIF_FORMAT_LONG, 1);
-
-	if (!room)
-		return -ENOMEM;
-	exif_set_long(room, EXIF_ORDER, value);
-	return 0;
-}
-
-static int add_rational(ExifData *data, ExifIfd ifd, ExifTag tag, ExifRational value)
-{
-	unsigned char *room = add(data, ifd, tag, EXIF_FORMAT_RATIONAL, 1);
-
-	if (!room)
-		return -ENOMEM;
-	exif_set_rational(room, EXIF_ORDER, value);
+		room[i] = entry->text[i] >= ' ' && entry->text[i] <= '~'
+			? (unsigned char)entry->text[i]
+			: '?';
+	if (ascii)
+		room[length] = 0;
 	return 0;
 }
 
@@ -134,7 +124,7 @@ int64_t exif_time_us(int64_t slot_us, int64_t exposed_us)
 /*
  * Local time of an instant. The zone's offset comes from the last six characters of its local text.
  */
-int exif_times_of(int64_t wall_us, struct exif_times *ret)
+static int exif_times_of(int64_t wall_us, struct exif_times *ret)
 {
 	char text[UTC_TEXT_MAX];
 	struct utc_fields f;
@@ -160,33 +150,8 @@ int exif_times_of(int64_t wall_us, struct exif_times *ret)
 	return 0;
 }
 
-static int add_times(ExifData *data, int64_t time_us)
-{
-	struct exif_times times;
-	int r = exif_times_of(time_us, &times);
-	const struct {
-		ExifIfd ifd;
-		ExifTag tag;
-		const char *text;
-	} rows[] = {
-		{ EXIF_IFD_0, EXIF_TAG_DATE_TIME, times.local },
-		{ EXIF_IFD_EXIF, EXIF_TAG_DATE_TIME_ORIGINAL, times.local },
-		{ EXIF_IFD_EXIF, EXIF_TAG_DATE_TIME_DIGITIZED, times.local },
-		{ EXIF_IFD_EXIF, EXIF_TAG_SUB_SEC_TIME, times.fraction },
-		{ EXIF_IFD_EXIF, EXIF_TAG_SUB_SEC_TIME_ORIGINAL, times.fraction },
-		{ EXIF_IFD_EXIF, EXIF_TAG_SUB_SEC_TIME_DIGITIZED, times.fraction },
-		{ EXIF_IFD_EXIF, EXIF_TAG_OFFSET_TIME, times.offset },
-		{ EXIF_IFD_EXIF, EXIF_TAG_OFFSET_TIME_ORIGINAL, times.offset },
-		{ EXIF_IFD_EXIF, EXIF_TAG_OFFSET_TIME_DIGITIZED, times.offset },
-	};
-
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(rows); i++)
-		r = add_text(data, rows[i].ifd, rows[i].tag, rows[i].text);
-	return r;
-}
-
 /* Microseconds as the shortest fraction of a second: 10000 is 1/100. */
-static ExifRational seconds_of(double us)
+static ExifRational exif_seconds(double us)
 {
 	/* beyond 4294 s the numerator of microseconds would overflow */
 	uint64_t scale = us < 4e9 ? 1000000 : 1;
@@ -201,58 +166,78 @@ static ExifRational seconds_of(double us)
 	return (ExifRational){ (ExifLong)(top / a), (ExifLong)(scale / a) };
 }
 
-static int add_exposure(ExifData *data, const struct exif_facts *facts)
+static ExifRational exif_exposure(double us)
 {
-	double us = facts->exposure_us, iso = facts->gain * 100;
-	int r = 0;
-
 	/* half a microsecond up to a day; also false for NaN */
-	if (us >= 0.5 && us <= 86400e6)
-		r = add_rational(data, EXIF_IFD_EXIF, EXIF_TAG_EXPOSURE_TIME, seconds_of(us));
-	/* 65535 is EXIF's "that or more" */
-	if (r == 0 && iso >= 0.5 && isfinite(iso))
-		r = add_short(data, EXIF_IFD_EXIF, EXIF_TAG_ISO_SPEED_RATINGS,
-			iso > 65535 ? 65535 : (unsigned)lround(iso));
-	return r;
+	return us >= 0.5 && us <= 86400e6 ? exif_seconds(us) : (ExifRational){ 0, 1 };
 }
 
-/* The picture's shape, and what the standard demands of every file. */
-static int add_picture(ExifData *data, const struct exif_facts *facts)
+static ExifLong exif_iso(double gain)
 {
-	const ExifRational dpi = { 72, 1 };
-	int r = add_short(data, EXIF_IFD_0, EXIF_TAG_ORIENTATION, 1);
+	double iso = gain * 100;
 
-	if (r == 0)
-		r = add_rational(data, EXIF_IFD_0, EXIF_TAG_X_RESOLUTION, dpi);
-	if (r == 0)
-		r = add_rational(data, EXIF_IFD_0, EXIF_TAG_Y_RESOLUTION, dpi);
-	if (r == 0)
-		r = add_short(data, EXIF_IFD_0, EXIF_TAG_RESOLUTION_UNIT, 2); /* inch */
-	if (r == 0)
-		r = add_short(data, EXIF_IFD_0, EXIF_TAG_YCBCR_POSITIONING, 1); /* centred */
-	if (r == 0)
-		r = add_four(data, EXIF_TAG_EXIF_VERSION, "0232");
-	if (r == 0)
-		r = add_four(data, EXIF_TAG_COMPONENTS_CONFIGURATION, "\1\2\3"); /* Y Cb Cr */
-	if (r == 0)
-		r = add_four(data, EXIF_TAG_FLASH_PIX_VERSION, "0100");
-	if (r == 0)
-		r = add_short(data, EXIF_IFD_EXIF, EXIF_TAG_COLOR_SPACE, 1); /* sRGB */
-	if (r == 0)
-		r = add_long(data, EXIF_TAG_PIXEL_X_DIMENSION, (unsigned)facts->width);
-	if (r == 0)
-		r = add_long(data, EXIF_TAG_PIXEL_Y_DIMENSION, (unsigned)facts->height);
+	/* 65535 is EXIF's "that or more" */
+	return iso >= 0.5 && isfinite(iso) ? (ExifLong)(iso > 65535 ? 65535 : lround(iso)) : 0;
+}
+
+/* In the order of tags, so that libexif saves the same bytes when it has read them. */
+static int exif_add_all(
+	ExifData *data, const struct exif_facts *facts, const struct exif_times *times)
+{
+	enum { MAIN = EXIF_IFD_0, EXIF = EXIF_IFD_EXIF };
+	enum {
+		TEXT = EXIF_FORMAT_ASCII,
+		FOUR = EXIF_FORMAT_UNDEFINED,
+		SHORT = EXIF_FORMAT_SHORT,
+		LONG = EXIF_FORMAT_LONG,
+		RATIO = EXIF_FORMAT_RATIONAL
+	};
+	ExifRational exposure = exif_exposure(facts->exposure_us);
+	ExifLong width = (ExifLong)facts->width, height = (ExifLong)facts->height;
+	const struct exif_entry entries[] = {
+		{ MAIN, EXIF_TAG_MAKE, TEXT, facts->make },
+		{ MAIN, EXIF_TAG_MODEL, TEXT, facts->model },
+		{ MAIN, EXIF_TAG_ORIENTATION, SHORT, .value = 1 },
+		{ MAIN, EXIF_TAG_X_RESOLUTION, RATIO, .value = 72, .below = 1 },
+		{ MAIN, EXIF_TAG_Y_RESOLUTION, RATIO, .value = 72, .below = 1 },
+		{ MAIN, EXIF_TAG_RESOLUTION_UNIT, SHORT, .value = 2 }, /* inch */
+		{ MAIN, EXIF_TAG_SOFTWARE, TEXT, facts->software },
+		{ MAIN, EXIF_TAG_DATE_TIME, TEXT, times->local },
+		{ MAIN, EXIF_TAG_YCBCR_POSITIONING, SHORT, .value = 1 }, /* centred */
+		{ EXIF, EXIF_TAG_EXPOSURE_TIME, RATIO, .value = exposure.numerator,
+			.below = exposure.denominator },
+		{ EXIF, EXIF_TAG_ISO_SPEED_RATINGS, SHORT, .value = exif_iso(facts->gain) },
+		{ EXIF, EXIF_TAG_EXIF_VERSION, FOUR, "0232" },
+		{ EXIF, EXIF_TAG_DATE_TIME_ORIGINAL, TEXT, times->local },
+		{ EXIF, EXIF_TAG_DATE_TIME_DIGITIZED, TEXT, times->local },
+		{ EXIF, EXIF_TAG_OFFSET_TIME, TEXT, times->offset },
+		{ EXIF, EXIF_TAG_OFFSET_TIME_ORIGINAL, TEXT, times->offset },
+		{ EXIF, EXIF_TAG_OFFSET_TIME_DIGITIZED, TEXT, times->offset },
+		{ EXIF, EXIF_TAG_COMPONENTS_CONFIGURATION, FOUR, "\1\2\3" }, /* Y Cb Cr */
+		{ EXIF, EXIF_TAG_SUB_SEC_TIME, TEXT, times->fraction },
+		{ EXIF, EXIF_TAG_SUB_SEC_TIME_ORIGINAL, TEXT, times->fraction },
+		{ EXIF, EXIF_TAG_SUB_SEC_TIME_DIGITIZED, TEXT, times->fraction },
+		{ EXIF, EXIF_TAG_FLASH_PIX_VERSION, FOUR, "0100" },
+		{ EXIF, EXIF_TAG_COLOR_SPACE, SHORT, .value = 1 }, /* sRGB */
+		{ EXIF, EXIF_TAG_PIXEL_X_DIMENSION, LONG, .value = width },
+		{ EXIF, EXIF_TAG_PIXEL_Y_DIMENSION, LONG, .value = height },
+	};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(entries); i++)
+		r = exif_add_entry(data, &entries[i]);
 	return r;
 }
 
 int exif_build(const struct exif_facts *facts, uint8_t **ret, size_t *ret_bytes)
 {
-	CLEANUP(data_unrefp) ExifData *data = NULL;
+	CLEANUP(exif_data_unrefp) ExifData *data = NULL;
 	unsigned char *bytes = NULL;
+	struct exif_times times;
 	unsigned int size = 0;
-	int r;
+	int r = exif_times_of(facts->time_us, &times);
 
-	if (facts->width < 1 || facts->height < 1 || facts->width > PICTURE_SIDE_MAX ||
+	if (r < 0 || facts->width < 1 || facts->height < 1 || facts->width > PICTURE_SIDE_MAX ||
 		facts->height > PICTURE_SIDE_MAX)
 		return -EINVAL;
 	data = exif_data_new();
@@ -260,17 +245,7 @@ int exif_build(const struct exif_facts *facts, uint8_t **ret, size_t *ret_bytes)
 		return -ENOMEM;
 	exif_data_set_byte_order(data, EXIF_ORDER);
 	exif_data_set_data_type(data, EXIF_DATA_TYPE_COMPRESSED);
-	r = add_times(data, facts->time_us);
-	if (r == 0)
-		r = add_picture(data, facts);
-	if (r == 0)
-		r = add_exposure(data, facts);
-	if (r == 0)
-		r = add_text(data, EXIF_IFD_0, EXIF_TAG_MAKE, facts->make);
-	if (r == 0)
-		r = add_text(data, EXIF_IFD_0, EXIF_TAG_MODEL, facts->model);
-	if (r == 0)
-		r = add_text(data, EXIF_IFD_0, EXIF_TAG_SOFTWARE, facts->software);
+	r = exif_add_all(data, facts, &times);
 	if (r < 0)
 		return r;
 	/* libexif's default allocator is malloc(): the caller may free() this */
@@ -280,4 +255,98 @@ int exif_build(const struct exif_facts *facts, uint8_t **ret, size_t *ret_bytes)
 	*ret = bytes;
 	*ret_bytes = size;
 	return 0;
+}
+
+/* The payload of the first EXIF segment. 1, 0 there is none, -EBADMSG. */
+static int exif_find(uint8_t *jpeg, size_t bytes, uint8_t **ret, size_t *ret_bytes)
+{
+	static const char id[] = "Exif\0";
+	size_t at = 2;
+
+	if (bytes < 4 || jpeg[0] != 0xff || jpeg[1] != 0xd8)
+		return -EBADMSG;
+	/* segments: ff, marker, two bytes of length that count themselves; after ff da is the picture */
+	while (bytes - at >= 4 && jpeg[at] == 0xff && jpeg[at + 1] != 0xda) {
+		size_t length = (size_t)jpeg[at + 2] << 8 | jpeg[at + 3];
+
+		if (length < 2 || length > bytes - at - 2)
+			return -EBADMSG;
+		if (jpeg[at + 1] == 0xe1 && length >= 2 + sizeof(id) &&
+			memcmp(jpeg + at + 4, id, sizeof(id)) == 0) {
+			*ret = jpeg + at + 4;
+			*ret_bytes = length - 2;
+			return 1;
+		}
+		at += 2 + length;
+	}
+	return 0;
+}
+
+/* Writes each time that the block has. Returns how many that were. */
+static int exif_replace_times(ExifData *data, const struct exif_times *times)
+{
+	static const struct {
+		ExifIfd ifd;
+		ExifTag tag;
+		size_t text; /* in struct exif_times */
+	} rows[] = {
+		{ EXIF_IFD_0, EXIF_TAG_DATE_TIME, offsetof(struct exif_times, local) },
+		{ EXIF_IFD_EXIF, EXIF_TAG_DATE_TIME_ORIGINAL, offsetof(struct exif_times, local) },
+		{ EXIF_IFD_EXIF, EXIF_TAG_DATE_TIME_DIGITIZED, offsetof(struct exif_times, local) },
+		{ EXIF_IFD_EXIF, EXIF_TAG_SUB_SEC_TIME, offsetof(struct exif_times, fraction) },
+		{ EXIF_IFD_EXIF, EXIF_TAG_SUB_SEC_TIME_ORIGINAL,
+			offsetof(struct exif_times, fraction) },
+		{ EXIF_IFD_EXIF, EXIF_TAG_SUB_SEC_TIME_DIGITIZED,
+			offsetof(struct exif_times, fraction) },
+		{ EXIF_IFD_EXIF, EXIF_TAG_OFFSET_TIME, offsetof(struct exif_times, offset) },
+		{ EXIF_IFD_EXIF, EXIF_TAG_OFFSET_TIME_ORIGINAL,
+			offsetof(struct exif_times, offset) },
+		{ EXIF_IFD_EXIF, EXIF_TAG_OFFSET_TIME_DIGITIZED,
+			offsetof(struct exif_times, offset) },
+	};
+	int found = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const char *text = (const char *)times + rows[i].text;
+		ExifEntry *entry = exif_content_get_entry(data->ifd[rows[i].ifd], rows[i].tag);
+
+		if (!entry || entry->format != EXIF_FORMAT_ASCII || entry->size != strlen(text) + 1)
+			continue;
+		memcpy(entry->data, text, entry->size);
+		found++;
+	}
+	return found;
+}
+
+int exif_set_time(uint8_t *jpeg, size_t bytes, int64_t time_us)
+{
+	CLEANUP(exif_data_unrefp) ExifData *data = NULL;
+	CLEANUP_FREE unsigned char *saved = NULL;
+	struct exif_times times;
+	uint8_t *block = NULL;
+	size_t length = 0;
+	unsigned int size = 0;
+	int r = exif_times_of(time_us, &times), found;
+
+	if (r == 0)
+		r = exif_find(jpeg, bytes, &block, &length);
+	if (r <= 0)
+		return r;
+	data = exif_data_new();
+	if (!data)
+		return -ENOMEM;
+	/* nothing is put right by the way */
+	exif_data_unset_option(data, EXIF_DATA_OPTION_FOLLOW_SPECIFICATION);
+	exif_data_unset_option(data, EXIF_DATA_OPTION_IGNORE_UNKNOWN_TAGS);
+	exif_data_load_data(data, block, (unsigned int)length);
+	found = exif_replace_times(data, &times);
+	if (found == 0)
+		return -EBADMSG;
+	exif_data_save_data(data, &saved, &size);
+	if (!saved)
+		return -ENOMEM;
+	if (size != length) /* it has more than libexif reads */
+		return -EBADMSG;
+	memcpy(block, saved, length);
+	return found;
 }

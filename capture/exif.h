@@ -31,10 +31,9 @@ int64_t exif_time_us(int64_t slot_us, int64_t exposed_us);
 int exif_build(const struct exif_facts *facts, uint8_t **ret, size_t *ret_bytes);
 
 /*
- * Writes another time (exif_time_us()) into a whole JPEG, in place: DateTime, DateTimeOriginal,
- * DateTimeDigitized, their fractions and their offsets, as far as the file has them in the form that
- * exif_build() gives them; returns how many that were, 0 where it has no EXIF. Nothing else is
- * touched. -EBADMSG what looks like EXIF is broken, -EINVAL a time that EXIF cannot tell: then the
- * file is as it was.
+ * Writes another time (exif_time_us()) into a whole JPEG of ours, in place: DateTime, DateTimeOriginal,
+ * DateTimeDigitized, their fractions and their offsets. Returns how many of these nine it has, 0 where
+ * it has no EXIF; no byte outside of the block changes, nor its length. -EBADMSG the EXIF is broken or not as exif_build() makes it,
+ * -EINVAL a time that EXIF cannot tell, -ENOMEM: then the file is as it was.
  */
-int exif_redate(uint8_t *jpeg, size_t bytes, int64_t time_us);
+int exif_set_time(uint8_t *jpeg, size_t bytes, int64_t time_us);

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "capture/camera.h"
+#include "capture/clock_correct.h"
 #include "capture/doctor.h"
-#include "capture/redate_command.h"
 #include "capture/rivals.h"
 #include "capture/schedule.h"
 #include "capture/serve.h"
@@ -338,11 +338,11 @@ static int redate(struct cli *cli)
 		return r;
 	if (cli_flag(cli, "dry-run")) {
 		r = open_archive(cli, settings, ARCHIVE_READ, &archive);
-		return r == CLI_OK ? redate_command(cli, archive) : r;
+		return r == CLI_OK ? correction_command(cli, archive) : r;
 	}
 	if (archive_writer_pid(settings->archive.path, &pid) == 0) {
 		cli_error(cli,
-			"the running service (pid %d) dates frames anew by itself once the clock "
+			"the running service (pid %d) corrects frames by itself once the clock "
 			"is known; for those of all boots before stop it first (systemctl --user "
 			"stop %s)",
 			(int)pid, cli->unit);
@@ -357,7 +357,7 @@ static int redate(struct cli *cli)
 	if (r != CLI_OK)
 		return r;
 	log_repairs(archive_repairs(archive));
-	return redate_command(cli, archive);
+	return correction_command(cli, archive);
 }
 
 static void complain_of_rival(void *data, const struct doctor_finding *finding)
@@ -465,7 +465,7 @@ static const struct cli_command commands[] = {
 	{ "cameras", "", "the cameras that can be used", cameras, NULL, 0, 0 },
 	{ "schedule", "", "the slots that `run` will take", schedule, schedule_options, 0, 0 },
 	{ "redate", "", "give frames of an unset clock their true time", redate,
-		redate_command_options, 0, 0 },
+		correction_command_options, 0, 0 },
 	{ "check", "", "check the settings strictly", check, NULL, 0, 0 },
 	{ "dump", "", "all settings with their help", cli_dump, cli_json_option, 0, 0 },
 	{ "doctor", "", "check this machine; exit 1 if something needs mending", doctor_command,

@@ -250,7 +250,7 @@ static void advance(struct service *s)
 	if (s->waiting_clock && !service_clock_awaited(s))
 		service_begin_slots(s);
 	service_watch_store(s);
-	service_redate(s);
+	service_correct(s);
 	service_expire_slots(s, now_us);
 	if (!stream_wanted(s, now_us))
 		service_drop_candidate(s);

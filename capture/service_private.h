@@ -105,7 +105,7 @@ void service_check_clock(struct service *s);
 void service_check_zone(struct service *s);
 
 /* Frames from before the clock was known get their time once it is (the writer does it). */
-void service_redate(struct service *s);
+void service_correct(struct service *s);
 
 /* The archive at the start: makes the writer, which has it from then on. */
 int service_begin_store(struct service *s);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The service and its archive. Storing may stop and come back at any time; capture goes on, and people
- * are told once when it stops and once when it works again.
+ * are told once when it stops and once when it works again. Once the clock is known, frames from
+ * before that are corrected.
  */
 #include <errno.h>
 #include <string.h>
@@ -110,4 +111,31 @@ void service_watch_store(struct service *s)
 	}
 	s->dirty |= s->store.error != before;
 	tell_error(s);
+}
+
+static void service_tell_corrected(const struct writer_corrected *corrected)
+{
+	const struct correction_totals *totals = &corrected->totals;
+
+	if (corrected->error < 0)
+		log_errno(corrected->error,
+			"cannot give frames their true time (%llu have it); trying again every "
+			"minute",
+			(unsigned long long)totals->corrected);
+	else if (totals->corrected || totals->failed)
+		log_notice("%llu frames from before the clock was set have their true time now%s",
+			(unsigned long long)totals->corrected,
+			totals->failed ? "; some cannot be read, see `capturepi verify`" : "");
+}
+
+void service_correct(struct service *s)
+{
+	struct writer_corrected corrected;
+	bool synced = clock_synced(s->clock);
+
+	if (synced && !s->clock_known && !s->options->one_shot)
+		writer_correct(s->writer, s->boot, clock_wall_of_up(s->clock, 0));
+	s->clock_known = synced;
+	if (writer_take_corrected(s->writer, &corrected) == 0)
+		service_tell_corrected(&corrected);
 }

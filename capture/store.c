@@ -28,8 +28,9 @@ struct store {
 
 	struct archive *archive; /* NULL: not open */
 	struct pruner *pruner; /* with it */
+	struct correction *correction; /* of it, NULL: none is at work */
+	bool marked; /* a frame of an unknown clock was staged since that began */
 	char id[UUID_CHARS + 1];
-	uint64_t generation;
 	char mount[PATH_MAX]; /* where its disk was mounted; "": it has none of its own */
 	int error; /* of the last frame, or why there is no archive; 0: the last one was stored */
 	char where[PATH_MAX]; /* of that */
@@ -75,8 +76,10 @@ static void store_close(struct store *s, int error)
 			staged->outcome.error = error;
 		partial_free(TAKE_PTR(staged->partial));
 	}
+	correction_free(TAKE_PTR(s->correction));
 	pruner_free(TAKE_PTR(s->pruner));
 	archive_free(TAKE_PTR(s->archive));
+	s->marked = false;
 	s->retry_us = 0; /* once at once */
 	s->next_us = 0;
 }
@@ -90,7 +93,6 @@ static int store_adopt(struct store *s, struct archive *archive)
 		return r;
 	}
 	s->archive = archive;
-	s->generation++;
 	place_mount(s->settings.path, s->root, s->mount);
 	snprintf(s->id, sizeof s->id, "%s", archive_id(archive));
 	s->retry_us = 0;
@@ -173,6 +175,15 @@ static bool store_has_room(const struct store *s, size_t bytes)
 		st.f_blocks == 0 || st.f_bavail > bytes / (st.f_frsize ? st.f_frsize : 1);
 }
 
+/* So that the frame gets its true time; where that cannot be written it is stored all the same. */
+static void store_mark(struct store *s)
+{
+	uint64_t last;
+
+	if (!s->marked && journal_last(archive_journal(s->archive), &last) == 0)
+		s->marked = correction_mark(s->archive, last + 1) == 0;
+}
+
 /* Writes the hidden file. The space that is held for the journal comes first. */
 static int store_write(struct store *s, struct staged *staged)
 {
@@ -180,6 +191,8 @@ static int store_write(struct store *s, struct staged *staged)
 
 	if (store_is_full(r))
 		return r;
+	if (!staged->outcome.record.synced)
+		store_mark(s);
 	return partial_stage(
 		s->archive, &staged->outcome.record, s->jpeg, s->last_bytes, &staged->partial);
 }
@@ -331,6 +344,33 @@ void store_tidy(struct store *s, bool idle)
 		archive_ballast_make(s->archive);
 }
 
+int store_correct(struct store *s, const char *boot, int64_t zero_us, struct correction_totals *ret)
+{
+	struct correction_options options = {
+		.archive = s->archive, .boot = boot, .zero_us = zero_us
+	};
+	int r = s->archive ? 0 : -EBUSY;
+
+	if (r == 0 && !s->correction) {
+		*ret = (struct correction_totals){ 0 };
+		r = correction_marked(s->archive, &options.from);
+		if (r == -ENOENT)
+			return 0;
+		s->marked = false;
+		if (r == 0)
+			r = correction_new(&options, &s->correction);
+	}
+	if (r == 0)
+		r = correction_step(s->correction);
+	if (s->correction)
+		*ret = correction_totals(s->correction);
+	if (r == 0 && !s->marked)
+		correction_unmark(s->archive);
+	if (r == 0)
+		correction_free(TAKE_PTR(s->correction));
+	return r;
+}
+
 struct archive *store_archive(struct store *s)
 {
 	return s->archive;
@@ -343,7 +383,6 @@ struct store_facts store_facts(const struct store *s)
 	struct store_facts facts = {
 		.open = s->archive != NULL,
 		.error = s->error,
-		.generation = s->generation,
 		.removed = s->removed,
 	};
 
@@ -390,6 +429,7 @@ void store_free(struct store *s)
 		return;
 	for (unsigned i = 0; i < s->n_staged; i++)
 		partial_free(s->staged[i].partial);
+	correction_free(s->correction);
 	pruner_free(s->pruner);
 	archive_free(s->archive);
 	free(s);

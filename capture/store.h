@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "capture/clock_correct.h"
 #include "capture/settings.h"
 #include "common/archive.h"
 #include "common/pruner.h"
@@ -53,7 +54,6 @@ struct store_facts {
 	int error; /* why nothing is stored; 0 once a frame has been */
 	char where
 		[PATH_MAX]; /* what cannot be written then, as far as can be seen; else the archive */
-	uint64_t generation; /* counts the times it was opened */
 	struct pruner_totals stored;
 	struct pruner_removed removed; /* since the start */
 };
@@ -108,6 +108,14 @@ int store_note(struct store *store, struct record *record);
  * whether none waits, without it that is put off for some frames.
  */
 void store_tidy(struct store *store, bool idle);
+
+/*
+ * One piece of clock correction (clock_correct.h) of the frames that the mark tells of; `boot` and
+ * `zero_us` are of the boot that runs. 1 there is more, 0 all is done; -EBUSY the archive is not
+ * open; other -errno: not now. `ret` has what was done since it began.
+ */
+int store_correct(
+	struct store *store, const char *boot, int64_t zero_us, struct correction_totals *ret);
 
 /* The archive, for use between calls of the above; NULL: not open. */
 struct archive *store_archive(struct store *store);

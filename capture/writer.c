@@ -8,16 +8,65 @@
 #include "capture/writer.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 
 #include "capture/exif.h"
-#include "capture/writer_private.h"
+#include "capture/jpeg.h"
+#include "capture/outbox.h"
 
 #define RETRY_US US_PER_SEC
+#define CORRECT_RETRY_US (60 * US_PER_SEC)
+#define CORRECT_QUIET_US (US_PER_SEC / 2) /* without a frame; else one piece of work after each */
 #define IDLE_US (60 * US_PER_SEC) /* without frames: what has become too old still goes */
+
+#define RESULTS_MAX (2 * BATCH_FRAMES_MAX)
+
+struct writer {
+	struct store *store; /* the writer's thread alone */
+	struct jpeg_encoder *encoder;
+	int encoder_quality;
+	int64_t retry_us; /* what could not be stored is tried again after that */
+	int fd;
+	pthread_t thread;
+	bool started;
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	/* under `lock` */
+	struct outbox outbox; /* only the thread removes items or puts others in their place */
+	bool ending;
+	int quality;
+	struct store_settings settings;
+	bool settings_changed;
+	int note_error; /* why the first line could not be written, and */
+	int64_t retry_at_us; /* when it is tried again */
+	struct writer_result results[RESULTS_MAX];
+	unsigned n_results;
+	struct store_facts facts;
+	bool late; /* it began without an archive, which is not yet there */
+	bool accounting; /* it is there, and writer_account() is waited for */
+	int64_t last_outcome_us; /* in it */
+	struct record first; /* from writer_account(); count 0: none */
+
+	/* clock correction */
+	bool correcting;
+	char boot[UUID_CHARS + 1];
+	int64_t zero_us;
+	int64_t frame_us; /* when the last frame was submitted */
+	bool correction_paused; /* a piece was done since */
+	int64_t correct_at_us; /* not before: it failed */
+	struct writer_corrected corrected;
+	bool corrected_told; /* it is to be taken */
+};
+
+static int64_t writer_now_us(void)
+{
+	return clock_mono_ns(&clock_real) / NS_PER_US;
+}
 
 /* What the store found is for the main thread to see. The first opening of a late archive stops here. */
 static void writer_note_facts(struct writer *w)
@@ -34,8 +83,6 @@ static void writer_note_facts(struct writer *w)
 static void writer_add_result(
 	struct writer *w, const struct outbox_item *item, const struct record *record, int error)
 {
-	if (error == 0 && !record->synced && !w->unsynced_from)
-		w->unsynced_from = record->seq;
 	if (w->n_results < RESULTS_MAX)
 		w->results[w->n_results++] = (struct writer_result){
 			.record = *record,
@@ -111,7 +158,7 @@ static void writer_stage_frame(struct writer *w, unsigned i, int error)
 		writer_fail_frame(w, i, error);
 	else
 		outbox_stage(&w->outbox, i, writer_now_us());
-	w->redate_paused = false;
+	w->correction_paused = false;
 	writer_note_facts(w);
 	pthread_cond_broadcast(&w->changed);
 }
@@ -189,6 +236,43 @@ static bool writer_flush(struct writer *w)
 						      : writer_flush_frames(w);
 }
 
+/* ---- clock correction, in the time that frames leave ---- */
+
+/* Monotonic time of the next piece, INT64_MAX: there is nothing to correct. */
+static int64_t writer_correct_due_us(const struct writer *w)
+{
+	int64_t due_us = w->correction_paused ? w->frame_us + CORRECT_QUIET_US : 0;
+
+	if (!w->correcting)
+		return INT64_MAX;
+	return due_us > w->correct_at_us ? due_us : w->correct_at_us;
+}
+
+/* One piece. An error is told once, not with every try. */
+static void writer_correct_piece(struct writer *w)
+{
+	struct correction_totals totals = w->corrected.totals;
+	char boot[sizeof w->boot];
+	int64_t zero_us = w->zero_us;
+	int r;
+
+	memcpy(boot, w->boot, sizeof boot);
+	pthread_mutex_unlock(&w->lock);
+	r = store_correct(w->store, boot, zero_us, &totals);
+	pthread_mutex_lock(&w->lock);
+	writer_note_facts(w);
+	w->correction_paused = true;
+	if (r < 0)
+		w->correct_at_us = writer_now_us() + (r == -EBUSY ? w->retry_us : CORRECT_RETRY_US);
+	w->corrected.totals = totals;
+	w->correcting = r != 0;
+	if (r > 0 || r == -EBUSY || (r < 0 && w->corrected.error < 0))
+		return;
+	w->corrected.error = r;
+	w->corrected_told = true;
+	eventfd_write(w->fd, 1);
+}
+
 /* ---- the thread ---- */
 
 /* Between frames, or when it cannot wait any longer for that: what has to go is removed. */
@@ -229,9 +313,9 @@ static void writer_wait(struct writer *w)
 		due_us = outbox_due_us(&w->outbox, w->settings.batch);
 		until_us =
 			writer_least(until_us, due_us > w->retry_at_us ? due_us : w->retry_at_us);
-		/* while lines are stuck there is no dating, so no waiting for it either */
-		if (w->retry_at_us <= now_us)
-			until_us = writer_least(until_us, writer_redate_due_us(w));
+		/* while lines are stuck nothing is corrected, so that is not waited for either */
+		if (w->note_error == 0)
+			until_us = writer_least(until_us, writer_correct_due_us(w));
 		if (!w->facts.open)
 			until_us = writer_least(until_us, now_us + w->retry_us);
 	}
@@ -266,10 +350,9 @@ static bool writer_work(struct writer *w)
 		return true;
 	}
 	if (w->ending || w->accounting || w->note_error < 0 ||
-		writer_now_us() < writer_redate_due_us(w))
+		writer_now_us() < writer_correct_due_us(w))
 		return false;
-	writer_redate_piece(w);
-	writer_note_facts(w);
+	writer_correct_piece(w);
 	return true;
 }
 
@@ -378,7 +461,6 @@ void writer_free(struct writer *w)
 	writer_stop(w);
 	store_free(w->store);
 	jpeg_encoder_free(w->encoder);
-	redate_free(w->redate);
 	closep(&w->fd);
 	pthread_cond_destroy(&w->changed);
 	pthread_mutex_destroy(&w->lock);
@@ -456,6 +538,31 @@ struct store_facts writer_store_facts(struct writer *w)
 	facts = w->facts;
 	pthread_mutex_unlock(&w->lock);
 	return facts;
+}
+
+void writer_correct(struct writer *w, const char *boot, int64_t zero_us)
+{
+	pthread_mutex_lock(&w->lock);
+	w->correcting = true;
+	w->corrected.error = 0;
+	snprintf(w->boot, sizeof w->boot, "%s", boot);
+	w->zero_us = zero_us;
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+}
+
+int writer_take_corrected(struct writer *w, struct writer_corrected *ret)
+{
+	int r = -EAGAIN;
+
+	pthread_mutex_lock(&w->lock);
+	if (w->corrected_told) {
+		*ret = w->corrected;
+		r = 0;
+	}
+	w->corrected_told = false;
+	pthread_mutex_unlock(&w->lock);
+	return r;
 }
 
 int writer_fd(const struct writer *w)

@@ -13,7 +13,6 @@
 #include <stdint.h>
 
 #include "capture/camera.h"
-#include "capture/redate.h"
 #include "capture/store.h"
 #include "common/archive.h"
 #include "common/record.h"
@@ -75,20 +74,20 @@ void writer_account(struct writer *writer, const struct record *first);
 struct store_facts writer_store_facts(struct writer *writer);
 
 /*
- * The clock is known now: frames of this boot that were stored before it was get their true time
- * (redate.h), in what time frames and notes leave. `zero_us` is redate_zero().
+ * The clock is known now: frames that were stored before it was get their true time (clock_correct.h),
+ * in what time frames and notes leave. `zero_us` is the wall time at CLOCK_BOOTTIME 0.
  */
-void writer_redate(struct writer *writer, const char *boot, int64_t zero_us);
+void writer_correct(struct writer *writer, const char *boot, int64_t zero_us);
 
-/* How dating went. */
-struct writer_redated {
-	struct redate_totals totals;
+/* How the correction went. */
+struct writer_corrected {
+	struct correction_totals totals;
 	int error; /* 0 it is done; else it waits a minute and goes on (told once) */
 };
 /* 0, or -EAGAIN: there is nothing to tell. */
-int writer_take_redated(struct writer *writer, struct writer_redated *ret);
+int writer_take_corrected(struct writer *writer, struct writer_corrected *ret);
 
-/* Readable when there is a result, an opened archive or news of dating. */
+/* Readable when there is a result, an opened archive or news of a correction. */
 int writer_fd(const struct writer *writer);
 /* 0, or -EAGAIN. */
 int writer_take_result(struct writer *writer, struct writer_result *ret);

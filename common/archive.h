@@ -8,6 +8,7 @@
  *   journal/00000000.jsonl          see journal.h
  *   journal/folder                  the day folder being written, for recovery
  *   journal/redate                  the line of the frame that was dated anew last, for recovery
+ *   journal/unsynced                the line from which on frames may wait for their true time
  *   journal/ballast                 space held for the journal's sake, see archive_ballast_make()
  *   journal/retention               what there is and where the oldest is, see pruner.h
  *   damaged/TIME/...                what a repair moved aside, see repair.h; damaged/archive.json

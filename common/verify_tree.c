@@ -136,7 +136,7 @@ static bool name_belongs(enum level level, const char *name)
 	static const char *const of_root[] = { "archive.json", "latest.jpg", "journal", "acks",
 		"local", "damaged", BRANCHES, NULL };
 	static const char *const of_journal[] = { "folder", "redate", "ballast", "retention",
-		"fork", NULL };
+		"fork", "unsynced", NULL };
 
 	if (level == LEVEL_ROOT)
 		return is_one_of(name, of_root);

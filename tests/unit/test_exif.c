@@ -294,7 +294,7 @@ static size_t wrap(const struct exif_facts *facts, uint8_t jpeg[static 4096])
 }
 
 /* The same file as one that was made with that time at once. */
-TEST(dated_anew)
+TEST(another_time)
 {
 	static const int64_t times[] = { WINTER_US, WINTER_US + 412345, SUMMER_US - 1, 0 };
 
@@ -308,20 +308,20 @@ TEST(dated_anew)
 		bytes = wrap(&facts, got);
 		facts.time_us = times[i];
 		CHECK_INT(wrap(&facts, want), bytes);
-		CHECK_INT(exif_redate(got, bytes, times[i]), 9);
+		CHECK_INT(exif_set_time(got, bytes, times[i]), 9);
 		CHECK_INT(memcmp(got, want, bytes), 0);
 	}
 	use_zone("UTC0");
 }
 
-/* What libexif makes of a file that was dated anew. */
-TEST(dated_anew_as_libexif_reads_it)
+/* What libexif makes of a file that got another time. */
+TEST(another_time_as_libexif_reads_it)
 {
 	uint8_t jpeg[4096];
 	size_t bytes = wrap(&plain, jpeg);
 	ExifData *data;
 
-	CHECK_INT(exif_redate(jpeg, bytes, SUMMER_US + 7), 9);
+	CHECK_INT(exif_set_time(jpeg, bytes, SUMMER_US + 7), 9);
 	data = exif_data_new_from_data(jpeg, (unsigned)bytes);
 	CHECK_STR(text_of(data, EXIF_IFD_0, 0x0132), "2026:06:21 00:00:00");
 	CHECK_STR(text_of(data, EXIF_IFD_EXIF, 0x9003), "2026:06:21 00:00:00");
@@ -333,7 +333,7 @@ TEST(dated_anew_as_libexif_reads_it)
 }
 
 /* A block in the other byte order, with libexif as its writer. */
-TEST(dated_anew_big_endian)
+TEST(another_time_big_endian)
 {
 	uint8_t jpeg[4096], *block = NULL;
 	size_t bytes = wrap(&plain, jpeg);
@@ -349,13 +349,13 @@ TEST(dated_anew_big_endian)
 	jpeg[11] = (uint8_t)(size + 2);
 	bytes = 12 + size;
 	CHECK(memcmp(jpeg + 12, "Exif\0\0MM", 8) == 0);
-	CHECK_INT(exif_redate(jpeg, bytes, SUMMER_US), 9);
+	CHECK_INT(exif_set_time(jpeg, bytes, SUMMER_US), 9);
 	data = exif_data_new_from_data(jpeg, (unsigned)bytes);
 	CHECK_STR(text_of(data, EXIF_IFD_EXIF, 0x9003), "2026:06:21 00:00:00");
 	exif_data_unref(data);
 }
 
-TEST(nothing_to_date_anew)
+TEST(no_time_to_change)
 {
 	static const struct {
 		const char *bytes;
@@ -381,12 +381,12 @@ TEST(nothing_to_date_anew)
 		uint8_t *copy = malloc(cases[i].n + 1);
 
 		memcpy(copy, cases[i].bytes, cases[i].n);
-		CHECK_INT(exif_redate(copy, cases[i].n, WINTER_US), cases[i].want);
+		CHECK_INT(exif_set_time(copy, cases[i].n, WINTER_US), cases[i].want);
 		CHECK_INT(memcmp(copy, cases[i].bytes, cases[i].n), 0);
 		free(copy);
 	}
-	CHECK_INT(exif_redate(jpeg, bytes, -1), -EINVAL);
-	CHECK_INT(exif_redate(jpeg, bytes, TIME_NONE), -EINVAL);
+	CHECK_INT(exif_set_time(jpeg, bytes, -1), -EINVAL);
+	CHECK_INT(exif_set_time(jpeg, bytes, TIME_NONE), -EINVAL);
 }
 
 /* Each byte of the block broken in turn: never a byte outside the block changes, nor its length. */
@@ -405,7 +405,7 @@ TEST(broken_blocks)
 
 			memcpy(copy, jpeg, bytes);
 			copy[at] = values[i];
-			r = exif_redate(copy, bytes, SUMMER_US);
+			r = exif_set_time(copy, bytes, SUMMER_US);
 			refused += r < 0;
 			CHECK(r == -EBADMSG || (r >= 0 && r <= 9));
 			CHECK(at < block || memcmp(copy, jpeg, block) == 0);
@@ -423,7 +423,7 @@ TEST(broken_blocks)
 		uint8_t *copy = malloc(n + 1);
 
 		memcpy(copy, jpeg, n);
-		CHECK(exif_redate(copy, n, SUMMER_US) <= 9);
+		CHECK(exif_set_time(copy, n, SUMMER_US) <= 9);
 		free(copy);
 	}
 }

@@ -1,27 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /* What `redate` tells people and scripts. */
-#include "capture/redate_command.h"
+#include "capture/clock_correct.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#include "capture/redate.h"
 #include "common/jsonline.h"
 #include "common/utc.h"
 
-const struct cli_option redate_command_options[] = {
+const struct cli_option correction_command_options[] = {
 	{ "dry-run", 0, NULL, "change nothing, tell what would be done" },
 	{ "json", 0, NULL, "one object per frame, then the totals" },
 	{ .name = NULL },
 };
 
-static void print_json(struct jsonline *line)
+static void correction_print_json(struct jsonline *line)
 {
 	if (jsonline_end(line) > 0)
 		fputs(line->buf, stdout);
 }
 
-static void tell_json(const struct record *before, const struct record *after, int error)
+static void correction_tell_json(const struct record *before, const struct record *after, int error)
 {
 	char buf[LINE_MAX_BYTES + 1];
 	struct jsonline line = jsonline_begin(buf);
@@ -34,18 +33,19 @@ static void tell_json(const struct record *before, const struct record *after, i
 		jsonline_add_time(&line, "exposed", after->exposed_us);
 	if (error < 0)
 		jsonline_add_string(&line, "error", strerror(-error));
-	print_json(&line);
+	correction_print_json(&line);
 }
 
-static void told(void *data, const struct record *before, const struct record *after, int error)
+static void correction_report(
+	void *data, const struct record *before, const struct record *after, int error)
 {
 	struct cli *cli = data;
 	char from[UTC_TEXT_MAX], to[UTC_TEXT_MAX];
 
 	if (cli_flag(cli, "json"))
-		tell_json(before, after, error);
+		correction_tell_json(before, after, error);
 	if (error < 0) {
-		cli_error(cli, "frame %" PRIu64 " cannot be dated anew: %s", before->seq,
+		cli_error(cli, "frame %" PRIu64 " cannot be corrected: %s", before->seq,
 			strerror(-error));
 		return;
 	}
@@ -60,20 +60,21 @@ static void told(void *data, const struct record *before, const struct record *a
 		printf("%" PRIu64 "  %s, is %s\n", before->seq, to, from);
 }
 
-static void print_totals(struct cli *cli, const struct redate_totals *totals, bool synced)
+static void correction_print_totals(
+	struct cli *cli, const struct correction_totals *totals, bool synced)
 {
 	char buf[LINE_MAX_BYTES + 1];
 	struct jsonline line = jsonline_begin(buf);
 
 	if (cli_flag(cli, "json")) {
-		jsonline_add_int(&line, "dated", (int64_t)totals->dated);
+		jsonline_add_int(&line, "dated", (int64_t)totals->corrected);
 		jsonline_add_int(&line, "right", (int64_t)totals->right);
 		jsonline_add_int(&line, "unknown", (int64_t)totals->unknown);
 		jsonline_add_int(&line, "failed", (int64_t)totals->failed);
-		print_json(&line);
+		correction_print_json(&line);
 		return;
 	}
-	printf("%" PRIu64 " frames %s their true time\n", totals->dated,
+	printf("%" PRIu64 " frames %s their true time\n", totals->corrected,
 		cli_flag(cli, "dry-run") ? "would get" : "got");
 	if (totals->unknown)
 		printf("%" PRIu64 " frames stay: the clock was not known while their boot ran%s\n",
@@ -81,31 +82,31 @@ static void print_totals(struct cli *cli, const struct redate_totals *totals, bo
 			synced ? "" : "; of this boot it is not known yet, see timedatectl");
 }
 
-int redate_command(struct cli *cli, struct archive *archive)
+int correction_command(struct cli *cli, struct archive *archive)
 {
-	CLEANUP(redate_freep) struct redate *redate = NULL;
+	CLEANUP(correction_freep) struct correction *correction = NULL;
 	char boot[UUID_CHARS + 1] = "";
 	bool synced = clock_synced(&clock_real) && clock_boot_id(boot) == 0;
-	struct redate_options options = {
+	struct correction_options options = {
 		.archive = archive,
 		.boot = boot,
-		.zero_us = synced ? redate_zero(&clock_real) : TIME_NONE,
-		.all = true,
+		.zero_us = synced ? clock_wall_of_up(&clock_real, 0) : TIME_NONE,
+		.from = 1,
 		.dry_run = cli_flag(cli, "dry-run"),
-		.told = told,
+		.told = correction_report,
 		.data = cli,
 	};
-	struct redate_totals totals;
-	int r = redate_new(&options, &redate);
+	struct correction_totals totals;
+	int r = correction_new(&options, &correction);
 
-	while (r >= 0 && (r = redate_step(redate)) > 0)
+	while (r >= 0 && (r = correction_step(correction)) > 0)
 		continue;
 	if (r < 0) {
-		cli_error(cli, "%s: not all frames were dated anew: %s; run it again",
+		cli_error(cli, "%s: not all frames were corrected: %s; run it again",
 			archive_path(archive), strerror(-r));
 		return CLI_INTERNAL;
 	}
-	totals = redate_totals(redate);
-	print_totals(cli, &totals, synced);
+	totals = correction_totals(correction);
+	correction_print_totals(cli, &totals, synced);
 	return totals.failed ? CLI_INTERNAL : CLI_OK;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Dating anew, over real archives: what is there afterwards, and that it may be cut short anywhere. */
-#include "tests/unit/redate_kit.h"
+/* Clock correction, over real archives: what is there afterwards, and that it may be cut short anywhere. */
+#include "tests/unit/correction_kit.h"
 
 #define WRONG (-400 * 24 * 3600 * S)
 
@@ -43,8 +43,8 @@ static void tell_simple(struct story *s, const struct fs_ops *fs)
 
 TEST(frames_of_this_boot)
 {
-	struct redate_totals totals = { 0 };
-	struct redate_options options;
+	struct correction_totals totals = { 0 };
+	struct correction_options options;
 	struct record dated, prune, old;
 	struct story s;
 	char latest[200];
@@ -52,8 +52,8 @@ TEST(frames_of_this_boot)
 	tell_simple(&s, NULL);
 	snprintf(latest, sizeof latest, "%s", kit_latest(s.path));
 	options = story_options(&s);
-	CHECK_INT(redate_run(&options, 0, &totals), 0);
-	CHECK_INT(totals.dated, 4);
+	CHECK_INT(correction_run(&options, 0, &totals), 0);
+	CHECK_INT(totals.corrected, 4);
 	CHECK_INT(totals.right + totals.unknown + totals.failed, 0);
 	CHECK_INT(story_check(&s, all_of_them), 4);
 	/* an old picture with a new number is not the newest */
@@ -71,8 +71,8 @@ TEST(frames_of_this_boot)
 	CHECK_INT(prune.count, 1);
 	CHECK_INT(last_line(&s), 17);
 	/* again: nothing */
-	CHECK_INT(redate_run(&options, 0, &totals), 0);
-	CHECK_INT(totals.dated + totals.failed, 0);
+	CHECK_INT(correction_run(&options, 0, &totals), 0);
+	CHECK_INT(totals.corrected + totals.failed, 0);
 	CHECK_INT(last_line(&s), 17);
 	/* the day of the wrong clock is gone with its last frame */
 	CHECK_INT(kit_count(s.path, "2025", NULL), -1);
@@ -81,7 +81,7 @@ TEST(frames_of_this_boot)
 
 TEST(latest_is_dated_with_the_newest)
 {
-	struct redate_options options;
+	struct correction_options options;
 	struct record newest;
 	struct story s;
 	struct frame_name name;
@@ -91,7 +91,7 @@ TEST(latest_is_dated_with_the_newest)
 	s.wrong_us = WRONG;
 	story_frames(&s, 3);
 	options = story_options(&s);
-	CHECK_INT(redate_run(&options, 0, NULL), 0);
+	CHECK_INT(correction_run(&options, 0, NULL), 0);
 	CHECK_INT(story_check(&s, all_of_them), 3);
 	CHECK_INT(archive_newest(s.archive, &newest), 0);
 	CHECK_INT(newest.was, 3);
@@ -103,39 +103,37 @@ TEST(latest_is_dated_with_the_newest)
 
 TEST(right_clocks_stay)
 {
-	struct redate_options options;
-	struct redate_totals totals = { 0 };
+	struct correction_options options;
+	struct correction_totals totals = { 0 };
 	struct story s;
 
 	story_begin(&s, NULL);
-	s.wrong_us = REDATE_MIN_US - 1;
+	s.wrong_us = CORRECTION_MIN_US - 1;
 	story_frames(&s, 2);
-	s.wrong_us = -REDATE_MIN_US + 1;
+	s.wrong_us = -CORRECTION_MIN_US + 1;
 	story_frames(&s, 2);
 	options = story_options(&s);
-	CHECK_INT(redate_run(&options, 0, &totals), 0);
+	CHECK_INT(correction_run(&options, 0, &totals), 0);
 	CHECK_INT(totals.right, 4);
 	CHECK_INT(story_check(&s, none_of_them), 0);
 	/* nothing is known: neither this boot's time nor an anchor */
 	s.wrong_us = 0;
 	options.zero_us = TIME_NONE;
-	CHECK_INT(redate_run(&options, 0, &totals), 0);
+	CHECK_INT(correction_run(&options, 0, &totals), 0);
 	CHECK_INT(totals.unknown, 4);
 	story_end(&s);
 }
 
 TEST(empty_archive)
 {
-	struct redate_options options;
+	struct correction_options options;
 	struct story s;
 
 	story_begin(&s, NULL);
 	options = story_options(&s);
-	CHECK_INT(redate_run(&options, 0, NULL), 0);
+	CHECK_INT(correction_run(&options, 0, NULL), 0);
 	story_miss(&s);
-	CHECK_INT(redate_run(&options, 0, NULL), 0);
-	options.all = true;
-	CHECK_INT(redate_run(&options, 0, NULL), 0);
+	CHECK_INT(correction_run(&options, 0, NULL), 0);
 	CHECK_INT(last_line(&s), 1);
 	story_end(&s);
 }
@@ -143,7 +141,7 @@ TEST(empty_archive)
 /* Boot 0 has no anchor; boot 1 has one, and was cut short; boot 2 has its own time. */
 static void tell_boots(struct story *s)
 {
-	struct redate_options options;
+	struct correction_options options;
 
 	story_begin(s, NULL);
 	s->wrong_us = WRONG;
@@ -154,7 +152,7 @@ static void tell_boots(struct story *s)
 	options = story_options(s);
 	/* two of six, and the third one only published */
 	for (int steps = 1; last_line(s) < 15; steps++)
-		CHECK(redate_run(&options, steps, NULL) >= 0);
+		CHECK(correction_run(&options, steps, NULL) >= 0);
 	story_reboot(s, WRONG);
 }
 
@@ -166,32 +164,29 @@ static bool but_the_first_boot(const struct story *s, const struct picture *p)
 
 TEST(boots_before)
 {
-	for (int all = 0; all < 2; all++) {
-		for (int frames = 0; frames < 3; frames++) {
-			struct redate_options options;
-			struct redate_totals totals = { 0 };
-			struct story s;
+	for (int frames = 0; frames < 3; frames++) {
+		struct correction_options options;
+		struct correction_totals totals = { 0 };
+		struct story s;
 
-			tell_boots(&s);
-			story_frames(&s, frames);
-			if (frames)
-				story_set_clock(&s, 0, true);
-			options = story_options(&s);
-			options.all = all;
-			CHECK_INT(redate_run(&options, 0, &totals), 0);
-			CHECK_INT(story_check(&s, but_the_first_boot), 6 + frames);
-			CHECK_INT(totals.unknown, 3);
-			CHECK_INT(redate_run(&options, 0, &totals), 0);
-			CHECK_INT(totals.dated, 0);
-			story_end(&s);
-		}
+		tell_boots(&s);
+		story_frames(&s, frames);
+		if (frames)
+			story_set_clock(&s, 0, true);
+		options = story_options(&s);
+		CHECK_INT(correction_run(&options, 0, &totals), 0);
+		CHECK_INT(story_check(&s, but_the_first_boot), 6 + frames);
+		CHECK_INT(totals.unknown, 3);
+		CHECK_INT(correction_run(&options, 0, &totals), 0);
+		CHECK_INT(totals.corrected, 0);
+		story_end(&s);
 	}
 }
 
 /* Cut short while the boot before was at work on the one before that. */
 TEST(boots_before_each_other)
 {
-	struct redate_options options;
+	struct correction_options options;
 	struct story s;
 
 	story_begin(&s, NULL);
@@ -205,20 +200,20 @@ TEST(boots_before_each_other)
 	}
 	options = story_options(&s);
 	for (int steps = 1; last_line(&s) < 16; steps++)
-		CHECK(redate_run(&options, steps, NULL) >= 0);
+		CHECK(correction_run(&options, steps, NULL) >= 0);
 	story_check(&s, NULL);
 	story_reboot(&s, WRONG);
 	options = story_options(&s);
-	CHECK_INT(redate_run(&options, 0, NULL), 0);
+	CHECK_INT(correction_run(&options, 0, NULL), 0);
 	CHECK_INT(story_check(&s, all_of_them), 8);
 	story_end(&s);
 }
 
-/* A clock that was known and is not any more, in the middle of a boot: only this place is looked at. */
+/* A clock that was known and is not any more, in the middle of a boot; what is before `from` is not looked at. */
 TEST(another_place)
 {
-	struct redate_options options;
-	struct redate_totals totals = { 0 };
+	struct correction_options options;
+	struct correction_totals totals = { 0 };
 	struct story s;
 
 	story_begin(&s, NULL);
@@ -228,11 +223,12 @@ TEST(another_place)
 	story_frames(&s, 2);
 	story_set_clock(&s, 0, true);
 	options = story_options(&s);
-	CHECK_INT(redate_run(&options, 0, &totals), 0);
-	CHECK_INT(totals.dated, 0);
+	options.from = 8;
+	CHECK_INT(correction_run(&options, 0, &totals), 0);
+	CHECK_INT(totals.corrected, 1);
 	options.from = 7;
-	CHECK_INT(redate_run(&options, 0, &totals), 0);
-	CHECK_INT(totals.dated, 2);
+	CHECK_INT(correction_run(&options, 0, &totals), 0);
+	CHECK_INT(totals.corrected, 1);
 	CHECK_INT(story_check(&s, of_this_boot), 2);
 	story_end(&s);
 }
@@ -243,24 +239,24 @@ TEST(cut_short_anywhere)
 	int r = 1, steps;
 
 	for (steps = 1; r > 0; steps++) {
-		struct redate_options options;
-		struct redate_totals totals = { 0 };
+		struct correction_options options;
+		struct correction_totals totals = { 0 };
 		struct story s;
 
 		tell_simple(&s, NULL);
 		options = story_options(&s);
-		r = redate_run(&options, steps, NULL);
+		r = correction_run(&options, steps, NULL);
 		story_reopen(&s, NULL);
 		CHECK_INT(kit_findings(s.path), 0);
 		options = story_options(&s);
-		CHECK_INT(redate_run(&options, 0, &totals), 0);
+		CHECK_INT(correction_run(&options, 0, &totals), 0);
 		CHECK_INT(totals.failed, 0);
 		CHECK_INT(story_check(&s, all_of_them), 4);
 		CHECK_INT(last_line(&s), 17);
 		story_end(&s);
 	}
 	CHECK_INT(r, 0);
-	CHECK(steps > 15);
+	CHECK(steps > 5);
 }
 
 /* Any call of the disk fails once: the step is done again, by this process or by the next one. */
@@ -270,18 +266,18 @@ TEST(a_failing_disk)
 
 	for (int at = 1; met; at++) {
 		for (int again = 0; again < 2; again++) {
-			CLEANUP(redate_freep) struct redate *redate = NULL;
-			struct redate_options options;
+			CLEANUP(correction_freep) struct correction *correction = NULL;
+			struct correction_options options;
 			struct story s;
 			int r = 1, errors = 0;
 
 			kit_fault_set(0, 0, 0);
 			tell_simple(&s, &kit_fs);
 			options = story_options(&s);
-			CHECK_INT(redate_new(&options, &redate), 0);
+			CHECK_INT(correction_new(&options, &correction), 0);
 			kit_fault_set(at, 1, ENOSPC);
 			while (r != 0 && errors < 2) {
-				r = redate_step(redate);
+				r = correction_step(correction);
 				errors += r < 0;
 				CHECK(r >= 0 || r == -ENOSPC);
 				if (r < 0 && again)
@@ -290,10 +286,10 @@ TEST(a_failing_disk)
 			CHECK(errors < 2);
 			met = kit_fault.calls >= at;
 			kit_fault_set(0, 0, 0);
-			redate_free(TAKE_PTR(redate));
+			correction_free(TAKE_PTR(correction));
 			story_reopen(&s, NULL);
 			options = story_options(&s);
-			CHECK_INT(redate_run(&options, 0, NULL), 0);
+			CHECK_INT(correction_run(&options, 0, NULL), 0);
 			CHECK_INT(story_check(&s, all_of_them), 4);
 			if (test_failures)
 				fprintf(stderr, "  call %d\n", at);
@@ -326,8 +322,8 @@ TEST(dry_run)
 {
 	CLEANUP(archive_freep) struct archive *reader = NULL;
 	struct archive_options read = { .mode = ARCHIVE_READ };
-	struct redate_options options;
-	struct redate_totals totals = { 0 };
+	struct correction_options options;
+	struct correction_totals totals = { 0 };
 	struct tale tale = { 0 };
 	struct story s;
 
@@ -335,11 +331,11 @@ TEST(dry_run)
 	CHECK_INT(archive_open(s.path, &read, &reader), 0);
 	options = story_options(&s);
 	options.archive = reader;
-	options.all = options.dry_run = true;
+	options.dry_run = true;
 	options.told = on_told;
 	options.data = &tale;
-	CHECK_INT(redate_run(&options, 0, &totals), 0);
-	CHECK_INT(totals.dated, 4);
+	CHECK_INT(correction_run(&options, 0, &totals), 0);
+	CHECK_INT(totals.corrected, 4);
 	CHECK_INT(tale.told, 4);
 	CHECK_INT(last_line(&s), 9);
 	CHECK_INT(kit_findings(s.path), 0);
@@ -361,8 +357,8 @@ static const char *file_of(struct story *s, uint64_t seq)
 /* A damaged file stays as it is, and is no reason not to go on; so does one that somebody deleted. */
 TEST(damaged_files)
 {
-	struct redate_options options;
-	struct redate_totals totals = { 0 };
+	struct correction_options options;
+	struct correction_totals totals = { 0 };
 	struct tale tale = { 0 };
 	struct verify_totals verify;
 	struct story s;
@@ -374,8 +370,8 @@ TEST(damaged_files)
 	options = story_options(&s);
 	options.told = on_told;
 	options.data = &tale;
-	CHECK_INT(redate_run(&options, 0, &totals), 0);
-	CHECK_INT(totals.dated, 1);
+	CHECK_INT(correction_run(&options, 0, &totals), 0);
+	CHECK_INT(totals.corrected, 1);
 	CHECK_INT(totals.failed, 2);
 	CHECK_INT(tale.told, 3);
 	CHECK_INT(tale.errors, 2);
@@ -387,45 +383,37 @@ TEST(damaged_files)
 	story_end(&s);
 }
 
-/* Months of frames behind the first ones, and years before them, are not read. */
-TEST(does_not_read_what_it_need_not)
+/* The first mark counts, and a damaged one costs nothing but time. */
+TEST(the_mark)
 {
-	enum { LINES = 60000 };
-	CLEANUP(redate_freep) struct redate *redate = NULL;
-	struct redate_options options;
-	char line[LINE_MAX_BYTES + 1];
+	uint64_t from = 99;
 	struct story s;
-	int steps = 0, r;
 
 	story_begin(&s, NULL);
-	for (uint64_t seq = 1; seq <= LINES; seq++) {
-		struct record frame = kit_frame(KIT_SLOT + (int64_t)seq * S);
+	CHECK_INT(correction_marked(s.archive, &from), -ENOENT);
+	CHECK_INT(correction_mark(s.archive, 7), 0);
+	CHECK_INT(correction_mark(s.archive, 12), 0);
+	CHECK_INT(correction_marked(s.archive, &from), 0);
+	CHECK_INT(from, 7);
+	CHECK_INT(kit_findings(s.path), 0);
+	for (size_t bytes = 0; bytes < 100; bytes += 50) {
+		char text[100];
 
-		frame.seq = seq;
-		frame.bytes = 100;
-		frame.synced = seq < 20000 || seq > 20300;
-		snprintf(frame.boot, sizeof frame.boot, "%s", boot_id(seq < 20000 ? 0 : 1));
-		frame.up_ns = (int64_t)seq * NS_PER_SEC;
-		r = record_format(&frame, line);
-		CHECK_INT(
-			journal_append(archive_journal(s.archive), seq, line, (size_t)r, false), 0);
+		memset(text, 'x', sizeof text);
+		CHECK_INT(unlink(kit_path(s.path, "journal/unsynced")), 0);
+		kit_write(s.path, "journal/unsynced", text, bytes, 0);
+		CHECK_INT(correction_marked(s.archive, &from), 0);
+		CHECK_INT(from, 1);
 	}
-	options = story_options(&s);
-	options.boot = boot_id(1);
-	options.zero_us = KIT_SLOT + 7;
-	CHECK_INT(redate_new(&options, &redate), 0);
-	while ((r = redate_step(redate)) > 0)
-		steps++;
-	CHECK_INT(r, 0);
-	CHECK_INT(redate_totals(redate).right, 301);
-	CHECK(steps < 60);
+	correction_unmark(s.archive);
+	CHECK_INT(correction_marked(s.archive, &from), -ENOENT);
 	story_end(&s);
 }
 
 /* Any story: what has an anchor gets its true time, each picture is there once. */
 static bool has_anchor(const struct story *s, const struct picture *p)
 {
-	bool anchor = p->boot == s->boot || llabs(p->told_us - p->true_us) < REDATE_MIN_US;
+	bool anchor = p->boot == s->boot || llabs(p->told_us - p->true_us) < CORRECTION_MIN_US;
 
 	for (uint32_t i = 0; i < s->n; i++)
 		anchor |= s->pictures[i].boot == p->boot && s->pictures[i].synced;
@@ -457,15 +445,14 @@ TEST(any_story)
 	uint64_t random = test_seed() | 1;
 
 	for (int i = 0; i < 40 && !test_failures; i++) {
-		struct redate_options options;
+		struct correction_options options;
 		struct story s;
 		int r = 1;
 
 		tell_random(&s, &random);
 		while (r > 0) {
 			options = story_options(&s);
-			options.all = true;
-			r = redate_run(&options, 1 + (int)(test_random(&random) % 300), NULL);
+			r = correction_run(&options, 1 + (int)(test_random(&random) % 300), NULL);
 			if (test_random(&random) % 2)
 				story_reopen(&s, NULL);
 		}

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Which frames are dated anew and by how much: boots, anchors, clocks that were set in between. */
+/* Which frames get another time, and by how much: boots, anchors, clocks that were set in between. */
 #include "tests/test.h"
 #include "tests/unit/clock_kit.h"
 
-#include "capture/redate.h"
+#include "capture/clock_correct.h"
 
 #define TRUE_US (INT64_C(1795190460) * US_PER_SEC) /* 2026-11-20T16:01:00Z */
 #define WRONG_US (INT64_C(1500000000) * US_PER_SEC)
@@ -17,7 +17,7 @@ struct line {
 	int64_t at_us, wall_us;
 	bool synced;
 	uint64_t was;
-	enum redate_verdict want;
+	enum correction_verdict want;
 	int64_t delta_us;
 };
 
@@ -38,26 +38,34 @@ static struct record record_of(const struct line *line, uint64_t seq)
 	return record;
 }
 
+static struct correction_plan plan_new(const char *boot, int64_t zero_us)
+{
+	struct correction_plan plan = { .zero_us = zero_us };
+
+	snprintf(plan.boot, sizeof plan.boot, "%s", boot);
+	return plan;
+}
+
 /* Shows all lines to a plan, with the anchors behind them as the work finds them. */
 static void check_plan(const char *boot, int64_t zero_us, const struct line *lines, size_t n)
 {
-	struct redate_plan plan = redate_plan_new(boot, zero_us);
+	struct correction_plan plan = plan_new(boot, zero_us);
 
 	for (size_t i = 0; i < n; i++) {
 		struct record record = record_of(&lines[i], i + 1);
 		int64_t delta_us = 0;
-		enum redate_verdict verdict = redate_see(&plan, &record, &delta_us);
+		enum correction_verdict verdict = correction_judge(&plan, &record, &delta_us);
 
-		if (verdict == REDATE_ASK) {
+		if (verdict == CORRECTION_ASK) {
 			int64_t anchor_us = TIME_NONE;
 			struct record next;
 
 			for (size_t k = i + 1; k < n && anchor_us == TIME_NONE; k++) {
 				next = record_of(&lines[k], k + 1);
-				redate_anchor(&next, record.boot, &anchor_us);
+				correction_anchor(&next, record.boot, &anchor_us);
 			}
-			redate_answer(&plan, anchor_us);
-			verdict = redate_see(&plan, &record, &delta_us);
+			correction_answer(&plan, &record, anchor_us);
+			verdict = correction_judge(&plan, &record, &delta_us);
 		}
 		if (!CHECK(verdict == lines[i].want && delta_us == lines[i].delta_us))
 			fprintf(stderr, "  line %zu: verdict %d, delta %lld\n", i, (int)verdict,
@@ -70,23 +78,23 @@ TEST(this_boot_is_known)
 	const int64_t delta = TRUE_US - WRONG_US;
 	const struct line lines[] = {
 		/* another boot without an anchor */
-		{ B, 5 * S, WRONG_US + 5 * S, .want = REDATE_UNKNOWN },
-		{ NULL, 0, WRONG_US, .want = REDATE_PASS },
-		{ A, 10 * S, WRONG_US + 10 * S, .want = REDATE_DATE, .delta_us = delta },
+		{ B, 5 * S, WRONG_US + 5 * S, .want = CORRECTION_UNKNOWN },
+		{ NULL, 0, WRONG_US, .want = CORRECTION_PASS },
+		{ A, 10 * S, WRONG_US + 10 * S, .want = CORRECTION_DUE, .delta_us = delta },
 		/* set by hand in between: to a time that was wrong as well, then to one that is right */
-		{ A, 20 * S, WRONG_US + 9000 * S, .want = REDATE_DATE,
+		{ A, 20 * S, WRONG_US + 9000 * S, .want = CORRECTION_DUE,
 			.delta_us = delta - 8980 * S },
-		{ A, 30 * S, TRUE_US + 30 * S, .want = REDATE_RIGHT },
-		{ A, 40 * S, TRUE_US + 40 * S + 999999, .want = REDATE_RIGHT },
-		{ A, 40 * S, TRUE_US + 40 * S - 999999, .want = REDATE_RIGHT },
-		{ A, 50 * S, TRUE_US + 51 * S, .want = REDATE_DATE, .delta_us = -1 * S },
-		{ A, 50 * S, TRUE_US + 49 * S, .want = REDATE_DATE, .delta_us = 1 * S },
-		{ A, 60 * S, TRUE_US + 60 * S, .synced = true, .want = REDATE_KNOWN },
+		{ A, 30 * S, TRUE_US + 30 * S, .want = CORRECTION_RIGHT },
+		{ A, 40 * S, TRUE_US + 40 * S + 999999, .want = CORRECTION_RIGHT },
+		{ A, 40 * S, TRUE_US + 40 * S - 999999, .want = CORRECTION_RIGHT },
+		{ A, 50 * S, TRUE_US + 51 * S, .want = CORRECTION_DUE, .delta_us = -1 * S },
+		{ A, 50 * S, TRUE_US + 49 * S, .want = CORRECTION_DUE, .delta_us = 1 * S },
+		{ A, 60 * S, TRUE_US + 60 * S, .synced = true, .want = CORRECTION_PASS },
 		/* one that was dated already, by the plan of an earlier run */
-		{ A, 10 * S, TRUE_US + 10 * S, .synced = true, .was = 3, .want = REDATE_PASS },
-		{ A, 70 * S, TRUE_US + 70 * S, .want = REDATE_RIGHT },
+		{ A, 10 * S, TRUE_US + 10 * S, .synced = true, .was = 3, .want = CORRECTION_PASS },
+		{ A, 70 * S, TRUE_US + 70 * S, .want = CORRECTION_RIGHT },
 		/* far in the future */
-		{ A, 80 * S, TRUE_US + 900000080 * S, .want = REDATE_DATE,
+		{ A, 80 * S, TRUE_US + 900000080 * S, .want = CORRECTION_DUE,
 			.delta_us = -900000000 * S },
 	};
 
@@ -97,15 +105,15 @@ TEST(anchors)
 {
 	const int64_t delta = TRUE_US - WRONG_US;
 	const struct line behind[] = {
-		{ A, 10 * S, WRONG_US + 10 * S, .want = REDATE_DATE, .delta_us = delta },
-		{ NULL, 0, WRONG_US, .want = REDATE_PASS },
-		{ A, 20 * S, WRONG_US + 20 * S, .want = REDATE_DATE, .delta_us = delta },
-		{ A, 30 * S, TRUE_US + 30 * S + 7, .synced = true, .want = REDATE_KNOWN },
+		{ A, 10 * S, WRONG_US + 10 * S, .want = CORRECTION_DUE, .delta_us = delta },
+		{ NULL, 0, WRONG_US, .want = CORRECTION_PASS },
+		{ A, 20 * S, WRONG_US + 20 * S, .want = CORRECTION_DUE, .delta_us = delta },
+		{ A, 30 * S, TRUE_US + 30 * S + 7, .synced = true, .want = CORRECTION_PASS },
 		/* later the clock is another: this is the nearest one for what follows only */
-		{ A, 40 * S, TRUE_US + 540 * S, .synced = true, .want = REDATE_KNOWN },
-		{ A, 50 * S, TRUE_US + 50 * S, .want = REDATE_DATE, .delta_us = 500 * S },
-		{ B, 9 * S, WRONG_US + 9 * S, .want = REDATE_UNKNOWN },
-		{ B, 10 * S, WRONG_US + 11 * S, .want = REDATE_UNKNOWN },
+		{ A, 40 * S, TRUE_US + 540 * S, .synced = true, .want = CORRECTION_PASS },
+		{ A, 50 * S, TRUE_US + 50 * S, .want = CORRECTION_DUE, .delta_us = 500 * S },
+		{ B, 9 * S, WRONG_US + 9 * S, .want = CORRECTION_UNKNOWN },
+		{ B, 10 * S, WRONG_US + 11 * S, .want = CORRECTION_UNKNOWN },
 	};
 	struct line lines[ARRAY_SIZE(behind)];
 
@@ -115,17 +123,17 @@ TEST(anchors)
 	check_plan("", TIME_NONE, lines, ARRAY_SIZE(lines));
 	/* this boot's own time goes before any anchor */
 	lines[0].delta_us = lines[2].delta_us = delta;
-	lines[5] = (struct line){ A, 50 * S, TRUE_US + 50 * S, .want = REDATE_RIGHT };
+	lines[5] = (struct line){ A, 50 * S, TRUE_US + 50 * S, .want = CORRECTION_RIGHT };
 	check_plan(A, TRUE_US, lines, ARRAY_SIZE(lines));
 }
 
 TEST(a_dated_frame_is_an_anchor)
 {
 	const struct line lines[] = {
-		{ A, 10 * S, WRONG_US + 10 * S, .want = REDATE_DATE,
+		{ A, 10 * S, WRONG_US + 10 * S, .want = CORRECTION_DUE,
 			.delta_us = TRUE_US - WRONG_US },
-		{ A, 10 * S, TRUE_US + 10 * S, .synced = true, .was = 1, .want = REDATE_PASS },
-		{ B, 10 * S, TRUE_US + 900 * S, .synced = true, .want = REDATE_KNOWN },
+		{ A, 10 * S, TRUE_US + 10 * S, .synced = true, .was = 1, .want = CORRECTION_PASS },
+		{ B, 10 * S, TRUE_US + 900 * S, .synced = true, .want = CORRECTION_PASS },
 	};
 
 	check_plan(B, TRUE_US + 890 * S, lines, ARRAY_SIZE(lines));
@@ -133,8 +141,8 @@ TEST(a_dated_frame_is_an_anchor)
 
 TEST(what_cannot_be_dated)
 {
-	struct redate_plan plan = redate_plan_new(A, TRUE_US);
-	const struct line good = { A, 10 * S, WRONG_US, false, 0, REDATE_DATE, 0 };
+	struct correction_plan plan = plan_new(A, TRUE_US);
+	const struct line good = { A, 10 * S, WRONG_US, false, 0, CORRECTION_DUE, 0 };
 	struct record bad[6];
 	int64_t delta_us;
 
@@ -144,26 +152,26 @@ TEST(what_cannot_be_dated)
 	bad[1].boot[0] = '\0';
 	bad[2].exposed_us = TIME_NONE;
 	bad[3].type = RECORD_OTHER;
-	CHECK_INT(redate_see(&plan, &bad[5], &delta_us), REDATE_DATE);
+	CHECK_INT(correction_judge(&plan, &bad[5], &delta_us), CORRECTION_DUE);
 	for (int i = 0; i < 4; i++)
-		CHECK_INT(redate_see(&plan, &bad[i], &delta_us), REDATE_PASS);
+		CHECK_INT(correction_judge(&plan, &bad[i], &delta_us), CORRECTION_PASS);
 	/* before 1970, behind 9999 */
-	plan = redate_plan_new(A, -11 * S);
-	CHECK_INT(redate_see(&plan, &bad[5], &delta_us), REDATE_UNKNOWN);
-	plan = redate_plan_new(A, INT64_C(253402300800) * S - 10 * S);
-	CHECK_INT(redate_see(&plan, &bad[5], &delta_us), REDATE_UNKNOWN);
-	plan = redate_plan_new(A, -9 * S);
-	CHECK_INT(redate_see(&plan, &bad[5], &delta_us), REDATE_DATE);
+	plan = plan_new(A, -11 * S);
+	CHECK_INT(correction_judge(&plan, &bad[5], &delta_us), CORRECTION_UNKNOWN);
+	plan = plan_new(A, INT64_C(253402300800) * S - 10 * S);
+	CHECK_INT(correction_judge(&plan, &bad[5], &delta_us), CORRECTION_UNKNOWN);
+	plan = plan_new(A, -9 * S);
+	CHECK_INT(correction_judge(&plan, &bad[5], &delta_us), CORRECTION_DUE);
 	CHECK_INT(delta_us, 1 * S - WRONG_US);
 	/* the exposure is in range, the slot before it is not */
-	plan = redate_plan_new(A, -10 * S + 299);
-	CHECK_INT(redate_see(&plan, &bad[5], &delta_us), REDATE_UNKNOWN);
+	plan = plan_new(A, -10 * S + 299);
+	CHECK_INT(correction_judge(&plan, &bad[5], &delta_us), CORRECTION_UNKNOWN);
 }
 
 TEST(moves_the_times_and_nothing_else)
 {
-	const struct line line = { A, 10 * S, WRONG_US + 123456, false, 0, REDATE_DATE, 0 };
-	struct record frame = record_of(&line, 42), moved = redate_moved(&frame, 5000000001);
+	const struct line line = { A, 10 * S, WRONG_US + 123456, false, 0, CORRECTION_DUE, 0 };
+	struct record frame = record_of(&line, 42), moved = correction_moved(&frame, 5000000001);
 
 	CHECK_INT(moved.was, 42);
 	CHECK_INT(moved.seq, 0);
@@ -179,7 +187,7 @@ TEST(zero_is_where_both_clocks_began)
 {
 	struct clock_fake fake = clock_fake(TRUE_US);
 
-	CHECK_INT(redate_zero(&fake.clock), TRUE_US - 3600 * S);
+	CHECK_INT(clock_wall_of_up(&fake.clock, 0), TRUE_US - 3600 * S);
 	fake.up_ns += 1500 * NS_PER_US;
-	CHECK_INT(redate_zero(&fake.clock), TRUE_US - 3600 * S - 1500);
+	CHECK_INT(clock_wall_of_up(&fake.clock, 0), TRUE_US - 3600 * S - 1500);
 }

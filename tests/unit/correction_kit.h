@@ -8,8 +8,8 @@
 
 #include <math.h>
 
+#include "capture/clock_correct.h"
 #include "capture/exif.h"
-#include "capture/redate.h"
 #include "tests/unit/archive_kit.h"
 
 #define PICTURES_MAX 400
@@ -152,29 +152,30 @@ __attribute__((unused)) static void story_reboot(struct story *s, int64_t wrong_
 	s->synced = false;
 }
 
-__attribute__((unused)) static struct redate_options story_options(struct story *s)
+__attribute__((unused)) static struct correction_options story_options(struct story *s)
 {
-	return (struct redate_options){
+	return (struct correction_options){
 		.archive = s->archive,
 		.boot = boot_id(s->boot),
 		.zero_us = s->zero_us[s->boot],
+		.from = 1,
 	};
 }
 
 /* To the end, or `steps` pieces of it; 0 finished, 1 not, or the first error. */
-__attribute__((unused)) static int redate_run(
-	const struct redate_options *options, int steps, struct redate_totals *ret)
+__attribute__((unused)) static int correction_run(
+	const struct correction_options *options, int steps, struct correction_totals *ret)
 {
-	CLEANUP(redate_freep) struct redate *redate = NULL;
-	int r = redate_new(options, &redate);
+	CLEANUP(correction_freep) struct correction *correction = NULL;
+	int r = correction_new(options, &correction);
 
 	if (r < 0)
 		return r;
 	do
-		r = redate_step(redate);
+		r = correction_step(correction);
 	while (r > 0 && --steps != 0);
 	if (ret)
-		*ret = redate_totals(redate);
+		*ret = correction_totals(correction);
 	return r;
 }
 
@@ -200,7 +201,7 @@ static uint32_t check_picture(struct story *s, struct archive *reader, const str
 
 /*
  * Every picture is there once. `dated` says of a picture whether it must have its true time by now;
- * one that need not has the time it was given first; NULL: any may have either. Returns how many were dated anew.
+ * one that need not has the time it was given first; NULL: any may have either. Returns how many were corrected.
  */
 __attribute__((unused)) static int story_check(
 	struct story *s, bool (*dated)(const struct story *s, const struct picture *p))

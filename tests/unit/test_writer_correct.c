@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The storing thread dates older frames anew in the time that newer ones leave. */
+/* The storing thread corrects older frames in the time that newer ones leave. */
 #include <poll.h>
 
 #include "capture/writer.h"
-#include "tests/unit/redate_kit.h"
+#include "tests/unit/correction_kit.h"
 
 #define W 64
 #define H 48
@@ -58,18 +58,18 @@ static void await_result(struct writer *w)
 	CHECK_INT(result.error, 0);
 }
 
-static struct writer_redated await_redated(struct writer *w)
+static struct writer_corrected await_corrected(struct writer *w)
 {
 	struct pollfd fd = { .fd = writer_fd(w), .events = POLLIN };
-	struct writer_redated redated = { .error = 1 };
+	struct writer_corrected corrected = { .error = 1 };
 	struct writer_result none;
 
-	while (writer_take_redated(w, &redated) == -EAGAIN) {
+	while (writer_take_corrected(w, &corrected) == -EAGAIN) {
 		writer_take_result(w, &none);
 		if (!CHECK(poll(&fd, 1, 20000) == 1))
 			break;
 	}
-	return redated;
+	return corrected;
 }
 
 /* What the journal has: frames with their true time, and whether newer ones were always first. */
@@ -128,13 +128,14 @@ static int count_between(const char *path)
 TEST(between_frames)
 {
 	struct writer_options options = { .quality = 80 };
-	struct writer_redated redated;
+	struct writer_corrected corrected;
 	struct writer *w = NULL;
 	struct story s;
 
 	story_begin(&s, NULL);
 	s.wrong_us = WRONG;
-	story_frames(&s, 12);
+	story_frames(&s, 37);
+	CHECK_INT(correction_mark(s.archive, 1), 0);
 	options.archive = TAKE_PTR(s.archive);
 	CHECK_INT(writer_new(&options, &w), 0);
 	/* some that the writer stores itself */
@@ -143,7 +144,7 @@ TEST(between_frames)
 		CHECK_INT(submit(w, KIT_SLOT + s.up_us + WRONG, s.up_us, false), 0);
 		await_result(w);
 	}
-	writer_redate(w, boot_id(0), KIT_SLOT);
+	writer_correct(w, boot_id(0), KIT_SLOT);
 	/* frames that come fast: there is time for more, but one piece of work follows each */
 	for (int i = 0; i < 20; i++) {
 		s.up_us += S;
@@ -151,17 +152,17 @@ TEST(between_frames)
 		await_result(w);
 		usleep(10000);
 	}
-	redated = await_redated(w);
-	CHECK_INT(redated.error, 0);
-	CHECK_INT(redated.totals.dated, 15);
-	CHECK_INT(redated.totals.failed, 0);
+	corrected = await_corrected(w);
+	CHECK_INT(corrected.error, 0);
+	CHECK_INT(corrected.totals.corrected, 40);
+	CHECK_INT(corrected.totals.failed, 0);
 	/* one more time: nothing to do, and told */
-	writer_redate(w, boot_id(0), KIT_SLOT);
-	CHECK_INT(await_redated(w).totals.dated, 0);
+	writer_correct(w, boot_id(0), KIT_SLOT);
+	CHECK_INT(await_corrected(w).totals.corrected, 0);
 	writer_free(w);
-	CHECK_INT(count_dated(s.path), 15);
-	/* of 30 lines; more only where the machine stands still for a while */
-	CHECK(count_between(s.path) < 20);
+	CHECK_INT(count_dated(s.path), 40);
+	/* of 80 lines two after each frame; more only where the machine stands still for a while */
+	CHECK(count_between(s.path) < 60);
 	story_end(&s);
 }
 
@@ -183,8 +184,8 @@ TEST(frames_that_the_writer_remembers)
 	s.up_us += S;
 	CHECK_INT(submit(w, KIT_SLOT + s.up_us, s.up_us, true), 0);
 	await_result(w);
-	writer_redate(w, boot_id(0), KIT_SLOT);
-	CHECK_INT(await_redated(w).totals.dated, 1);
+	writer_correct(w, boot_id(0), KIT_SLOT);
+	CHECK_INT(await_corrected(w).totals.corrected, 1);
 	writer_free(w);
 	CHECK_INT(count_dated(s.path), 1);
 	story_end(&s);
@@ -199,16 +200,17 @@ TEST(ended_in_the_middle)
 	story_begin(&s, NULL);
 	s.wrong_us = WRONG;
 	story_frames(&s, 30);
+	CHECK_INT(correction_mark(s.archive, 1), 0);
 	for (int i = 0; i < 4; i++) {
 		struct writer *w = NULL;
 
 		options.archive = TAKE_PTR(s.archive);
 		CHECK_INT(writer_new(&options, &w), 0);
-		writer_redate(w, boot_id(0), KIT_SLOT);
+		writer_correct(w, boot_id(0), KIT_SLOT);
 		if (i < 3)
 			usleep(2000);
 		else
-			CHECK_INT(await_redated(w).error, 0);
+			CHECK_INT(await_corrected(w).error, 0);
 		writer_free(w);
 		story_reopen(&s, NULL);
 	}
@@ -220,24 +222,25 @@ TEST(ended_in_the_middle)
 TEST(a_disk_that_takes_no_dated_frame)
 {
 	struct writer_options options = { .quality = 80 };
-	struct writer_redated redated;
+	struct writer_corrected corrected;
 	struct writer *w = NULL;
 	struct story s;
 
 	story_begin(&s, &kit_fs);
 	s.wrong_us = WRONG;
 	story_frames(&s, 2);
+	CHECK_INT(correction_mark(s.archive, 1), 0);
 	options.archive = TAKE_PTR(s.archive);
 	CHECK_INT(writer_new(&options, &w), 0);
 	kit_fault_set(1, 1, ENOSPC);
-	writer_redate(w, boot_id(0), KIT_SLOT);
-	redated = await_redated(w);
-	CHECK_INT(redated.error, -ENOSPC);
-	CHECK_INT(redated.totals.dated, 0);
+	writer_correct(w, boot_id(0), KIT_SLOT);
+	corrected = await_corrected(w);
+	CHECK_INT(corrected.error, -ENOSPC);
+	CHECK_INT(corrected.totals.corrected, 0);
 	s.up_us += S;
 	CHECK_INT(submit(w, KIT_SLOT + s.up_us, s.up_us, true), 0);
 	await_result(w);
-	CHECK_INT(writer_take_redated(w, &redated), -EAGAIN);
+	CHECK_INT(writer_take_corrected(w, &corrected), -EAGAIN);
 	writer_free(w);
 	story_end(&s);
 }

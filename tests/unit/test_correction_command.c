@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* `redate` as people and scripts see it. */
-#include "tests/unit/redate_kit.h"
+#include "tests/unit/correction_kit.h"
 
-#include "capture/redate_command.h"
+#include "capture/clock_correct.h"
 #include "tests/unit/cli_kit.h"
 
 static int redate(struct cli *cli)
@@ -16,11 +16,11 @@ static int redate(struct cli *cli)
 	if (cli_settings(cli, CLI_LENIENT, &loaded) != CLI_OK ||
 		archive_open(((struct settings *)loaded)->path, &options, &archive) < 0)
 		return 99;
-	return redate_command(cli, archive);
+	return correction_command(cli, archive);
 }
 
 static const struct cli_command commands[] = {
-	{ "redate", "", "date", redate, redate_command_options, 0, 0 },
+	{ "redate", "", "date", redate, correction_command_options, 0, 0 },
 	{ 0 },
 };
 static const struct cli_program program = { CLI_KIT_PROGRAM(commands) };
@@ -95,7 +95,7 @@ TEST(a_damaged_frame)
 	CHECK_INT(run_redate(&s, "--json"), CLI_INTERNAL);
 	CHECK(strstr(out, "{\"was\":3,\"before\":\"2026-11-20T16:07:20.000412Z\",\"error\":\""));
 	CHECK(strstr(out, "{\"dated\":1,\"right\":0,\"unknown\":2,\"failed\":1}\n"));
-	CHECK(strstr(err, "prog: frame 3 cannot be dated anew: "));
+	CHECK(strstr(err, "prog: frame 3 cannot be corrected: "));
 	story_end(&s);
 	test_remove_folder(folder);
 }
