@@ -7,17 +7,14 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "common/archive.h"
 #include "common/text.h"
 
-#define WINDOW_LINES 10000 /* divides SEGMENT_LINES: a window lies within one segment */
+#define WINDOW_LINES 10000
 #define SHOWN_DEFAULT 20
-#define SHOWN_MAX 10000 /* the last so many are kept in memory */
-
-_Static_assert(SEGMENT_LINES % WINDOW_LINES == 0, "a window must not cross segments");
+#define SHOWN_MAX 10000 /* from the end; these are read twice */
 
 const struct cli_option cli_list_options[] = {
 	{ "json", 0, NULL, "the journal's own lines" },
@@ -34,38 +31,34 @@ struct entry {
 	char *line; /* NULL: of another time than was asked for */
 };
 
-/* One window of the journal, sorted by sequence number. */
-struct window {
-	struct entry entries[WINDOW_LINES];
-	size_t n;
-	uint64_t next; /* where the next window starts, 0: the end */
-	int64_t since_us, until_us; /* the times asked for; TIME_NONE: any */
-	bool within; /* the last line that has a time is of them */
-};
-
 struct list {
-	const struct cli *cli;
 	struct journal *journal;
 	bool json, gaps;
-	int64_t since_us, until_us;
-	uint64_t limit; /* lines to put out, 0: all */
-	uint64_t count; /* lines that were put out so far */
+	int64_t since_us, until_us; /* the times asked for; TIME_NONE: any */
+	uint64_t skip; /* lines that are counted and not printed */
+	uint64_t end; /* stops after so many lines, 0: at the journal's end */
+
+	uint64_t count; /* of lines so far */
 	uint64_t previous; /* the sequence number before, for holes; 0: none yet */
-	char **ring; /* the last `limit` texts, for when the end is known; NULL: printed at once */
+	bool within; /* the last line that has a time is of those asked for */
+
+	/* The lines of WINDOW_LINES numbers, sorted. */
+	struct entry window[WINDOW_LINES];
+	size_t n;
 };
 
-static void window_clear(struct window *window)
+static void window_clear(struct list *list)
 {
-	for (size_t i = 0; i < window->n; i++)
-		free(window->entries[i].line);
-	window->n = 0;
+	for (size_t i = 0; i < list->n; i++)
+		free(list->window[i].line);
+	list->n = 0;
 }
 
-static void window_freep(struct window **window)
+static void list_freep(struct list **list)
 {
-	if (*window)
-		window_clear(*window);
-	free(*window);
+	if (*list)
+		window_clear(*list);
+	free(*list);
 }
 
 static int compare_entries(const void *left, const void *right)
@@ -75,10 +68,7 @@ static int compare_entries(const void *left, const void *right)
 	return (a->seq > b->seq) - (a->seq < b->seq);
 }
 
-/*
- * The time of a line, or a span: false where it has none of its own. Most are frames, which are
- * quick.
- */
+/* The time of a line, or a span: false where it has none of its own. Most are frames: quick. */
 static bool line_times(const char *line, size_t length, int64_t *ret_first_us, int64_t *ret_last_us)
 {
 	struct record record;
@@ -95,187 +85,120 @@ static bool line_times(const char *line, size_t length, int64_t *ret_first_us, i
 }
 
 /* What has no time of its own, as what was pruned, goes with the line before it. */
-static bool window_wants(struct window *window, const char *line, size_t length)
+static bool line_is_wanted(struct list *list, const char *line, size_t length)
 {
 	int64_t first_us, last_us;
 
-	if (window->since_us == TIME_NONE && window->until_us == TIME_NONE)
+	if (list->since_us == TIME_NONE && list->until_us == TIME_NONE)
 		return true;
 	if (line_times(line, length, &first_us, &last_us))
-		window->within = last_us >= window->since_us &&
-			(window->until_us == TIME_NONE || first_us <= window->until_us);
-	return window->within;
+		list->within = last_us >= list->since_us &&
+			(list->until_us == TIME_NONE || first_us <= list->until_us);
+	return list->within;
 }
 
-static int window_add(struct window *window, uint64_t seq, const char *line, size_t length)
+static int window_add(void *data, uint64_t seq, const char *line, size_t length)
 {
-	struct entry *entry = &window->entries[window->n];
+	struct list *list = data;
+	struct entry *entry = &list->window[list->n];
 
-	if (window->n == ARRAY_SIZE(window->entries))
+	if (list->n == ARRAY_SIZE(list->window))
 		return 0; /* the same number again and again: not a journal of ours */
-	entry->seq = seq;
-	entry->line = NULL;
-	if (window_wants(window, line, length)) {
+	*entry = (struct entry){ .seq = seq };
+	if (line_is_wanted(list, line, length)) {
 		entry->line = strndup(line, length);
 		if (!entry->line)
 			return -ENOMEM;
 	}
-	window->n++;
+	list->n++;
 	return 0;
 }
 
-/* Reads the window that `from` lies in, its lines from `from` on, sorted. */
-static int window_read(struct window *window, struct journal *journal, uint64_t from)
+/* A line of the journal may be a peer's: it is cleaned. */
+static void list_put(struct list *list, char *text)
 {
-	const uint64_t end = from - from % WINDOW_LINES + WINDOW_LINES;
-	const uint64_t segment_end = from - from % SEGMENT_LINES + SEGMENT_LINES;
-	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
-	uint64_t seq = 0;
-	const char *line;
-	size_t length;
-	int r;
-
-	window_clear(window);
-	window->next = 0;
-	r = journal_seek(journal, from, &cursor);
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	while (seq < segment_end && (r = journal_cursor_next(cursor, &line, &length, &seq)) > 0) {
-		if (seq < from)
-			continue;
-		if (seq < end)
-			r = window_add(window, seq, line, length);
-		else if (window->next == 0 || seq < window->next)
-			window->next = seq;
-		if (r >= 0 && seq >= end && seq < segment_end)
-			r = journal_cursor_pass(cursor);
-		if (r < 0)
-			return r;
-	}
-	if (r < 0)
-		return r;
-	/* the first line of the next segment need not be its lowest */
-	if (window->next >= segment_end)
-		window->next = segment_end;
-	qsort(window->entries, window->n, sizeof(*window->entries), compare_entries);
-	return 0;
-}
-
-/*
- * Takes `text`, which may be NULL for want of memory. A line of the journal may be a peer's: it is
- * cleaned.
- */
-static int list_put(struct list *list, char *text)
-{
-	uint64_t slot = list->ring ? list->count % list->limit : 0;
-
-	if (!text)
-		return -ENOMEM;
+	if (list->count++ < list->skip)
+		return;
 	text_clean(text, strlen(text), text, strlen(text) + 1);
-	list->count++;
-	if (list->ring) {
-		free(list->ring[slot]);
-		list->ring[slot] = text;
-		return 0;
-	}
 	puts(text);
-	free(text);
-	return 0;
-}
-
-static int PRINTF(2, 3) list_printf(struct list *list, const char *fmt, ...)
-{
-	char *text = NULL;
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
-	va_end(ap);
-	return list_put(list, n < 0 ? NULL : text);
 }
 
 /* Sequence numbers without a line: a puller has not got them yet. */
-static int list_hole(struct list *list, uint64_t first, uint64_t last)
+static void list_hole(struct list *list, uint64_t first, uint64_t last)
 {
 	const uint64_t count = last - first + 1;
+	char text[128];
 
 	if (list->json)
-		return list_printf(list,
+		snprintf(text, sizeof(text),
 			"{\"absent_first\":%" PRIu64 ",\"absent_last\":%" PRIu64
 			",\"count\":%" PRIu64 "}",
 			first, last, count);
-	return list_printf(
-		list, "%" PRIu64 " to %" PRIu64 " are not here (%" PRIu64 ")", first, last, count);
+	else
+		snprintf(text, sizeof(text),
+			"%" PRIu64 " to %" PRIu64 " are not here (%" PRIu64 ")", first, last,
+			count);
+	list_put(list, text);
 }
 
-static int list_entry(struct list *list, const struct entry *entry)
+static void list_entry(struct list *list, const struct entry *entry)
 {
 	const uint64_t previous = list->previous;
-	char text[512];
 	struct record record;
-	int r = 0;
+	char text[512];
 
 	list->previous = entry->seq;
 	if (!entry->line)
-		return 0;
+		return;
 	if (list->gaps && previous && entry->seq > previous + 1)
-		r = list_hole(list, previous + 1, entry->seq - 1);
-	if (r < 0 || (list->json && !list->gaps))
-		return r < 0 ? r : list_printf(list, "%s", entry->line);
-	r = record_parse(entry->line, strlen(entry->line), &record);
-	if (r < 0)
-		return list_printf(
-			list, "%" PRIu64 "  a line that cannot be read; see verify", entry->seq);
-	if (list->gaps && record.type != RECORD_MISS)
-		return 0;
-	return list_printf(list, "%s",
-		list->json ? entry->line : record_describe(&record, text, sizeof(text)));
+		list_hole(list, previous + 1, entry->seq - 1);
+	if (list->json && !list->gaps) {
+		list_put(list, entry->line);
+	} else if (record_parse(entry->line, strlen(entry->line), &record) < 0) {
+		snprintf(text, sizeof(text), "%" PRIu64 "  a line that cannot be read; see verify",
+			entry->seq);
+		list_put(list, text);
+	} else if (!list->gaps || record.type == RECORD_MISS) {
+		record_describe(&record, text, sizeof(text));
+		list_put(list, list->json ? entry->line : text);
+	}
 }
 
 static bool list_is_full(const struct list *list)
 {
-	return ferror(stdout) || (!list->ring && list->limit && list->count >= list->limit);
+	return ferror(stdout) || (list->end && list->count >= list->end);
 }
 
 static int list_from(struct list *list, uint64_t from)
 {
-	CLEANUP(window_freep) struct window *window = calloc(1, sizeof(*window));
-	int r = 0;
-
-	if (!window)
-		return -ENOMEM;
 	list->count = list->previous = 0;
-	window->since_us = list->since_us;
-	window->until_us = list->until_us;
+	list->within = false;
 	while (from && !list_is_full(list)) {
-		r = window_read(window, list->journal, from);
-		for (size_t i = 0; r >= 0 && i < window->n && !list_is_full(list); i++)
-			r = list_entry(list, &window->entries[i]);
+		uint64_t next;
+		int r;
+
+		window_clear(list);
+		r = journal_visit(
+			list->journal, from, from + WINDOW_LINES - 1, window_add, list, &next);
 		if (r < 0)
 			return r;
-		from = window->next;
+		qsort(list->window, list->n, sizeof(list->window[0]), compare_entries);
+		for (size_t i = 0; i < list->n && !list_is_full(list); i++)
+			list_entry(list, &list->window[i]);
+		from = next;
 	}
 	return 0;
 }
 
-static void ring_free(struct list *list)
+/*
+ * The newest lines: numbers are dense where a camera writes, less so where a puller does. So it
+ * counts from farther and farther back until there are enough, and prints the last of these.
+ */
+static int list_newest(struct list *list, uint64_t limit)
 {
-	for (uint64_t i = 0; list->ring && i < list->limit; i++)
-		free(list->ring[i]);
-	free(list->ring);
-}
+	uint64_t first, last, start, reach = limit;
+	int r = journal_first(list->journal, &first);
 
-/* The newest lines: numbers are dense where a camera writes, less so where a puller does. */
-static int list_newest(struct list *list)
-{
-	uint64_t first, last, reach = list->limit;
-	int r;
-
-	list->ring = calloc(list->limit, sizeof(*list->ring));
-	if (!list->ring)
-		return -ENOMEM;
-	r = journal_first(list->journal, &first);
 	if (r >= 0)
 		r = journal_last(list->journal, &last);
 	if (r < 0 || last == 0)
@@ -283,42 +206,46 @@ static int list_newest(struct list *list)
 	/* which lines are gaps is not known before they are read */
 	if (list->gaps)
 		reach = last;
-	for (bool all = false; r >= 0 && !all && list->count < list->limit; reach *= 16) {
-		all = reach >= last || last - reach < first;
-		r = list_from(list, all ? first : last - reach + 1);
-	}
-	for (uint64_t i = 0; r >= 0 && i < list->limit && i < list->count; i++) {
-		uint64_t oldest = list->count > list->limit ? list->count % list->limit : 0;
-
-		puts(list->ring[(oldest + i) % list->limit]);
-	}
-	return r;
+	list->skip = UINT64_MAX;
+	do {
+		start = reach < last && last - reach >= first ? last - reach + 1 : first;
+		r = list_from(list, start);
+		reach *= 16;
+	} while (r >= 0 && start > first && list->count < limit);
+	if (r < 0 || list->count == 0)
+		return r;
+	list->end = list->count;
+	list->skip = list->count > limit ? list->count - limit : 0;
+	return list_from(list, start);
 }
 
 int cli_list(struct cli *cli)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;
-	struct list list CLEANUP(ring_free) = { .cli = cli };
+	CLEANUP(list_freep) struct list *list = calloc(1, sizeof(*list));
 	int64_t from = 0, limit = 0;
-	bool tail;
+	bool newest;
 	int r;
 
-	list.json = cli_flag(cli, "json");
-	list.gaps = cli_flag(cli, "gaps");
+	if (!list)
+		return CLI_INTERNAL;
+	list->json = cli_flag(cli, "json");
+	list->gaps = cli_flag(cli, "gaps");
 	r = cli_number(cli, "from", 1, (int64_t)SEQ_MAX, 0, &from);
 	if (r == CLI_OK)
-		r = cli_span(cli, &list.since_us, &list.until_us);
-	tail = from == 0 && (r != CLI_OK || list.since_us == TIME_NONE);
+		r = cli_span(cli, &list->since_us, &list->until_us);
+	newest = from == 0 && (r != CLI_OK || list->since_us == TIME_NONE);
 	if (r == CLI_OK)
-		r = cli_number(cli, "count", 1, tail ? SHOWN_MAX : INT64_MAX,
-			tail ? SHOWN_DEFAULT : 0, &limit);
+		r = cli_number(cli, "count", 1, newest ? SHOWN_MAX : INT64_MAX,
+			newest ? SHOWN_DEFAULT : 0, &limit);
 	if (r == CLI_OK)
 		r = cli_open_archive(cli, &archive);
 	if (r != CLI_OK)
 		return r;
-	list.limit = (uint64_t)limit;
-	list.journal = archive_journal(archive);
-	r = tail ? list_newest(&list) : list_from(&list, from > 0 ? (uint64_t)from : 1);
+	list->end = newest ? 0 : (uint64_t)limit;
+	list->journal = archive_journal(archive);
+	r = newest ? list_newest(list, (uint64_t)limit)
+		   : list_from(list, from > 0 ? (uint64_t)from : 1);
 	if (r >= 0)
 		return CLI_OK;
 	cli_error(cli, "%s: the journal cannot be read: %s", archive_path(archive), strerror(-r));
