@@ -6,12 +6,12 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <signal.h>
 #include <string.h>
 
 #include "common/archive.h"
 #include "common/cli.h"
+#include "common/json.h"
 #include "common/repair.h"
 #include "common/verify.h"
 
@@ -40,40 +40,23 @@ struct report {
 	int percent; /* that the terminal shows, -1: nothing yet */
 };
 
-static void print_json(struct json_object *object)
-{
-	const char *text = object ? json_object_to_json_string_ext(object,
-					    JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
-				  : NULL;
-
-	if (text)
-		puts(text);
-	json_object_put(object);
-}
-
-static void add_number(struct json_object *object, const char *key, uint64_t number)
-{
-	json_object_object_add(object, key, json_object_new_int64((int64_t)number));
-}
-
 static void print_finding_json(const struct report *report, const struct verify_finding *finding)
 {
 	struct json_object *object = json_object_new_object();
 
 	/* scripts count findings */
-	json_object_object_add(object, finding->kind == VERIFY_NOT_OURS ? "note" : "finding",
-		json_object_new_string(verify_kind_name(finding->kind)));
+	json_add_text(object, finding->kind == VERIFY_NOT_OURS ? "note" : "finding",
+		verify_kind_name(finding->kind));
 	if (finding->seq)
-		add_number(object, "seq", finding->seq);
+		json_add_number(object, "seq", (int64_t)finding->seq);
 	if (*finding->path)
-		json_object_object_add(object, "path", json_object_new_string(finding->path));
-	add_number(object, "count", finding->count);
+		json_add_text(object, "path", finding->path);
+	json_add_number(object, "count", (int64_t)finding->count);
 	if (finding->error)
-		json_object_object_add(
-			object, "error", json_object_new_string(strerror(abs(finding->error))));
+		json_add_text(object, "error", strerror(abs(finding->error)));
 	if (report->branch)
-		add_number(object, "branch", report->branch);
-	print_json(object);
+		json_add_number(object, "branch", report->branch);
+	json_print(object);
 }
 
 static void clear_progress(struct report *report)
@@ -134,7 +117,7 @@ static void print_repairs(const struct repair_result *result)
 {
 	printf("repaired: %" PRIu64 " files moved%s%s, %" PRIu64
 	       " frames told of in the journal, %" PRIu64 " lines restored, %" PRIu64
-	       " segments written anew; left: %" PRIu64 "\n",
+	       " segments written again; left: %" PRIu64 "\n",
 		result->moved, *result->folder ? " to " : "", result->folder, result->told,
 		result->restored, result->segments, result->left);
 }
@@ -145,27 +128,27 @@ static void print_totals_json(const struct report *report, const struct verify_t
 	struct json_object *object = json_object_new_object();
 
 	if (report->branch)
-		add_number(object, "branch", report->branch);
-	add_number(object, "lines", totals->lines);
-	add_number(object, "frames", totals->frames);
-	add_number(object, "checked", totals->checked);
-	add_number(object, "bytes", (uint64_t)totals->bytes);
-	add_number(object, "pruned", totals->pruned);
-	add_number(object, "deleted", totals->deleted);
-	add_number(object, "pending", totals->pending);
-	add_number(object, "not_ours", totals->found[VERIFY_NOT_OURS]);
-	add_number(object, "findings", totals->findings);
+		json_add_number(object, "branch", report->branch);
+	json_add_number(object, "lines", (int64_t)totals->lines);
+	json_add_number(object, "frames", (int64_t)totals->frames);
+	json_add_number(object, "checked", (int64_t)totals->checked);
+	json_add_number(object, "bytes", totals->bytes);
+	json_add_number(object, "pruned", (int64_t)totals->pruned);
+	json_add_number(object, "deleted", (int64_t)totals->deleted);
+	json_add_number(object, "pending", (int64_t)totals->pending);
+	json_add_number(object, "not_ours", (int64_t)totals->found[VERIFY_NOT_OURS]);
+	json_add_number(object, "findings", (int64_t)totals->findings);
 	if (stopped)
-		add_number(object, "next", totals->next);
+		json_add_number(object, "next", (int64_t)totals->next);
 	if (result) {
-		add_number(object, "moved", result->moved);
-		add_number(object, "told", result->told);
-		add_number(object, "restored", result->restored);
-		add_number(object, "segments", result->segments);
-		add_number(object, "left", result->left);
-		json_object_object_add(object, "folder", json_object_new_string(result->folder));
+		json_add_number(object, "moved", (int64_t)result->moved);
+		json_add_number(object, "told", (int64_t)result->told);
+		json_add_number(object, "restored", (int64_t)result->restored);
+		json_add_number(object, "segments", (int64_t)result->segments);
+		json_add_number(object, "left", (int64_t)result->left);
+		json_add_text(object, "folder", result->folder);
 	}
-	print_json(object);
+	json_print(object);
 }
 
 /* SIGINT and SIGTERM end the check with all that is known so far. */
@@ -193,7 +176,7 @@ static int open_for_check(struct cli *cli, bool repair, struct archive **ret)
 	return cli_open_archive_for(cli, &write, ret);
 }
 
-/* A copy's turn; the camera's lock is held already. */
+/* Waits for its turn at a copy; the camera's lock is held already. */
 static int carry_out(
 	struct cli *cli, struct repair *repair, struct archive *checked, struct repair_result *ret)
 {
@@ -226,7 +209,7 @@ static int carry_out(
 	return r < 0 ? CLI_INTERNAL : CLI_OK;
 }
 
-static int conclude(struct cli *cli, const struct report *report, struct archive *archive,
+static int verify_conclude(struct cli *cli, const struct report *report, struct archive *archive,
 	const struct verify_totals *totals)
 {
 	struct repair_result result = { 0 };
@@ -283,7 +266,7 @@ static int verify_one(struct cli *cli, int64_t from, struct archive **ret)
 			strerror(-r));
 		return CLI_INTERNAL;
 	}
-	r = conclude(cli, &report, archive, &totals);
+	r = verify_conclude(cli, &report, archive, &totals);
 	*ret = TAKE_PTR(archive);
 	return r;
 }
