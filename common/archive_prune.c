@@ -21,16 +21,6 @@ struct frames {
 	uint64_t newest; /* stays; 0: none */
 };
 
-/* Goes through their files, folder by folder. */
-struct walk {
-	struct archive *archive;
-	int folder_fd; /* -1: none, or it is not there */
-	char folder[FRAME_PATH_MAX]; /* "": none */
-	bool removed; /* a name in it, not synced yet */
-	struct archive_pruned pruned;
-	int error; /* the first one */
-};
-
 void archive_remove_empty(struct archive *archive, const char *folder)
 {
 	char path[FRAME_PATH_MAX], *slash;
@@ -47,77 +37,73 @@ void archive_remove_empty(struct archive *archive, const char *folder)
 	archive->fs->unlinkat(archive->root_fd, path, AT_REMOVEDIR);
 }
 
-static void walk_failed(struct walk *walk, int r)
+/* Opens the day folder of a frame and names its file there. -ENOENT: there is no such folder. */
+static int open_day(struct archive *archive, const struct frame_name *name,
+	char folder[static FRAME_PATH_MAX], char file[static FRAME_NAME_MAX], int *ret_fd)
 {
-	if (r < 0 && walk->error == 0)
-		walk->error = r;
-}
-
-static void walk_leave(struct walk *walk)
-{
-	struct archive *archive = walk->archive;
-
-	/* or a name may be back after a power cut, long after the line that tells why it is gone */
-	if (walk->removed) {
-		walk_failed(walk, fs_sync_folder(archive->fs, walk->folder_fd));
-		archive_remove_empty(archive, walk->folder);
-	}
-	closep(&walk->folder_fd);
-	walk->folder_fd = -1;
-	walk->removed = false;
-}
-
-static int walk_enter(struct walk *walk, const struct frame_name *name)
-{
-	char folder[FRAME_PATH_MAX];
 	int r = frame_name_folder(name, folder);
 
-	if (r < 0 || strcmp(folder, walk->folder) == 0)
-		return r;
-	walk_leave(walk);
-	memcpy(walk->folder, folder, sizeof(folder));
-	r = fs_open_folder(&fs_real, walk->archive->root_fd, folder, false, &walk->folder_fd);
-	return r == -ENOENT || r == -ELOOP || r == -ENOTDIR ? 0 : r;
+	if (r == 0)
+		r = frame_name_format(name, file);
+	if (r == 0)
+		r = fs_open_folder(&fs_real, archive->root_fd, folder, false, ret_fd);
+	return r == -ELOOP || r == -ENOTDIR ? -ENOENT : r;
 }
 
-static void count_file(struct walk *walk, const char *file)
+static int count_files(
+	struct archive *archive, const struct frames *frames, struct archive_pruned *ret)
 {
-	struct stat st;
+	struct archive_pruned pruned = { 0 };
 
-	if (fstatat(walk->folder_fd, file, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-		walk_failed(walk, errno == ENOENT ? 0 : -errno);
-		return;
+	for (size_t i = 0; i < frames->n; i++) {
+		char folder[FRAME_PATH_MAX], file[FRAME_NAME_MAX];
+		CLEANUP_FD int fd = -1;
+		struct stat st;
+		int r = open_day(archive, &frames->names[i], folder, file, &fd);
+
+		if (r == 0 && fstatat(fd, file, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			r = -errno;
+		if (r < 0 && r != -ENOENT)
+			return r;
+		pruned.count += r == 0;
+		pruned.bytes += r == 0 ? st.st_size : 0;
 	}
-	walk->pruned.count++;
-	walk->pruned.bytes += st.st_size;
+	*ret = pruned;
+	return 0;
 }
 
-static void remove_file(struct walk *walk, const char *file)
+static bool is_last_of_day(const struct frames *frames, size_t i)
 {
-	if (walk->archive->fs->unlinkat(walk->folder_fd, file, 0) == 0)
-		walk->removed = true;
-	else if (errno != ENOENT)
-		walk->pruned.left++;
+	const int64_t day_us = INT64_C(24) * 3600 * US_PER_SEC;
+
+	return i + 1 == frames->n ||
+		frames->names[i].slot_us / day_us != frames->names[i + 1].slot_us / day_us;
 }
 
-/* Shows the files of those frames to `visit`. */
-static int walk_frames(struct walk *walk, const struct frames *frames,
-	void (*visit)(struct walk *, const char *file))
+/* Removes the files, durably, and folders that are empty afterwards. Returns how many are left. */
+static uint64_t remove_files(struct archive *archive, const struct frames *frames)
 {
-	char file[FRAME_NAME_MAX];
-	int r = 0;
+	uint64_t left = 0;
 
-	walk->folder_fd = -1;
-	walk->folder[0] = '\0';
-	for (size_t i = 0; r == 0 && i < frames->n; i++) {
-		r = walk_enter(walk, &frames->names[i]);
-		if (r == 0)
-			r = frame_name_format(&frames->names[i], file);
-		if (r == 0 && walk->folder_fd >= 0)
-			visit(walk, file);
+	for (size_t i = 0; i < frames->n; i++) {
+		char folder[FRAME_PATH_MAX], file[FRAME_NAME_MAX];
+		CLEANUP_FD int fd = -1;
+		int r = open_day(archive, &frames->names[i], folder, file, &fd);
+
+		if (r == 0 && archive->fs->unlinkat(fd, file, 0) < 0)
+			r = -errno;
+		left += r < 0 && r != -ENOENT;
+		if (fd < 0 || !is_last_of_day(frames, i))
+			continue;
+		/*
+		 * or a name may be back after a power cut, long after the line that tells why it is
+		 * gone
+		 */
+		if (fs_sync_folder(archive->fs, fd) < 0 && left == 0)
+			left = 1;
+		archive_remove_empty(archive, folder);
 	}
-	walk_leave(walk);
-	return r < 0 ? r : walk->error;
+	return left;
 }
 
 static int note_frame(void *data, uint64_t seq, const char *line, size_t len)
@@ -143,17 +129,18 @@ static int list_frames(struct archive *archive, uint64_t first, uint64_t last, s
 
 static int remove_range(struct archive *archive, uint64_t first, uint64_t last)
 {
-	struct walk walk = { .archive = archive };
 	struct frames frames;
 	int r = list_frames(archive, first, last, &frames);
 
-	return r < 0 ? r : walk_frames(&walk, &frames, remove_file);
+	if (r == 0)
+		remove_files(archive, &frames);
+	return r;
 }
 
 int archive_prune(struct archive *archive, uint64_t first, uint64_t last, const char *why,
 	struct archive_pruned *ret)
 {
-	struct walk walk = { .archive = archive };
+	struct archive_pruned pruned;
 	struct frames frames;
 	bool late;
 	int r;
@@ -167,27 +154,21 @@ int archive_prune(struct archive *archive, uint64_t first, uint64_t last, const 
 		return -EBUSY;
 	r = list_frames(archive, first, last, &frames);
 	if (r == 0)
-		r = walk_frames(&walk, &frames, count_file);
-	if (r == 0 && walk.pruned.count == 0)
+		r = count_files(archive, &frames, &pruned);
+	if (r == 0 && pruned.count == 0)
 		r = -ENOENT;
 	if (r < 0)
 		return r;
-	r = archive_note_pruned(archive, first, last, why, &walk.pruned);
-	/*
-	 * a copy without a byte for the line removes first: here pictures may be gone without a
-	 * reason
-	 */
+	r = archive_note_pruned(archive, first, last, why, &pruned);
+	/* a copy without space for the line removes first: it may lose pictures without a reason */
 	late = archive->copy && (r == -ENOSPC || r == -EDQUOT);
 	if (r < 0 && !late)
 		return r;
-	/*
-	 * It is told now. A folder that could not be read to its end is left to the next opening.
-	 */
-	if (walk_frames(&walk, &frames, remove_file) < 0 && walk.pruned.left == 0)
-		walk.pruned.left = 1;
-	r = late ? archive_note_pruned(archive, first, last, why, &walk.pruned) : 0;
+	/* it is told now: the next opening looks for what is left */
+	pruned.left = remove_files(archive, &frames);
+	r = late ? archive_note_pruned(archive, first, last, why, &pruned) : 0;
 	if (r == 0)
-		*ret = walk.pruned;
+		*ret = pruned;
 	return r;
 }
 
