@@ -6,37 +6,34 @@
 #include "common/archive.h"
 #include "common/cli.h"
 
-static int refuse_writer(const struct cli *cli, const char *path)
+/* Says why the archive cannot be opened. Returns the exit code. */
+static int refuse_archive(const struct cli *cli, const char *path, int error)
 {
+	const struct cli_program *program = cli->program;
 	pid_t pid = 0;
 
-	archive_writer_pid(path, &pid);
-	cli_error(cli, "%s: process %d is writing it; %s", path, (int)pid,
-		cli->program->copies ? "try again later"
-				     : "stop it first: systemctl --user stop capturepi");
-	return CLI_TEMPFAIL;
-}
-
-static int open_archive(const struct cli *cli, const char *path,
-	const struct archive_options *options, struct archive **ret)
-{
-	int r = archive_open(path, options, ret);
-
-	if (r == 0)
-		return CLI_OK;
-	if (r == -EWOULDBLOCK || r == -ETIMEDOUT)
-		return refuse_writer(cli, path);
-	if (r == -EBADMSG) {
+	switch (-error) {
+	case EWOULDBLOCK:
+	case ETIMEDOUT:
+		archive_writer_pid(path, &pid);
+		cli_error(cli, "%s: process %d is writing it; %s%s", path, (int)pid,
+			program->copies ? "try again later"
+					: "stop it first: systemctl --user stop ",
+			program->copies ? "" : cli->unit);
+		return CLI_TEMPFAIL;
+	case EBADMSG:
 		cli_error(cli, "%s: archive.json or the journal is damaged or not ours", path);
 		return CLI_PROTOCOL;
-	}
-	if (r == -ENOENT)
+	case ENOENT:
 		cli_error(cli, "%s: no archive there yet", path);
-	else if (r == -EPROTONOSUPPORT)
-		cli_error(cli, "%s: made by a later version of %s", path, cli->program->name);
-	else
-		cli_error(cli, "%s: %s", path, strerror(-r));
-	return CLI_INTERNAL;
+		return CLI_INTERNAL;
+	case EPROTONOSUPPORT:
+		cli_error(cli, "%s: made by a later version of %s", path, program->name);
+		return CLI_INTERNAL;
+	default:
+		cli_error(cli, "%s: %s", path, strerror(-error));
+		return CLI_INTERNAL;
+	}
 }
 
 int cli_open_archive(struct cli *cli, struct archive **ret)
@@ -60,5 +57,8 @@ int cli_open_archive_for(
 	n = strlen(path);
 	if (r == CLI_OK && cli->branch > 0)
 		snprintf(path + n, sizeof(path) - n, "/" BRANCHES "/%u", cli->branch);
-	return r == CLI_OK ? open_archive(cli, path, options, ret) : r;
+	if (r != CLI_OK)
+		return r;
+	r = archive_open(path, options, ret);
+	return r < 0 ? refuse_archive(cli, path, r) : CLI_OK;
 }

@@ -161,13 +161,14 @@ static void count_prune(struct pruner *p, const char *line, size_t len)
 
 	if (record_parse(line, len, &prune) < 0 || prune.type != RECORD_PRUNE)
 		return;
-	count_removed(p, prune.bytes, (int64_t)prune.count);
-	if (!is_by_retention(prune.text))
-		return;
-	if (prune.last_seq > p->state.gone)
-		p->state.gone = prune.last_seq;
-	if (prune.last_seq >= p->state.first)
+	if (!is_by_retention(prune.text)) {
+		count_removed(p, prune.bytes, (int64_t)prune.count);
+	} else if (prune.last_seq >= p->state.first) { /* else count_passed() knows it */
+		count_removed(p, prune.bytes, (int64_t)prune.count);
 		p->state.first = prune.last_seq + 1;
+		if (prune.last_seq > p->state.gone)
+			p->state.gone = prune.last_seq;
+	}
 }
 
 /* A frame's `bytes` without parsing the line: inside a JSON string the quotes are escaped. */
@@ -293,28 +294,29 @@ static int gather_facts(const struct pruner *p, int64_t incoming, struct retenti
 		.stored_frames = p->state.frames,
 		.incoming_bytes = incoming,
 		.now_us = clock_synced(p->clock) ? clock_wall_us(p->clock) : TIME_NONE,
-		.going = p->going,
 	};
 	return 0;
 }
 
-/* Of the first `n` frames some files were not there: a person has deleted them. */
-static void forget_missing(struct pruner *p, size_t n, const struct archive_pruned *pruned)
+/*
+ * Subtracts the first `n` frames of the window, of which a person may have deleted some. What
+ * retention removed before a crash is subtracted already; and a camera's frame from before the
+ * clock was set was most likely dated again, and counts under its new number.
+ */
+static void count_passed(struct pruner *p, size_t n, const struct archive_pruned *pruned)
 {
-	int64_t bytes = -pruned->bytes, frames = -(int64_t)pruned->count;
+	int64_t bytes = 0, frames = 0, removed = (int64_t)pruned->count;
 
 	for (size_t i = 0; i < n; i++) {
-		/*
-		 * What retention has removed is subtracted already; and where the clock was not
-		 * set the frame was most likely dated again, and counts under its new number.
-		 */
-		if (p->window[i].seq <= p->state.gone ||
-			(!p->archive->copy && !p->window[i].synced))
-			continue;
-		bytes += p->window[i].bytes;
-		frames++;
+		const struct retention_frame *frame = &p->window[i];
+
+		if (frame->seq > p->state.gone && (frame->synced || p->archive->copy)) {
+			bytes += frame->bytes;
+			frames++;
+		}
 	}
-	count_removed(p, bytes > 0 ? bytes : 0, frames > 0 ? frames : 0);
+	count_removed(p, bytes > pruned->bytes ? bytes : pruned->bytes,
+		frames > removed ? frames : removed);
 }
 
 /* Removes the first `n` frames of the window. Files that are gone already are no error. */
@@ -327,18 +329,10 @@ static int remove_frames(
 
 	if (r < 0 && r != -ENOENT)
 		return r;
-	/* the camera's own prune lines are counted as they come by */
-	if (p->archive->copy)
-		count_removed(p, pruned.bytes, (int64_t)pruned.count);
-	forget_missing(p, n, &pruned);
+	count_passed(p, n, &pruned);
 	window_pass(p, n);
 	*ret = pruned;
 	return 0;
-}
-
-static bool is_reached(const struct retention_goal *goal)
-{
-	return goal->bytes <= 0 && goal->frames <= 0;
 }
 
 /* One step towards the goal: PRUNE_PER_FRAME frames at most. 1: some went, 0: none has to. */
@@ -382,7 +376,6 @@ int pruner_make_room(struct pruner *p, int64_t bytes, struct pruner_removed *ret
 	goal = retention_goal(&p->settings, &facts);
 	if (goal.why != RETENTION_NONE)
 		r = take_step(p, &goal, ret);
-	p->going = r > 0 && !is_reached(&goal);
 	if (r >= 0 && !p->archive->copy && p->state.next - p->saved.next >= SAVE_LINES)
 		r = state_save(p);
 	return r < 0 ? r : 0;
@@ -402,7 +395,7 @@ int pruner_force(struct pruner *p, int64_t bytes, struct pruner_removed *ret)
 		return r;
 	goal = retention_emergency(&p->settings, &facts);
 	r = goal.why != RETENTION_NONE;
-	for (int i = 0; r > 0 && i < FORCE_STEPS && !is_reached(&goal); i++)
+	for (int i = 0; r > 0 && i < FORCE_STEPS && (goal.bytes > 0 || goal.frames > 0); i++)
 		r = take_step(p, &goal, ret);
 	if (r < 0)
 		return r;
@@ -459,7 +452,6 @@ void pruner_free(struct pruner *p)
 void pruner_set(struct pruner *p, const struct retention_settings *settings)
 {
 	p->settings = *settings;
-	p->going = false;
 }
 
 void pruner_stored(struct pruner *p, const struct record *frame)

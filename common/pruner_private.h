@@ -24,7 +24,6 @@ struct pruner {
 	struct pruner_state state, saved;
 	struct journal_cursor *cursor; /* where counting has come to */
 	bool counted; /* it came to the journal's end once */
-	bool going; /* the last goal is not reached yet */
 
 	/* The oldest frames: those of PRUNE_LINES_MAX numbers from `state.first` on, in order. */
 	struct retention_frame window[PRUNE_LINES_MAX];

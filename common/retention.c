@@ -27,17 +27,15 @@ static int64_t amount_times(int64_t a, int64_t b)
 	return b > 0 && a > INT64_MAX / b ? INT64_MAX : a * b;
 }
 
-/* How much is missing to the limit; once it is passed, and while `going`, to limit and slack. */
-static int64_t shortage_of(int64_t missing, int64_t slack, bool going)
+/* How much has to go when so much is missing to the limit: a little more, so that it lasts. */
+static int64_t shortage_of(int64_t missing, int64_t slack)
 {
-	if (missing > 0)
-		return amount_add(missing, slack);
-	return going && missing + slack > 0 ? missing + slack : 0;
+	return missing > 0 ? amount_add(missing, slack) : 0;
 }
 
 /* Of bytes, or of inodes: `reserve` shall be free when the next frame is stored. */
-static int64_t shortage_of_reserve(const struct retention_facts *f, int64_t reserve, int64_t total,
-	int64_t free, int64_t stored, int64_t incoming)
+static int64_t shortage_of_reserve(
+	int64_t reserve, int64_t total, int64_t free, int64_t stored, int64_t incoming)
 {
 	int64_t available = amount_add(free, stored);
 	int64_t slack = amount_min(amount_times(incoming, SLACK_FRAMES), available / SLACK_PART);
@@ -49,7 +47,7 @@ static int64_t shortage_of_reserve(const struct retention_facts *f, int64_t rese
 		reserve = total / 100 * -reserve + total % 100 * -reserve / 100;
 	/* the reserve that can be had: the archive keeps a tenth of what there is for it */
 	reserve = amount_min(reserve, available - available / 10);
-	return shortage_of(amount_add(reserve, incoming) - free, slack, f->going);
+	return shortage_of(amount_add(reserve, incoming) - free, slack);
 }
 
 static int64_t shortage_of_size(int64_t max_bytes, const struct retention_facts *f)
@@ -59,8 +57,7 @@ static int64_t shortage_of_size(int64_t max_bytes, const struct retention_facts 
 
 	if (max_bytes == 0)
 		return 0;
-	return shortage_of(
-		amount_add(f->stored_bytes, f->incoming_bytes) - max_bytes, slack, f->going);
+	return shortage_of(amount_add(f->stored_bytes, f->incoming_bytes) - max_bytes, slack);
 }
 
 static const struct retention_goal no_goal = {
@@ -72,10 +69,10 @@ struct retention_goal retention_goal(
 	const struct retention_settings *settings, const struct retention_facts *facts)
 {
 	int64_t reserved_inodes = settings->reserve > 0 ? INODES_RESERVED : settings->reserve;
-	int64_t space = shortage_of_reserve(facts, settings->reserve, facts->disk_bytes,
-		facts->free_bytes, facts->stored_bytes, facts->incoming_bytes);
-	int64_t inodes = shortage_of_reserve(facts, reserved_inodes, facts->disk_inodes,
-		facts->free_inodes, facts->stored_frames, 1);
+	int64_t space = shortage_of_reserve(settings->reserve, facts->disk_bytes, facts->free_bytes,
+		facts->stored_bytes, facts->incoming_bytes);
+	int64_t inodes = shortage_of_reserve(
+		reserved_inodes, facts->disk_inodes, facts->free_inodes, facts->stored_frames, 1);
 	int64_t size = shortage_of_size(settings->max_bytes, facts);
 	struct retention_goal goal = no_goal;
 

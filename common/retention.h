@@ -30,7 +30,6 @@ struct retention_facts {
 	int64_t stored_bytes, stored_frames; /* of the archive; perhaps too low, never too high */
 	int64_t incoming_bytes; /* of the frame that comes next */
 	int64_t now_us; /* TIME_NONE: the clock is not known to be right, so nothing is old */
-	bool going; /* the last goal is not reached yet: keep pruning past the limit */
 };
 
 enum retention_why {

@@ -29,25 +29,21 @@ TEST(space)
 	static const struct {
 		const char *name;
 		int64_t reserve, free_mb, stored_mb;
-		bool going;
 		int64_t want_mb; /* to go; slack included */
 	} cases[] = {
-		{ "room enough", -5, 500, 400, false, 0 },
-		{ "just enough for the frame that comes", -5, 51, 600, false, 0 },
-		{ "one frame too little: and 32 more", -5, 50, 600, false, 33 },
-		{ "bytes", 50 * MB, 50, 600, false, 33 },
-		{ "bytes, enough", 50 * MB, 51, 600, false, 0 },
-		{ "gone on with past the limit", -5, 51, 600, true, 32 },
-		{ "one more to go", -5, 82, 600, true, 1 },
-		{ "and done", -5, 83, 600, true, 0 },
-		{ "nothing is asked for", 0, 0, 600, false, 0 },
-		{ "far below", -5, 0, 800, false, 83 },
+		{ "room enough", -5, 500, 400, 0 },
+		{ "just enough for the frame that comes", -5, 51, 600, 0 },
+		{ "one frame too little: and 32 more", -5, 50, 600, 33 },
+		{ "bytes", 50 * MB, 50, 600, 33 },
+		{ "bytes, enough", 50 * MB, 51, 600, 0 },
+		{ "nothing is asked for", 0, 0, 600, 0 },
+		{ "far below", -5, 0, 800, 83 },
 		/* others filled the disk: a tenth of 10 + 30 MB is left to the archive */
-		{ "not to be had: 36 of 40 stay free", -5, 10, 30, false, 30 },
-		{ "not to be had, within", -5, 37, 3, false, 0 },
-		{ "an empty archive on a full disk", -5, 10, 0, false, 0 },
-		{ "no more than there is", INT64_MAX, 500, 400, false, 343 },
-		{ "most", -90, 100, 800, false, 743 },
+		{ "not to be had: 36 of 40 stay free", -5, 10, 30, 30 },
+		{ "not to be had, within", -5, 37, 3, 0 },
+		{ "an empty archive on a full disk", -5, 10, 0, 0 },
+		{ "no more than there is", INT64_MAX, 500, 400, 343 },
+		{ "most", -90, 100, 800, 743 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -55,7 +51,6 @@ TEST(space)
 		struct retention_facts f = facts(cases[i].free_mb, cases[i].stored_mb);
 		struct retention_goal goal;
 
-		f.going = cases[i].going;
 		goal = retention_goal(&settings, &f);
 		CHECK_INT(goal.frames, 0);
 		CHECK_INT(goal.why == RETENTION_NONE, cases[i].want_mb == 0);
@@ -125,7 +120,6 @@ TEST(what_a_file_system_does_not_tell)
 		struct retention_facts f = facts(0, 600);
 
 		f.disk_bytes = f.disk_inodes = f.free_inodes = 0;
-		f.going = i % 2;
 		CHECK_INT(retention_goal(&settings, &f).bytes, 0);
 		CHECK_INT(retention_goal(&settings, &f).frames, 0);
 		CHECK_INT(retention_goal(&settings, &f).why, RETENTION_NONE);
