@@ -50,15 +50,15 @@ struct capture_settings {
 extern const struct conf_table capture_settings_table;
 
 /*
- * Checks that need more than one value, of a struct capture_settings; complains like conf_load() and
- * sets what it complains about to what it says, so that a camera in the field goes on with settings
- * that make sense. Returns the number of complaints. Fits cli_program.check.
+ * Checks what needs more than one value of a struct capture_settings. Complains like conf_load(),
+ * and sets what it complains about to what it says, so that a camera in the field goes on with
+ * settings that make sense. Returns the number of complaints. Fits cli_program.check.
  */
 int capture_settings_check(void *settings, conf_complain *complain, void *data);
 
 /*
- * The defaults of the camera `name` beside the first one: ~/captures-NAME, which is in nobody else's archive, and
- * its name. Fits cli_program.name_defaults.
+ * Sets the defaults of the camera `name` beside the first one: ~/captures-NAME, which no other
+ * archive contains, and its name. Fits cli_program.name_defaults.
  */
 void capture_settings_name(void *settings, const char *name);
 

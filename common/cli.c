@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command line: general options, then a command with its own options and operands, by getopt_long.
- * getopt's own messages are off, because ours name the next step.
+ * The command line: general options, then a command with its own options and operands, by
+ * getopt_long. getopt's own messages are off, because ours name the next step.
  */
 #include "common/cli.h"
 #include "common/clock.h"
@@ -293,8 +293,8 @@ static int take_option(struct cli *cli, const struct grammar *g, int answer)
 }
 
 /*
- * Takes options; `optind` is left at the first operand. Before the command is known, that ends the options.
- * NEXT_OPTION, or an exit code; help and version are answered here.
+ * Takes options; `optind` is left at the first operand. Before the command is known, that ends the
+ * options. NEXT_OPTION, or an exit code; help and version are answered here.
  */
 static int take_options(struct cli *cli, int argc, char **argv)
 {
@@ -365,8 +365,9 @@ static int parse_and_run(struct cli *cli, int argc, char **argv)
 }
 
 /*
- * A closed stdin, stdout or stderr would be the number of the next file that is opened, and text for a
- * person would end up in it. What is put there instead cannot be written, so that it is noticed.
+ * A closed stdin, stdout or stderr would be the number of the next file that is opened, and text
+ * for a person would end up in it. What is put there instead cannot be written, so that it is
+ * noticed.
  */
 static void fill_standard_fds(void)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What both mains share: commands with their options, --help, settings, exit codes. A main is a table
- * of commands and `return cli_main(&program, argc, argv)`.
+ * What both mains share: commands with their options, --help, settings, exit codes. A main is a
+ * table of commands and `return cli_main(&program, argc, argv)`.
  *
  *   PROGRAM [--name NAME] [-c FILE] [-o SECTION.KEY=VALUE]... [-v] COMMAND [OPTION]... [OPERAND]...
  *
- * The general options may also stand behind the command; a program without a table of settings has no -c
- * and -o, one that runs once for each user has no --name. Help goes to stdout and ends in 0. An error is
- * one line on stderr that names the thing and the next step, and never a usage dump.
+ * The general options may also follow the command. A program without a table of settings has no -c
+ * and -o; one that runs only once for each user has no --name. Help goes to stdout and ends in 0.
+ * An error is one line on stderr that names the thing and the next step, and never a usage dump.
  *
  * This is the edge of the program: these functions tell the person what is wrong and return an exit
  * code (0 or more), not a negative errno.
@@ -64,13 +64,13 @@ struct cli_program {
 	/* Checks of more than one value; returns the number of complaints. May be NULL. */
 	int (*check)(void *settings, conf_complain *complain, void *data);
 	/*
-	 * The defaults of another one beside the first, which --name NAME means: its settings are in NAME.conf, which
-	 * must exist. NULL: there is one only, and no such option.
+	 * The defaults of another camera beside the first, the one that --name NAME means. Its
+	 * settings are in NAME.conf, which must exist. NULL: there is only one, and no such option.
 	 */
 	void (*name_defaults)(void *settings, const char *name);
 	/*
-	 * For cli_list() and cli_verify(): which archive is meant, by settings and operands. Returns an
-	 * exit code.
+	 * For cli_list() and cli_verify(): which archive is meant, by settings and operands.
+	 * Returns an exit code.
 	 */
 	int (*archive)(struct cli *cli, const void *settings, char ret[static PATH_MAX]);
 	bool copies; /* its archives are a puller's copies: gaps are no damage */
@@ -89,7 +89,10 @@ struct cli {
 
 	bool wrong; /* the settings that were read last have mistakes */
 	bool last_good; /* the last good ones hold instead */
-	/* Of the archive that program->archive() names, which may set it: archive_fork(); 0: itself. */
+	/*
+	 * Set by program->archive(): the branch of its archive (archive_fork()); 0: the archive
+	 * itself.
+	 */
 	unsigned branch;
 
 	/* private to cli.c */
@@ -99,8 +102,9 @@ struct cli {
 };
 
 /*
- * Whether `name` can be that of another one of `program`: small letters, digits, - and _, a letter or digit in front. It
- * becomes part of unit and file names, so PROGRAM itself is none: PROGRAM.conf is the first one's.
+ * Whether --name takes `name`: small letters, digits, - and _, beginning with a letter or digit. It
+ * becomes part of unit and file names. The program's own name is none: PROGRAM.conf belongs to the
+ * first camera.
  */
 bool cli_name_ok(const char *program, const char *name);
 #define CLI_NAME_RULE "small letters, digits, - and _, at most 63, a letter or digit in front"
@@ -112,8 +116,8 @@ int cli_main(const struct cli_program *program, int argc, char **argv);
 bool cli_flag(const struct cli *cli, const char *name);
 const char *cli_value(const struct cli *cli, const char *name); /* NULL: not given */
 /*
- * The value as a setting of that type (a number, duration or size) within min..max; *ret stays as it is if
- * the option is not given. CLI_OK or CLI_USAGE.
+ * The value as a setting of that type (a number, duration or size) within min..max; *ret stays as
+ * it is if the option is not given. CLI_OK or CLI_USAGE.
  */
 int cli_quantity(const struct cli *cli, const char *name, const struct conf_type *type, int64_t min,
 	int64_t max, int64_t *ret);
@@ -127,20 +131,22 @@ int cli_time(const struct cli *cli, const char *name, enum when_edge edge, int64
 int cli_span(const struct cli *cli, int64_t *ret_since_us, int64_t *ret_until_us);
 
 enum cli_strictness {
-	CLI_LENIENT, /* a file with mistakes is a warning in the log, and its last good version holds */
-	CLI_KEEP, /* for work: the same, and a file without mistakes is the last good one from now on */
-	CLI_STRICT, /* for `check`: every complaint goes to stderr, any ends in CLI_SETTINGS */
+	CLI_LENIENT, /* warns of mistakes in the log, and takes the last good version */
+	CLI_KEEP, /* for work: the same, and keeps a file without mistakes as the last good one */
+	CLI_STRICT, /* for `check`: each complaint goes to stderr, and any is CLI_SETTINGS */
 };
 
 /*
- * The settings: defaults, the file, the -o options, program->check(). A missing default file is
- * fine, a bad -o is CLI_SETTINGS even when lenient. Can be called again to reload. The caller frees.
+ * Reads the settings: defaults, the file, the -o options, program->check(). A missing default file
+ * is fine; a bad -o is CLI_SETTINGS even when lenient. May be called again to reload. The caller
+ * frees.
  *
- * Each file that was in order when a service worked by it (CLI_KEEP) has a copy with the program's state
- * (conf_state_path()). A file with a mistake, or one that cannot be read, or that is empty or ends in the middle of a
- * line of the copy, is not used: the copy is, whole, so that a slip loosens nothing (require_mount, another
- * archive). Without a copy its good lines hold and the defaults for the others; then a -c FILE that cannot be read
- * is CLI_SETTINGS, and for work (CLI_KEEP) one with a mistake is as well. cli->wrong and cli->last_good tell of both.
+ * A file without mistakes that a service worked by (CLI_KEEP) is copied to the program's state
+ * (conf_state_path()). The copy is used, whole, instead of a file that has a mistake, cannot be
+ * read, is empty or ends within a line of the copy: so a slip loosens nothing (require_mount,
+ * another archive). Without a copy, the file's good lines hold, and the defaults for the others;
+ * but a -c FILE that cannot be read is CLI_SETTINGS, and so is, for work (CLI_KEEP), one with a
+ * mistake. cli->wrong and cli->last_good tell which happened.
  */
 int cli_settings(struct cli *cli, enum cli_strictness strictness, void **ret_settings);
 
@@ -149,7 +155,7 @@ int cli_settings_path(const struct cli *cli, char ret[static PATH_MAX]);
 
 /* "capturepi: ..." on stderr. */
 void cli_error(const struct cli *cli, const char *fmt, ...) PRINTF(2, 3);
-/* The same with "; see `capturepi list --help`" behind it. Returns CLI_USAGE. */
+/* The same, followed by "; see `capturepi list --help`". Returns CLI_USAGE. */
 int cli_usage(const struct cli *cli, const char *fmt, ...) PRINTF(2, 3);
 
 struct archive;

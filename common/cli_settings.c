@@ -45,7 +45,10 @@ int cli_settings_path(const struct cli *cli, char ret[static PATH_MAX])
 	return CLI_SETTINGS;
 }
 
-/* The last good version of the settings file, "good-0123456789abcdef.conf": its path's hash tells whose it is. */
+/*
+ * The last good version of the settings file, "good-0123456789abcdef.conf": named by its path's
+ * hash.
+ */
 static int copy_path(const struct cli *cli, const char *path, char ret[static PATH_MAX])
 {
 	uint8_t sha256[SHA256_BYTES];
@@ -145,7 +148,10 @@ static int load_text(
 	return 1;
 }
 
-/* Why there is no text. A file that was named must be readable; the default one must not stop a camera. */
+/*
+ * Tells why there is no text. A named file must be readable; the default one must not stop a
+ * camera.
+ */
 static int tell_unreadable(
 	struct cli *cli, enum cli_strictness strictness, const struct source *source)
 {
@@ -171,7 +177,10 @@ static void set_defaults(struct cli *cli, void *settings)
 		cli->program->name_defaults(settings, cli->name);
 }
 
-/* What is no file's: -o, and the checks of more than one value. Returns their complaints, -EINVAL for a bad -o. */
+/*
+ * After the file: -o, and the checks of more than one value. Returns their complaints; -EINVAL: a
+ * bad -o.
+ */
 static int settings_finish(struct cli *cli, void *settings, conf_complain *complain)
 {
 	for (size_t i = 0; i < cli->n_overrides; i++) {

@@ -2,10 +2,10 @@
 /*
  * Settings: from a file or an option into a struct, through a table, and back out again.
  *
- * inih splits the lines. As distributions build it, it cuts lines at 199 bytes and section names at
- * 49 without a word, joins indented lines to the one above, and knows no '#' behind a value. So it
- * reads through load_line(), which hands it one clean line at a time (checked, no comment, no indent)
- * and keeps the section and the line number itself.
+ * inih splits the lines. As distributions build it, it silently cuts lines at 199 bytes and section
+ * names at 49, joins an indented line to the one above, and knows no '#' after a value. So it reads
+ * through load_line(), which hands it one clean line at a time (checked, without comment or indent)
+ * and keeps track of the section and the line number.
  */
 #include "common/conf.h"
 
@@ -139,40 +139,25 @@ static const char *find_section(const struct conf_table *table, const char *sect
 	return NULL;
 }
 
-static unsigned min_unsigned(unsigned a, unsigned b)
+/* Whether `edits` letters missing, added, changed or swapped with the next make `b` of `a`. */
+static bool is_within(const char *a, const char *b, int edits)
 {
-	return a < b ? a : b;
+	while (*a && *a == *b)
+		a++, b++;
+	if (!*a && !*b)
+		return true;
+	if (edits == 0)
+		return false;
+	return (*a && is_within(a + 1, b, edits - 1)) || (*b && is_within(a, b + 1, edits - 1)) ||
+		(*a && *b && is_within(a + 1, b + 1, edits - 1)) ||
+		(*a && *b && a[0] == b[1] && a[1] == b[0] && is_within(a + 2, b + 2, edits - 1));
 }
 
-/* Letters missing, added, changed or swapped, up to 2, of words of fewer than 32 (Damerau 1964). */
 bool conf_is_near(const char *typed, const char *word)
 {
-	const size_t n = strlen(typed), m = strlen(word);
-	const unsigned limit = n < 5 ? 1 : 2;
-	unsigned char d[32][32];
-	unsigned nearest = 0;
+	const size_t n = strlen(typed);
 
-	if (n >= ARRAY_SIZE(d) || m >= ARRAY_SIZE(d) || n < 2 || n > m + limit || m > n + limit)
-		return false;
-	/* the nearest of a row is never nearer than that of the row above */
-	for (size_t i = 0; i <= n && nearest <= limit; i++) {
-		nearest = UINT_MAX;
-		for (size_t j = 0; j <= m; j++) {
-			unsigned best = i == 0 ? j : j == 0 ? i : UINT_MAX;
-
-			if (i > 0 && j > 0) {
-				best = d[i - 1][j - 1] + (typed[i - 1] != word[j - 1]);
-				best = min_unsigned(best, d[i - 1][j] + 1u);
-				best = min_unsigned(best, d[i][j - 1] + 1u);
-			}
-			if (i > 1 && j > 1 && typed[i - 1] == word[j - 2] &&
-				typed[i - 2] == word[j - 1])
-				best = min_unsigned(best, d[i - 2][j - 2] + 1u);
-			d[i][j] = (unsigned char)best;
-			nearest = min_unsigned(nearest, best);
-		}
-	}
-	return nearest <= limit && d[n][m] <= limit;
+	return n >= 2 && is_within(typed, word, n < 5 ? 1 : 2);
 }
 
 static int tell_unknown_section(

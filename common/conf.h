@@ -2,8 +2,8 @@
 /*
  * Settings: one table per program serves the file, `-o section.key=value`, `check`, `dump` and the
  * test of the man page. The file is INI, read through inih: "[section]", "key = value", comments
- * with '#' or ';' at the start of a line or value or after a blank, no line continuation, no quotes.
- * A key that comes twice counts as it comes last.
+ * that begin with '#' or ';' at the start of a line or value or after a blank; no continued lines,
+ * no quotes. Of a key that stands twice the last one counts.
  *
  * A table may have named sections ("[camera garden]": section "camera", name "garden") and sections
  * with free keys (a row with key "*").
@@ -20,11 +20,13 @@
 
 struct conf_item;
 
-/* Reads `value` into *dest. 0; -EINVAL, and conf_refusal() then tells what would be right; -errno. */
+/*
+ * Reads `value` into *dest. 0; -EINVAL, and conf_refusal() then tells what would be right; -errno.
+ */
 typedef int conf_parser(const struct conf_item *item, const char *value, void *dest);
 /*
- * Writes the value as its parser reads it. A row with key "*" writes whole lines, "key = value". 0 or
- * -errno.
+ * Writes the value as its parser reads it. A row with key "*" writes whole lines, "key = value". 0
+ * or -errno.
  */
 typedef int conf_printer(const struct conf_item *item, const void *dest, FILE *out);
 
@@ -32,7 +34,9 @@ typedef int conf_printer(const struct conf_item *item, const void *dest, FILE *o
 struct conf_type {
 	conf_parser *parse;
 	conf_printer *print;
-	/* What is allowed, from the item's limits: "a number from 1 to 9". NULL: the item says it. */
+	/*
+	 * What is allowed, from the item's limits: "a number from 1 to 9". NULL: the item says it.
+	 */
 	void (*describe)(const struct conf_item *item, FILE *out);
 	/* Three units for the person who left the unit out; NULL: values have none. */
 	const char *const *units;
@@ -50,8 +54,7 @@ extern const struct conf_type conf_bool, /* [bool] yes/no, true/false, on/off, 1
 
 /* One setting. */
 struct conf_item {
-	const char *
-		section; /* "schedule"; "camera" also serves "[camera NAME]" if the table is named */
+	const char *section; /* "schedule"; "camera" is "[camera NAME]" where the table has names */
 	const char
 		*key; /* "every"; "*": any key that the type's parser takes, which finds it here */
 	const struct conf_type *type;
@@ -83,7 +86,9 @@ struct conf_table {
 	void *(*nth_instance)(void *settings, size_t i, const char **ret_name);
 };
 
-/* One complaint, ready for a person: "/home/pi/x.conf:12: schedule.every = 1x: not a duration..." */
+/*
+ * One complaint, ready for a person: "/home/pi/x.conf:12: schedule.every = 1x: not a duration..."
+ */
 typedef void conf_complain(void *data, const char *message);
 /* Makes one complaint of it; `complain` may be NULL. Returns 1, for the count. */
 int conf_tell(conf_complain *complain, void *data, const char *fmt, ...) PRINTF(3, 4);
@@ -130,8 +135,8 @@ int conf_dump_json(const struct conf_table *table, void *settings, FILE *out);
 int conf_parse(const struct conf_item *item, const char *value, void *dest);
 
 /*
- * Why conf_parse() returned `error` for `value`: "not a duration from 1s to 24h; the unit is missing:
- * write 60s, 60min or 60h". Returns `buf`.
+ * Why conf_parse() returned `error` for `value`: "not a duration from 1s to 24h; the unit is
+ * missing: write 60s, 60min or 60h". Returns `buf`.
  */
 #define CONF_REFUSAL_MAX 400
 const char *conf_refusal(const struct conf_item *item, const char *value, int error,

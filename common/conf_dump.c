@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Settings back out: as one tree for scripts, and as the file that would set them, from that tree. */
+/*
+ * Settings back out: as one tree for scripts, and as the file that would set them, from that tree.
+ */
 #include "common/conf.h"
 
 #include <errno.h>

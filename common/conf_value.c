@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <locale.h>
 #include <math.h>
 #include <pwd.h>
 #include <string.h>
@@ -35,7 +34,7 @@ static int store_int(const struct conf_item *item, int64_t number, void *dest)
 	return 0;
 }
 
-/* Reads digits; `*text` moves behind them. -EINVAL without a digit or past INT64_MAX. */
+/* Reads digits and moves `*text` past them. -EINVAL without a digit or past INT64_MAX. */
 static int read_digits(const char **text, int64_t *ret)
 {
 	const char *p = *text;
@@ -92,35 +91,20 @@ static int print_int(const struct conf_item *item, const void *dest, FILE *out)
 	return 0;
 }
 
-static int parse_c_double(const char *text, double *ret)
+/*
+ * No program of ours calls setlocale(3), so that numbers are read and written as in the C locale.
+ */
+static int parse_double(const struct conf_item *item, const char *value, void *dest)
 {
-	locale_t c_locale;
 	double number;
 	char *end;
 
 	/* strtod() also knows "inf", "nan" and hexadecimal: not for people */
-	if (!*text || text[strspn(text, "0123456789.eE+-")])
+	if (!*value || value[strspn(value, "0123456789.eE+-")])
 		return -EINVAL;
-	c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-	if (!c_locale)
-		return -ENOMEM;
-	number = strtod_l(text, &end, c_locale);
-	freelocale(c_locale);
-	if (*end || !isfinite(number))
-		return -EINVAL;
-	*ret = number;
-	return 0;
-}
-
-static int parse_double(const struct conf_item *item, const char *value, void *dest)
-{
-	double number;
-	int r;
-
-	r = parse_c_double(value, &number);
-	if (r < 0)
-		return r;
-	if (is_bounded(item) && (number < (double)item->min || number > (double)item->max))
+	number = strtod(value, &end);
+	if (*end || !isfinite(number) ||
+		(is_bounded(item) && (number < (double)item->min || number > (double)item->max)))
 		return -EINVAL;
 	*(double *)dest = number;
 	return 0;
@@ -130,17 +114,12 @@ static int parse_double(const struct conf_item *item, const char *value, void *d
 static int print_double(const struct conf_item *item, const void *dest, FILE *out)
 {
 	const double number = *(const double *)dest;
-	double again = 0;
-	char text[32];
+	char text[32] = "";
 
 	(void)item;
-	if (isnan(number))
-		return 0;
-	for (int digits = 6; digits <= 17; digits++) {
+	for (int digits = 6; digits <= 17 && !isnan(number); digits++) {
 		snprintf(text, sizeof(text), "%.*g", digits, number);
-		for (char *p = text; *p; p++)
-			*p = *p == ',' ? '.' : *p;
-		if (parse_c_double(text, &again) == 0 && again == number)
+		if (strtod(text, NULL) == number)
 			break;
 	}
 	fputs(text, out);

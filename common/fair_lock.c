@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * flock(2) has no time-out, and asking again and again would lose one's place in the queue. So the wait
- * blocks, and the signal of a timer, which does nothing but interrupt, ends it. The timer repeats, because
- * a single signal could arrive just before the wait begins and be lost.
+ * flock(2) has no time-out, and asking again and again would lose one's place in the queue. So the
+ * wait blocks, and the signal of a timer, which does nothing but interrupt, ends it. The timer
+ * repeats, because a single signal could arrive just before the wait begins and be lost.
  */
 #include "common/fair_lock.h"
 
@@ -56,7 +56,10 @@ static int tick_start(struct tick *tick)
 	return 0;
 }
 
-/* A last signal can only arrive on the way out of timer_delete(): before the old action is restored. */
+/*
+ * A last signal can only arrive on the way out of timer_delete(): before the old action is
+ * restored.
+ */
 static void tick_stop(struct tick *tick)
 {
 	timer_delete(tick->timer);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The limits of what comes from outside (settings, journal, wire, file names), and those that several
- * modules keep to; what only one module counts by stands in that module. A reader refuses what is over
- * its limit with a clear error, and nothing grows without a limit.
+ * The limits of what comes from outside (settings, journal, wire, file names), and those that
+ * several modules keep to; what only one module counts by stands in that module. A reader refuses
+ * what is over its limit with a clear error, and nothing grows without a limit.
  */
 #pragma once
 

@@ -42,7 +42,9 @@ static void PRINTF(3, 0) log_line(enum log_level level, int error, const char *f
 	if (error)
 		n += text_format(line + n, most - n, ": %s", strerror(error < 0 ? -error : error));
 	line[n++] = '\n';
-	/* One write per line: lines of several threads never mix. A lost log line is not an error. */
+	/*
+	 * One write per line: lines of several threads never mix. A lost log line is not an error.
+	 */
 	if (write(STDERR_FILENO, line, n) < 0)
 		return;
 }

@@ -32,7 +32,7 @@ void log_set_level(enum log_level level);
 /* One line, cut at 1 KB and cleaned as text_clean() does. */
 void log_write(enum log_level level, const char *fmt, ...) PRINTF(2, 3);
 
-/* The same with ": strerror(-error)" behind it. Returns `error`, so `return log_errno(r, ...)`. */
+/* The same, followed by ": strerror(-error)". Returns `error`, for `return log_errno(r, ...)`. */
 int log_errno_at(enum log_level level, int error, const char *fmt, ...) PRINTF(3, 4);
 
 #define log_error(...) log_write(LOG_LEVEL_ERR, __VA_ARGS__)

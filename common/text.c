@@ -13,7 +13,7 @@
 #include "common/util.h"
 
 /* The character at `text` and its bytes; 0 bytes where it is none. */
-static size_t decode(const char *text, size_t len, uint32_t *ret)
+static size_t text_decode(const char *text, size_t len, uint32_t *ret)
 {
 	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	const unsigned char first = len > 0 ? (unsigned char)*text : 0x80;
@@ -45,9 +45,10 @@ static bool is_control(uint32_t c)
 }
 
 /*
- * What shows nothing of itself, or changes how the rest is shown: Unicode's format characters, its line
- * and paragraph separators and what else is ignorable by default (UCD 15, DerivedCoreProperties). The two
- * selectors between a text's and an emoji's look (U+FE0E, U+FE0F) are free: they belong to the sign.
+ * What shows nothing of itself, or changes how the rest is shown: Unicode's format characters, its
+ * line and paragraph separators and what else is ignorable by default (UCD 15,
+ * DerivedCoreProperties). The two selectors between a text's and an emoji's look (U+FE0E, U+FE0F)
+ * are free: they belong to the sign.
  */
 static bool is_hidden(uint32_t c)
 {
@@ -85,7 +86,7 @@ bool text_is_plain(const char *text, size_t len)
 	for (size_t i = 0; i < len;) {
 		uint32_t c = (unsigned char)text[i];
 		const bool ascii = c - 0x20 < 0x5f; /* as nearly everything is */
-		const size_t bytes = ascii ? 1 : decode(text + i, len - i, &c);
+		const size_t bytes = ascii ? 1 : text_decode(text + i, len - i, &c);
 
 		if (bytes == 0 || is_control(c))
 			return false;
@@ -100,7 +101,7 @@ size_t text_clean(const char *text, size_t len, char *ret, size_t size)
 
 	for (size_t i = 0; i < len;) {
 		uint32_t c = 0;
-		const size_t bytes = decode(text + i, len - i, &c);
+		const size_t bytes = text_decode(text + i, len - i, &c);
 		const bool keep = bytes > 0 && !is_control(c) && !is_hidden(c);
 		const size_t room = keep ? bytes : 1;
 
@@ -131,7 +132,8 @@ size_t text_vformat(char *ret, size_t size, const char *fmt, va_list args)
 			((unsigned char)ret[start - 1] & 0xc0) == 0x80)
 			start--;
 		start -= start > 0;
-		if ((unsigned char)ret[start] >= 0xc0 && decode(ret + start, len - start, &c) == 0)
+		if ((unsigned char)ret[start] >= 0xc0 &&
+			text_decode(ret + start, len - start, &c) == 0)
 			len = start;
 	}
 	return text_clean(ret, len, ret, size);

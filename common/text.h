@@ -16,16 +16,19 @@ extern "C" {
 bool text_is_plain(const char *text, size_t len);
 
 /*
- * The door for all that a peer, a file or a device says before it reaches a terminal, a log, the service
- * manager or a file of ours. Copies `len` bytes to `ret` of `size` (1 at least), which may be `text`
- * itself, and ends them with a NUL. '?' stands for each control character (C0, DEL, C1; newlines too),
- * for each character that shows nothing or changes the direction of the rest (zero width, bidi, line
- * separators, tags) and for each byte that is not UTF-8. What does not fit is cut off before a character.
- * What comes out is plain, and cleaning it again changes nothing. Returns its length.
+ * The door for all that a peer, a file or a device says before it reaches a terminal, a log, the
+ * service manager or a file of ours. Copies `len` bytes to `ret` of `size` (1 at least), which may
+ * be `text` itself, and ends them with a NUL. '?' stands for each control character (C0, DEL, C1;
+ * newlines too), for each character that shows nothing or changes the direction of the rest (zero
+ * width, bidi, line separators, tags) and for each byte that is not UTF-8. What does not fit is cut
+ * off before a character. What comes out is plain, and cleaning it again changes nothing. Returns
+ * its length.
  */
 size_t text_clean(const char *text, size_t len, char *ret, size_t size);
 
-/* As snprintf(3), and cleaned as a whole. No argument may be `ret`. Returns the length that it has. */
+/*
+ * As snprintf(3), and cleaned as a whole. No argument may be `ret`. Returns the length that it has.
+ */
 size_t text_format(char *ret, size_t size, const char *fmt, ...) PRINTF(3, 4);
 size_t text_vformat(char *ret, size_t size, const char *fmt, va_list args) PRINTF(3, 0);
 

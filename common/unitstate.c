@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The properties of a unit, from the manager's answer into a struct: one table says which and where. */
+/*
+ * The properties of a unit, from the manager's answer into a struct: one table says which and
+ * where.
+ */
 #include "common/unitstate.h"
 
 #include <errno.h>
@@ -10,37 +13,27 @@
 #include "common/userbus.h"
 #include "common/util.h"
 
-/* Reads one value, of the type that its row names, into a field of that size. -errno of sd-bus. */
+/* Reads a value that is more than one basic one into a field of that size. -errno of sd-bus. */
 typedef int reader(sd_bus_message *m, void *dest, size_t size);
 
-static int read_text(sd_bus_message *m, void *dest, size_t size)
+/* A text, a number or a boolean, which D-Bus has in an int. */
+static int read_basic(sd_bus_message *m, char type, void *dest, size_t size)
 {
 	const char *text;
-	int r = sd_bus_message_read_basic(m, 's', &text);
+	int yes, r;
 
+	if (type == 's') {
+		r = sd_bus_message_read_basic(m, type, &text);
+		if (r >= 0)
+			text_clean(text, strlen(text), dest, size);
+		return r;
+	}
+	if (type != 'b')
+		return sd_bus_message_read_basic(m, type, dest);
+	r = sd_bus_message_read_basic(m, type, &yes);
 	if (r >= 0)
-		text_clean(text, strlen(text), dest, size);
+		*(bool *)dest = yes;
 	return r;
-}
-
-/* D-Bus has its booleans in an int. */
-static int read_bool(sd_bus_message *m, void *dest, size_t size)
-{
-	int value, r = sd_bus_message_read_basic(m, 'b', &value);
-
-	(void)size;
-	if (r >= 0)
-		*(bool *)dest = value;
-	return r;
-}
-
-static int read_number(sd_bus_message *m, void *dest, size_t size)
-{
-	char type;
-	int r = sd_bus_message_peek_type(m, &type, NULL);
-
-	(void)size;
-	return r < 0 ? r : sd_bus_message_read_basic(m, type, dest);
 }
 
 /* (uo): the job's number and its path */
@@ -143,51 +136,50 @@ static int read_program(sd_bus_message *m, void *dest, size_t size)
 
 static const struct property {
 	const char *name, *type;
-	reader *read;
+	reader *read; /* NULL: of a basic type */
 	size_t offset, size;
 } properties[] = {
-#define FIELD(name, type, read, field)                                                             \
+#define FIELD(member)                                                                              \
+	offsetof(struct unit_state, member), sizeof(((struct unit_state *)NULL)->member)
+#define BASIC(name, type, member)                                                                  \
 	{                                                                                          \
-		name, type, read, offsetof(struct unit_state, field),                              \
-			sizeof(((struct unit_state *)NULL)->field)                                 \
+		name, type, NULL, FIELD(member)                                                    \
 	}
 #define LIST(name, read)                                                                           \
 	{                                                                                          \
 		name, "as", read, 0, sizeof(struct unit_state)                                     \
 	}
-	FIELD("LoadState", "s", read_text, load),
-	FIELD("LoadError", "(ss)", read_error, load_error),
-	FIELD("ActiveState", "s", read_text, active),
-	FIELD("SubState", "s", read_text, sub),
-	FIELD("UnitFileState", "s", read_text, file_state),
-	FIELD("FragmentPath", "s", read_text, fragment),
+	BASIC("LoadState", "s", load),
+	{ "LoadError", "(ss)", read_error, FIELD(load_error) },
+	BASIC("ActiveState", "s", active),
+	BASIC("SubState", "s", sub),
+	BASIC("UnitFileState", "s", file_state),
+	BASIC("FragmentPath", "s", fragment),
 	LIST("DropInPaths", read_dropins),
 	LIST("Requires", read_needs),
 	LIST("Requisite", read_needs),
 	LIST("BindsTo", read_needs),
-	FIELD("ConditionResult", "b", read_bool, condition_ok),
-	FIELD("ConditionTimestamp", "t", read_number, condition_us),
-	FIELD("Conditions", "a(sbbsi)", read_conditions, condition),
-	FIELD("Asserts", "a(sbbsi)", read_conditions, assertion),
-	FIELD("Job", "(uo)", read_job, job),
-	FIELD("ActiveEnterTimestamp", "t", read_number, active_since_us),
-	FIELD("StateChangeTimestamp", "t", read_number, changed_us),
-	FIELD("Result", "s", read_text, result),
-	FIELD("Type", "s", read_text, type),
-	FIELD("RemainAfterExit", "b", read_bool, remains),
-	FIELD("ExecStart", "a(sasbttttuii)", read_program, program),
-	FIELD("StatusText", "s", read_text, status_text),
-	FIELD("NRestarts", "u", read_number, restarts),
-	FIELD("MainPID", "u", read_number, pid),
-	FIELD("ExecMainStartTimestamp", "t", read_number, started_us),
-	FIELD("ExecMainCode", "i", read_number, exit_code),
-	FIELD("ExecMainStatus", "i", read_number, exit_status),
-	FIELD("TimeoutStartUSec", "t", read_number, start_limit_us),
-	FIELD("TimeoutStopUSec", "t", read_number, stop_limit_us),
-	FIELD("NextElapseUSecRealtime", "t", read_number, next_us),
-	FIELD("LastTriggerUSec", "t", read_number, last_us),
-#undef FIELD
-#undef LIST
+	BASIC("ConditionResult", "b", condition_ok),
+	BASIC("ConditionTimestamp", "t", condition_us),
+	{ "Conditions", "a(sbbsi)", read_conditions, FIELD(condition) },
+	{ "Asserts", "a(sbbsi)", read_conditions, FIELD(assertion) },
+	{ "Job", "(uo)", read_job, FIELD(job) },
+	BASIC("ActiveEnterTimestamp", "t", active_since_us),
+	BASIC("StateChangeTimestamp", "t", changed_us),
+	BASIC("Result", "s", result),
+	BASIC("Type", "s", type),
+	BASIC("RemainAfterExit", "b", remains),
+	{ "ExecStart", "a(sasbttttuii)", read_program, FIELD(program) },
+	BASIC("StatusText", "s", status_text),
+	BASIC("NRestarts", "u", restarts),
+	BASIC("MainPID", "u", pid),
+	BASIC("ExecMainStartTimestamp", "t", started_us),
+	BASIC("ExecMainCode", "i", exit_code),
+	BASIC("ExecMainStatus", "i", exit_status),
+	BASIC("TimeoutStartUSec", "t", start_limit_us),
+	BASIC("TimeoutStopUSec", "t", stop_limit_us),
+	BASIC("NextElapseUSecRealtime", "t", next_us),
+	BASIC("LastTriggerUSec", "t", last_us),
 };
 
 /* One value that stands in a variant; what is not wanted, or of another type, is passed over. */
@@ -204,8 +196,10 @@ static int read_property(sd_bus_message *m, const char *name, struct unit_state 
 		if (strcmp(p->name, name) != 0 || strcmp(p->type, type) != 0)
 			continue;
 		r = sd_bus_message_enter_container(m, 'v', type);
-		if (r >= 0)
+		if (r >= 0 && p->read)
 			r = p->read(m, (char *)state + p->offset, p->size);
+		else if (r >= 0)
+			r = read_basic(m, *type, (char *)state + p->offset, p->size);
 		return r < 0 ? r : sd_bus_message_exit_container(m);
 	}
 	return sd_bus_message_skip(m, "v");

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the manager says of one unit, as a struct: the properties that tell a person or a program how
- * it is. Sources: org.freedesktop.systemd1(5), systemd.exec(5) "Process Exit Codes".
+ * What the manager says of one unit, as a struct: the properties that tell a person or a program
+ * how it is. Sources: org.freedesktop.systemd1(5), systemd.exec(5) "Process Exit Codes".
  *
- * The answer comes from outside: unknown properties and types are passed over, text is cleaned, lists are
- * cut at their limits.
+ * The answer comes from outside: unknown properties and types are passed over, text is cleaned,
+ * lists are cut at their limits.
  */
 #pragma once
 
@@ -64,20 +64,21 @@ bool unit_name_ok(const char *name);
 int unit_path(const char *name, char **ret);
 
 /*
- * Reads the reply of org.freedesktop.DBus.Properties.GetAll("") on that object, which has the properties
- * of all interfaces. -EBADMSG for anything else.
+ * Reads the reply of org.freedesktop.DBus.Properties.GetAll("") on that object, which has the
+ * properties of all interfaces. -EBADMSG for anything else.
  */
 int unit_state_parse(sd_bus_message *reply, const char *name, struct unit_state *ret);
 
 /*
- * Takes what changed, in the a{sv} that `m` stands at, into `state`: the second argument of the signal
- * PropertiesChanged. -EBADMSG.
+ * Takes what changed, in the a{sv} that `m` stands at, into `state`: the second argument of the
+ * signal PropertiesChanged. -EBADMSG.
  */
 int unit_state_update(sd_bus_message *m, struct unit_state *state);
 
 /*
- * Asks and waits for the answer, `timeout_us` at most. A unit that is not there is no error: it has the
- * load state "not-found". -EINVAL no name of a unit; -EBADMSG; -errno of the bus, told in `error`.
+ * Asks and waits for the answer, `timeout_us` at most. A unit that is not there is no error: it has
+ * the load state "not-found". -EINVAL no name of a unit; -EBADMSG; -errno of the bus, told in
+ * `error`.
  */
 int unit_state_read(sd_bus *bus, const char *name, uint64_t timeout_us, sd_bus_error *error,
 	struct unit_state *ret);

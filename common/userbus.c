@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include "common/util.h"
 
@@ -43,41 +42,27 @@ int userbus_runtime(char ret[static PATH_MAX])
 	return r;
 }
 
-int userbus_open_fd(int fd, sd_bus **ret)
+int userbus_open(sd_bus **ret)
 {
 	CLEANUP(sd_bus_unrefp) sd_bus *bus = NULL;
-	CLEANUP_FD int own = fd;
-	int r = sd_bus_new(&bus);
+	char folder[PATH_MAX], address[3 * PATH_MAX + 64] = "unix:path=";
+	char *end = address + strlen(address);
+	int r = userbus_runtime(folder);
 
 	if (r < 0)
 		return r;
-	r = sd_bus_set_fd(bus, own, own);
-	if (r < 0)
-		return r;
-	own = -1; /* the bus closes it */
-	r = sd_bus_start(bus);
+	for (const char *p = folder; *p; p++)
+		end += snprintf(end, 4, "%%%02x", (unsigned char)*p); /* as sd-bus escapes */
+	strcpy(end, "/systemd/private");
+	r = sd_bus_new(&bus);
+	if (r >= 0)
+		r = sd_bus_set_address(bus, address);
+	if (r >= 0)
+		r = sd_bus_start(bus);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(bus);
 	return 0;
-}
-
-int userbus_open(sd_bus **ret)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	CLEANUP_FD int fd = -1;
-	char path[PATH_MAX];
-	int r = userbus_runtime(path);
-
-	if (r < 0)
-		return r;
-	if (snprintf(address.sun_path, sizeof address.sun_path, "%.*s/systemd/private",
-		    (int)sizeof address.sun_path, path) >= (int)sizeof address.sun_path)
-		return -ENAMETOOLONG;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
-		return -errno;
-	return userbus_open_fd(TAKE_FD(fd), ret);
 }
 
 pid_t userbus_pid(sd_bus *bus)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The systemd manager of the user who runs this program, over its private socket: no login session, no
- * dbus-daemon and no environment are needed, as in a command of ssh, cron or `sudo -u`. And lingering,
- * which keeps that manager alive when nobody is logged in, and the groups it has, which its services get.
- * In a library of its own, since it needs libsystemd.
+ * The systemd manager of the user who runs this program, reached over its private socket, which
+ * needs no login session, no dbus-daemon and no environment: so it works in a command of ssh, cron
+ * or `sudo -u`. Also lingering, which keeps that manager alive when nobody is logged in, and the
+ * manager's groups, which its services get. A library of its own, since it needs libsystemd.
  */
 #pragma once
 
@@ -17,20 +17,18 @@
 #define USERBUS_PATH "/org/freedesktop/systemd1"
 
 /*
- * The runtime folder of this user: $XDG_RUNTIME_DIR where that is a folder of ours, else /run/user/UID.
- * -ENOENT there is none, since no manager of the user runs; -EPERM it belongs to somebody else or
- * others may write to it.
+ * The runtime folder of this user: $XDG_RUNTIME_DIR where that is a folder of ours, else
+ * /run/user/UID. -ENOENT there is none, since no manager of the user runs; -EPERM it belongs to
+ * somebody else or others may write to it.
  */
 int userbus_runtime(char ret[static PATH_MAX]);
 
 /*
  * A connection to the user's manager; for sd_bus_flush_close_unref(). -ENOENT no manager runs;
- * -ECONNREFUSED, -ECONNRESET one starts or ends just now; -EPERM as above; other -errno. Errors of the
- * log-in to the bus only show in the first call.
+ * -ECONNREFUSED, -ECONNRESET one starts or ends just now; -EPERM as above; other -errno. Errors of
+ * the log-in to the bus only show in the first call.
  */
 int userbus_open(sd_bus **ret);
-/* The same over a connected socket, which is taken over, also on failure. */
-int userbus_open_fd(int fd, sd_bus **ret);
 /* The process at the other end of such a connection; 0: not known. */
 pid_t userbus_pid(sd_bus *bus);
 
@@ -46,10 +44,11 @@ bool user_has_group(const char *user, gid_t group);
 int linger_get(const char *user, bool *ret);
 
 /*
- * Asks logind to let `uid` linger, without asking anybody for a password. The answer comes before the
- * user's manager is up. `system` NULL: the system bus is opened. `error` says what was answered, in
- * words for people where the bus itself is missing; the result is then negative: -EACCES not allowed
- * (polkit says no or cannot be asked), -ENOENT no system bus or no logind, other -errno. The uid must be
- * explicit: without a session, logind takes none to be "whoever owns the session".
+ * Asks logind to let `uid` linger, without asking anybody for a password. The answer comes before
+ * the user's manager is up. `system` NULL: the system bus is opened. `error` says what was
+ * answered, in words for people where the bus itself is missing; the result is then negative:
+ * -EACCES not allowed (polkit says no or cannot be asked), -ENOENT no system bus or no logind,
+ * other -errno. The uid must be explicit: without a session, logind takes none to be "whoever owns
+ * the session".
  */
 int linger_set(sd_bus *system, uid_t uid, bool on, sd_bus_error *error);

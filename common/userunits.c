@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Names come from a folder that anybody may have put anything into: what is no unit's name is passed over. */
+/* Anybody may have put anything into the folder: what is no unit's name is skipped. */
 #include "common/userunits.h"
 
 #include <dirent.h>
@@ -49,7 +49,7 @@ static int walk_links(const char *folder, userunits_found *found, void *data)
 	return r;
 }
 
-static int visit(const char *folder, const char *entry, userunits_found *found, void *data)
+static int visit_entry(const char *folder, const char *entry, userunits_found *found, void *data)
 {
 	char name[NAME_MAX + 1], path[PATH_MAX + 2 * NAME_MAX];
 
@@ -73,7 +73,7 @@ int userunits_walk(userunits_found *found, void *data)
 	if (r == 0 && !dir)
 		return errno == ENOENT ? 0 : -errno;
 	while (r >= 0 && (entry = readdir(dir)))
-		r = visit(folder, entry->d_name, found, data);
+		r = visit_entry(folder, entry->d_name, found, data);
 	if (dir)
 		closedir(dir);
 	return r < 0 ? r : 0;

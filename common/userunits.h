@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What stands in the user's own folder of units, $XDG_CONFIG_HOME/systemd/user, else ~/.config/systemd/user: the links
- * that enable units, and the drop-ins of deploypi. As files, so that no manager is needed, and what names a unit
- * that is gone is found too.
+ * The user's own folder of units, $XDG_CONFIG_HOME/systemd/user, else ~/.config/systemd/user: the
+ * links that enable units, and the drop-ins of deploypi. It is read as files: that needs no
+ * manager, and also finds what names a unit that is gone.
  */
 #pragma once
 
@@ -16,8 +16,8 @@
 int userunits_folder(char ret[static PATH_MAX]);
 
 /*
- * Called with each name of a unit that a link in TARGET.wants/ or a drop-in of deploypi has; once for each. `drop_in` is the
- * drop-in's path, NULL for a link. A negative result ends the walk.
+ * Called once for each link in TARGET.wants/ and each drop-in of deploypi, with the unit's name.
+ * `drop_in` is the drop-in's path, NULL for a link. A negative result ends the walk.
  */
 typedef int userunits_found(void *data, const char *unit, const char *drop_in);
 /* 0, also where there is no such folder; what `found` returned; -errno. */

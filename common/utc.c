@@ -19,8 +19,9 @@
 #define US_PER_DAY (SEC_PER_DAY * US_PER_SEC)
 #define YEAR_10000_US INT64_C(253402300800000000)
 /*
- * Years are counted from March here, so that the leap day is a year's last; months from March then begin
- * (153 * month + 2) / 5 days after it (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+ * Years are counted from March here, so that the leap day is a year's last; months from March then
+ * begin (153 * month + 2) / 5 days after it (H. Hinnant, "chrono-Compatible Low-Level Date
+ * Algorithms").
  */
 #define CYCLE_DAYS 146097 /* 400 years, after which the Gregorian calendar repeats */
 #define EPOCH_DAYS 719468 /* from 1 March of the year 0 to 1 January 1970 */
@@ -137,7 +138,7 @@ int utc_local_offset_s(int64_t wall_us)
 	return localtime_r(&t, &tm) ? (int)tm.tm_gmtoff : 0;
 }
 
-/* Minutes by which the local time of an archive's instant is ahead; a part of one (Liberia until 1972) is cut. */
+/* Minutes that local time is ahead of UTC; cuts a part of a minute (Liberia until 1972). */
 static int zone_minutes(int64_t wall_us)
 {
 	const bool has_zone = wall_us >= 0 && wall_us < YEAR_10000_US;

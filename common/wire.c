@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The wire's lines to structs and back. Requests are read kindly (blanks, CR: a person may type them)
- * but exactly; whatever comes the other way is from a machine and is read strictly.
+ * The wire's lines to structs and back. Requests are read kindly (blanks, CR: a person may type
+ * them) but exactly; whatever comes the other way is from a machine and is read strictly.
  */
 #include "common/wire.h"
 
@@ -27,58 +27,29 @@ struct verb {
 	const char *word;
 	size_t n_min, n_max; /* how many arguments */
 	struct argument arguments[ARGUMENTS_MAX];
-	const char *wrong_number_of, *out_of_range; /* sentences */
+	const char *takes; /* the sentence for who gave it something else */
 };
 
 #define AT(member) offsetof(struct wire_request, member)
+#define SEQ_TEXT " a sequence number from 0 to 999999999999"
 
 static const struct verb verbs[] = {
-	[WIRE_LATEST] = {
-		.word = "latest",
-		.n_max = 1,
-		.arguments = { { AT(seq), 0, SEQ_MAX, 0 } },
-		.wrong_number_of = "latest takes one sequence number or none.",
-		.out_of_range = "latest takes a sequence number from 0 to 999999999999.",
-	},
-	[WIRE_FRAME] = {
-		.word = "frame",
-		.n_min = 1,
-		.n_max = 2,
-		.arguments = { { AT(seq), 1, SEQ_MAX, 0 }, { AT(offset), 0, FRAME_BYTES_MAX, 0 } },
-		.wrong_number_of = "frame takes a sequence number and, if wanted, an offset.",
-		.out_of_range = "frame takes a sequence number from 1 to 999999999999 and an "
-				"offset of 67108864 at most.",
-	},
-	[WIRE_LIST] = {
-		.word = "list",
-		.n_min = 1,
-		.n_max = 2,
-		.arguments = { { AT(seq), 0, SEQ_MAX, 0 },
-			{ AT(count), 1, LIST_COUNT_MAX, LIST_COUNT_MAX } },
-		.wrong_number_of = "list takes a sequence number and, if wanted, a count.",
-		.out_of_range = "list takes a sequence number from 0 to 999999999999 and a count "
-				"from 1 to 1000000.",
-	},
-	[WIRE_WAIT] = {
-		.word = "wait",
-		.n_min = 2,
-		.n_max = 2,
-		.arguments = { { AT(seq), 0, SEQ_MAX, 0 }, { AT(seconds), 0, WAIT_SECONDS_MAX, 0 } },
-		.wrong_number_of = "wait takes a sequence number and seconds.",
-		.out_of_range = "wait takes a sequence number from 0 to 999999999999 and 3600 "
-				"seconds at most.",
-	},
-	[WIRE_ACK] = {
-		.word = "ack",
-		.n_min = 1,
-		.n_max = 1,
-		.arguments = { { AT(seq), 0, SEQ_MAX, 0 } },
-		.wrong_number_of = "ack takes a sequence number.",
-		.out_of_range = "ack takes a sequence number from 0 to 999999999999.",
-	},
-	[WIRE_STATUS] = { .word = "status", .wrong_number_of = "status takes nothing." },
-	[WIRE_HELP] = { .word = "help", .wrong_number_of = "help takes nothing." },
-	[WIRE_QUIT] = { .word = "quit", .wrong_number_of = "quit takes nothing." },
+	[WIRE_LATEST] = { "latest", 0, 1, { { AT(seq), 0, SEQ_MAX, 0 } },
+		"latest takes" SEQ_TEXT " or nothing." },
+	[WIRE_FRAME] = { "frame", 1, 2,
+		{ { AT(seq), 1, SEQ_MAX, 0 }, { AT(offset), 0, FRAME_BYTES_MAX, 0 } },
+		"frame takes a sequence number from 1 to 999999999999 and, if wanted, an offset of "
+		"67108864 at most." },
+	[WIRE_LIST] = { "list", 1, 2,
+		{ { AT(seq), 0, SEQ_MAX, 0 }, { AT(count), 1, LIST_COUNT_MAX, LIST_COUNT_MAX } },
+		"list takes" SEQ_TEXT " and, if wanted, a count from 1 to 1000000." },
+	[WIRE_WAIT] = { "wait", 2, 2,
+		{ { AT(seq), 0, SEQ_MAX, 0 }, { AT(seconds), 0, WAIT_SECONDS_MAX, 0 } },
+		"wait takes" SEQ_TEXT " and 3600 seconds at most." },
+	[WIRE_ACK] = { "ack", 1, 1, { { AT(seq), 0, SEQ_MAX, 0 } }, "ack takes" SEQ_TEXT "." },
+	[WIRE_STATUS] = { .word = "status", .takes = "status takes nothing." },
+	[WIRE_HELP] = { .word = "help", .takes = "help takes nothing." },
+	[WIRE_QUIT] = { .word = "quit", .takes = "quit takes nothing." },
 };
 
 /* The sentences above have these numbers in words. */
@@ -89,12 +60,12 @@ _Static_assert(SEQ_MAX == UINT64_C(999999999999) && FRAME_BYTES_MAX == 67108864 
 /* What a person can say who typed something else. */
 #define TRY "try latest, frame, list, wait, status, help or quit"
 
-static uint64_t *field(struct wire_request *request, const struct argument *argument)
+static uint64_t *argument_at(struct wire_request *request, const struct argument *argument)
 {
 	return (uint64_t *)(void *)((char *)request + argument->offset);
 }
 
-/* The next word behind blanks, NULL at the end; it is cut off the line. */
+/* The next word of the line, which it is cut off; NULL at the end. */
 static char *next_word(char **line)
 {
 	char *word = *line + strspn(*line, BLANKS);
@@ -123,7 +94,7 @@ static bool read_number(const char *word, uint64_t *ret)
 	return true;
 }
 
-/* The arguments of a line behind its verb. NULL, or what is wrong with them. */
+/* The arguments that follow the verb. NULL, or what is wrong with them. */
 static const char *read_arguments(char *line, const struct verb *verb, struct wire_request *request)
 {
 	size_t n = 0;
@@ -133,14 +104,14 @@ static const char *read_arguments(char *line, const struct verb *verb, struct wi
 		uint64_t number;
 
 		if (n == verb->n_max)
-			return verb->wrong_number_of;
+			return verb->takes;
 		if (!read_number(word, &number))
 			return "A number is decimal digits, without a sign.";
 		if (number < argument->min || number > argument->max)
-			return verb->out_of_range;
-		*field(request, argument) = number;
+			return verb->takes;
+		*argument_at(request, argument) = number;
 	}
-	return n < verb->n_min ? verb->wrong_number_of : NULL;
+	return n < verb->n_min ? verb->takes : NULL;
 }
 
 static struct wire_request new_request(enum wire_verb verb)
@@ -148,7 +119,7 @@ static struct wire_request new_request(enum wire_verb verb)
 	struct wire_request request = { .verb = verb, .count = LIST_COUNT_MAX };
 
 	for (size_t i = 0; i < verbs[verb].n_max; i++)
-		*field(&request, &verbs[verb].arguments[i]) = verbs[verb].arguments[i].def;
+		*argument_at(&request, &verbs[verb].arguments[i]) = verbs[verb].arguments[i].def;
 	return request;
 }
 
@@ -210,11 +181,12 @@ int wire_request_format(const struct wire_request *request, char ret[static REQU
 	n_given = verb->n_max;
 	/* the last ones are left out where they are what is meant anyway */
 	while (n_given > verb->n_min &&
-		*field(&copy, &verb->arguments[n_given - 1]) == verb->arguments[n_given - 1].def)
+		*argument_at(&copy, &verb->arguments[n_given - 1]) ==
+			verb->arguments[n_given - 1].def)
 		n_given--;
 	n = snprintf(ret, REQUEST_LINE_MAX, "%s", verb->word);
 	for (size_t i = 0; i < n_given; i++) {
-		const uint64_t number = *field(&copy, &verb->arguments[i]);
+		const uint64_t number = *argument_at(&copy, &verb->arguments[i]);
 
 		if (number < verb->arguments[i].min || number > verb->arguments[i].max)
 			return -EINVAL;

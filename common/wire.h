@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The wire between pullpi and `capturepi serve`: request lines up, answers down in order, over any
- * byte stream (an SSH channel, a pipe, a person's terminal). DESIGN section 5.
+ * byte stream (an SSH channel, a pipe, a person's terminal). Specified in FORMAT.md.
  *
- *   greeting               {"capturepi":1,"id":"<uuid>","camera":"garden","first":1,"last":9,"now":"...Z",
- *                          "due":"...Z","pending":"...Z","next":"...Z","running":true}
+ *   greeting               {"capturepi":1,"id":"<uuid>","camera":"garden","first":1,"last":9,
+ *                          "now":"...Z","due":"...Z","pending":"...Z","next":"...Z","running":true}
  *   latest [SEQ]           the newest frame: its journal line, then exactly `bytes` bytes;
  *                          "." if it is not newer than SEQ or there is none
- *   frame SEQ [OFFSET]     the same for one frame, the bytes from OFFSET on; with its size as OFFSET
- *                          the line alone if its file is whole, else an error
+ *   frame SEQ [OFFSET]     the same for one frame, the bytes from OFFSET on; with its size as
+ *                          OFFSET the line alone if its file is whole, else an error
  *   list FROM [COUNT]      journal lines from FROM on, then "."
  *   wait SEQ SECONDS       as "latest SEQ", but where it would be "." it waits for a frame; "." at
  *                          the time-out. A client that comes back, or whose link is too slow for
@@ -67,7 +67,7 @@ int wire_request_format(const struct wire_request *request, char ret[static REQU
 /* What a camera says of its schedule; TIME_NONE where it does not say it. */
 struct wire_schedule {
 	int64_t now_us; /* its clock */
-	int64_t due_us; /* its last slot that is DUE_SECONDS ago or more: there is a picture, or none comes */
+	int64_t due_us; /* its last slot at least DUE_SECONDS ago: has a picture, or gets none */
 	int64_t pending_us; /* its last slot, where that is not due yet */
 	int64_t next_us; /* its next slot */
 	enum { WIRE_RUNNING_UNKNOWN, WIRE_STOPPED, WIRE_RUNNING } running; /* its service */

@@ -73,10 +73,10 @@ void zone_begin(struct zone *zone)
 }
 
 /*
- * glibc's tzset() reads a file again only if TZ is another text than before and the file another one by inode and
- * whole seconds, which `cp -p` over /etc/localtime does not change. So it gets a rule in between, the
- * offset that holds now. setenv() of a variable that is there exchanges one pointer, and glibc frees no
- * old text: getenv() in other threads does no harm.
+ * glibc's tzset() reads a file again only if the text of TZ has changed and the file differs by
+ * inode or whole seconds, which `cp -p` over /etc/localtime does not change. So TZ becomes a rule
+ * in between: the offset that holds now. setenv() of a variable that exists exchanges one pointer,
+ * and glibc never frees the old text: getenv() in other threads does no harm.
  */
 int zone_read_again(struct zone *zone, int64_t now_us)
 {

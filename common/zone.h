@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The machine's time zone, which may change under a running program: /etc/localtime is replaced
- * (timedatectl set-timezone), or the rules in it are (an update of tzdata). The C library reads it once.
+ * (timedatectl set-timezone), or the rules in it are (an update of tzdata). The C library reads it
+ * once.
  */
 #pragma once
 
@@ -22,12 +23,16 @@ struct zone {
 };
 
 /*
- * The file that tells the zone: of TZ ("Europe/Berlin" below TZDIR, ":/etc/zone"), else /etc/localtime. -ENOENT TZ
- * is "", -ENAMETOOLONG. Where TZ is a rule of its own ("CET-1") there is no such file.
+ * The file that tells the zone: the one that TZ names ("Europe/Berlin" below TZDIR, ":/etc/zone"),
+ * else /etc/localtime. Where TZ is itself a rule ("CET-1") no such file exists. -ENOENT TZ is "";
+ * -ENAMETOOLONG.
  */
 int zone_file(char ret[static PATH_MAX]);
 
-/* The zone's name for people, "Europe/Berlin": TZ, or where the file is below zoneinfo/. "" where that tells none. */
+/*
+ * The zone's name for people, "Europe/Berlin": from TZ, or the file's path below zoneinfo/. "":
+ * none is known.
+ */
 const char *zone_name(char ret[static ZONE_NAME_MAX]);
 
 /* Reads the zone, as it is from now on. */
@@ -37,7 +42,8 @@ void zone_begin(struct zone *zone);
 bool zone_has_changed(const struct zone *zone);
 
 /*
- * Reads it again. Other threads may ask for local times meanwhile, but not change the environment; what they get is by
- * the old zone, by the new one or by the offset of the old one at `now_us`. -ENOMEM: nothing has changed.
+ * Reads it again. Meanwhile other threads may ask for local times, but must not change the
+ * environment; they get them by the old zone, the new one, or the old one's offset at `now_us`.
+ * -ENOMEM: nothing has changed.
  */
 int zone_read_again(struct zone *zone, int64_t now_us);

@@ -3,7 +3,6 @@
 #include "pull/settings.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -270,34 +269,31 @@ const struct camera_settings *pull_camera(const struct pull_settings *settings, 
 	return find_camera((struct pull_settings *)settings, name);
 }
 
-static int PRINTF(2, 3) write_path(char ret[static PATH_MAX], const char *fmt, ...)
-{
-	va_list ap;
-	int r;
-
-	va_start(ap, fmt);
-	r = vsnprintf(ret, PATH_MAX, fmt, ap);
-	va_end(ap);
-	return r >= PATH_MAX ? -ENAMETOOLONG : 0;
-}
-
 int pull_archive_path(const struct camera_settings *camera, char ret[static PATH_MAX])
 {
 	char home[CONF_VALUE_MAX];
 	int r;
 
-	if (*camera->archive)
-		return write_path(ret, "%s", camera->archive);
+	if (*camera->archive) {
+		strcpy(ret, camera->archive);
+		return 0;
+	}
 	r = conf_home(home);
-	return r < 0 ? r : write_path(ret, "%s/pulled/%s", home, camera->name);
+	if (r < 0)
+		return r;
+	return snprintf(ret, PATH_MAX, "%s/pulled/%s", home, camera->name) < PATH_MAX
+		? 0
+		: -ENAMETOOLONG;
 }
 
 int pull_key_path(const struct camera_settings *camera, char ret[static PATH_MAX])
 {
 	char file[sizeof("id_ed25519-") + CAMERA_NAME_MAX];
 
-	if (*camera->key)
-		return write_path(ret, "%s", camera->key);
+	if (*camera->key) {
+		strcpy(ret, camera->key);
+		return 0;
+	}
 	snprintf(file, sizeof(file), "id_ed25519-%s", camera->name);
 	return pull_state_path(file, ret);
 }

@@ -37,9 +37,9 @@ struct destination {
 };
 
 /*
- * "[USER@]HOST[:PORT]", an IPv6 address in brackets where a port follows; the last '@' ends the user. Of the
- * same words as the settings host, user and port, so that what one takes the others do. -EINVAL also for
- * what could be mistaken for an option.
+ * Reads "[USER@]HOST[:PORT]", an IPv6 address in brackets where a port follows; the last '@' ends
+ * the user. Takes the same words as the settings host, user and port. -EINVAL also for what could
+ * be mistaken for an option.
  */
 int destination_parse(const char *text, struct destination *ret);
 

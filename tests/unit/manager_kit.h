@@ -12,6 +12,7 @@
 #include "common/userbus.h"
 #include "deploy/manager.h"
 #include "tests/test.h"
+#include "tests/unit/bus_kit.h"
 
 #define SOON_NS (5 * INT64_C(1000000))
 #define LONG_NS (20 * NS_PER_SEC) /* against hangs; nothing takes that long */

@@ -10,6 +10,7 @@
 #include "common/unitstate.h"
 #include "common/util.h"
 #include "tests/test.h"
+#include "tests/unit/bus_kit.h"
 
 /* A bus to make messages with; nobody is at the other end. */
 static sd_bus *bus_alone(int *ret_other)

@@ -80,7 +80,7 @@ TEST(refuses_requests)
 		{ "Latest", "No such request" },
 		{ "lat", "No such request" },
 		{ ".", "No such request" },
-		{ "latest 1 2", "latest takes one" },
+		{ "latest 1 2", "latest takes a" },
 		{ "frame", "frame takes a" },
 		{ "frame 1 2 3", "frame takes a" },
 		{ "list", "list takes a" },
