@@ -7,11 +7,7 @@
 #include <string.h>
 
 #include "common/cli.h"
-#include "common/clock.h"
 #include "pull/wait.h"
-
-#define CONNECT_US (10 * US_PER_SEC)
-#define LOGIN_US (15 * US_PER_SEC)
 
 int endpoint_of(const struct camera_settings *camera, struct endpoint *ret)
 {
@@ -26,11 +22,6 @@ int endpoint_of(const struct camera_settings *camera, struct endpoint *ret)
 	snprintf(ret->alias, sizeof ret->alias, "%s", camera->name);
 	for (char *p = ret->alias; *p; p++)
 		*p = (char)tolower((unsigned char)*p);
-	ret->jump = (struct jump_options){
-		.jump = camera->proxy_jump,
-		.known_hosts = ret->jump_known_hosts,
-		.key = ret->key,
-	};
 	ret->ssh = (struct ssh_options){
 		.host = camera->host,
 		.port = (int)camera->port,
@@ -38,9 +29,8 @@ int endpoint_of(const struct camera_settings *camera, struct endpoint *ret)
 		.alias = ret->alias,
 		.known_hosts = ret->known_hosts,
 		.key = ret->key,
-		.jump = *camera->proxy_jump ? &ret->jump : NULL,
-		.connect_timeout_us = CONNECT_US,
-		.login_timeout_us = LOGIN_US,
+		.jump = *camera->proxy_jump ? camera->proxy_jump : NULL,
+		.jump_known_hosts = ret->jump_known_hosts,
 		.deadline_ns = DEADLINE_NONE,
 	};
 	return 0;

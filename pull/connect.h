@@ -19,7 +19,6 @@ struct endpoint {
 	char alias[CAMERA_NAME_MAX]; /* its name in known_hosts: lower case, as SSH compares them */
 	char known_hosts[PATH_MAX];
 	char key[PATH_MAX];
-	struct jump_options jump;
 	char jump_known_hosts[PATH_MAX];
 };
 

@@ -15,6 +15,7 @@
 #include "common/text.h"
 #include "common/util.h"
 #include "pull/settings.h"
+#include "pull/ssh.h"
 
 void ssh_command_add(struct ssh_command *command, const char *first, const char *second)
 {
@@ -63,18 +64,18 @@ int ssh_command_begin(
 	return 0;
 }
 
-static int jump_start(const struct jump_options *o, const char *host, int port, int socket_fd,
-	int error_fd, pid_t *ret_pid)
+static int jump_start(const struct ssh_options *o, int socket_fd, int error_fd, pid_t *ret_pid)
 {
-	const bool v6 = strchr(host, ':') != NULL;
+	const bool v6 = strchr(o->host, ':') != NULL;
 	struct ssh_command command;
 	struct destination to;
 	char forward[300];
 
 	if (destination_parse(o->jump, &to) < 0 ||
-		ssh_command_begin(&command, o->known_hosts, to.port, to.user) < 0)
+		ssh_command_begin(&command, o->jump_known_hosts, to.port, to.user) < 0)
 		return -EINVAL;
-	snprintf(forward, sizeof forward, "%s%s%s:%d", v6 ? "[" : "", host, v6 ? "]" : "", port);
+	snprintf(forward, sizeof forward, "%s%s%s:%d", v6 ? "[" : "", o->host, v6 ? "]" : "",
+		o->port);
 	ssh_command_add(&command, "-o", "BatchMode=yes");
 	ssh_command_add(&command, "-i", o->key);
 	ssh_command_add(&command, "-W", forward);
@@ -82,8 +83,7 @@ static int jump_start(const struct jump_options *o, const char *host, int port, 
 	return child_start("ssh", command.argv, socket_fd, socket_fd, error_fd, ret_pid);
 }
 
-int jump_open(const struct jump_options *options, const char *host, int port, struct jump *ret,
-	int *ret_fd)
+int jump_open(const struct ssh_options *options, struct jump *ret, int *ret_fd)
 {
 	CLEANUP_FD int ours = -1, theirs = -1, error_read = -1, error_write = -1;
 	int sockets[2], pipes[2], r;
@@ -98,7 +98,7 @@ int jump_open(const struct jump_options *options, const char *host, int port, st
 	error_write = pipes[1];
 	if (fcntl(ours, F_SETFL, O_NONBLOCK) < 0 || fcntl(error_read, F_SETFL, O_NONBLOCK) < 0)
 		return -errno;
-	r = jump_start(options, host, port, theirs, error_write, &ret->pid);
+	r = jump_start(options, theirs, error_write, &ret->pid);
 	if (r < 0)
 		return r;
 	ret->error_fd = TAKE_FD(error_read);
@@ -106,7 +106,7 @@ int jump_open(const struct jump_options *options, const char *host, int port, st
 	return 0;
 }
 
-int jump_error(const struct jump *jump, const struct jump_options *options, int error, char *text,
+int jump_error(const struct jump *jump, const struct ssh_options *options, int error, char *text,
 	size_t size)
 {
 	char said[4096];
@@ -123,7 +123,7 @@ int jump_error(const struct jump *jump, const struct jump_options *options, int 
 	if (!changed && strstr(said, "Host key verification failed")) {
 		snprintf(text, size,
 			"no host key of %s is known; put it into %s, as ssh-keyscan prints it",
-			options->jump, options->known_hosts);
+			options->jump, options->jump_known_hosts);
 		return -ENOKEY;
 	}
 	text_format(text, size, "through %s: %.200s", options->jump, text_last_line(said));

@@ -26,11 +26,7 @@ int ssh_command_begin(
 /* Adds one or two words; `second` may be NULL. The strings must outlive the command. */
 void ssh_command_add(struct ssh_command *command, const char *first, const char *second);
 
-struct jump_options {
-	const char *jump; /* [USER@]HOST[:PORT] */
-	const char *known_hosts; /* file with its host key, under its own name */
-	const char *key; /* private key to log in there; an agent's keys are tried too */
-};
+struct ssh_options;
 
 struct jump {
 	pid_t pid; /* 0: none */
@@ -38,15 +34,14 @@ struct jump {
 };
 
 /*
- * Starts ssh towards `host`; `ret_fd` is a stream socket like that of a TCP connection. Whether
- * it leads anywhere shows in use. -EINVAL `jump` is no host; -ENOENT there is no ssh here.
+ * Starts ssh towards the host through `options->jump`; `ret_fd` is a stream socket like that of a TCP connection. Whether
+ * it leads anywhere shows in use. -EINVAL that is no host; -ENOENT there is no ssh here.
  */
-int jump_open(const struct jump_options *options, const char *host, int port, struct jump *ret,
-	int *ret_fd);
+int jump_open(const struct ssh_options *options, struct jump *ret, int *ret_fd);
 /*
  * Says why the connection ended: the last line of ssh, if there is one. Returns -EKEYREJECTED,
  * -ENOKEY or -EACCES if that is about the host key or the login there, else `error`.
  */
-int jump_error(const struct jump *jump, const struct jump_options *options, int error, char *text,
+int jump_error(const struct jump *jump, const struct ssh_options *options, int error, char *text,
 	size_t size);
 void jump_close(struct jump *jump);

@@ -397,7 +397,6 @@ static int pair_install(struct pair *pair)
 		.client = pair->client,
 		.public_key = pair->public_key,
 		.comment = pair->comment,
-		.may_ask = isatty(STDIN_FILENO),
 	};
 	char serve[SERVE_COMMAND_MAX], error[PULL_ERROR_MAX];
 	const char *next = "";

@@ -55,7 +55,6 @@ struct install {
 	const char *name; /* capturepi's --name over there; "": the first camera */
 	const char *client; /* our name in `capturepi serve --client`; named like a camera */
 	bool remove; /* take the key out instead; `serve` and `comment` are not used */
-	bool may_ask; /* there is a terminal to ask for a password on */
 };
 
 /*

@@ -15,6 +15,7 @@
 #include "common/fs.h"
 #include "common/text.h"
 #include "common/util.h"
+#include "pull/jump.h"
 #include "pull/pair.h"
 
 #define END_OF_TEXT "PULLPI_END_OF_TEXT"
@@ -109,10 +110,10 @@ static int make_command(
 	ssh_command_add(ret, "-o", alias);
 	ssh_command_add(ret, "-o", "ForwardAgent=no");
 	ssh_command_add(ret, "-o", "ClearAllForwardings=yes");
-	ssh_command_add(ret, "-o", install->may_ask ? "BatchMode=no" : "BatchMode=yes");
+	ssh_command_add(ret, "-o", isatty(STDIN_FILENO) ? "BatchMode=no" : "BatchMode=yes");
 	/* the person's own way to that host, with their keys and host keys */
 	if (ssh->jump)
-		ssh_command_add(ret, "-J", ssh->jump->jump);
+		ssh_command_add(ret, "-J", ssh->jump);
 	/* and no other key: sshd hangs up after a few, and those of an agent come first */
 	if (install->identity) {
 		ssh_command_add(ret, "-o", "IdentitiesOnly=yes");

@@ -20,11 +20,16 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "common/clock.h"
 #include "common/text.h"
 #include "common/util.h"
 #include "pull/dial.h"
+#include "pull/jump.h"
 #include "pull/keys.h"
 #include "pull/wait.h"
+
+#define CONNECT_US (10 * US_PER_SEC)
+#define LOGIN_US (15 * US_PER_SEC) /* from the TCP connection to the running command */
 
 /* ChaCha20 first: a Pi 4 has no AES instructions. */
 #define CIPHERS "chacha20-poly1305@openssh.com,aes256-ctr,aes128-ctr"
@@ -254,14 +259,14 @@ static int open_link(struct ssh_stream *s)
 	if (!o->jump)
 		return dial_tcp(
 			o->host, o->port, s->deadline_ns, &s->fd, s->error, sizeof s->error);
-	r = jump_open(o->jump, o->host, o->port, &s->jump, &s->fd);
+	r = jump_open(o, &s->jump, &s->fd);
 	if (r == 0)
 		return 0;
 	if (r == -ENOENT)
 		return ssh_fail(s, -ENOSYS,
 			"there is no ssh here to go through %s with; install openssh-client",
-			o->jump->jump);
-	return ssh_fail(s, r == -EINVAL ? -ENOSYS : dial_fault(-r), "through %s: %s", o->jump->jump,
+			o->jump);
+	return ssh_fail(s, r == -EINVAL ? -ENOSYS : dial_fault(-r), "through %s: %s", o->jump,
 		strerror(-r));
 }
 
@@ -287,14 +292,14 @@ static int connect_session(struct ssh_stream *s)
 	const struct ssh_options *o = s->options;
 	int r;
 
-	s->deadline_ns = deadline_min(deadline_in(o->connect_timeout_us), o->deadline_ns);
+	s->deadline_ns = deadline_min(deadline_in(CONNECT_US), o->deadline_ns);
 	r = open_link(s);
 	if (r < 0)
 		return r;
-	s->deadline_ns = deadline_min(deadline_in(o->login_timeout_us), o->deadline_ns);
+	s->deadline_ns = deadline_min(deadline_in(LOGIN_US), o->deadline_ns);
 	r = shake_hands(s);
 	if (r < 0 && o->jump)
-		r = jump_error(&s->jump, o->jump, r, s->error, sizeof s->error);
+		r = jump_error(&s->jump, o, r, s->error, sizeof s->error);
 	return r;
 }
 

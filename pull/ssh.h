@@ -10,7 +10,6 @@
 
 #include <stdint.h>
 
-#include "pull/jump.h"
 #include "pull/stream.h"
 
 struct ssh_options {
@@ -20,13 +19,12 @@ struct ssh_options {
 	const char *alias; /* the name in known_hosts: the camera's, in lower case */
 	const char *known_hosts; /* file */
 	const char *key; /* private key file, ours and mode 0600 */
-	const struct jump_options *jump; /* the host to go through; NULL: none */
+	/* [USER@]HOST[:PORT] to go through, with `key` or one of an agent; NULL: none */
+	const char *jump;
+	const char *jump_known_hosts; /* file with the host key of that, under its own name */
 	const char *command; /* exec request: "capturepi serve latest 12" */
-	/*
-	 * The TCP connection; then everything up to the running command. Each is cut short by
-	 * `deadline_ns` (CLOCK_MONOTONIC; DEADLINE_NONE of wait.h: none).
-	 */
-	int64_t connect_timeout_us, login_timeout_us, deadline_ns;
+	/* CLOCK_MONOTONIC; DEADLINE_NONE of wait.h: only our own of 10 s to connect and 15 s to log in */
+	int64_t deadline_ns;
 };
 
 /*

@@ -95,7 +95,6 @@ static int unpair_there(const struct unpair *u)
 		.public_key = u->public_key,
 		.comment = "",
 		.client = "none",
-		.may_ask = isatty(STDIN_FILENO),
 		.remove = true,
 	};
 	char error[PULL_ERROR_MAX], serve[SERVE_COMMAND_MAX];
