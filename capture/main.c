@@ -82,15 +82,14 @@ static int open_for_run(struct cli *cli, const struct capture_settings *settings
 	return CLI_OK; /* the service tells of it */
 }
 
-/* Settings and archive at once, for the commands that only read. */
-static int open_for_reading(
-	struct cli *cli, struct capture_settings **ret_settings, struct archive **ret_archive)
+/* The settings for all but the service: what is wrong in them is warned of. */
+static int load_settings(struct cli *cli, struct capture_settings **ret)
 {
 	void *settings = NULL;
 	int r = cli_settings(cli, CLI_LENIENT, &settings);
 
-	*ret_settings = settings;
-	return r == CLI_OK ? open_archive(cli, settings, ARCHIVE_READ, ret_archive) : r;
+	*ret = settings;
+	return r;
 }
 
 static void log_repairs(const struct archive_repairs *repairs)
@@ -105,7 +104,7 @@ static void log_repairs(const struct archive_repairs *repairs)
 			repairs->line_cut ? ", a torn line cut" : "");
 }
 
-static int reload(void *data, struct capture_settings *ret)
+static int reload_settings(void *data, struct capture_settings *ret)
 {
 	struct cli *cli = data;
 	CLEANUP_FREE void *settings = NULL;
@@ -137,7 +136,7 @@ static int run_service(struct cli *cli, struct capture_settings *settings, struc
 		.archive = archive,
 		.archive_error = error,
 		.clock = &clock_real,
-		.reload = reload,
+		.reload = reload_settings,
 		.reload_data = cli,
 		.stored = !one_shot && cli_flag(cli, "report") ? report_frame : NULL,
 		.frames_max = frames,
@@ -163,7 +162,7 @@ static int run_service(struct cli *cli, struct capture_settings *settings, struc
 	return r < 0 ? CLI_INTERNAL : CLI_OK;
 }
 
-static int run(struct cli *cli)
+static int run_command(struct cli *cli)
 {
 	CLEANUP_FREE void *settings = NULL;
 	struct archive *archive = NULL;
@@ -211,16 +210,14 @@ static int shot_by_service(struct cli *cli, const struct capture_settings *setti
 	return print_shot(cli, settings->archive.path, &frame);
 }
 
-static int shot(struct cli *cli)
+static int shot_command(struct cli *cli)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;
 	CLEANUP_FREE struct capture_settings *settings = NULL;
 	struct record last;
-	void *loaded = NULL;
 	pid_t pid;
-	int r = cli_settings(cli, CLI_LENIENT, &loaded);
+	int r = load_settings(cli, &settings);
 
-	settings = loaded;
 	if (r != CLI_OK)
 		return r;
 	if (archive_writer_pid(settings->archive.path, &pid) == 0)
@@ -231,16 +228,14 @@ static int shot(struct cli *cli)
 	return r == CLI_OK ? print_shot(cli, settings->archive.path, &last) : r;
 }
 
-static int status(struct cli *cli)
+static int status_command(struct cli *cli)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;
 	CLEANUP_FREE struct capture_settings *settings = NULL;
 	struct archive_options options = { .mode = ARCHIVE_READ };
 	bool json = cli_flag(cli, "json");
-	void *loaded = NULL;
-	int r = cli_settings(cli, CLI_LENIENT, &loaded), code;
+	int r = load_settings(cli, &settings), code;
 
-	settings = loaded;
 	if (r != CLI_OK)
 		return r;
 	if (cli->wrong && !json)
@@ -262,7 +257,7 @@ static void print_camera(void *data, const char *id, const char *model)
 	printf("%-20s %s\n", model, name);
 }
 
-static int cameras(struct cli *cli)
+static int cameras_command(struct cli *cli)
 {
 	static const char *const sources[] = { "auto", "test" };
 	struct camera_options options = { 0 };
@@ -292,10 +287,9 @@ static void print_slot(int64_t slot_us, bool json, bool first)
 		printf("%s  %s\n", utc_format_local(slot_us, local), utc_format(slot_us, utc));
 }
 
-static int schedule(struct cli *cli)
+static int schedule_command(struct cli *cli)
 {
-	CLEANUP_FREE void *loaded = NULL;
-	const struct capture_settings *settings;
+	CLEANUP_FREE struct capture_settings *settings = NULL;
 	bool json = cli_flag(cli, "json");
 	int64_t slot = TIME_NONE, count, i;
 	int r = cli_number(cli, "count", 1, 1000000, 10, &count);
@@ -305,10 +299,9 @@ static int schedule(struct cli *cli)
 	if (slot == TIME_NONE)
 		slot = clock_wall_us(&clock_real);
 	if (r == CLI_OK)
-		r = cli_settings(cli, CLI_LENIENT, &loaded);
+		r = load_settings(cli, &settings);
 	if (r != CLI_OK)
 		return r;
-	settings = loaded;
 	for (i = 0; i < count; i++, slot++) {
 		slot = schedule_next(&settings->schedule, slot);
 		if (slot == TIME_NONE)
@@ -325,22 +318,17 @@ static int schedule(struct cli *cli)
 	return i ? CLI_OK : CLI_INTERNAL;
 }
 
-static int redate(struct cli *cli)
+static int redate_command(struct cli *cli)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;
 	CLEANUP_FREE struct capture_settings *settings = NULL;
-	void *loaded = NULL;
+	bool dry_run = cli_flag(cli, "dry-run");
 	pid_t pid;
-	int r = cli_settings(cli, CLI_LENIENT, &loaded);
+	int r = load_settings(cli, &settings);
 
-	settings = loaded;
 	if (r != CLI_OK)
 		return r;
-	if (cli_flag(cli, "dry-run")) {
-		r = open_archive(cli, settings, ARCHIVE_READ, &archive);
-		return r == CLI_OK ? correction_command(cli, archive) : r;
-	}
-	if (archive_writer_pid(settings->archive.path, &pid) == 0) {
+	if (!dry_run && archive_writer_pid(settings->archive.path, &pid) == 0) {
 		cli_error(cli,
 			"the running service (pid %d) corrects frames by itself once the clock "
 			"is known; for those of all boots before stop it first (systemctl --user "
@@ -348,15 +336,16 @@ static int redate(struct cli *cli)
 			(int)pid, cli->unit);
 		return CLI_TEMPFAIL;
 	}
-	/* nothing to date where there is no archive: none is made */
+	/* nothing to correct where there is no archive: none is made */
 	r = open_archive(cli, settings, ARCHIVE_READ, &archive);
+	if (r == CLI_OK && !dry_run) {
+		archive_free(TAKE_PTR(archive));
+		r = open_archive(cli, settings, ARCHIVE_WRITE, &archive);
+	}
 	if (r != CLI_OK)
 		return r;
-	archive_free(TAKE_PTR(archive));
-	r = open_archive(cli, settings, ARCHIVE_WRITE, &archive);
-	if (r != CLI_OK)
-		return r;
-	log_repairs(archive_repairs(archive));
+	if (!dry_run)
+		log_repairs(archive_repairs(archive));
 	return correction_command(cli, archive);
 }
 
@@ -367,7 +356,7 @@ static void complain_of_rival(void *data, const struct doctor_finding *finding)
 }
 
 /* Also what no settings can tell alone: another service that wants the same. */
-static int check(struct cli *cli)
+static int check_command(struct cli *cli)
 {
 	CLEANUP_FREE void *settings = NULL;
 	int r = cli_settings(cli, CLI_STRICT, &settings);
@@ -416,7 +405,9 @@ static int serve_command(struct cli *cli)
 	for (int i = 0; i < cli->argc && used < sizeof request; i++)
 		used += (size_t)snprintf(
 			request + used, sizeof request - used, "%s%s", i ? " " : "", cli->argv[i]);
-	r = open_for_reading(cli, &settings, &archive);
+	r = load_settings(cli, &settings);
+	if (r == CLI_OK)
+		r = open_archive(cli, settings, ARCHIVE_READ, &archive);
 	if (r != CLI_OK)
 		return r;
 	options.archive = archive;
@@ -457,16 +448,18 @@ static const struct cli_option serve_options_table[] = {
 };
 
 static const struct cli_command commands[] = {
-	{ "run", "", "capture by the schedule until stopped: the service", run, run_options, 0, 0 },
-	{ "shot", "", "take one frame now", shot, cli_json_option, 0, 0 },
-	{ "status", "", "how capture is doing; exit 1 if it does not run", status, cli_json_option,
+	{ "run", "", "capture by the schedule until stopped: the service", run_command, run_options,
 		0, 0 },
+	{ "shot", "", "take one frame now", shot_command, cli_json_option, 0, 0 },
+	{ "status", "", "how capture is doing; exit 1 if it does not run", status_command,
+		cli_json_option, 0, 0 },
 	{ "list", "", "what the journal says, newest last", cli_list, cli_list_options, 0, 0 },
-	{ "cameras", "", "the cameras that can be used", cameras, NULL, 0, 0 },
-	{ "schedule", "", "the slots that `run` will take", schedule, schedule_options, 0, 0 },
-	{ "redate", "", "give frames of an unset clock their true time", redate,
+	{ "cameras", "", "the cameras that can be used", cameras_command, NULL, 0, 0 },
+	{ "schedule", "", "the slots that `run` will take", schedule_command, schedule_options, 0,
+		0 },
+	{ "redate", "", "give frames of an unset clock their true time", redate_command,
 		correction_command_options, 0, 0 },
-	{ "check", "", "check the settings strictly", check, NULL, 0, 0 },
+	{ "check", "", "check the settings strictly", check_command, NULL, 0, 0 },
 	{ "dump", "", "all settings with their help", cli_dump, cli_json_option, 0, 0 },
 	{ "doctor", "", "check this machine; exit 1 if something needs mending", doctor_command,
 		cli_json_option, 0, 0 },

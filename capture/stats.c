@@ -3,16 +3,16 @@
 #include "capture/stats.h"
 
 #include <errno.h>
-#include <json-c/json.h>
 #include <math.h>
 #include <string.h>
 
+#include "common/json.h"
 #include "common/utc.h"
 
 static const char *const state_names[] = { "closed", "idle", "streaming" };
 static const char *const rung_names[] = { "restart", "reopen", "exit" };
 
-static int bucket_of(int64_t us)
+static int stats_bucket(int64_t us)
 {
 	uint64_t v = (uint64_t)(us < 0 ? -us : us) + 8;
 	int exponent = 63 - __builtin_clzll(v);
@@ -22,7 +22,7 @@ static int bucket_of(int64_t us)
 }
 
 /* The upper end of a bucket. */
-static int64_t bucket_value(int bucket)
+static int64_t stats_bucket_end(int bucket)
 {
 	return ((int64_t)(8 + bucket % 8 + 1) << bucket / 8) - 9;
 }
@@ -36,12 +36,12 @@ int64_t stats_percentile(const uint64_t buckets[static STATS_BUCKETS], double pe
 	for (int i = 0; i < STATS_BUCKETS; i++) {
 		seen += buckets[i];
 		if (buckets[i] && (double)seen >= (double)total * percent / 100)
-			return bucket_value(i);
+			return stats_bucket_end(i);
 	}
 	return 0;
 }
 
-static void turn_day(struct stats *stats, int64_t now_us)
+static void stats_turn_day(struct stats *stats, int64_t now_us)
 {
 	int day = utc_local_day(now_us);
 
@@ -61,29 +61,29 @@ void stats_frame(struct stats *stats, const struct record *frame, int64_t now_us
 		stats->shots++;
 		return;
 	}
-	turn_day(stats, now_us);
+	stats_turn_day(stats, now_us);
 	stats->frames++;
 	stats->today_frames++;
-	stats->late_buckets[bucket_of(late)]++;
+	stats->late_buckets[stats_bucket(late)]++;
 	if (late > stats->late_max_us)
 		stats->late_max_us = late;
 }
 
 void stats_miss(struct stats *stats, enum miss_cause cause, uint64_t count, int64_t now_us)
 {
-	turn_day(stats, now_us);
+	stats_turn_day(stats, now_us);
 	stats->missed[cause] += count;
 	stats->today_missed[cause] += count;
 }
 
 void stats_wake(struct stats *stats, int64_t late_us)
 {
-	stats->wake_buckets[bucket_of(late_us)]++;
+	stats->wake_buckets[stats_bucket(late_us)]++;
 	if (late_us > stats->wake_max_us)
 		stats->wake_max_us = late_us;
 }
 
-static uint64_t sum_missed(const uint64_t missed[static MISS_CAUSES])
+static uint64_t stats_sum_missed(const uint64_t missed[static MISS_CAUSES])
 {
 	uint64_t sum = 0;
 
@@ -114,30 +114,12 @@ const char *stats_line(const struct stats_view *view, char *buf, size_t size)
 			view->next_us == TIME_NONE ? "never"
 						   : utc_format_local(view->next_us, next),
 			(unsigned long long)stats->today_frames,
-			(unsigned long long)sum_missed(stats->today_missed),
+			(unsigned long long)stats_sum_missed(stats->today_missed),
 			view->synced ? "" : "; clock not synchronised");
 	return buf;
 }
 
-static void add_string(struct json_object *o, const char *key, const char *value)
-{
-	json_object_object_add(o, key, json_object_new_string(value));
-}
-
-static void add_int(struct json_object *o, const char *key, int64_t value)
-{
-	json_object_object_add(o, key, json_object_new_int64(value));
-}
-
-static void add_time(struct json_object *o, const char *key, int64_t wall_us)
-{
-	char text[UTC_TEXT_MAX];
-
-	if (wall_us != TIME_NONE)
-		add_string(o, key, utc_format(wall_us, text));
-}
-
-static struct json_object *add_object(struct json_object *o, const char *key)
+static struct json_object *stats_add_object(struct json_object *o, const char *key)
 {
 	struct json_object *child = json_object_new_object();
 
@@ -145,61 +127,61 @@ static struct json_object *add_object(struct json_object *o, const char *key)
 	return child;
 }
 
-static void add_missed(struct json_object *o, const uint64_t missed[static MISS_CAUSES])
+static void stats_add_missed(struct json_object *o, const uint64_t missed[static MISS_CAUSES])
 {
-	struct json_object *m = add_object(o, "missed");
+	struct json_object *m = stats_add_object(o, "missed");
 
 	for (int i = 0; i < MISS_CAUSES; i++)
-		add_int(m, miss_cause_name(i), (int64_t)missed[i]);
+		json_add_number(m, miss_cause_name(i), (int64_t)missed[i]);
 }
 
-static void add_spread(struct json_object *o, const char *key,
+static void stats_add_spread(struct json_object *o, const char *key,
 	const uint64_t buckets[static STATS_BUCKETS], int64_t max_us)
 {
-	struct json_object *s = add_object(o, key);
+	struct json_object *s = stats_add_object(o, key);
 	int64_t p50 = stats_percentile(buckets, 50), p99 = stats_percentile(buckets, 99);
 	uint64_t samples = 0;
 
 	for (int i = 0; i < STATS_BUCKETS; i++)
 		samples += buckets[i];
 	/* a bucket's upper end may be above the largest sample */
-	add_int(s, "p50", p50 < max_us ? p50 : max_us);
-	add_int(s, "p99", p99 < max_us ? p99 : max_us);
-	add_int(s, "max", max_us);
-	add_int(s, "samples", (int64_t)samples);
+	json_add_number(s, "p50", p50 < max_us ? p50 : max_us);
+	json_add_number(s, "p99", p99 < max_us ? p99 : max_us);
+	json_add_number(s, "max", max_us);
+	json_add_number(s, "samples", (int64_t)samples);
 }
 
-static void add_last(struct json_object *o, const struct record *last)
+static void stats_add_last(struct json_object *o, const struct record *last)
 {
-	struct json_object *l = add_object(o, "last");
+	struct json_object *l = stats_add_object(o, "last");
 	struct frame_name name = record_name(last);
 	char path[FRAME_PATH_MAX];
 
-	add_int(l, "seq", (int64_t)last->seq);
-	add_time(l, "slot", last->slot_us);
-	add_time(l, "exposed", last->exposed_us);
+	json_add_number(l, "seq", (int64_t)last->seq);
+	json_add_time(l, "slot", last->slot_us);
+	json_add_time(l, "exposed", last->exposed_us);
 	if (frame_name_path(&name, path) == 0)
-		add_string(l, "path", path);
-	add_int(l, "bytes", last->bytes);
-	add_int(l, "late_us", last->late_us);
+		json_add_text(l, "path", path);
+	json_add_number(l, "bytes", last->bytes);
+	json_add_number(l, "late_us", last->late_us);
 }
 
-static void add_camera(struct json_object *o, const struct stats_view *view)
+static void stats_add_camera(struct json_object *o, const struct stats_view *view)
 {
-	struct json_object *c = add_object(o, "camera"), *r;
+	struct json_object *c = stats_add_object(o, "camera"), *r;
 
-	add_string(c, "model", view->camera_model);
-	add_string(c, "state", state_names[view->camera->state]);
-	add_string(c, "error", view->camera->text);
-	add_int(c, "failures", view->camera->failures);
-	r = add_object(c, "recoveries");
+	json_add_text(c, "model", view->camera_model);
+	json_add_text(c, "state", state_names[view->camera->state]);
+	json_add_text(c, "error", view->camera->text);
+	json_add_number(c, "failures", view->camera->failures);
+	r = stats_add_object(c, "recoveries");
 	for (int i = 0; i < RUNGS; i++)
-		add_int(r, rung_names[i], (int64_t)view->camera->climbed[i]);
+		json_add_number(r, rung_names[i], (int64_t)view->camera->climbed[i]);
 }
 
-static void add_phase_lock(struct json_object *o, const struct phase_lock *phase_lock)
+static void stats_add_phase_lock(struct json_object *o, const struct phase_lock *phase_lock)
 {
-	struct json_object *l = phase_lock ? add_object(o, "phase_lock") : NULL;
+	struct json_object *l = phase_lock ? stats_add_object(o, "phase_lock") : NULL;
 
 	if (!phase_lock)
 		return;
@@ -207,37 +189,37 @@ static void add_phase_lock(struct json_object *o, const struct phase_lock *phase
 		json_object_object_add(
 			l, "drift_ppm", json_object_new_double(phase_lock->drift_ppm));
 	if (isfinite(phase_lock->residual_mean_ns))
-		add_int(l, "residual_us", (int64_t)(phase_lock->residual_mean_ns / 1000));
-	add_int(l, "orders", (int64_t)phase_lock->orders);
+		json_add_number(l, "residual_us", (int64_t)(phase_lock->residual_mean_ns / 1000));
+	json_add_number(l, "orders", (int64_t)phase_lock->orders);
 }
 
-static void add_settings(struct json_object *o, const struct stats_view *view)
+static void stats_add_settings(struct json_object *o, const struct stats_view *view)
 {
 	struct json_object *s;
 
 	if (!view->settings || strlen(view->settings) >= CONF_VALUE_MAX)
 		return;
-	s = add_object(o, "settings");
-	add_string(s, "path", view->settings);
-	add_int(s, "changed_us", view->settings_us);
+	s = stats_add_object(o, "settings");
+	json_add_text(s, "path", view->settings);
+	json_add_number(s, "changed_us", view->settings_us);
 }
 
-static void add_store(struct json_object *o, const struct stats_view *view)
+static void stats_add_store(struct json_object *o, const struct stats_view *view)
 {
 	const struct store_facts *facts = view->store;
-	struct json_object *s = add_object(o, "store"), *removed;
+	struct json_object *s = stats_add_object(o, "store"), *removed;
 
-	add_string(s, "archive", view->archive);
-	json_object_object_add(s, "open", json_object_new_boolean(facts->open));
-	add_string(s, "error", facts->error ? store_error_text(facts->error) : "");
-	add_int(s, "errno", -facts->error);
-	add_string(s, "where", facts->error ? facts->where : "");
-	add_int(s, "frames", facts->stored.frames);
-	add_int(s, "bytes", facts->stored.bytes);
-	json_object_object_add(s, "counted", json_object_new_boolean(facts->stored.counted));
-	removed = add_object(s, "removed");
-	add_int(removed, "frames", (int64_t)facts->removed.frames);
-	add_int(removed, "bytes", facts->removed.bytes);
+	json_add_text(s, "archive", view->archive);
+	json_add_bool(s, "open", facts->open);
+	json_add_text(s, "error", facts->error ? store_error_text(facts->error) : "");
+	json_add_number(s, "errno", -facts->error);
+	json_add_text(s, "where", facts->error ? facts->where : "");
+	json_add_number(s, "frames", facts->stored.frames);
+	json_add_number(s, "bytes", facts->stored.bytes);
+	json_add_bool(s, "counted", facts->stored.counted);
+	removed = stats_add_object(s, "removed");
+	json_add_number(removed, "frames", (int64_t)facts->removed.frames);
+	json_add_number(removed, "bytes", facts->removed.bytes);
 }
 
 int stats_json(const struct stats_view *view, char *buf, size_t size)
@@ -249,30 +231,30 @@ int stats_json(const struct stats_view *view, char *buf, size_t size)
 
 	if (!o)
 		return -ENOMEM;
-	add_int(o, "pid", getpid());
-	add_time(o, "now", view->now_us);
-	add_time(o, "started", stats->started_us);
-	add_int(o, "frames", (int64_t)stats->frames);
-	add_int(o, "shots", (int64_t)stats->shots);
-	add_missed(o, stats->missed);
-	today = add_object(o, "today");
-	add_int(today, "frames", (int64_t)stats->today_frames);
-	add_missed(today, stats->today_missed);
+	json_add_number(o, "pid", getpid());
+	json_add_time(o, "now", view->now_us);
+	json_add_time(o, "started", stats->started_us);
+	json_add_number(o, "frames", (int64_t)stats->frames);
+	json_add_number(o, "shots", (int64_t)stats->shots);
+	stats_add_missed(o, stats->missed);
+	today = stats_add_object(o, "today");
+	json_add_number(today, "frames", (int64_t)stats->today_frames);
+	stats_add_missed(today, stats->today_missed);
 	if (stats->last.seq)
-		add_last(o, &stats->last);
-	add_time(o, "next", view->next_us);
-	add_time(o, "due", view->due.due_us);
-	add_time(o, "due_pending", view->due.pending_us);
-	add_time(o, "due_next", view->due.next_us);
-	add_spread(o, "late_us", stats->late_buckets, stats->late_max_us);
-	add_spread(o, "wake_us", stats->wake_buckets, stats->wake_max_us);
-	add_int(o, "encode_us", stats->encode_us);
-	add_int(o, "store_us", stats->store_us);
-	add_store(o, view);
-	add_settings(o, view);
-	add_camera(o, view);
-	add_phase_lock(o, view->phase_lock);
-	json_object_object_add(o, "synced", json_object_new_boolean(view->synced));
+		stats_add_last(o, &stats->last);
+	json_add_time(o, "next", view->next_us);
+	json_add_time(o, "due", view->due.due_us);
+	json_add_time(o, "due_pending", view->due.pending_us);
+	json_add_time(o, "due_next", view->due.next_us);
+	stats_add_spread(o, "late_us", stats->late_buckets, stats->late_max_us);
+	stats_add_spread(o, "wake_us", stats->wake_buckets, stats->wake_max_us);
+	json_add_number(o, "encode_us", stats->encode_us);
+	json_add_number(o, "store_us", stats->store_us);
+	stats_add_store(o, view);
+	stats_add_settings(o, view);
+	stats_add_camera(o, view);
+	stats_add_phase_lock(o, view->phase_lock);
+	json_add_bool(o, "synced", view->synced);
 	text = json_object_to_json_string_ext(
 		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 	n = text ? snprintf(buf, size, "%s", text) : -ENOMEM;

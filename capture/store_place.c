@@ -9,6 +9,10 @@
 #include "capture/store.h"
 #include "common/place.h"
 
+#define STORE_GONE "the archive's disk or folder is gone"
+#define STORE_MOUNT_FIX "mount the disk; see /etc/fstab, with nofail"
+#define STORE_DISK_FIX "see dmesg; check the disk, or take another one"
+#define STORE_MOVE_FIX "move away what is there"
 #define LOOK_BACK_MAX 1000 /* lines without an outcome at the journal's end */
 
 struct store_settings store_settings(const struct capture_settings *settings)
@@ -44,72 +48,52 @@ bool store_is_full(int error)
 	return error == -ENOSPC || error == -EDQUOT;
 }
 
+/* In the words of this program; NULL: strerror() says it, or nobody knows a way out. */
+static const struct {
+	int error;
+	const char *text, *fix;
+} store_errors[] = {
+	{ ENOSPC, "the disk is full", "remove what is not needed, or set archive.reserve" },
+	{ EDQUOT, "the disk quota is used up",
+		"raise the quota, or set archive.max_bytes below it" },
+	{ EACCES, NULL,
+		"give the service's user the right to write there (ls -ld tells whose it is)" },
+	{ EPERM, NULL, "remove what forbids it: lsattr -d tells of flags, mount of options" },
+	{ EROFS, "the disk is read-only", STORE_DISK_FIX },
+	{ EIO, "the disk fails (Input/output error)", STORE_DISK_FIX },
+	{ EUCLEAN, NULL, STORE_DISK_FIX },
+	{ EREMOTEIO, NULL, STORE_DISK_FIX },
+	{ ENOMEDIUM, "the archive's disk is not mounted", STORE_MOUNT_FIX },
+	{ ENODEV, STORE_GONE, STORE_MOUNT_FIX },
+	{ ENOENT, STORE_GONE, STORE_MOUNT_FIX },
+	{ ENXIO, STORE_GONE, STORE_MOUNT_FIX },
+	{ ESTALE, STORE_GONE, NULL },
+	{ ENOTDIR, "a file is where a folder has to be (Not a directory)", STORE_MOVE_FIX },
+	{ ELOOP, NULL, STORE_MOVE_FIX },
+	{ EEXIST, NULL, STORE_MOVE_FIX },
+	{ ENOLCK, "its file system has no file locks (No locks available)", PLACE_NO_LOCKS_FIX },
+	{ EWOULDBLOCK, "another program writes the archive", NULL },
+	{ EBADMSG, "the archive is damaged, see capturepi verify", NULL },
+};
+
 const char *store_error_text(int error)
 {
-	switch (-error) {
-	case ENOSPC:
-		return "the disk is full";
-	case EDQUOT:
-		return "the disk quota is used up";
-	case EROFS:
-		return "the disk is read-only";
-	case EIO:
-		return "the disk fails (Input/output error)";
-	case ENOMEDIUM:
-		return "the archive's disk is not mounted";
-	case ENODEV:
-	case ENOENT:
-	case ENXIO:
-	case ESTALE:
-		return "the archive's disk or folder is gone";
-	case ENOTDIR:
-		return "a file is where a folder has to be (Not a directory)";
-	case ENOLCK:
-		return "its file system has no file locks (No locks available)";
-	case EWOULDBLOCK:
-		return "another program writes the archive";
-	case EBADMSG:
-		return "the archive is damaged, see capturepi verify";
-	default:
-		return strerror(-error);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(store_errors); i++)
+		if (store_errors[i].error == -error && store_errors[i].text)
+			return store_errors[i].text;
+	return strerror(-error);
 }
 
 const char *store_error_fix(int error)
 {
-	switch (-error) {
-	case ENOSPC:
-		return "remove what is not needed, or set archive.reserve";
-	case EDQUOT:
-		return "raise the quota, or set archive.max_bytes below it";
-	case EACCES:
-		return "give the service's user the right to write there (ls -ld tells whose it "
-		       "is)";
-	case EPERM:
-		return "remove what forbids it: lsattr -d tells of flags, mount of options";
-	case EROFS:
-	case EIO:
-	case EUCLEAN:
-	case EREMOTEIO:
-		return "see dmesg; check the disk, or take another one";
-	case ENOTDIR:
-	case ELOOP:
-	case EEXIST:
-		return "move away what is there";
-	case ENOMEDIUM:
-	case ENODEV:
-	case ENOENT:
-	case ENXIO:
-		return "mount the disk; see /etc/fstab, with nofail";
-	case ENOLCK:
-		return PLACE_NO_LOCKS_FIX;
-	default:
-		return "";
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(store_errors); i++)
+		if (store_errors[i].error == -error && store_errors[i].fix)
+			return store_errors[i].fix;
+	return "";
 }
 
 /* Whether it can be written, as far as owner, modes, flags and mount tell. */
-static int check_writable(const char *path, bool folder)
+static int store_check_writable(const char *path, bool folder)
 {
 	struct stat st;
 
@@ -121,14 +105,15 @@ static int check_writable(const char *path, bool folder)
 }
 
 /* A part of the archive; what is not there yet is not wrong. */
-static int check_below(const char *path, const char *part, bool folder, char ret[static PATH_MAX])
+static int store_check_below(
+	const char *path, const char *part, bool folder, char ret[static PATH_MAX])
 {
 	char whole[PATH_MAX];
 	int r;
 
 	if (snprintf(whole, sizeof whole, "%s%s", path, part) >= (int)sizeof whole)
 		return 0;
-	r = check_writable(whole, folder);
+	r = store_check_writable(whole, folder);
 	if (r == 0 || r == -ENOENT)
 		return 0;
 	snprintf(ret, PATH_MAX, "%s", whole);
@@ -146,7 +131,7 @@ int store_find_unwritable(const char *path, int64_t slot_us, char ret[static PAT
 	r = place_nearest(path, &st, nearest);
 	if (r < 0)
 		return r;
-	r = check_writable(nearest, true);
+	r = store_check_writable(nearest, true);
 	if (r < 0)
 		snprintf(ret, PATH_MAX, "%s", nearest);
 	if (r < 0 || frame_name_folder(&name, folder) < 0)
@@ -156,12 +141,12 @@ int store_find_unwritable(const char *path, int64_t slot_us, char ret[static PAT
 		if (folder[i] != '/' && folder[i] != '\0')
 			continue;
 		snprintf(file, sizeof file, "/%.*s", (int)i, folder);
-		r = check_below(path, file, true, ret);
+		r = store_check_below(path, file, true, ret);
 		if (r < 0)
 			return r;
 	}
-	r = check_below(path, "/journal", true, ret);
-	return r < 0 ? r : check_below(path, "/.writer", false, ret);
+	r = store_check_below(path, "/journal", true, ret);
+	return r < 0 ? r : store_check_below(path, "/.writer", false, ret);
 }
 
 int64_t store_last_outcome(struct archive *archive)
@@ -175,7 +160,7 @@ int64_t store_last_outcome(struct archive *archive)
 	for (int i = 0; i < LOOK_BACK_MAX && seq > 0; i++, seq--) {
 		if (journal_find(journal, seq, &record) < 0)
 			continue;
-		/* what was dated anew stands far behind its slot */
+		/* a corrected frame stands far after its slot */
 		if (record.type == RECORD_FRAME && !record.shot && !record.was)
 			return record.slot_us;
 		if (record.type == RECORD_MISS)
