@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The service. Everything that happens (a frame, a result of the writer, the slot timer, a clock step,
- * a signal) ends in advance(), which looks at the whole state and arms what comes next; so no event
+ * a signal) ends in service_service_advance(), which looks at the whole state and arms what comes next; so no event
  * can be lost between two states.
  */
 #include "capture/service.h"
@@ -27,12 +27,12 @@
 #define STATUS_EVERY_US (1 * US_PER_SEC) /* the status file is not written more often */
 #define TROUBLE_LIMIT_US (180 * US_PER_SEC) /* slots missed, no frame: the watchdog is let go */
 
-static void advance(struct service *s);
+static void service_advance(struct service *s);
 
 /* ---- what comes next ---- */
 
 /* What the phase lock needs before it can have a frame on a slot. */
-static int64_t least_lead_us(const struct service *s)
+static int64_t service_least_lead_us(const struct service *s)
 {
 	int64_t duration_ns = supervisor_facts(s->supervisor)->frame_duration_ns;
 
@@ -41,22 +41,22 @@ static int64_t least_lead_us(const struct service *s)
 		: 0;
 }
 
-static int64_t lead_us(const struct service *s)
+static int64_t service_lead_us(const struct service *s)
 {
-	return standby_lead_us(&s->standby, least_lead_us(s));
+	return standby_lead_us(&s->standby, service_least_lead_us(s));
 }
 
-static bool stream_wanted(const struct service *s, int64_t now_us)
+static bool service_wants_stream(const struct service *s, int64_t now_us)
 {
 	int64_t slot = s->slots.open_us;
 
 	return s->shot_wanted ||
 		standby_wanted(&s->standby, slot == TIME_NONE ? INT64_MAX : slot - now_us,
-			least_lead_us(s));
+			service_least_lead_us(s));
 }
 
 /* Lets the standby policy learn from what the supervisor did. */
-static void tell_standby(struct service *s)
+static void service_teach_standby(struct service *s)
 {
 	const struct supervisor_facts *facts = supervisor_facts(s->supervisor);
 	bool streaming = facts->state == CAMERA_STREAMING;
@@ -76,12 +76,12 @@ static int on_camera(sd_event_source *source, int fd, uint32_t events, void *dat
 	(void)source, (void)fd, (void)events;
 	service_check_clock(s);
 	service_take_frames(s);
-	advance(s);
+	service_advance(s);
 	return 0;
 }
 
-/* A newly opened camera has a new fd; drain() let go of the one before. */
-static void watch_camera(struct service *s)
+/* A newly opened camera has a new fd; service_drain() let go of the one before. */
+static void service_watch_camera(struct service *s)
 {
 	struct camera *camera = supervisor_camera(s->supervisor);
 
@@ -94,7 +94,7 @@ static void watch_camera(struct service *s)
 }
 
 /* Before the supervisor closes a camera: no frame of it may be held anywhere. */
-static void drain(void *data)
+static void service_drain(void *data)
 {
 	struct service *s = data;
 
@@ -103,7 +103,7 @@ static void drain(void *data)
 	s->camera_source = sd_event_source_disable_unref(s->camera_source);
 }
 
-static void arm_tick(struct service *s, int64_t now_us)
+static void service_arm_tick(struct service *s, int64_t now_us)
 {
 	int64_t tick = schedule_next(&s->settings->schedule, now_us + 1);
 	struct itimerspec when = { 0 };
@@ -119,7 +119,7 @@ static void arm_tick(struct service *s, int64_t now_us)
 }
 
 /* Monotonic time of the next thing that is due without an event of its own. */
-static int64_t next_wake_us(struct service *s, int64_t camera_ns, int64_t now_us)
+static int64_t service_wake_us(struct service *s, int64_t camera_ns, int64_t now_us)
 {
 	int64_t now = service_mono_us(s), wake = now + CLOCK_CHECK_US, due;
 
@@ -131,7 +131,7 @@ static int64_t next_wake_us(struct service *s, int64_t camera_ns, int64_t now_us
 		due = slots_deadline(&s->slots, service_latency_us(s)) - now_us;
 		if (now + due < wake)
 			wake = now + due;
-		due = s->slots.open_us - lead_us(s) - now_us;
+		due = s->slots.open_us - service_lead_us(s) - now_us;
 		if (due > 0 && now + due < wake)
 			wake = now + due;
 	}
@@ -152,7 +152,7 @@ static int64_t next_wake_us(struct service *s, int64_t camera_ns, int64_t now_us
 }
 
 /* Of slots that were before this archive nothing is due, and nothing while slots do not begin. */
-static struct schedule_due look_due(const struct service *s, int64_t now_us)
+static struct schedule_due service_due(const struct service *s, int64_t now_us)
 {
 	const struct schedule_due none = { TIME_NONE, TIME_NONE, TIME_NONE };
 	struct schedule_due due =
@@ -164,14 +164,14 @@ static struct schedule_due look_due(const struct service *s, int64_t now_us)
 }
 
 /* A slot has come, or the picture of one is due by now. */
-static bool due_has_changed(const struct service *s, int64_t now_us)
+static bool service_due_changed(const struct service *s, int64_t now_us)
 {
 	return (s->due.next_us != TIME_NONE && s->due.next_us <= now_us) ||
 		(s->due.pending_us != TIME_NONE &&
 			s->due.pending_us + DUE_SECONDS * US_PER_SEC <= now_us);
 }
 
-static void publish_status(struct service *s, int64_t now_us)
+static void service_publish_status(struct service *s, int64_t now_us)
 {
 	struct camera *camera = supervisor_camera(s->supervisor);
 	struct stats_view view = {
@@ -189,11 +189,11 @@ static void publish_status(struct service *s, int64_t now_us)
 	};
 	char text[LINE_MAX_BYTES];
 
-	s->dirty |= due_has_changed(s, now_us);
+	s->dirty |= service_due_changed(s, now_us);
 	if (!s->dirty || service_mono_us(s) < s->published_us + STATUS_EVERY_US)
 		return;
 	s->dirty = false;
-	view.due = s->due = look_due(s, now_us);
+	view.due = s->due = service_due(s, now_us);
 	s->published_us = service_mono_us(s);
 	if (stats_json(&view, text, sizeof text) > 0)
 		status_publish(s->store_path, text);
@@ -201,19 +201,20 @@ static void publish_status(struct service *s, int64_t now_us)
 }
 
 /* A slot has come and its frame is on its way. */
-static bool slot_in_hand(const struct service *s, int64_t now_us)
+static bool service_has_slot_in_hand(const struct service *s, int64_t now_us)
 {
 	return s->slots.open_us != TIME_NONE && s->slots.open_us <= now_us;
 }
 
-static bool finished(struct service *s, int64_t now_us)
+static bool service_is_done(struct service *s, int64_t now_us)
 {
 	if (s->options->frames_max && s->stats.frames >= s->options->frames_max)
 		return true;
 	if (s->options->one_shot && (s->stats.shots || now_us >= s->end_by_us))
 		return true;
 	return s->ending &&
-		(!slot_in_hand(s, s->end_by_us - END_GRACE_US) || now_us >= s->end_by_us);
+		(!service_has_slot_in_hand(s, s->end_by_us - END_GRACE_US) ||
+			now_us >= s->end_by_us);
 }
 
 static bool same_camera(const struct capture_settings *a, const struct capture_settings *b)
@@ -224,7 +225,7 @@ static bool same_camera(const struct capture_settings *a, const struct capture_s
 		memcmp(&a->test, &b->test, sizeof a->test) == 0;
 }
 
-static int supervisor_begin(struct service *s)
+static int service_begin_camera(struct service *s)
 {
 	struct supervisor_options options = {
 		.source = s->settings->camera.source,
@@ -232,7 +233,7 @@ static int supervisor_begin(struct service *s)
 		.clock = s->clock,
 		.call_seconds = s->options->call_seconds,
 		.may_exit = getenv("NOTIFY_SOCKET") != NULL,
-		.drain = drain,
+		.drain = service_drain,
 		.drain_data = s,
 	};
 
@@ -240,7 +241,7 @@ static int supervisor_begin(struct service *s)
 	return supervisor_new(&options, &s->supervisor);
 }
 
-static void advance(struct service *s)
+static void service_advance(struct service *s)
 {
 	int64_t now_us, camera_ns;
 
@@ -252,24 +253,24 @@ static void advance(struct service *s)
 	service_watch_store(s);
 	service_correct(s);
 	service_expire_slots(s, now_us);
-	if (!stream_wanted(s, now_us))
+	if (!service_wants_stream(s, now_us))
 		service_drop_candidate(s);
-	supervisor_want(s->supervisor, stream_wanted(s, now_us));
+	supervisor_want(s->supervisor, service_wants_stream(s, now_us));
 	camera_ns = supervisor_step(s->supervisor);
-	if (camera_ns == -ESHUTDOWN || finished(s, now_us)) {
+	if (camera_ns == -ESHUTDOWN || service_is_done(s, now_us)) {
 		s->result = camera_ns == -ESHUTDOWN ? -ESHUTDOWN : 0;
 		sd_event_exit(s->event, 0);
 		return;
 	}
-	tell_standby(s);
-	watch_camera(s);
+	service_teach_standby(s);
+	service_watch_camera(s);
 	if (!s->ready)
 		sd_notify(0, "READY=1");
 	s->dirty |= !s->ready;
 	s->ready = true;
-	publish_status(s, now_us);
-	arm_tick(s, now_us);
-	sd_event_source_set_time(s->wake_source, (uint64_t)next_wake_us(s, camera_ns, now_us));
+	service_publish_status(s, now_us);
+	service_arm_tick(s, now_us);
+	sd_event_source_set_time(s->wake_source, (uint64_t)service_wake_us(s, camera_ns, now_us));
 	sd_event_source_set_enabled(s->wake_source, SD_EVENT_ONESHOT);
 }
 
@@ -278,7 +279,7 @@ static void advance(struct service *s)
 static int on_wake(sd_event_source *source, uint64_t usec, void *data)
 {
 	(void)source, (void)usec;
-	advance(data);
+	service_advance(data);
 	return 0;
 }
 
@@ -288,7 +289,7 @@ static int on_writer(sd_event_source *source, int fd, uint32_t events, void *dat
 
 	(void)source, (void)fd, (void)events;
 	service_take_results(s);
-	advance(s);
+	service_advance(s);
 	return 0;
 }
 
@@ -303,7 +304,7 @@ static int on_tick(sd_event_source *source, int fd, uint32_t events, void *data)
 		s->tick_us = TIME_NONE;
 	else if (s->tick_us != TIME_NONE)
 		stats_wake(&s->stats, clock_wall_us(s->clock) - s->tick_us);
-	advance(s);
+	service_advance(s);
 	return 0;
 }
 
@@ -340,11 +341,11 @@ static int on_end(sd_event_source *source, const struct signalfd_siginfo *info, 
 	sd_notify(0, "STOPPING=1");
 	s->ending = true;
 	s->end_by_us = clock_wall_us(s->clock) + END_GRACE_US;
-	advance(s);
+	service_advance(s);
 	return 0;
 }
 
-static int64_t settings_us(const struct service *s)
+static int64_t service_settings_us(const struct service *s)
 {
 	return s->options->settings_path ? status_settings_us(s->options->settings_path) : 0;
 }
@@ -357,7 +358,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 {
 	struct service *s = data;
 	CLEANUP_FREE struct capture_settings *new = calloc(1, sizeof *new);
-	int64_t changed_us = settings_us(s);
+	int64_t changed_us = service_settings_us(s);
 	bool camera;
 
 	(void)source, (void)info;
@@ -375,15 +376,14 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	service_keep_slots(s);
 	*s->settings = *new;
 	s->settings_us = changed_us;
-	writer_set_quality(s->writer, (int)s->settings->camera.quality);
 	service_set_store(s);
 	standby_set(&s->standby, s->settings->camera.standby,
 		schedule_interval_us(&s->settings->schedule), s->settings->camera.warmup_us);
 	service_plan_slots(s);
-	log_notice("settings read again%s", camera ? "; the camera is opened anew" : "");
-	if (camera && supervisor_begin(s) < 0)
+	log_notice("settings read again%s", camera ? "; the camera is opened again" : "");
+	if (camera && service_begin_camera(s) < 0)
 		return sd_event_exit(s->event, -ENOMEM);
-	advance(s);
+	service_advance(s);
 	return 0;
 }
 
@@ -394,29 +394,29 @@ static int on_shot(sd_event_source *source, const struct signalfd_siginfo *info,
 	(void)source, (void)info;
 	s->shot_wanted = true;
 	s->shot_from_us = clock_wall_us(s->clock);
-	advance(s);
+	service_advance(s);
 	return 0;
 }
 
-static int add_signal(struct service *s, int number, sd_event_signal_handler_t handler)
+static int service_add_signal(struct service *s, int number, sd_event_signal_handler_t handler)
 {
 	return sd_event_add_signal(s->event, NULL, number | SD_EVENT_SIGNAL_PROCMASK, handler, s);
 }
 
 /* Signals are blocked here, before libcamera starts its threads. */
-static int begin_events(struct service *s)
+static int service_begin_events(struct service *s)
 {
 	uint64_t interval;
 	int r = sd_event_new(&s->event);
 
 	if (r >= 0)
-		r = add_signal(s, SIGTERM, on_end);
+		r = service_add_signal(s, SIGTERM, on_end);
 	if (r >= 0)
-		r = add_signal(s, SIGINT, on_end);
+		r = service_add_signal(s, SIGINT, on_end);
 	if (r >= 0)
-		r = add_signal(s, SIGHUP, on_reload);
+		r = service_add_signal(s, SIGHUP, on_reload);
 	if (r >= 0)
-		r = add_signal(s, SIGUSR1, on_shot);
+		r = service_add_signal(s, SIGUSR1, on_shot);
 	s->timer_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (r >= 0 && s->timer_fd < 0)
 		r = -errno;
@@ -431,9 +431,9 @@ static int begin_events(struct service *s)
 	return r;
 }
 
-static int begin(struct service *s)
+static int service_start(struct service *s)
 {
-	int r = begin_events(s);
+	int r = service_begin_events(s);
 
 	if (r >= 0)
 		r = clock_boot_id(s->boot);
@@ -442,11 +442,11 @@ static int begin(struct service *s)
 	if (r >= 0)
 		r = sd_event_add_io(s->event, NULL, writer_fd(s->writer), EPOLLIN, on_writer, s);
 	if (r >= 0)
-		r = supervisor_begin(s);
+		r = service_begin_camera(s);
 	return r;
 }
 
-static void end(struct service *s)
+static void service_end(struct service *s)
 {
 	supervisor_free(s->supervisor); /* drains the writer's frames, then closes the camera */
 	if (s->writer) {
@@ -482,18 +482,18 @@ int service_run(const struct service_options *options, struct record *ret_last)
 
 	s.stats.started_us = now_us;
 	zone_begin(&s.zone);
-	s.settings_us = settings_us(&s);
+	s.settings_us = service_settings_us(&s);
 	s.standby = standby_new(s.settings->camera.standby,
 		schedule_interval_us(&s.settings->schedule), s.settings->camera.warmup_us);
-	r = begin(&s);
+	r = service_start(&s);
 	if (r >= 0) {
 		service_begin(&s);
-		advance(&s);
+		service_advance(&s);
 		r = sd_event_loop(s.event);
 	}
 	if (r >= 0)
 		r = s.result;
-	end(&s);
+	service_end(&s);
 	if (r == 0 && options->one_shot && !s.stats.shots)
 		r = -ETIMEDOUT;
 	*ret_last = s.stats.last;

@@ -106,10 +106,13 @@ void service_check_zone(struct service *s);
 
 /* Frames from before the clock was known get their time once it is (the writer does it). */
 void service_correct(struct service *s);
+void service_tell_corrected(const struct writer_result *result);
 
 /* The archive at the start: makes the writer, which has it from then on. */
 int service_begin_store(struct service *s);
-/* Looks how storing goes: tells people of a change, accounts for an archive that came late. */
+/* An archive that came late is open: accounts for the slots before the start. */
+void service_account(struct service *s, int64_t last_outcome_us);
+/* Looks how storing goes, and tells people of a change. */
 void service_watch_store(struct service *s);
 void service_set_store(struct service *s);
 

@@ -39,7 +39,7 @@ static void service_miss(struct service *s, int64_t first_us, int64_t last_us, u
 	s->dirty = true;
 }
 
-static struct record frame_record(
+static struct record service_make_record(
 	struct service *s, const struct frame *frame, int64_t slot_us, int64_t exposed_us)
 {
 	struct record record = record_new(RECORD_FRAME);
@@ -59,10 +59,10 @@ static struct record frame_record(
 }
 
 /* Hands the frame to the writer, or accounts for the slot that it could not take. */
-static void submit(
+static void service_submit(
 	struct service *s, struct frame *frame, int64_t slot_us, int64_t exposed_us, bool shot)
 {
-	struct record record = frame_record(s, frame, slot_us, exposed_us);
+	struct record record = service_make_record(s, frame, slot_us, exposed_us);
 	int r;
 
 	record.shot = shot;
@@ -75,14 +75,14 @@ static void submit(
 			"the frame before it was still being stored");
 }
 
-static const char *camera_trouble(struct service *s)
+static const char *service_camera_trouble(struct service *s)
 {
 	const struct supervisor_facts *facts = supervisor_facts(s->supervisor);
 
 	return *facts->text ? facts->text : "no frame near the slot";
 }
 
-static void match(struct service *s, struct frame *frame, int64_t exposed_us)
+static void service_match(struct service *s, struct frame *frame, int64_t exposed_us)
 {
 	for (;;) {
 		int64_t slot, candidate_us = s->slots.candidate_us;
@@ -101,22 +101,22 @@ static void match(struct service *s, struct frame *frame, int64_t exposed_us)
 			if (s->holding)
 				supervisor_release(s->supervisor, &s->candidate);
 			s->holding = false;
-			submit(s, frame, slot, exposed_us, false);
+			service_submit(s, frame, slot, exposed_us, false);
 			return;
 		case SLOTS_TAKE_CANDIDATE:
-			submit(s, &s->candidate, slot, candidate_us, false);
+			service_submit(s, &s->candidate, slot, candidate_us, false);
 			s->holding = false;
 			break;
 		case SLOTS_MISS:
 			service_drop_candidate(s);
-			service_miss(s, slot, slot, 1, MISS_CAMERA, camera_trouble(s));
+			service_miss(s, slot, slot, 1, MISS_CAMERA, service_camera_trouble(s));
 			break;
 		}
 	}
 }
 
 /* From the open slot to the one after it, 0: there is none. */
-static int64_t open_interval_us(const struct service *s)
+static int64_t service_open_interval_us(const struct service *s)
 {
 	const struct schedule_settings *schedule = &s->settings->schedule;
 	int64_t after_us;
@@ -128,7 +128,7 @@ static int64_t open_interval_us(const struct service *s)
 }
 
 /* Shows a frame to the phase lock and carries out what it orders. */
-static void lock_phase(struct service *s, const struct frame *frame)
+static void service_lock_phase(struct service *s, const struct frame *frame)
 {
 	struct camera *camera = supervisor_camera(s->supervisor);
 	uint64_t starts = supervisor_facts(s->supervisor)->starts;
@@ -143,7 +143,7 @@ static void lock_phase(struct service *s, const struct frame *frame)
 	s->locked_start = starts;
 	slot_ns = s->last_mono_ns + (s->slots.open_us - s->last_wall_us) * NS_PER_US;
 	r = phase_lock_frame(
-		&s->phase_lock, frame, slot_ns, open_interval_us(s) * NS_PER_US, &order);
+		&s->phase_lock, frame, slot_ns, service_open_interval_us(s) * NS_PER_US, &order);
 	if (r > 0)
 		r = camera->ops->set_frame_duration(camera, order.duration_ns, order.frames);
 	if (r < 0) {
@@ -161,20 +161,20 @@ void service_take_frames(struct service *s)
 		int64_t exposed_us = clock_wall_of_mono(s->clock, frame.start_ns);
 
 		standby_frame(&s->standby, service_mono_us(s), frame.flags);
-		lock_phase(s, &frame);
+		service_lock_phase(s, &frame);
 		if (frame.flags & FRAME_STARTUP) {
 			supervisor_release(s->supervisor, &frame);
 		} else if (s->shot_wanted && exposed_us >= s->shot_from_us) {
 			s->shot_wanted = false;
-			submit(s, &frame, exposed_us, exposed_us, true);
+			service_submit(s, &frame, exposed_us, exposed_us, true);
 		} else {
-			match(s, &frame, exposed_us);
+			service_match(s, &frame, exposed_us);
 		}
 	}
 }
 
 /* The open slot, if its time is over: the held candidate, or a miss. */
-static bool end_slot(struct service *s, int64_t now_us, int64_t latency_us, const char *why)
+static bool service_end_slot(struct service *s, int64_t now_us, int64_t latency_us, const char *why)
 {
 	int64_t slot, candidate_us = s->slots.candidate_us;
 	enum slots_verdict verdict = slots_expire(&s->slots, now_us, latency_us, &slot);
@@ -182,7 +182,7 @@ static bool end_slot(struct service *s, int64_t now_us, int64_t latency_us, cons
 	if (verdict == SLOTS_HOLD)
 		return false;
 	if (verdict == SLOTS_TAKE_CANDIDATE) {
-		submit(s, &s->candidate, slot, candidate_us, false);
+		service_submit(s, &s->candidate, slot, candidate_us, false);
 		s->holding = false;
 		return true;
 	}
@@ -196,24 +196,24 @@ void service_abandon_slots(struct service *s, const char *why)
 	int64_t now_us = clock_wall_us(s->clock);
 
 	while (s->slots.open_us != TIME_NONE && s->slots.open_us < now_us)
-		end_slot(s, INT64_MAX, 0, why);
+		service_end_slot(s, INT64_MAX, 0, why);
 	service_drop_candidate(s);
 }
 
-static bool slots_have_begun(const struct service *s)
+static bool service_slots_have_begun(const struct service *s)
 {
 	return !s->waiting_clock && !s->options->one_shot;
 }
 
 void service_keep_slots(struct service *s)
 {
-	while (slots_have_begun(s) && slots_keep(&s->slots, s->last_wall_us) == -ENOSPC)
-		end_slot(s, INT64_MAX, 0, "the schedule was changed");
+	while (service_slots_have_begun(s) && slots_keep(&s->slots, s->last_wall_us) == -ENOSPC)
+		service_end_slot(s, INT64_MAX, 0, "the schedule was changed");
 }
 
 void service_plan_slots(struct service *s)
 {
-	if (slots_have_begun(s))
+	if (service_slots_have_begun(s))
 		slots_plan(&s->slots, s->last_wall_us);
 	s->tick_us = TIME_NONE;
 	s->dirty = true;
@@ -227,8 +227,28 @@ int64_t service_latency_us(const struct service *s)
 
 void service_expire_slots(struct service *s, int64_t now_us)
 {
-	while (end_slot(s, now_us, service_latency_us(s), camera_trouble(s)))
+	while (service_end_slot(s, now_us, service_latency_us(s), service_camera_trouble(s)))
 		continue;
+}
+
+static void service_take_frame_result(struct service *s, const struct writer_result *result)
+{
+	int64_t now_us = clock_wall_us(s->clock);
+
+	s->trouble_us = 0;
+	if (result->error < 0) {
+		log_debug("cannot store the frame of slot %lld: %s",
+			(long long)(result->record.slot_us / US_PER_SEC),
+			store_error_text(result->error));
+		if (!result->record.shot)
+			stats_miss(&s->stats, MISS_DISK, 1, now_us);
+		return;
+	}
+	stats_frame(&s->stats, &result->record, now_us);
+	s->stats.encode_us = result->encode_us;
+	s->stats.store_us = result->store_us;
+	if (s->options->stored)
+		s->options->stored(s->options->stored_data, &result->record);
 }
 
 void service_take_results(struct service *s)
@@ -237,25 +257,17 @@ void service_take_results(struct service *s)
 
 	while (writer_take_result(s->writer, &result) == 0) {
 		s->dirty = true;
-		s->trouble_us = 0;
-		if (result.error < 0) {
-			log_debug("cannot store the frame of slot %lld: %s",
-				(long long)(result.record.slot_us / US_PER_SEC),
-				store_error_text(result.error));
-			if (!result.record.shot)
-				stats_miss(&s->stats, MISS_DISK, 1, clock_wall_us(s->clock));
-			continue;
-		}
-		stats_frame(&s->stats, &result.record, clock_wall_us(s->clock));
-		s->stats.encode_us = result.encode_us;
-		s->stats.store_us = result.store_us;
-		if (s->options->stored)
-			s->options->stored(s->options->stored_data, &result.record);
+		if (result.news == WRITER_FRAME)
+			service_take_frame_result(s, &result);
+		else if (result.news == WRITER_OPENED)
+			service_account(s, result.last_outcome_us);
+		else
+			service_tell_corrected(&result);
 	}
 }
 
 /* The slots in [from, to) will have no frame. */
-static void note_range(
+static void service_miss_range(
 	struct service *s, int64_t from_us, int64_t to_us, enum miss_cause cause, const char *text)
 {
 	const struct schedule_settings *schedule = &s->settings->schedule;
@@ -289,10 +301,10 @@ void service_begin_slots(struct service *s)
 	if (last_us == TIME_NONE)
 		last_us = start_us - 1;
 	if (last_us < start_us)
-		note_range(s, last_us + 1, start_us, MISS_DOWN, "");
+		service_miss_range(s, last_us + 1, start_us, MISS_DOWN, "");
 	if (last_us < now_us)
-		note_range(s, last_us < start_us ? start_us : last_us + 1, now_us, MISS_CLOCK,
-			"waiting for the clock to be synchronised");
+		service_miss_range(s, last_us < start_us ? start_us : last_us + 1, now_us,
+			MISS_CLOCK, "waiting for the clock to be synchronised");
 }
 
 void service_begin(struct service *s)
@@ -328,7 +340,7 @@ void service_begin_shot(struct service *s)
 }
 
 /* The wall clock was set: journalled with both sides, slots are planned again. */
-static void clock_stepped(struct service *s, int64_t before_us, int64_t after_us)
+static void service_clock_stepped(struct service *s, int64_t before_us, int64_t after_us)
 {
 	struct record note = record_new(RECORD_CLOCK);
 	int64_t first_us = 0, last_us = 0;
@@ -343,7 +355,7 @@ static void clock_stepped(struct service *s, int64_t before_us, int64_t after_us
 	s->dirty = true;
 	s->shot_from_us += after_us - before_us;
 	s->end_by_us += after_us - before_us;
-	if (slots_have_begun(s))
+	if (service_slots_have_begun(s))
 		slots_step(&s->slots, before_us, after_us, &skipped, &first_us, &last_us);
 	/* an outcome stands on the side of the line that its slot is on */
 	if (skipped && back)
@@ -366,11 +378,11 @@ void service_check_clock(struct service *s)
 	s->last_wall_us = wall_us;
 	/* a clock that is slewed moves by 500 ppm at most; what is more was set */
 	if (llabs(wall_us - expected_us) > STEP_MIN_US + passed_us / 1000)
-		clock_stepped(s, expected_us, wall_us);
+		service_clock_stepped(s, expected_us, wall_us);
 }
 
 /* Journalled like a step of the clock: outcomes by the old zone stand before it. */
-static void zone_changed(struct service *s)
+static void service_zone_changed(struct service *s)
 {
 	struct record note = record_new(RECORD_ZONE);
 	char name[ZONE_NAME_MAX];
@@ -398,5 +410,5 @@ void service_check_zone(struct service *s)
 		return;
 	s->zone_looked_us = now_us;
 	if (zone_has_changed(&s->zone))
-		zone_changed(s);
+		service_zone_changed(s);
 }

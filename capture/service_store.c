@@ -12,7 +12,7 @@
 #include "common/log.h"
 #include "common/utc.h"
 
-static struct store_settings settings_of(const struct service *s)
+static struct store_settings service_store_settings(const struct service *s)
 {
 	struct store_settings settings = store_settings(s->settings);
 
@@ -28,7 +28,7 @@ int service_begin_store(struct service *s)
 	};
 
 	snprintf(s->store_path, sizeof s->store_path, "%s", s->settings->archive.path);
-	options.store = settings_of(s);
+	options.store = service_store_settings(s);
 	if (s->archive)
 		s->last_outcome_us = store_last_outcome(s->archive);
 	options.archive = TAKE_PTR(s->archive);
@@ -38,13 +38,13 @@ int service_begin_store(struct service *s)
 
 void service_set_store(struct service *s)
 {
-	struct store_settings settings = settings_of(s);
+	struct store_settings settings = service_store_settings(s);
 
-	writer_set_store(s->writer, &settings);
+	writer_set(s->writer, &settings, (int)s->settings->camera.quality);
 }
 
 /* The slots between the last outcome in an archive that came late and the start: nobody was there. */
-static bool find_down(struct service *s, int64_t last_us, struct record *ret)
+static bool service_find_down(struct service *s, int64_t last_us, struct record *ret)
 {
 	const struct schedule_settings *schedule = &s->settings->schedule;
 	int64_t first_us;
@@ -62,10 +62,10 @@ static bool find_down(struct service *s, int64_t last_us, struct record *ret)
 	return true;
 }
 
-static void account(struct service *s, int64_t last_outcome_us)
+void service_account(struct service *s, int64_t last_outcome_us)
 {
 	struct record down;
-	bool has_down = find_down(s, last_outcome_us, &down);
+	bool has_down = service_find_down(s, last_outcome_us, &down);
 
 	if (s->waiting_clock) /* the slots begin later, and it is told then */
 		s->last_outcome_us = last_outcome_us;
@@ -74,7 +74,7 @@ static void account(struct service *s, int64_t last_outcome_us)
 	writer_account(s->writer, has_down ? &down : NULL);
 }
 
-static void tell_error(struct service *s)
+static void service_tell_trouble(struct service *s)
 {
 	int64_t since_us = s->store_trouble.since_us, now_us = service_mono_us(s);
 	enum trouble_news news = trouble_look(&s->store_trouble, s->store.error < 0, now_us);
@@ -98,27 +98,24 @@ static void tell_error(struct service *s)
 
 void service_watch_store(struct service *s)
 {
-	int64_t last_outcome_us;
 	int before = s->store.error;
 	bool was_open = s->store.open;
 
-	if (writer_opened(s->writer, &last_outcome_us) == 0)
-		account(s, last_outcome_us);
 	s->store = writer_store_facts(s->writer);
 	if (s->store.open != was_open) { /* who asks now is to know */
 		s->dirty = true;
 		s->published_us = 0;
 	}
 	s->dirty |= s->store.error != before;
-	tell_error(s);
+	service_tell_trouble(s);
 }
 
-static void service_tell_corrected(const struct writer_corrected *corrected)
+void service_tell_corrected(const struct writer_result *result)
 {
-	const struct correction_totals *totals = &corrected->totals;
+	const struct correction_totals *totals = &result->totals;
 
-	if (corrected->error < 0)
-		log_errno(corrected->error,
+	if (result->error < 0)
+		log_errno(result->error,
 			"cannot give frames their true time (%llu have it); trying again every "
 			"minute",
 			(unsigned long long)totals->corrected);
@@ -130,12 +127,9 @@ static void service_tell_corrected(const struct writer_corrected *corrected)
 
 void service_correct(struct service *s)
 {
-	struct writer_corrected corrected;
 	bool synced = clock_synced(s->clock);
 
 	if (synced && !s->clock_known && !s->options->one_shot)
 		writer_correct(s->writer, s->boot, clock_wall_of_up(s->clock, 0));
 	s->clock_known = synced;
-	if (writer_take_corrected(s->writer, &corrected) == 0)
-		service_tell_corrected(&corrected);
 }

@@ -23,7 +23,7 @@
 #define CORRECT_QUIET_US (US_PER_SEC / 2) /* without a frame; else one piece of work after each */
 #define IDLE_US (60 * US_PER_SEC) /* without frames: what has become too old still goes */
 
-#define RESULTS_MAX (2 * BATCH_FRAMES_MAX)
+#define RESULTS_MAX (2 * BATCH_FRAMES_MAX) /* of frames; the last ones are for other news */
 
 struct writer {
 	struct store *store; /* the writer's thread alone */
@@ -44,12 +44,11 @@ struct writer {
 	bool settings_changed;
 	int note_error; /* why the first line could not be written, and */
 	int64_t retry_at_us; /* when it is tried again */
-	struct writer_result results[RESULTS_MAX];
+	struct writer_result results[RESULTS_MAX + 4];
 	unsigned n_results;
 	struct store_facts facts;
 	bool late; /* it began without an archive, which is not yet there */
 	bool accounting; /* it is there, and writer_account() is waited for */
-	int64_t last_outcome_us; /* in it */
 	struct record first; /* from writer_account(); count 0: none */
 
 	/* clock correction */
@@ -59,8 +58,8 @@ struct writer {
 	int64_t frame_us; /* when the last frame was submitted */
 	bool correction_paused; /* a piece was done since */
 	int64_t correct_at_us; /* not before: it failed */
-	struct writer_corrected corrected;
-	bool corrected_told; /* it is to be taken */
+	struct correction_totals totals;
+	bool correction_failed; /* and that was told */
 };
 
 static int64_t writer_now_us(void)
@@ -68,29 +67,41 @@ static int64_t writer_now_us(void)
 	return clock_mono_ns(&clock_real) / NS_PER_US;
 }
 
-/* What the store found is for the main thread to see. The first opening of a late archive stops here. */
-static void writer_note_facts(struct writer *w)
+static void writer_add_result(struct writer *w, const struct writer_result *result)
 {
-	w->facts = store_facts(w->store);
-	if (!w->late || !w->facts.open)
-		return;
-	w->late = false;
-	w->last_outcome_us = store_last_outcome(store_archive(w->store));
-	w->accounting = !w->ending;
+	unsigned room = result->news == WRITER_FRAME ? RESULTS_MAX : ARRAY_SIZE(w->results);
+
+	if (w->n_results < room)
+		w->results[w->n_results++] = *result;
 	eventfd_write(w->fd, 1);
 }
 
-static void writer_add_result(
+static void writer_add_frame(
 	struct writer *w, const struct outbox_item *item, const struct record *record, int error)
 {
-	if (w->n_results < RESULTS_MAX)
-		w->results[w->n_results++] = (struct writer_result){
-			.record = *record,
-			.error = error,
-			.encode_us = item->encode_us,
-			.store_us = item->store_us,
-		};
-	eventfd_write(w->fd, 1);
+	struct writer_result result = {
+		.news = WRITER_FRAME,
+		.record = *record,
+		.error = error,
+		.encode_us = item->encode_us,
+		.store_us = item->store_us,
+	};
+
+	writer_add_result(w, &result);
+}
+
+/* What the store found is for the main thread to see. The first opening of a late archive stops here. */
+static void writer_note_facts(struct writer *w)
+{
+	struct writer_result opened = { .news = WRITER_OPENED };
+
+	w->facts = store_facts(w->store);
+	if (!w->late || !w->facts.open || w->ending)
+		return;
+	w->late = false;
+	w->accounting = true;
+	opened.last_outcome_us = store_last_outcome(store_archive(w->store));
+	writer_add_result(w, &opened);
 }
 
 /* The frame at `i` is lost, and told. */
@@ -98,7 +109,7 @@ static void writer_fail_frame(struct writer *w, unsigned i, int error)
 {
 	const struct outbox_item *item = &w->outbox.items[i];
 
-	writer_add_result(w, item, &item->record, error);
+	writer_add_frame(w, item, &item->record, error);
 	outbox_fail(&w->outbox, i, store_error_text(error), writer_now_us());
 }
 
@@ -207,7 +218,7 @@ static bool writer_flush_frames(struct writer *w)
 
 		item->store_us += (writer_now_us() - t0) / done;
 		if (outcomes[i].error == 0) {
-			writer_add_result(w, item, &outcomes[i].record, 0);
+			writer_add_frame(w, item, &outcomes[i].record, 0);
 			outbox_remove(&w->outbox, failed);
 			continue;
 		}
@@ -251,26 +262,26 @@ static int64_t writer_correct_due_us(const struct writer *w)
 /* One piece. An error is told once, not with every try. */
 static void writer_correct_piece(struct writer *w)
 {
-	struct correction_totals totals = w->corrected.totals;
+	struct writer_result result = { .news = WRITER_CORRECTED, .totals = w->totals };
 	char boot[sizeof w->boot];
 	int64_t zero_us = w->zero_us;
 	int r;
 
 	memcpy(boot, w->boot, sizeof boot);
 	pthread_mutex_unlock(&w->lock);
-	r = store_correct(w->store, boot, zero_us, &totals);
+	result.error = r = store_correct(w->store, boot, zero_us, &result.totals);
 	pthread_mutex_lock(&w->lock);
 	writer_note_facts(w);
 	w->correction_paused = true;
+	w->correcting = r != 0;
+	w->totals = result.totals;
 	if (r < 0)
 		w->correct_at_us = writer_now_us() + (r == -EBUSY ? w->retry_us : CORRECT_RETRY_US);
-	w->corrected.totals = totals;
-	w->correcting = r != 0;
-	if (r > 0 || r == -EBUSY || (r < 0 && w->corrected.error < 0))
+	if (r > 0 || r == -EBUSY)
 		return;
-	w->corrected.error = r;
-	w->corrected_told = true;
-	eventfd_write(w->fd, 1);
+	if (r == 0 || !w->correction_failed)
+		writer_add_result(w, &result);
+	w->correction_failed = r < 0;
 }
 
 /* ---- the thread ---- */
@@ -467,16 +478,10 @@ void writer_free(struct writer *w)
 	free(w);
 }
 
-void writer_set_quality(struct writer *w, int quality)
+void writer_set(struct writer *w, const struct store_settings *settings, int quality)
 {
 	pthread_mutex_lock(&w->lock);
 	w->quality = quality;
-	pthread_mutex_unlock(&w->lock);
-}
-
-void writer_set_store(struct writer *w, const struct store_settings *settings)
-{
-	pthread_mutex_lock(&w->lock);
 	w->settings = *settings;
 	w->settings_changed = true;
 	pthread_cond_broadcast(&w->changed);
@@ -506,19 +511,6 @@ void writer_note(struct writer *w, const struct record *record)
 	pthread_mutex_unlock(&w->lock);
 }
 
-int writer_opened(struct writer *w, int64_t *ret_last_outcome_us)
-{
-	int r = -EAGAIN;
-
-	pthread_mutex_lock(&w->lock);
-	if (w->accounting) {
-		*ret_last_outcome_us = w->last_outcome_us;
-		r = 0;
-	}
-	pthread_mutex_unlock(&w->lock);
-	return r;
-}
-
 void writer_account(struct writer *w, const struct record *first)
 {
 	pthread_mutex_lock(&w->lock);
@@ -544,25 +536,11 @@ void writer_correct(struct writer *w, const char *boot, int64_t zero_us)
 {
 	pthread_mutex_lock(&w->lock);
 	w->correcting = true;
-	w->corrected.error = 0;
+	w->correction_failed = false;
 	snprintf(w->boot, sizeof w->boot, "%s", boot);
 	w->zero_us = zero_us;
 	pthread_cond_broadcast(&w->changed);
 	pthread_mutex_unlock(&w->lock);
-}
-
-int writer_take_corrected(struct writer *w, struct writer_corrected *ret)
-{
-	int r = -EAGAIN;
-
-	pthread_mutex_lock(&w->lock);
-	if (w->corrected_told) {
-		*ret = w->corrected;
-		r = 0;
-	}
-	w->corrected_told = false;
-	pthread_mutex_unlock(&w->lock);
-	return r;
 }
 
 int writer_fd(const struct writer *w)

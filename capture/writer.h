@@ -31,11 +31,23 @@ struct writer_options {
 	int quality; /* JPEG quality 1..100 */
 };
 
-/* What became of a frame. */
+enum writer_news {
+	WRITER_FRAME, /* what became of a frame */
+	WRITER_OPENED, /* the archive that was not there at the start is; waits for writer_account() */
+	WRITER_CORRECTED, /* how a clock correction went */
+};
+
 struct writer_result {
+	enum writer_news news;
+	/* of a frame: 0 stored, else -errno, and the writer has noted the `disk` miss itself; of a
+	   correction: 0 it is done; else it waits a minute and goes on (told once) */
+	int error;
+	/* of a frame */
 	struct record record; /* as journalled, or as submitted where it failed */
-	int error; /* 0 stored, else -errno; the writer has noted the `disk` miss itself */
 	int64_t encode_us, store_us;
+
+	int64_t last_outcome_us; /* in the opened archive, as store_last_outcome() */
+	struct correction_totals totals; /* of a correction */
 };
 
 /* Starts the thread, with all signals blocked in it. -ENOMEM, -EAGAIN. */
@@ -47,10 +59,8 @@ void writer_stop(struct writer *writer);
 void writer_free(struct writer *writer);
 DEFINE_CLEANUP(struct writer, writer_free)
 
-/* For the frames submitted from now on. */
-void writer_set_quality(struct writer *writer, int quality);
-
-void writer_set_store(struct writer *writer, const struct store_settings *settings);
+/* Other settings; `quality` is of the frames that are encoded from now on. */
+void writer_set(struct writer *writer, const struct store_settings *settings, int quality);
 
 /*
  * Queues a frame. On success the writer releases it as soon as it is encoded; on failure it stays
@@ -63,11 +73,9 @@ int writer_submit(struct writer *writer, struct camera *camera, const struct fra
 void writer_note(struct writer *writer, const struct record *record);
 
 /*
- * The archive that was not there at the start is open: 0 until writer_account(), with the last slot
- * that it has an outcome of, as store_last_outcome(). -EAGAIN.
+ * After WRITER_OPENED: from now on the archive is written; first of all `first`, where that is not
+ * NULL.
  */
-int writer_opened(struct writer *writer, int64_t *ret_last_outcome_us);
-/* From now on it is written; first of all `first` where that is not NULL. */
 void writer_account(struct writer *writer, const struct record *first);
 
 /* How the store is. */
@@ -79,15 +87,7 @@ struct store_facts writer_store_facts(struct writer *writer);
  */
 void writer_correct(struct writer *writer, const char *boot, int64_t zero_us);
 
-/* How the correction went. */
-struct writer_corrected {
-	struct correction_totals totals;
-	int error; /* 0 it is done; else it waits a minute and goes on (told once) */
-};
-/* 0, or -EAGAIN: there is nothing to tell. */
-int writer_take_corrected(struct writer *writer, struct writer_corrected *ret);
-
-/* Readable when there is a result, an opened archive or news of a correction. */
+/* Readable when there is a result. */
 int writer_fd(const struct writer *writer);
 /* 0, or -EAGAIN. */
 int writer_take_result(struct writer *writer, struct writer_result *ret);

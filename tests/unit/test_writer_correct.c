@@ -58,18 +58,16 @@ static void await_result(struct writer *w)
 	CHECK_INT(result.error, 0);
 }
 
-static struct writer_corrected await_corrected(struct writer *w)
+static struct writer_result await_corrected(struct writer *w)
 {
 	struct pollfd fd = { .fd = writer_fd(w), .events = POLLIN };
-	struct writer_corrected corrected = { .error = 1 };
-	struct writer_result none;
+	struct writer_result result = { .error = 1 };
+	int r;
 
-	while (writer_take_corrected(w, &corrected) == -EAGAIN) {
-		writer_take_result(w, &none);
-		if (!CHECK(poll(&fd, 1, 20000) == 1))
+	while ((r = writer_take_result(w, &result)) == -EAGAIN || result.news == WRITER_FRAME)
+		if (r == -EAGAIN && !CHECK(poll(&fd, 1, 20000) == 1))
 			break;
-	}
-	return corrected;
+	return result;
 }
 
 /* What the journal has: frames with their true time, and whether newer ones were always first. */
@@ -128,7 +126,7 @@ static int count_between(const char *path)
 TEST(between_frames)
 {
 	struct writer_options options = { .quality = 80 };
-	struct writer_corrected corrected;
+	struct writer_result corrected;
 	struct writer *w = NULL;
 	struct story s;
 
@@ -222,7 +220,7 @@ TEST(ended_in_the_middle)
 TEST(a_disk_that_takes_no_dated_frame)
 {
 	struct writer_options options = { .quality = 80 };
-	struct writer_corrected corrected;
+	struct writer_result corrected;
 	struct writer *w = NULL;
 	struct story s;
 
@@ -240,7 +238,7 @@ TEST(a_disk_that_takes_no_dated_frame)
 	s.up_us += S;
 	CHECK_INT(submit(w, KIT_SLOT + s.up_us, s.up_us, true), 0);
 	await_result(w);
-	CHECK_INT(writer_take_corrected(w, &corrected), -EAGAIN);
+	CHECK_INT(writer_take_result(w, &corrected), -EAGAIN);
 	writer_free(w);
 	story_end(&s);
 }
