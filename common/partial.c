@@ -6,9 +6,11 @@
 #include "common/partial.h"
 #include "common/archive_private.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 
 #include "common/limits.h"
 
@@ -198,6 +200,24 @@ int partial_write(struct partial *partial, const void *data, size_t bytes)
 	return r < 0 ? r : partial_take(partial, data, bytes);
 }
 
+/* -EBUSY: another process receives it. Where the file system has no locks none seems to. */
+static int partial_lock(int fd, int how)
+{
+	return flock(fd, how | LOCK_NB) < 0 && errno == EWOULDBLOCK ? -EBUSY : 0;
+}
+
+/* 1 and its size: it is there; 0: it is not; -EBUSY and its size: another process receives it. */
+static int partial_look_kept(int folder_fd, const char *name, int64_t *ret_bytes)
+{
+	CLEANUP_FD int fd = openat(folder_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	*ret_bytes = st.st_size;
+	return partial_lock(fd, LOCK_SH) < 0 ? -EBUSY : 1;
+}
+
 /* Opens the file that an earlier process kept, cut to `offset`. */
 static int partial_open_kept(struct partial *partial, int64_t offset)
 {
@@ -210,6 +230,8 @@ static int partial_open_kept(struct partial *partial, int64_t offset)
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1 ||
 		st.st_size < offset)
 		return -ESTALE;
+	if (partial_lock(fd, LOCK_EX) < 0)
+		return -EBUSY;
 	if (partial->archive->fs->ftruncate(fd, offset) < 0)
 		return -errno;
 	partial->fd = TAKE_FD(fd);
@@ -238,6 +260,7 @@ int partial_resume(
 	struct archive *archive, const struct record *frame, int64_t offset, struct partial **ret)
 {
 	CLEANUP(partial_freep) struct partial *partial = NULL;
+	int64_t bytes;
 	int r;
 
 	if (offset < 0 || offset > frame->bytes)
@@ -246,7 +269,11 @@ int partial_resume(
 	if (r < 0)
 		return r;
 	partial->kept = true;
+	if (partial_look_kept(partial->folder_fd, partial->temp, &bytes) == -EBUSY)
+		return -EBUSY;
 	r = offset ? partial_open_kept(partial, offset) : partial_create_file(partial);
+	if (r == 0 && offset == 0)
+		r = partial_lock(partial->fd, LOCK_EX);
 	if (r == 0)
 		r = partial_read_kept(partial, offset);
 	if (r == 0)
@@ -346,7 +373,7 @@ void partial_free(struct partial *partial)
 /* ---- kept files */
 
 /* The frame's day folder, and the name of its kept file there. */
-static int partial_find_kept(struct archive *archive, const struct record *frame, int *ret_fd,
+static int partial_find_kept_of(struct archive *archive, const struct record *frame, int *ret_fd,
 	char ret_name[static ARCHIVE_TEMP_MAX])
 {
 	struct frame_name name = record_name(frame);
@@ -362,12 +389,13 @@ int64_t partial_kept_bytes(struct archive *archive, const struct record *frame)
 {
 	CLEANUP_FD int fd = -1;
 	char name[ARCHIVE_TEMP_MAX];
-	struct stat st;
+	int64_t bytes = 0;
+	int r = partial_find_kept_of(archive, frame, &fd, name);
 
-	if (partial_find_kept(archive, frame, &fd, name) < 0 ||
-		fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
-		return 0;
-	return st.st_size <= frame->bytes ? st.st_size : 0;
+	r = r == 0 ? partial_look_kept(fd, name, &bytes) : 0;
+	if (r < 0)
+		return r;
+	return r > 0 && bytes <= frame->bytes ? bytes : 0;
 }
 
 void partial_remove_kept(struct archive *archive, const struct record *frame)
@@ -375,6 +403,57 @@ void partial_remove_kept(struct archive *archive, const struct record *frame)
 	CLEANUP_FD int fd = -1;
 	char name[ARCHIVE_TEMP_MAX];
 
-	if (partial_find_kept(archive, frame, &fd, name) == 0)
+	if (partial_find_kept_of(archive, frame, &fd, name) == 0)
 		unlinkat(fd, name, 0);
+}
+
+/* The name of the newest `.rest` file above `newest->seq`, "": there is none. */
+static void partial_scan(
+	DIR *dir, struct frame_name *newest, char ret_file[static ARCHIVE_TEMP_MAX])
+{
+	struct dirent *entry;
+
+	*ret_file = '\0';
+	while ((entry = readdir(dir))) {
+		size_t inner = archive_hidden_inner(entry->d_name, KEPT_SUFFIX);
+		struct frame_name name;
+
+		if (inner == 0 || frame_name_parse(entry->d_name + 1, inner, &name) < 0 ||
+			name.seq <= newest->seq)
+			continue;
+		*newest = name;
+		snprintf(ret_file, ARCHIVE_TEMP_MAX, ".%.*s" KEPT_SUFFIX, (int)inner,
+			entry->d_name + 1);
+	}
+}
+
+int partial_find_kept(
+	struct archive *archive, uint64_t after, struct frame_name *ret_name, int64_t *ret_bytes)
+{
+	CLEANUP_FD int journal_fd = -1;
+	CLEANUP_FREE char *folder = NULL;
+	struct frame_name newest = { .seq = after };
+	char file[ARCHIVE_TEMP_MAX];
+	int fd = -1, r;
+	DIR *dir;
+
+	r = fs_open_folder(&fs_real, archive->root_fd, "journal", false, &journal_fd);
+	if (r == 0)
+		r = fs_read_file(journal_fd, ARCHIVE_FOLDER_FILE, FRAME_PATH_MAX, &folder, NULL);
+	if (r < 0)
+		return 0;
+	folder[strcspn(folder, "\n")] = '\0';
+	if (fs_open_folder(&fs_real, archive->root_fd, folder, false, &fd) < 0)
+		return 0;
+	dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return 0;
+	}
+	partial_scan(dir, &newest, file);
+	r = *file ? partial_look_kept(dirfd(dir), file, ret_bytes) : 0;
+	closedir(dir);
+	if (r != 0)
+		*ret_name = newest;
+	return r;
 }

@@ -29,8 +29,9 @@ int partial_stage(struct archive *archive, const struct record *frame, const voi
 int partial_new(struct archive *archive, const struct record *frame, struct partial **ret);
 /*
  * The same with a file of its own, `.NAME.rest`, which outlives the process. Resumes after the first
- * `offset` bytes, which must be there (partial_kept_bytes()); 0 begins again. One process at a time
- * may receive a frame that way. -ESTALE: the bytes are not there.
+ * `offset` bytes, which must be there (partial_kept_bytes()); 0 begins again. The file is locked
+ * until it is committed, kept or freed: one process at a time receives a frame. -EBUSY another one
+ * does; -ESTALE: the bytes are not there.
  */
 int partial_resume(
 	struct archive *archive, const struct record *frame, int64_t offset, struct partial **ret);
@@ -54,6 +55,16 @@ void partial_keep(struct partial *partial);
 void partial_free(struct partial *partial);
 DEFINE_CLEANUP(struct partial, partial_free)
 
-/* How many bytes of the frame a `.rest` file has, 0 if none or more than the frame has. */
+/*
+ * How many bytes of the frame a `.rest` file has, 0 if none or more than the frame has. -EBUSY: somebody
+ * receives it now.
+ */
 int64_t partial_kept_bytes(struct archive *archive, const struct record *frame);
 void partial_remove_kept(struct archive *archive, const struct record *frame);
+/*
+ * The newest frame with a `.rest` file and a number above `after`, in the day folder that was written
+ * last: 1, with its name and how many bytes are there; 0 there is none. -EBUSY, with both: somebody
+ * receives it now.
+ */
+int partial_find_kept(
+	struct archive *archive, uint64_t after, struct frame_name *ret_name, int64_t *ret_bytes);

@@ -289,13 +289,6 @@ int client_send(struct client *client, const struct wire_request *request)
 	return r < 0 ? stream_failed(client, r, "request") : 0;
 }
 
-int client_end_requests(struct client *client)
-{
-	int r = client->stream->ops->shutdown_write(client->stream);
-
-	return r < 0 ? stream_failed(client, r, "request") : 0;
-}
-
 int client_reply(struct client *client, struct wire_reply *ret)
 {
 	note_progress(client);
@@ -353,58 +346,4 @@ ssize_t client_bytes(struct client *client, size_t most, const char **ret_data)
 	*ret_data = client->data + client->start;
 	client->start += n;
 	return (ssize_t)n;
-}
-
-/* Moves the frame's bytes from the stream to the partial. */
-static int copy_frame(struct client *client, int64_t bytes, struct partial *partial)
-{
-	int64_t left = bytes;
-
-	while (left > 0) {
-		const char *data;
-		ssize_t n = client_bytes(client, (size_t)left, &data);
-		int r = n < 0 ? (int)n : partial_write(partial, data, (size_t)n);
-
-		if (n == -EPROTO)
-			return client_fail(client, -EPROTO,
-				"the frame ended after %lld of %lld bytes",
-				(long long)(bytes - left), (long long)bytes);
-		if (r < 0)
-			return n < 0 ? r : client_fail(client, r, "%s", strerror(-r));
-		left -= n;
-	}
-	return 0;
-}
-
-int client_read_frame(struct client *client, const struct record *frame, struct archive *archive,
-	struct partial **ret)
-{
-	CLEANUP(partial_freep) struct partial *partial = NULL;
-	int r;
-
-	if (frame->type != RECORD_FRAME || frame->bytes < FRAME_BYTES_MIN ||
-		frame->bytes > FRAME_BYTES_MAX)
-		return client_fail(client, -EPROTO, "a frame of an impossible size");
-	r = partial_new(archive, frame, &partial);
-	if (r < 0)
-		return client_fail(client, r, "%s", strerror(-r));
-	r = copy_frame(client, frame->bytes, partial);
-	if (r == 0)
-		*ret = TAKE_PTR(partial);
-	return r;
-}
-
-int client_store_frame(struct client *client, struct archive *archive, struct partial *partial)
-{
-	int r;
-
-	archive_commit(archive, &partial, 1, &r);
-	if (r == -EBADMSG)
-		return client_fail(client, r,
-			"the frame arrived damaged (size, sha256 or end marker); where that stays "
-			"so "
-			"look there with `capturepi verify`");
-	if (r == -EEXIST)
-		return client_fail(client, r, "another file of that name is here already");
-	return r < 0 ? client_fail(client, r, "%s", strerror(-r)) : 0;
 }

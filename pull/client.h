@@ -9,7 +9,6 @@
 #include <stdint.h>
 
 #include "common/archive.h"
-#include "common/partial.h"
 #include "common/wire.h"
 #include "pull/stream.h"
 
@@ -46,11 +45,10 @@ const char *client_preamble(const struct client *client);
 bool client_ended(const struct client *client);
 
 int client_send(struct client *client, const struct wire_request *request);
-int client_end_requests(struct client *client);
 
 /*
- * Reads the next answer line; after a frame's record its bytes must be read. Skips comments.
- * -EPROTO also for the end of the stream: every request has an answer.
+ * Reads the next answer line; after a frame's record its bytes must be read with client_bytes().
+ * Skips comments. -EPROTO also for the end of the stream: every request has an answer.
  */
 int client_reply(struct client *client, struct wire_reply *ret);
 
@@ -66,12 +64,3 @@ int client_wait(struct client *client, int64_t deadline_ns);
  * returns.
  */
 ssize_t client_bytes(struct client *client, size_t most, const char **ret_data);
-
-/*
- * The bytes of the frame whose record client_reply() just gave, into a partial; -EPROTO the
- * stream ended within, -ETIMEDOUT, and what partial_*() return.
- */
-int client_read_frame(struct client *client, const struct record *frame, struct archive *archive,
-	struct partial **ret);
-/* The partial into the archive: verified and durable, or not there at all. -EBADMSG damaged. */
-int client_store_frame(struct client *client, struct archive *archive, struct partial *partial);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* `pullpi fetch`: picks the cameras, runs fetch.c, tells people, programs and the log about it. */
+/* `pullpi fetch`: picks the cameras, runs a session, tells people, programs and the log about it. */
 #include "pull/commands.h"
 
 #include <errno.h>
@@ -11,8 +11,8 @@
 #include "common/utc.h"
 #include "pull/all.h"
 #include "pull/copy.h"
-#include "pull/fetch.h"
 #include "pull/room.h"
+#include "pull/session.h"
 #include "pull/wait.h"
 
 #define TIMEOUT_DEFAULT_US (300 * US_PER_SEC)
@@ -100,7 +100,7 @@ const char *describe_age(const struct record *frame, char *buf, size_t size)
 }
 
 /* The log of a service gets one line for a frame, and none where nothing happened. */
-static void print_person(const char *camera, const struct fetch_result *result, int64_t took_us)
+static void print_person(const char *camera, const struct session_result *result, int64_t took_us)
 {
 	const char *file = strrchr(result->path, '/');
 	char age[80];
@@ -108,15 +108,15 @@ static void print_person(const char *camera, const struct fetch_result *result, 
 	file = file ? file + 1 : result->path;
 	if (!result->has_frame)
 		printf("%s: the camera has no frame yet\n", camera);
-	else if (!result->stored && !log_is_journal())
+	else if (result->frames == 0 && !log_is_journal())
 		printf("%s: nothing new; the newest is %s, %s\n", camera, file,
 			describe_age(&result->frame, age, sizeof age));
-	else if (result->stored)
+	else if (result->frames > 0)
 		printf("%s: %s %lld KB, %s, in %.2f s\n", camera, file,
 			(long long)(result->frame.bytes + 512) / 1024,
 			describe_age(&result->frame, age, sizeof age),
 			(double)took_us / US_PER_SEC);
-	if (result->stored && !log_is_journal())
+	if (result->frames > 0 && !log_is_journal())
 		puts(result->path);
 }
 
@@ -139,7 +139,7 @@ void add_frame(struct json_object *o, const struct record *frame, const char *pa
 }
 
 static void print_program(
-	const char *camera, int code, const struct fetch_result *result, int64_t took_us)
+	const char *camera, int code, const struct session_result *result, int64_t took_us)
 {
 	struct json_object *o = json_object_new_object();
 
@@ -147,7 +147,7 @@ static void print_program(
 	json_object_object_add(o, "code", json_object_new_int(code));
 	if (code != CLI_OK)
 		add_string(o, "error", result->error);
-	json_object_object_add(o, "stored", json_object_new_boolean(result->stored));
+	json_object_object_add(o, "stored", json_object_new_boolean(result->frames > 0));
 	json_object_object_add(o, "took_us", json_object_new_int64(took_us));
 	add_fork(o, &result->fork);
 	if (result->has_frame)
@@ -238,7 +238,7 @@ void report_room(const struct cli *cli, const char *camera, uint64_t removed, in
 
 /* Behind all that somebody waits for. */
 static void tidy_up(const struct cli *cli, const struct camera_settings *camera,
-	const struct fetch_result *result)
+	const struct session_result *result)
 {
 	struct room room;
 
@@ -255,41 +255,50 @@ void report_seen(const char *camera, const struct sighting *sighting, int64_t ra
 		log_warning_errno(r, "%s: the state folder cannot be written", camera);
 }
 
+void report_session(
+	const struct cli *cli, const char *camera, int code, const struct session_result *result)
+{
+	if (result->why == CONNECT_HERE)
+		report_here(cli, camera, code, result->error);
+	else
+		report_visit(cli, camera, code, result->error);
+	report_seen(camera, &result->sighting, result->rate);
+}
+
 /* What is the same for every camera. */
 struct fetching {
 	const struct cli *cli;
 	int64_t timeout_us;
 };
 
-static void note_connected(void *data, bool yes)
+static bool fetch_tell(void *data, enum session_event event, const struct session_result *result)
 {
-	worker_connected(data, yes);
+	(void)event;
+	worker_connected(data, result->connected);
+	return true;
 }
 
 static int fetch_one(void *data, const struct camera_settings *camera, struct worker *worker)
 {
 	const struct fetching *fetching = data;
 	const struct cli *cli = fetching->cli;
-	const struct fetch_options options = { .camera = camera,
+	const struct session_options options = { .plan = PLAN_NEWEST,
+		.camera = camera,
 		.deadline_ns = deadline_in(fetching->timeout_us),
-		.connected = note_connected,
+		.tell = fetch_tell,
 		.data = worker };
 	int64_t start_ns = clock_mono_ns(&clock_real), took_us;
-	struct fetch_result result;
-	int code = fetch_latest(&options, &result);
+	struct session_result result;
+	int code = session_pull(&options, &result);
 
 	took_us = (clock_mono_ns(&clock_real) - start_ns) / NS_PER_US;
-	if (result.ours)
-		report_here(cli, camera->name, code, result.error);
-	else
-		report_visit(cli, camera->name, code, result.error);
-	report_seen(camera->name, &result.sighting, result.rate);
+	report_session(cli, camera->name, code, &result);
 	tell_fork(cli, camera->name, &result.fork);
 	if (cli_flag(cli, "json"))
 		print_program(camera->name, code, &result, took_us);
 	else if (code == CLI_OK)
 		print_person(camera->name, &result, took_us);
-	if (result.stored)
+	if (result.frames > 0)
 		tidy_up(cli, camera, &result);
 	return code;
 }

@@ -10,7 +10,7 @@
 #include "pull/settings.h"
 
 int command_doctor(struct cli *cli); /* doctor.c */
-int command_fetch(struct cli *cli); /* fetch.c's work, told to people and programs */
+int command_fetch(struct cli *cli); /* commands.c */
 int command_follow(struct cli *cli); /* follow_command.c */
 int command_pair(struct cli *cli); /* pair.c */
 int command_sync(struct cli *cli); /* sync_command.c */
@@ -42,6 +42,11 @@ int choose_camera(const struct cli *cli, const struct pull_settings *settings, c
 void report_visit(const struct cli *cli, const char *camera, int code, const char *error);
 /* The same of what says nothing about the camera, but of this machine; CLI_OK: something was stored. */
 void report_here(const struct cli *cli, const char *camera, int code, const char *error);
+
+/* Both of a session that has ended, with what the camera said of itself. */
+struct session_result;
+void report_session(
+	const struct cli *cli, const char *camera, int code, const struct session_result *result);
 
 /* Notes what the camera said of itself, where it answered, and the rate. */
 void report_seen(const char *camera, const struct sighting *sighting, int64_t rate);

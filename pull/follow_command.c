@@ -14,8 +14,9 @@
 #include "common/utc.h"
 #include "common/zone.h"
 #include "pull/commands.h"
-#include "pull/follow.h"
 #include "pull/room.h"
+#include "pull/session.h"
+#include "pull/wait.h"
 
 #define NOTE_NS (60 * NS_PER_SEC) /* the last contact is written down so often */
 #define WATCHDOG_NS NS_PER_SEC
@@ -32,23 +33,23 @@ struct telling {
 	struct zone zone; /* that local times are by */
 };
 
-static void print_frame(const struct telling *t, const struct follow_state *state)
+static void print_frame(const struct telling *t, const struct session_result *result)
 {
-	const char *file = strrchr(state->path, '/');
+	const char *file = strrchr(result->path, '/');
 	char age[80];
 
 	if (cli_flag(t->cli, "json")) {
 		struct json_object *o = json_object_new_object();
 
 		json_object_object_add(o, "camera", json_object_new_string(t->camera->name));
-		add_frame(o, &state->frame, state->path);
+		add_frame(o, &result->frame, result->path);
 		puts(json_object_to_json_string_ext(
 			o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 		json_object_put(o);
 	} else if (!log_is_journal()) {
-		printf("%s: %s %lld KB, %s\n", t->camera->name, file ? file + 1 : state->path,
-			(long long)(state->frame.bytes + 512) / 1024,
-			describe_age(&state->frame, age, sizeof age));
+		printf("%s: %s %lld KB, %s\n", t->camera->name, file ? file + 1 : result->path,
+			(long long)(result->frame.bytes + 512) / 1024,
+			describe_age(&result->frame, age, sizeof age));
 	}
 	fflush(stdout);
 }
@@ -67,7 +68,7 @@ static void note_contact(struct telling *t)
 	contact_note(t->camera->name, &clock_real, CLI_OK, "", &before);
 }
 
-static void tidy_up(struct telling *t, const struct follow_state *state)
+static void tidy_up(struct telling *t, const struct session_result *result)
 {
 	int64_t now_ns = clock_mono_ns(&clock_real);
 	struct room room;
@@ -75,7 +76,7 @@ static void tidy_up(struct telling *t, const struct follow_state *state)
 	if (t->tidied_ns > 0 && now_ns - t->tidied_ns < TIDY_NS)
 		return;
 	t->tidied_ns = now_ns;
-	room_tidy(t->camera, state->archive, state->frame.bytes, &clock_real, &room);
+	room_tidy(t->camera, result->archive, result->frame.bytes, &clock_real, &room);
 	report_room(t->cli, t->camera->name, room.removed, room.error);
 }
 
@@ -86,99 +87,100 @@ static void tell_works(struct telling *t)
 	t->failing = false;
 }
 
-static void tell_failure(struct telling *t, const struct follow_state *state)
+static void tell_failure(struct telling *t, const struct session_result *result)
 {
-	bool known = t->failing && t->code == state->code && t->why == state->why;
+	bool known = t->failing && t->code == result->code && t->why == result->why;
 	struct contact before = { 0 };
 	int before_code;
 
-	if (state->why == CONNECT_HERE)
-		contact_note_here(t->camera->name, &clock_real, state->code, state->error, &before);
+	if (result->why == CONNECT_HERE)
+		contact_note_here(
+			t->camera->name, &clock_real, result->code, result->error, &before);
 	else
-		contact_note(t->camera->name, &clock_real, state->code, state->error, &before);
-	before_code = state->why == CONNECT_HERE ? before.here_code : before.code;
+		contact_note(t->camera->name, &clock_real, result->code, result->error, &before);
+	before_code = result->why == CONNECT_HERE ? before.here_code : before.code;
 	/* the service was started again in an outage that the log knows of */
-	if (log_is_journal() && !t->failing && before_code == state->code)
+	if (log_is_journal() && !t->failing && before_code == result->code)
 		known = true;
 	t->failing = true;
-	t->code = state->code;
-	t->why = state->why;
+	t->code = result->code;
+	t->why = result->why;
 	if (known)
-		log_debug("%s: %s", t->camera->name, state->error);
+		log_debug("%s: %s", t->camera->name, result->error);
 	else if (!log_is_journal())
-		cli_error(t->cli, "%s: %s", t->camera->name, state->error);
-	else if (state->code == CLI_TEMPFAIL)
-		log_warning("%s: %s", t->camera->name, state->error);
+		cli_error(t->cli, "%s: %s", t->camera->name, result->error);
+	else if (result->code == CLI_TEMPFAIL)
+		log_warning("%s: %s", t->camera->name, result->error);
 	else
-		log_error("%s: %s", t->camera->name, state->error);
+		log_error("%s: %s", t->camera->name, result->error);
 }
 
 static void tell_manager(
-	struct telling *t, enum follow_event event, const struct follow_state *state)
+	struct telling *t, enum session_event event, const struct session_result *result)
 {
 	int64_t now_ns = clock_mono_ns(&clock_real);
-	const char *file = strrchr(state->path, '/');
+	const char *file = strrchr(result->path, '/');
 
-	bool alive = event == FOLLOW_ALIVE || event == FOLLOW_SEEN;
+	bool alive = event == SESSION_ALIVE || event == SESSION_SEEN;
 
 	if (alive && now_ns - t->fed_ns < WATCHDOG_NS)
 		return;
 	t->fed_ns = now_ns;
 	sd_notify(0, "WATCHDOG=1");
-	if (event == FOLLOW_FAILED)
+	if (event == SESSION_FAILED)
 		notify_status(
-			"%.400s%s", state->error, state->connected ? "" : "; it is tried again");
-	else if (event == FOLLOW_LOST)
+			"%.400s%s", result->error, result->connected ? "" : "; it is tried again");
+	else if (event == SESSION_LOST)
 		notify_status("connecting again");
 	else if (!alive)
 		notify_status("connected, %llu frames so far%s%s",
-			(unsigned long long)state->frames, file ? ", the last: " : "",
+			(unsigned long long)result->frames, file ? ", the last: " : "",
 			file ? file + 1 : "");
 	/* the first try has an outcome: that is all that can be promised of a camera */
 	if (!t->ready && !alive)
 		t->ready = sd_notify(0, "READY=1") > 0;
 }
 
-static bool tell(void *data, enum follow_event event, const struct follow_state *state)
+static bool tell(void *data, enum session_event event, const struct session_result *result)
 {
 	struct telling *t = data;
 
 	switch (event) {
-	case FOLLOW_CONNECTED:
+	case SESSION_CONNECTED:
 		if (t->failing && t->why == CONNECT_HERE) /* that ends with a frame */
 			note_contact(t);
 		else
 			tell_works(t);
-		report_seen(t->camera->name, &state->sighting, 0);
+		report_seen(t->camera->name, &result->sighting, 0);
 		break;
-	case FOLLOW_SEEN:
-		report_seen(t->camera->name, &state->sighting, 0);
+	case SESSION_SEEN:
+		report_seen(t->camera->name, &result->sighting, 0);
 		break;
-	case FOLLOW_FRAME:
+	case SESSION_FRAME:
 		if (t->failing && t->why == CONNECT_HERE)
 			report_here(t->cli, t->camera->name, CLI_OK, "");
 		if (t->failing)
 			tell_works(t);
-		print_frame(t, state);
+		print_frame(t, result);
 		note_contact(t);
-		tidy_up(t, state);
+		tidy_up(t, result);
 		break;
-	case FOLLOW_FORKED:
-		tell_fork(t->cli, t->camera->name, &state->fork);
+	case SESSION_FORKED:
+		tell_fork(t->cli, t->camera->name, &result->fork);
 		break;
-	case FOLLOW_ALIVE:
-		if (state->connected)
+	case SESSION_ALIVE:
+		if (result->connected)
 			note_contact(t);
 		break;
-	case FOLLOW_FAILED:
-		tell_failure(t, state);
+	case SESSION_FAILED:
+		tell_failure(t, result);
 		break;
-	case FOLLOW_LOST:
+	case SESSION_LOST:
 	default:
-		log_debug("%s: %s", t->camera->name, state->error);
+		log_debug("%s: %s", t->camera->name, result->error);
 		break;
 	}
-	tell_manager(t, event, state);
+	tell_manager(t, event, result);
 	return !ferror(stdout);
 }
 
@@ -187,7 +189,10 @@ int command_follow(struct cli *cli)
 	CLEANUP_FREE void *settings = NULL;
 	const struct camera_settings *camera = NULL;
 	struct telling telling = { .cli = cli };
-	struct follow_options options = { .tell = tell, .data = &telling };
+	struct session_options options = {
+		.plan = PLAN_FOLLOW, .deadline_ns = DEADLINE_NONE, .tell = tell, .data = &telling
+	};
+	struct session_result result;
 	int r = cli_settings(cli, CLI_KEEP, &settings);
 
 	if (r == CLI_OK)
@@ -197,8 +202,6 @@ int command_follow(struct cli *cli)
 	telling.camera = camera;
 	zone_begin(&telling.zone);
 	options.camera = camera;
-	r = follow_camera(&options);
-	if (r < 0)
-		cli_error(cli, "%s: %s", camera->name, strerror(-r));
-	return CLI_INTERNAL;
+	session_pull(&options, &result);
+	return CLI_INTERNAL; /* stdout is closed */
 }

@@ -59,22 +59,17 @@ static bool both_are_here(struct archive *archive, const struct held_redated *pa
 	return new >= 0 && old >= 0 && redated_same(new, old, pair->bytes);
 }
 
-static int failed(struct sync *sync, int r)
-{
-	return sync_fail_here(sync, CLI_INTERNAL, "%s: %s", sync->result->archive, strerror(-r));
-}
-
 /* In a turn of its own, so that a fetch need not wait for all of them. */
-static int drop(struct sync *sync, const struct held_redated *pair)
+static int redated_drop_one(struct session *s, const struct held_redated *pair)
 {
 	struct archive_pruned pruned = { 0 };
-	int code = sync_take(sync), r = 0;
+	int code = session_take_turn(s), r = 0;
 
-	if (code == CLI_OK && both_are_here(sync->archive, pair))
-		r = archive_prune(sync->archive, pair->was, pair->was, PRUNE_REDATED, &pruned);
-	sync_release(sync);
-	sync->result->redated += pruned.count;
-	return r < 0 && r != -ENOENT ? failed(sync, r) : code;
+	if (code == CLI_OK && both_are_here(s->archive, pair))
+		r = archive_prune(s->archive, pair->was, pair->was, PRUNE_REDATED, &pruned);
+	session_release(s);
+	s->result->redated += pruned.count;
+	return r < 0 && r != -ENOENT ? session_archive_failed(s, r) : code;
 }
 
 static int compare_pairs(const void *left, const void *right)
@@ -95,17 +90,17 @@ static void note_old(struct held_redated *pair, const char *line, size_t len)
 }
 
 /* When the old selves were thought to have been taken: their names have it. */
-static int find_old(struct sync *sync)
+static int redated_find_old(struct session *s)
 {
 	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
-	struct held *held = &sync->held;
+	struct held *held = &s->held;
 	struct held_redated key = { 0 }, *pair;
 	const char *line;
 	size_t len;
 	int r;
 
 	qsort(held->redated, held->n_redated, sizeof *held->redated, compare_pairs);
-	r = journal_seek(archive_journal(sync->archive), held->redated[0].was, &cursor);
+	r = journal_seek(archive_journal(s->archive), held->redated[0].was, &cursor);
 	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &key.was)) > 0) {
 		pair = bsearch(&key, held->redated, held->n_redated, sizeof key, compare_pairs);
 		if (pair)
@@ -114,28 +109,28 @@ static int find_old(struct sync *sync)
 	return r;
 }
 
-int redated_drop(struct sync *sync)
+int redated_drop(struct session *s)
 {
-	struct held *held = &sync->held;
+	struct held *held = &s->held;
 	int code = CLI_OK, r;
 
-	if (sync->options->dry_run)
+	if (s->options->dry_run)
 		return CLI_OK;
 	while (code == CLI_OK && held->n_redated > 0) {
 		size_t n;
 
-		code = sync_take(sync); /* others may have added some */
+		code = session_take_turn(s); /* others may have added some */
 		n = held->n_redated;
-		r = code == CLI_OK ? find_old(sync) : 0;
-		sync_release(sync);
+		r = code == CLI_OK ? redated_find_old(s) : 0;
+		session_release(s);
 		for (size_t i = 0; r >= 0 && code == CLI_OK && i < n; i++) {
 			struct held_redated pair = held->redated[i];
 
 			if (pair.was_slot_us != TIME_NONE)
-				code = drop(sync, &pair);
+				code = redated_drop_one(s, &pair);
 		}
 		if (r < 0)
-			return failed(sync, r);
+			return session_archive_failed(s, r);
 		if (code == CLI_OK)
 			held_forget_redated(held, n);
 	}

@@ -11,10 +11,10 @@
 
 #include <stdbool.h>
 
-#include "pull/sync_private.h"
+#include "pull/session_private.h"
 
 /* Takes away what held->redated tells of, and empties it. While connected. CLI_OK or an exit code. */
-int redated_drop(struct sync *sync);
+int redated_drop(struct session *s);
 
 /* Whether two JPEGs of that size are the same but for an APP1 block behind the first marker. */
 bool redated_same(int fd_a, int fd_b, int64_t bytes);

@@ -11,9 +11,10 @@
 #include "common/utc.h"
 #include "pull/all.h"
 #include "pull/commands.h"
-#include "pull/sync.h"
+#include "pull/session.h"
 #include "pull/wait.h"
 
+#define SILENCE_US (600 * US_PER_SEC)
 #define PLAIN_NS (30 * NS_PER_SEC) /* between two lines where there is no terminal */
 
 const struct cli_option sync_options[] = {
@@ -22,6 +23,8 @@ const struct cli_option sync_options[] = {
 	{ "since", 0, "TIME",
 		"only frames from then on: 2026-11-20, yesterday, ...T16:01:00Z, 7d" },
 	{ "max-time", 't', "DURATION", "stop after that long; the rest comes next time" },
+	{ "max-silence", 0, "DURATION",
+		"give up after so long without a byte (10min; with --max-time: never)" },
 	{ "limit-rate", 0, "SIZE", "bytes a second at most, instead of limit_rate" },
 	{ "dry-run", 0, NULL, "only tell what would be fetched" },
 	{ "json", 0, NULL, "one JSON object a camera" },
@@ -48,7 +51,7 @@ static const char *size_text(double bytes, char *buf, size_t size)
 }
 
 /* What is left may be frames or other lines: a frame's time is the best guess for each. */
-static void describe_progress(const struct telling *telling, const struct sync_result *result,
+static void describe_progress(const struct telling *telling, const struct session_result *result,
 	int64_t now_ns, char *buf, size_t size)
 {
 	double seconds = (double)(now_ns - telling->start_ns) / NS_PER_SEC;
@@ -74,9 +77,8 @@ static int terminal_width(void)
 									       : 79;
 }
 
-static void tell_progress(void *data, const struct sync_result *result)
+static void sync_tell_progress(struct telling *telling, const struct session_result *result)
 {
-	struct telling *telling = data;
 	int64_t now_ns = clock_mono_ns(&clock_real);
 	char text[256];
 
@@ -98,7 +100,7 @@ static void end_line(struct telling *telling)
 	telling->line = false;
 }
 
-static void print_dry_run(const char *camera, const struct sync_result *result)
+static void print_dry_run(const char *camera, const struct session_result *result)
 {
 	char size[40];
 
@@ -107,7 +109,7 @@ static void print_dry_run(const char *camera, const struct sync_result *result)
 }
 
 /* The log of a service gets a line where something came. */
-static void print_person(const char *camera, const struct sync_result *result, int64_t took_us)
+static void print_person(const char *camera, const struct session_result *result, int64_t took_us)
 {
 	char size[40], rate[40], more[160] = "";
 	size_t n = 0;
@@ -140,7 +142,7 @@ static void print_person(const char *camera, const struct sync_result *result, i
 }
 
 static void print_program(
-	const char *camera, int code, const struct sync_result *result, int64_t took_us)
+	const char *camera, int code, const struct session_result *result, int64_t took_us)
 {
 	struct json_object *o = json_object_new_object();
 	const struct {
@@ -179,7 +181,8 @@ static void print_program(
 }
 
 /* Once for each: the gap stays known. */
-static void tell_damage(const struct cli *cli, const char *camera, const struct sync_result *result)
+static void tell_damage(
+	const struct cli *cli, const char *camera, const struct session_result *result)
 {
 	char more[48] = "";
 
@@ -193,34 +196,34 @@ static void tell_damage(const struct cli *cli, const char *camera, const struct 
 		cli_error(cli, "%s: %s%s", camera, result->damage, more);
 }
 
-static void note_connected(void *data, bool yes)
+static bool sync_tell(void *data, enum session_event event, const struct session_result *result)
 {
-	const struct telling *telling = data;
+	struct telling *telling = data;
 
-	worker_connected(telling->worker, yes);
+	worker_connected(telling->worker, result->connected);
+	if (event == SESSION_ALIVE)
+		sync_tell_progress(telling, result);
+	return true;
 }
 
 /* What is the same for every camera. */
 struct syncing {
 	const struct cli *cli;
-	struct sync_options options;
+	struct session_options options;
 	int64_t max_time_us; /* 0: none */
 };
 
 static void report_sync(const struct cli *cli, const char *camera, int code, bool dry_run,
-	const struct sync_result *result)
+	const struct session_result *result)
 {
 	if (dry_run) { /* who only looked did not bring what is due */
 		if (code != CLI_OK)
 			cli_error(cli, "%s: %s", camera, result->error);
 		return;
 	}
-	if (result->ours)
-		report_here(cli, camera, code, result->error);
-	else
-		report_visit(cli, camera, code, result->error);
-	report_seen(camera, &result->sighting, result->rate);
-	if (!result->ours && (result->frames > 0 || result->removed > 0 || result->room_error < 0))
+	report_session(cli, camera, code, result);
+	if (result->why != CONNECT_HERE &&
+		(result->frames > 0 || result->removed > 0 || result->room_error < 0))
 		report_room(cli, camera, result->removed, result->room_error);
 }
 
@@ -228,7 +231,7 @@ static int sync_one(void *data, const struct camera_settings *camera, struct wor
 {
 	const struct syncing *syncing = data;
 	const struct cli *cli = syncing->cli;
-	struct sync_options options = syncing->options;
+	struct session_options options = syncing->options;
 	int64_t start_ns = clock_mono_ns(&clock_real), took_us;
 	/* several on one terminal tell by whole lines */
 	struct telling telling = { .camera = camera->name,
@@ -236,18 +239,18 @@ static int sync_one(void *data, const struct camera_settings *camera, struct wor
 		.last_ns = start_ns,
 		.terminal = !worker && isatty(STDERR_FILENO) && !log_is_journal(),
 		.worker = worker };
-	struct sync_result result;
+	struct session_result result;
 	int code;
 
+	options.plan = PLAN_BACKLOG;
 	options.camera = camera;
 	options.deadline_ns =
 		syncing->max_time_us ? deadline_in(syncing->max_time_us) : DEADLINE_NONE;
 	if (options.limit_rate < 0)
 		options.limit_rate = camera->limit_rate;
-	options.progress = tell_progress;
-	options.connected = note_connected;
+	options.tell = sync_tell;
 	options.data = &telling;
-	code = sync_camera(&options, &result);
+	code = session_pull(&options, &result);
 	end_line(&telling);
 	took_us = (clock_mono_ns(&clock_real) - start_ns) / NS_PER_US;
 	report_sync(cli, camera->name, code, options.dry_run, &result);
@@ -278,6 +281,10 @@ int command_sync(struct cli *cli)
 	if (r == CLI_OK)
 		r = cli_quantity(cli, "max-time", &conf_duration, 100000,
 			7 * 24 * 3600 * US_PER_SEC, &syncing.max_time_us);
+	syncing.options.silent_max_us = syncing.max_time_us > 0 ? 0 : SILENCE_US;
+	if (r == CLI_OK)
+		r = cli_quantity(cli, "max-silence", &conf_duration, 100000,
+			7 * 24 * 3600 * US_PER_SEC, &syncing.options.silent_max_us);
 	if (r == CLI_OK)
 		r = cli_quantity(
 			cli, "limit-rate", &conf_size, 0, INT64_MAX, &syncing.options.limit_rate);

@@ -11,8 +11,7 @@
 #include "common/cli.h"
 #include "common/util.h"
 #include "common/verify.h"
-#include "pull/fetch.h"
-#include "pull/sync.h"
+#include "pull/session.h"
 #include "pull/wait.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -80,12 +79,15 @@ static const struct stream_ops camera_ops = { camera_read, camera_write, camera_
 	camera_error, camera_free };
 
 static int connect_next(const struct camera_settings *camera, const char *command,
-	int64_t deadline_ns, struct stream **ret_stream, bool *ours, char *error, size_t size)
+	int64_t deadline_ns, struct stream **ret_stream, enum connect_why *ret_why, char *error,
+	size_t size)
 {
-	(void)camera, (void)command, (void)deadline_ns, (void)ours;
+	(void)camera, (void)command, (void)deadline_ns;
+	*ret_why = CONNECT_ANSWERED;
 	snprintf(error, size, "nobody there");
 	if (talk.used == talk.n)
 		return CLI_REFUSED;
+	*ret_why = CONNECT_DONE;
 	*ret_stream = &talk.cameras[talk.used++].stream;
 	return CLI_OK;
 }
@@ -149,14 +151,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char folder[] = "/dev/shm/capturepi-fuzz-XXXXXX";
 	CLEANUP_FREE char *text = fuzz_copy(data, size);
 	struct camera_settings settings = { .name = "garden" };
-	const struct sync_options sync = { .camera = &settings,
+	const struct session_options sync = { .plan = PLAN_BACKLOG,
+		.camera = &settings,
 		.since_us = TIME_NONE,
 		.deadline_ns = DEADLINE_NONE,
 		.connect = connect_next };
-	const struct fetch_options fetch = { .camera = &settings, .deadline_ns = DEADLINE_NONE };
-	struct sync_result synced;
-	struct fetch_result fetched;
-	struct fetch_held held;
+	struct session_options fetch = sync;
+	struct session_result synced, fetched;
 	struct camera last;
 	int code;
 
@@ -164,18 +165,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	snprintf(settings.archive, sizeof settings.archive, "%s/garden", folder);
 	split(text, size);
 	last = talk.cameras[talk.n - 1];
-	code = sync_camera(&sync, &synced);
+	code = session_pull(&sync, &synced);
 	MUST(code != CLI_INTERNAL && (code == CLI_OK || *synced.error));
 	check_archive(settings.archive);
-	code = fetch_look(&fetch, &held, &fetched);
-	if (code == CLI_OK)
-		code = fetch_receive(&fetch, &held, &last.stream, &fetched);
+	talk.cameras[talk.n - 1] = last;
+	talk.used = talk.n - 1;
+	fetch.plan = PLAN_NEWEST;
+	code = session_pull(&fetch, &fetched);
 	MUST(code != CLI_INTERNAL && (code == CLI_OK || *fetched.error));
 	check_archive(settings.archive);
 	if (getenv("FUZZ_TELL"))
 		fprintf(stderr, "sync: %llu frames, %llu lines, %s; fetch: %d %s\n",
 			(unsigned long long)synced.frames, (unsigned long long)synced.lines,
-			synced.error, fetched.stored, fetched.error);
+			synced.error, (int)fetched.frames, fetched.error);
 	nftw(folder, take_away, 16, FTW_PHYS | FTW_DEPTH);
 	return 0;
 }

@@ -155,8 +155,8 @@ hashes() { # of all pictures, as the journal has them and as the files are
 				echo "$name $sha"
 		done | sort)
 }
-picture() { # everything about the puller's archive that may not change
-	(cd "$archive" 2>/dev/null && find . ! -name .writer -printf '%p %l ' -type f -exec sha256sum {} \; -o ! -name .writer -print | sort)
+picture() { # everything about the puller's archive that may not change; what came of a frame is hidden
+	(cd "$archive" 2>/dev/null && find . ! -name .writer ! -name '.*.rest' -printf '%p %l ' -type f -exec sha256sum {} \; -o ! -name .writer ! -name '.*.rest' -print | sort)
 }
 within() { # SECONDS since $start
 	[ $((SECONDS - start)) -le "$1" ]

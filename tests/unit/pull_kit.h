@@ -146,6 +146,17 @@ __attribute__((unused)) static void say_record(struct peer *peer, const struct r
 	fputs(line, peer->out);
 }
 
+/* A frame's record, and its bytes from..to. */
+__attribute__((unused)) static void say_part(
+	struct peer *peer, uint64_t seq, size_t from, size_t to)
+{
+	uint8_t jpeg[KIT_JPEG_BYTES];
+	struct record frame = wire_frame(seq, jpeg);
+
+	say_record(peer, &frame);
+	fwrite(jpeg + from, 1, to - from, peer->out);
+}
+
 __attribute__((unused)) static void say_frame(struct peer *peer, uint64_t seq)
 {
 	uint8_t jpeg[KIT_JPEG_BYTES];

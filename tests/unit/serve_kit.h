@@ -8,9 +8,8 @@
 #include "capture/serve.h"
 #include "common/cli.h"
 #include "pull/contact.h"
-#include "pull/fetch.h"
 #include "pull/gaps.h"
-#include "pull/sync.h"
+#include "pull/session.h"
 #include "tests/unit/pull_kit.h"
 #include "tests/unit/stream_kit.h"
 
@@ -36,8 +35,8 @@ static pid_t serve_start(const char *path, int fd, int other_fd, const char *com
 static struct pair {
 	char folder[64], camera[128];
 	struct camera_settings settings;
-	struct sync_options options;
-	struct sync_result result;
+	struct session_options options;
+	struct session_result result;
 	int connections;
 } pair;
 
@@ -56,10 +55,11 @@ __attribute__((unused)) static struct stream *pair_link(const char *command)
 }
 
 __attribute__((unused)) static int pair_connect(const struct camera_settings *camera,
-	const char *command, int64_t deadline_ns, struct stream **ret_stream, bool *ours,
-	char *error, size_t size)
+	const char *command, int64_t deadline_ns, struct stream **ret_stream,
+	enum connect_why *ret_why, char *error, size_t size)
 {
-	(void)camera, (void)deadline_ns, (void)ours, (void)error, (void)size;
+	(void)camera, (void)deadline_ns, (void)error, (void)size;
+	*ret_why = CONNECT_DONE;
 	*ret_stream = pair_link(command);
 	return CLI_OK;
 }
@@ -71,7 +71,8 @@ __attribute__((unused)) static void pair_begin(void)
 	snprintf(pair.camera, sizeof pair.camera, "%s/camera", pair.folder);
 	snprintf(pair.settings.name, sizeof pair.settings.name, "garden");
 	snprintf(pair.settings.archive, sizeof pair.settings.archive, "%s/here", pair.folder);
-	pair.options = (struct sync_options){ .camera = &pair.settings,
+	pair.options = (struct session_options){ .plan = PLAN_BACKLOG,
+		.camera = &pair.settings,
 		.since_us = TIME_NONE,
 		.deadline_ns = DEADLINE_NONE,
 		.connect = pair_connect };
@@ -86,7 +87,7 @@ __attribute__((unused)) static void pair_end(void)
 
 __attribute__((unused)) static int pair_sync(void)
 {
-	int code = sync_camera(&pair.options, &pair.result);
+	int code = session_pull(&pair.options, &pair.result);
 
 	CHECK((code == CLI_OK) == (*pair.result.error == 0));
 	return code;

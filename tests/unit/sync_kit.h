@@ -3,7 +3,7 @@
 #pragma once
 
 #include "common/cli.h"
-#include "pull/sync.h"
+#include "pull/session.h"
 #include "tests/unit/pull_kit.h"
 
 #define CONNECTIONS_MAX 4
@@ -12,21 +12,24 @@
 static struct {
 	char folder[64];
 	struct camera_settings camera;
-	struct sync_options options;
-	struct sync_result result;
+	struct session_options options;
+	struct session_result result;
 	struct peer peers[CONNECTIONS_MAX];
 	char commands[CONNECTIONS_MAX][128];
 	int n_peers, n_used;
 } run;
 
 static int connect_peer(const struct camera_settings *camera, const char *command,
-	int64_t deadline_ns, struct stream **ret_stream, bool *ours, char *error, size_t size)
+	int64_t deadline_ns, struct stream **ret_stream, enum connect_why *ret_why, char *error,
+	size_t size)
 {
-	(void)camera, (void)deadline_ns, (void)ours;
+	(void)camera, (void)deadline_ns;
+	*ret_why = CONNECT_ANSWERED;
 	if (run.n_used == run.n_peers) {
 		snprintf(error, size, "nobody there");
 		return CLI_REFUSED; /* nothing to try again */
 	}
+	*ret_why = CONNECT_DONE;
 	snprintf(run.commands[run.n_used], sizeof run.commands[0], "%s", command);
 	*ret_stream = peer_start(&run.peers[run.n_used++]);
 	return CLI_OK;
@@ -38,7 +41,8 @@ __attribute__((unused)) static void run_init(void)
 	kit_make_folder(run.folder);
 	snprintf(run.camera.name, sizeof run.camera.name, "garden");
 	snprintf(run.camera.archive, sizeof run.camera.archive, "%s/archive", run.folder);
-	run.options = (struct sync_options){ .camera = &run.camera,
+	run.options = (struct session_options){ .plan = PLAN_BACKLOG,
+		.camera = &run.camera,
 		.since_us = TIME_NONE,
 		.deadline_ns = DEADLINE_NONE,
 		.connect = connect_peer };
@@ -77,20 +81,9 @@ __attribute__((unused)) static void say_list(struct peer *peer, uint64_t first, 
 	say(peer, ".\n");
 }
 
-/* A frame's record, and its bytes from..to. */
-__attribute__((unused)) static void say_part(
-	struct peer *peer, uint64_t seq, size_t from, size_t to)
-{
-	uint8_t jpeg[KIT_JPEG_BYTES];
-	struct record frame = wire_frame(seq, jpeg);
-
-	say_record(peer, &frame);
-	fwrite(jpeg + from, 1, to - from, peer->out);
-}
-
 __attribute__((unused)) static int sync_run(void)
 {
-	int code = sync_camera(&run.options, &run.result);
+	int code = session_pull(&run.options, &run.result);
 
 	CHECK(code == CLI_OK || *run.result.error);
 	CHECK_INT(run.n_used, run.n_peers);

@@ -2,6 +2,7 @@
 /* The wire client against peers that are right, broken, hostile, or no capturepi at all. */
 #include "pull/client.h"
 
+#include "common/partial.h"
 #include "tests/unit/pull_kit.h"
 
 static const struct client_options patient = { .idle_us = US_PER_SEC,
@@ -17,10 +18,21 @@ static int open_client(struct peer *peer, struct client **ret)
 
 static int take_frame(struct client *client, const struct record *frame, struct archive *archive)
 {
-	struct partial *partial = NULL;
-	int r = client_read_frame(client, frame, archive, &partial);
+	CLEANUP(partial_freep) struct partial *partial = NULL;
+	int r = partial_resume(archive, frame, 0, &partial);
 
-	return r < 0 ? r : client_store_frame(client, archive, partial);
+	for (int64_t left = frame->bytes; r == 0 && left > 0;) {
+		const char *data;
+		ssize_t n = client_bytes(client, (size_t)left, &data);
+
+		if (n < 0)
+			return (int)n;
+		r = partial_write(partial, data, (size_t)n);
+		left -= n;
+	}
+	if (r == 0)
+		archive_commit(archive, &partial, 1, &r);
+	return r;
 }
 
 TEST(greeting)
@@ -172,9 +184,7 @@ TEST(requests)
 	client = greeted(&peer);
 	CHECK_INT(client_send(client, &(struct wire_request){ .verb = WIRE_LATEST, .seq = 7 }), 0);
 	CHECK_INT(client_send(client, &(struct wire_request){ .verb = WIRE_STATUS }), 0);
-	CHECK_INT(client_end_requests(client), 0);
 	CHECK_STR(peer.written, "latest 7\nstatus\n");
-	CHECK(peer.write_ended);
 	client_free(client);
 	peer_end(&peer);
 }
@@ -345,7 +355,6 @@ TEST(damaged_frames_leave_nothing)
 		client = greeted(&peer);
 		CHECK_INT(client_reply(client, &reply), 0);
 		CHECK_INT(take_frame(client, &reply.record, archive), cases[i].want);
-		CHECK(*client_error(client));
 		CHECK_INT(archive_newest(archive, &newest), -ENOENT);
 		CHECK_INT(count_frames(folder), 0);
 		/* all its bytes were there: the next answer is still where it should be */

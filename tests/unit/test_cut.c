@@ -23,8 +23,8 @@ struct wire {
 static struct {
 	char folder[64], camera[128];
 	struct camera_settings settings;
-	struct sync_options options;
-	struct sync_result result;
+	struct session_options options;
+	struct session_result result;
 	int64_t down, up; /* what the first connection carries */
 	enum end end;
 	int connections;
@@ -118,7 +118,8 @@ static int count_whole(void)
 }
 
 static int connect_server(const struct camera_settings *camera, const char *command,
-	int64_t deadline_ns, struct stream **ret_stream, bool *ours, char *error, size_t size)
+	int64_t deadline_ns, struct stream **ret_stream, enum connect_why *ret_why, char *error,
+	size_t size)
 {
 	static const struct stream_ops ops = { wire_read, wire_write, wire_shutdown, wire_error,
 		wire_free };
@@ -126,7 +127,8 @@ static int connect_server(const struct camera_settings *camera, const char *comm
 	bool first = run.connections++ == 0;
 	int fds[2];
 
-	(void)camera, (void)deadline_ns, (void)ours, (void)error, (void)size;
+	(void)camera, (void)deadline_ns, (void)error, (void)size;
+	*ret_why = CONNECT_DONE;
 	CHECK(count_whole() >= 0);
 	CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 	*wire = (struct wire){ .stream.ops = &ops,
@@ -163,7 +165,8 @@ static void begin(void)
 		CHECK_INT(archive_publish(archive, &frame, jpeg, FRAME_BYTES), 0);
 	}
 	CHECK_INT(archive_note(archive, &miss), 0);
-	run.options = (struct sync_options){ .camera = &run.settings,
+	run.options = (struct session_options){ .plan = PLAN_BACKLOG,
+		.camera = &run.settings,
 		.since_us = TIME_NONE,
 		.deadline_ns = DEADLINE_NONE,
 		.connect = connect_server };
@@ -185,13 +188,13 @@ static bool cut(int64_t down, int64_t up, enum end end)
 	run.end = end;
 	run.connections = 0;
 	run.down_used = run.up_used = 0;
-	code = sync_camera(&run.options, &run.result);
+	code = session_pull(&run.options, &run.result);
 	CHECK(code == CLI_OK || code == CLI_TEMPFAIL || code == CLI_PROTOCOL);
 	bytes = run.result.bytes;
 	/* the timer's next one, where this one did not come back by itself */
 	if (code != CLI_OK) {
 		CHECK(count_whole() >= 0);
-		CHECK_INT(sync_camera(&run.options, &run.result), CLI_OK);
+		CHECK_INT(session_pull(&run.options, &run.result), CLI_OK);
 		bytes += run.result.bytes;
 	}
 	CHECK_INT(run.result.left, 0);

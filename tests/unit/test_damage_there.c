@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A picture that went bad on the camera: a gap with its cause, and all the others come. */
 #include "common/repair.h"
-#include "pull/follow.h"
 #include "tests/unit/serve_kit.h"
 
 #define FRAMES 5
@@ -160,33 +159,25 @@ static void sync_and_put_back(size_t kind)
 /* The newest that is whole, whatever is behind it. */
 static void fetch_newest(size_t kind)
 {
-	struct fetch_options options = { .deadline_ns = DEADLINE_NONE };
-	struct fetch_result result;
-	struct fetch_held held;
-	struct stream *stream;
-
 	begin(kind, FRAMES);
-	options.camera = &pair.settings;
+	pair.options.plan = PLAN_NEWEST;
 	for (int i = 0; i < 2; i++) {
-		CHECK_INT(fetch_look(&options, &held, &result), CLI_OK);
-		stream = pair_link(i ? "capturepi serve latest 4" : "capturepi serve latest 0");
-		CHECK_INT(fetch_receive(&options, &held, stream, &result), CLI_OK);
-		stream_free(stream);
-		CHECK_INT(result.frame.seq, FRAMES - 1);
-		CHECK_INT(result.stored, i == 0);
+		CHECK_INT(pair_sync(), CLI_OK);
+		CHECK_INT(pair.result.frame.seq, FRAMES - 1);
+		CHECK_INT(pair.result.frames, i == 0);
 	}
 	pair_end();
 }
 
 static uint64_t followed;
 
-static bool tell(void *data, enum follow_event event, const struct follow_state *state)
+static bool tell(void *data, enum session_event event, const struct session_result *state)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;
 
 	(void)data;
-	CHECK(event != FOLLOW_FAILED && event != FOLLOW_LOST);
-	if (event != FOLLOW_FRAME)
+	CHECK(event != SESSION_FAILED && event != SESSION_LOST);
+	if (event != SESSION_FRAME)
 		return true;
 	followed = state->frame.seq;
 	if (followed > FRAMES)
@@ -197,24 +188,12 @@ static bool tell(void *data, enum follow_event event, const struct follow_state 
 	return true;
 }
 
-static int follow_connect(const struct camera_settings *camera, const char *command,
-	int64_t deadline_ns, struct stream **ret_stream, enum connect_why *ret_why, char *error,
-	size_t size)
-{
-	bool ours;
-
-	*ret_why = CONNECT_DONE;
-	return pair_connect(camera, command, deadline_ns, ret_stream, &ours, error, size);
-}
-
 static void follow_on(size_t kind)
 {
-	const struct follow_options options = {
-		.camera = &pair.settings, .tell = tell, .connect = follow_connect
-	};
-
 	begin(kind, FRAMES);
-	CHECK_INT(follow_camera(&options), 0);
+	pair.options.plan = PLAN_FOLLOW;
+	pair.options.tell = tell;
+	session_pull(&pair.options, &pair.result);
 	CHECK_INT(followed, FRAMES + 1);
 	CHECK_INT(count_frames(pair.settings.archive), 2);
 	pair_end();

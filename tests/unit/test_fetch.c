@@ -1,28 +1,48 @@
 /* SPDX-License-Identifier: MIT */
 /* One visit for the newest frame, against scripted cameras; what each failure leaves behind. */
-#include "pull/fetch.h"
+#include "pull/session.h"
 
 #include <netdb.h>
 
 #include "common/cli.h"
+#include "common/partial.h"
 #include "pull/connect.h"
 #include "pull/dial.h"
 #include "tests/unit/pull_kit.h"
 
 #define OTHER_ID "5f0c7a9e-0d3b-4c1a-9f55-2b8f6f0a7d11"
 
-struct visit {
+static struct visit {
 	char folder[64];
 	struct camera_settings camera;
-	struct fetch_options options;
-	struct fetch_held held;
-	struct fetch_result result;
+	struct session_options options;
+	struct session_result result;
 	struct peer peer;
-};
+	char command[128];
+	void (*between)(void); /* what is held was looked at, the camera has not been asked */
+} * now;
+
+static int connect_peer(const struct camera_settings *camera, const char *command,
+	int64_t deadline_ns, struct stream **ret_stream, enum connect_why *ret_why, char *error,
+	size_t size)
+{
+	struct visit *v = now;
+
+	(void)camera, (void)deadline_ns, (void)error, (void)size;
+	if (v->between)
+		v->between();
+	now = v;
+	*ret_why = CONNECT_DONE;
+	snprintf(v->command, sizeof v->command, "%s", command);
+	*ret_stream = peer_start(&v->peer);
+	return CLI_OK;
+}
 
 static void visit_init(struct visit *v)
 {
-	*v = (struct visit){ .options.deadline_ns = DEADLINE_NONE };
+	*v = (struct visit){ .options = { .plan = PLAN_NEWEST,
+				     .deadline_ns = DEADLINE_NONE,
+				     .connect = connect_peer } };
 	kit_make_folder(v->folder);
 	snprintf(v->camera.name, sizeof v->camera.name, "garden");
 	snprintf(v->camera.archive, sizeof v->camera.archive, "%s/archive", v->folder);
@@ -34,33 +54,49 @@ static void visit_end(struct visit *v)
 	test_remove_folder(v->folder);
 }
 
-/* Looks at what is held and starts a peer with its greeting. */
+/* The camera to visit, with its greeting. */
 static void visit_begin(struct visit *v, const char *id, uint64_t last)
 {
-	CHECK_INT(fetch_look(&v->options, &v->held, &v->result), CLI_OK);
 	peer_init(&v->peer);
 	say_greeting(&v->peer, id, last);
 }
 
 static int visit_receive(struct visit *v)
 {
-	int code = fetch_receive(&v->options, &v->held, peer_start(&v->peer), &v->result);
+	int code;
 
+	now = v;
+	code = session_pull(&v->options, &v->result);
+	if (v->peer.out)
+		fclose(v->peer.out);
 	peer_end(&v->peer);
 	CHECK(code == CLI_OK || *v->result.error);
 	return code;
+}
+
+/* The number of the last line that is held. */
+static uint64_t last_held(const struct visit *v)
+{
+	const struct archive_options read = { .mode = ARCHIVE_READ, .copy = true };
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	struct record last = record_new(RECORD_OTHER);
+
+	if (archive_open(v->camera.archive, &read, &archive) == 0)
+		CHECK_INT(history_last(archive, &last), 0);
+	return last.seq;
 }
 
 /* A whole visit to a camera whose newest frame is `seq`. */
 static int fetch_frame(struct visit *v, uint64_t seq)
 {
 	uint8_t jpeg[KIT_JPEG_BYTES];
+	uint64_t last = last_held(v);
 	struct record line;
 
 	visit_begin(v, KIT_ID, seq);
 	say_frame(&v->peer, seq);
-	if (v->held.last.seq > 0) { /* the line to compare */
-		line = wire_frame(v->held.last.seq, jpeg);
+	if (last > 0) { /* the line to compare */
+		line = wire_frame(last, jpeg);
 		say_record(&v->peer, &line);
 		fputs(".\n", v->peer.out);
 	}
@@ -73,19 +109,19 @@ TEST(first_then_next_then_nothing)
 
 	visit_init(&v);
 	CHECK_INT(fetch_frame(&v, 3), CLI_OK);
-	CHECK_INT(v.held.newest, 0);
-	CHECK(v.result.stored);
+	CHECK_STR(v.command, "capturepi serve latest");
+	CHECK_INT(v.result.frames, 1);
 	CHECK_INT(v.result.frame.seq, 3);
 	CHECK_INT(access(v.result.path, R_OK), 0);
 	CHECK_INT(fetch_frame(&v, 7), CLI_OK);
-	CHECK_INT(v.held.newest, 3);
-	CHECK_STR(v.held.id, KIT_ID);
+	CHECK_STR(v.command, "capturepi serve latest 3");
+	CHECK_STR(v.peer.written, "list 3 1\n");
 	CHECK_INT(v.result.frame.seq, 7);
 	visit_begin(&v, KIT_ID, 7);
-	CHECK_INT(v.held.newest, 7);
 	fputs(".\n.\n", v.peer.out);
 	CHECK_INT(visit_receive(&v), CLI_OK);
-	CHECK(!v.result.stored && v.result.has_frame);
+	CHECK_STR(v.command, "capturepi serve latest 7");
+	CHECK(v.result.frames == 0 && v.result.has_frame);
 	CHECK_INT(v.result.frame.seq, 7);
 	CHECK_INT(count_frames(v.camera.archive), 2);
 	visit_end(&v);
@@ -99,7 +135,7 @@ TEST(camera_without_a_frame)
 	visit_begin(&v, KIT_ID, 0);
 	fputs(".\n", v.peer.out);
 	CHECK_INT(visit_receive(&v), CLI_OK);
-	CHECK(!v.result.stored && !v.result.has_frame);
+	CHECK(v.result.frames == 0 && !v.result.has_frame);
 	/* not even a folder is made for it */
 	CHECK_INT(access(v.camera.archive, F_OK), -1);
 	visit_end(&v);
@@ -147,7 +183,7 @@ TEST(names_that_lead_out)
 		visit_begin(&v, KIT_ID, 9);
 		say_line(&v, cases[i].name, cases[i].len, "");
 		CHECK_INT(visit_receive(&v), CLI_PROTOCOL);
-		CHECK(!v.result.stored);
+		CHECK_INT(v.result.frames, 0);
 		CHECK_INT(count_frames(v.folder), 1);
 		visit_end(&v);
 	}
@@ -183,8 +219,8 @@ TEST(answers_that_do_not_fit)
 		else
 			fputs(cases[i].says, v.peer.out);
 		CHECK_INT(visit_receive(&v), cases[i].want);
-		CHECK_INT(v.result.ours, cases[i].ours);
-		CHECK(!v.result.stored);
+		CHECK_INT(v.result.why == CONNECT_HERE, cases[i].ours);
+		CHECK_INT(v.result.frames, 0);
 		CHECK_INT(count_frames(v.folder), 1);
 		visit_end(&v);
 	}
@@ -229,8 +265,15 @@ TEST(lost_link)
 		fflush(v.peer.out);
 		CHECK_INT(visit_receive(&v), cases[i].want);
 		CHECK_INT(count_frames(v.folder), 0);
-		/* and the next visit has it all */
-		CHECK_INT(fetch_frame(&v, 9), CLI_OK);
+		/* and the next visit goes on at the byte */
+		visit_begin(&v, KIT_ID, 9);
+		say_part(&v.peer, 9, KIT_JPEG_BYTES / 2, KIT_JPEG_BYTES);
+		fputs(".\n", v.peer.out);
+		CHECK_INT(visit_receive(&v), CLI_OK);
+		CHECK_STR(v.command, "capturepi serve frame 9 1500");
+		CHECK_STR(v.peer.written, "latest 9\n");
+		CHECK_INT(v.result.bytes, KIT_JPEG_BYTES / 2);
+		CHECK_INT(v.result.resumed, 1);
 		CHECK_INT(count_frames(v.folder), 1);
 		visit_end(&v);
 	}
@@ -252,7 +295,7 @@ TEST(archive_in_use)
 	say_frame(&v.peer, 9);
 	v.options.deadline_ns = deadline_in(200 * 1000);
 	CHECK_INT(visit_receive(&v), CLI_TEMPFAIL);
-	CHECK(v.result.ours);
+	CHECK_INT(v.result.why, CONNECT_HERE);
 	snprintf(pid, sizeof pid, "%d", (int)getpid());
 	CHECK(strstr(v.result.error, pid) != NULL);
 	archive_free(archive);
@@ -261,19 +304,66 @@ TEST(archive_in_use)
 	visit_end(&v);
 }
 
+static struct visit other;
+
+static void fetch_other(void)
+{
+	CHECK_INT(fetch_frame(&other, 9), CLI_OK);
+}
+
 TEST(somebody_else_was_faster)
 {
-	struct visit v, other;
+	struct visit v;
 
 	visit_init(&v);
-	visit_begin(&v, KIT_ID, 9);
-	say_frame(&v.peer, 9);
-	other = (struct visit){ .camera = v.camera, .options.deadline_ns = DEADLINE_NONE };
+	other = v;
 	other.options.camera = &other.camera;
-	CHECK_INT(fetch_frame(&other, 9), CLI_OK);
-	CHECK_INT(visit_receive(&v), CLI_OK);
-	CHECK(!v.result.stored);
+	v.between = fetch_other;
+	CHECK_INT(fetch_frame(&v, 9), CLI_OK);
+	CHECK_INT(v.result.frames, 0);
 	CHECK_INT(v.result.frame.seq, 9);
+	visit_end(&v);
+}
+
+/* Another process is in the middle of the frame: that is said at once, and its partial is left alone. */
+TEST(somebody_else_receives_it)
+{
+	const struct archive_options options = { .mode = ARCHIVE_WRITE,
+		.id = KIT_ID,
+		.copy = true,
+		.wait_until_ns = deadline_in(US_PER_SEC),
+		.who = "sync" };
+	struct archive *archive = NULL;
+	struct partial *partial = NULL;
+	uint8_t jpeg[KIT_JPEG_BYTES];
+	struct record frame = wire_frame(9, jpeg);
+	struct visit v;
+
+	visit_init(&v);
+	CHECK_INT(fetch_frame(&v, 3), CLI_OK);
+	CHECK_INT(archive_open(v.camera.archive, &options, &archive), 0);
+	CHECK_INT(partial_resume(archive, &frame, 0, &partial), 0);
+	CHECK_INT(partial_write(partial, jpeg, 1000), 0);
+	archive_release(archive);
+	*v.command = '\0';
+	visit_begin(&v, KIT_ID, 9);
+	CHECK_INT(visit_receive(&v), CLI_TEMPFAIL);
+	CHECK_STR(v.command, ""); /* the camera was not asked */
+	CHECK(strstr(v.result.error, "frame 9 is being received by another"));
+	CHECK_INT(v.result.frame.seq, 3);
+	CHECK_INT(partial_write(partial, jpeg + 1000, KIT_JPEG_BYTES - 1000), 0);
+	partial_keep(partial);
+	archive_free(archive);
+	/* it is here in full, and was not committed */
+	visit_begin(&v, KIT_ID, 9);
+	say_part(&v.peer, 9, KIT_JPEG_BYTES, KIT_JPEG_BYTES);
+	frame = wire_frame(3, jpeg);
+	say_record(&v.peer, &frame);
+	fputs(".\n.\n", v.peer.out);
+	CHECK_INT(visit_receive(&v), CLI_OK);
+	CHECK_STR(v.command, "capturepi serve frame 9 3000");
+	CHECK_INT(v.result.frame.seq, 9);
+	CHECK_INT(v.result.bytes, 0);
 	visit_end(&v);
 }
 
@@ -303,18 +393,11 @@ TEST(planted_links)
 			fclose(file);
 		}
 		CHECK_INT(symlink(outside, path), 0);
-		if (fetch_look(&v.options, &v.held, &v.result) == CLI_OK) {
-			int code;
-
-			peer_init(&v.peer);
-			say_greeting(&v.peer, KIT_ID, 9);
-			say_frame(&v.peer, 9);
-			code = visit_receive(&v);
-			if (code != CLI_PROTOCOL)
-				fprintf(stderr, "%s: code %d\n", planted[i], code);
-			CHECK_INT(code, CLI_PROTOCOL);
-		}
-		CHECK(!v.result.stored);
+		visit_begin(&v, KIT_ID, 9);
+		say_frame(&v.peer, 9);
+		*v.command = '\0';
+		CHECK(visit_receive(&v) == CLI_PROTOCOL || !*v.command);
+		CHECK_INT(v.result.frames, 0);
 		snprintf(outside, sizeof outside, "%s/outside", v.folder);
 		CHECK_INT(count_frames(outside), 0);
 		visit_end(&v);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Following scripted cameras: what is asked for, what is told, what each failure leaves behind. */
-#include "pull/follow.h"
+#include "pull/session.h"
 
 #include "common/cli.h"
 #include "tests/unit/pull_kit.h"
@@ -37,16 +37,16 @@ static int connect_peer(const struct camera_settings *camera, const char *comman
 	return CLI_OK;
 }
 
-static bool tell(void *data, enum follow_event event, const struct follow_state *state)
+static bool tell(void *data, enum session_event event, const struct session_result *state)
 {
 	static const char letters[] = "CF-LESK";
 	size_t n = strlen(run.events);
-	bool last = run.n_used == run.n_peers && (event == FOLLOW_LOST || event == FOLLOW_FAILED);
+	bool last = run.n_used == run.n_peers && (event == SESSION_LOST || event == SESSION_FAILED);
 
 	(void)data;
-	if (event != FOLLOW_ALIVE && CHECK(n < sizeof run.events - 1))
+	if (event != SESSION_ALIVE && CHECK(n < sizeof run.events - 1))
 		run.events[n] = letters[event];
-	if (event == FOLLOW_FAILED) {
+	if (event == SESSION_FAILED) {
 		snprintf(run.error, sizeof run.error, "%s", state->error);
 		run.code = state->code;
 		run.pause_us = state->pause_us;
@@ -65,11 +65,14 @@ static void run_init(void)
 /* Follows all the peers to their end. */
 static void follow(void)
 {
-	const struct follow_options options = {
-		.camera = &run.camera, .tell = tell, .connect = connect_peer
-	};
+	const struct session_options options = { .plan = PLAN_FOLLOW,
+		.camera = &run.camera,
+		.deadline_ns = DEADLINE_NONE,
+		.tell = tell,
+		.connect = connect_peer };
+	struct session_result result;
 
-	CHECK_INT(follow_camera(&options), 0);
+	session_pull(&options, &result);
 	CHECK_INT(run.n_used, run.n_peers);
 	for (int i = 0; i < run.n_peers; i++)
 		peer_end(&run.peers[i]);
@@ -102,16 +105,6 @@ static struct peer *camera_to_compare(uint64_t last)
 	return peer;
 }
 
-/* A frame's record, and its bytes from..to. */
-static void say_part(struct peer *peer, uint64_t seq, size_t from, size_t to)
-{
-	uint8_t jpeg[KIT_JPEG_BYTES];
-	struct record frame = wire_frame(seq, jpeg);
-
-	say_record(peer, &frame);
-	fwrite(jpeg + from, 1, to - from, peer->out);
-}
-
 TEST(each_frame_is_asked_for_while_the_one_before_comes)
 {
 	struct peer *peer;
@@ -140,7 +133,7 @@ TEST(a_frame_that_was_cut_short_is_gone_on_with)
 	CHECK_STR(run.commands[1], "capturepi serve list 5 1");
 	CHECK_STR(run.commands[2], "capturepi serve list 5 1");
 	CHECK_STR(run.peers[2].written, "frame 6 100\nwait 6 4\n");
-	CHECK_STR(run.events, "CFLCECFL");
+	CHECK_STR(run.events, "CFLCLCFL");
 	run_end(2);
 }
 
@@ -154,8 +147,8 @@ TEST(the_rest_of_a_frame_that_was_pruned)
 	fputs("{\"error\":\"pruned\",\"text\":\"gone\"}\n", peer->out);
 	say_frame(peer, 7);
 	follow();
-	CHECK_STR(run.peers[1].written, "wait 0 4\nwait 7 4\n");
-	CHECK_STR(run.events, "CECFL");
+	CHECK_STR(run.peers[1].written, "wait 6 4\nwait 7 4\n");
+	CHECK_STR(run.events, "CLCFL");
 	run_end(1);
 }
 

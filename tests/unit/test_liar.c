@@ -9,8 +9,7 @@
 #include <time.h>
 
 #include "common/cli.h"
-#include "pull/fetch.h"
-#include "pull/sync.h"
+#include "pull/session.h"
 #include "tests/unit/pull_kit.h"
 
 #define NEWEST 3 /* what the archive has before: frames 1 to 3; the camera has up to LAST */
@@ -109,9 +108,11 @@ static struct {
 } run;
 
 static int connect_liar(const struct camera_settings *camera, const char *command,
-	int64_t deadline_ns, struct stream **ret_stream, bool *ours, char *error, size_t size)
+	int64_t deadline_ns, struct stream **ret_stream, enum connect_why *ret_why, char *error,
+	size_t size)
 {
-	(void)camera, (void)command, (void)deadline_ns, (void)ours;
+	(void)camera, (void)command, (void)deadline_ns;
+	*ret_why = run.connections > 0 ? CONNECT_SILENT : CONNECT_DONE;
 	if (run.connections++ > 0) {
 		snprintf(error, size, "nobody there");
 		return CLI_TEMPFAIL;
@@ -296,32 +297,20 @@ static long memory_kb(void)
 	return usage.ru_maxrss;
 }
 
-static int sync_now(char error[static PULL_ERROR_MAX])
+static int pull_now(enum session_plan plan, char error[static PULL_ERROR_MAX])
 {
-	const struct sync_options options = { .camera = &run.camera,
+	const struct session_options options = { .plan = plan,
+		.camera = &run.camera,
 		.since_us = TIME_NONE,
 		.deadline_ns = DEADLINE_NONE,
+		.silent_max_us = 600 * US_PER_SEC,
 		.connect = connect_liar };
-	struct sync_result result;
-	int code = sync_camera(&options, &result);
+	struct session_result result;
+	int code = session_pull(&options, &result);
 
 	/* the link is tried again, and nobody is there: what was before that counts */
 	if (run.connections > 1)
 		code = CLI_TEMPFAIL;
-	snprintf(error, PULL_ERROR_MAX, "%s", result.error);
-	return code;
-}
-
-static int fetch_now(char error[static PULL_ERROR_MAX])
-{
-	const struct fetch_options options = { .camera = &run.camera,
-		.deadline_ns = DEADLINE_NONE };
-	struct fetch_result result;
-	struct fetch_held held;
-	int code = fetch_look(&options, &held, &result);
-
-	if (code == CLI_OK)
-		code = fetch_receive(&options, &held, &run.liar.stream, &result);
 	snprintf(error, PULL_ERROR_MAX, "%s", result.error);
 	return code;
 }
@@ -335,7 +324,7 @@ static void expect(const char *name, bool sync, int code)
 	int got;
 
 	picture(before);
-	got = sync ? sync_now(error) : fetch_now(error);
+	got = pull_now(sync ? PLAN_BACKLOG : PLAN_NEWEST, error);
 	picture(after);
 	if (got != code || !*error || memcmp(before, after, SHA256_BYTES) != 0)
 		printf("%s, %s: code %d \"%s\"\n", name, sync ? "sync" : "fetch", got, error);

@@ -3,7 +3,6 @@
  * A camera that comes back with an older copy of its card, and gives numbers that are here to other pictures:
  * both histories are kept, apart and whole.
  */
-#include "pull/follow.h"
 #include "tests/unit/serve_kit.h"
 
 #define COMMON 4 /* numbers of the card's copy */
@@ -221,19 +220,13 @@ TEST(cards_that_were_cloned)
 	pair_end();
 }
 
-static int fetch(struct fetch_result *ret)
+static int fetch(void)
 {
-	const struct fetch_options options = { .camera = &pair.settings,
-		.deadline_ns = DEADLINE_NONE };
-	struct fetch_held held;
-	struct stream *stream;
-	char command[64];
-	int code = fetch_look(&options, &held, ret);
+	int code;
 
-	snprintf(command, sizeof command, "capturepi serve latest %d", (int)held.newest);
-	stream = pair_link(command);
-	code = code == CLI_OK ? fetch_receive(&options, &held, stream, ret) : code;
-	stream_free(stream);
+	pair.options.plan = PLAN_NEWEST;
+	code = pair_sync();
+	pair.options.plan = PLAN_BACKLOG;
 	return code;
 }
 
@@ -242,17 +235,16 @@ TEST(fetch_keeps_both)
 	static const int taken[] = { 2, 4, 9 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(taken); i++) {
-		struct fetch_result result;
-
 		begin(taken[i]);
-		CHECK_INT(fetch(&result), CLI_OK);
-		CHECK(!result.stored);
-		CHECK_INT(result.fork.after, COMMON);
+		CHECK_INT(fetch(), CLI_OK);
+		CHECK_INT(pair.result.connections, 1);
+		CHECK_INT(pair.result.fork.after, COMMON);
 		CHECK_STR(branch(1), "5-8: 4 files");
-		CHECK_INT(fetch(&result), CLI_OK);
-		CHECK(result.stored);
-		CHECK_INT(result.frame.seq, COMMON + taken[i]);
-		CHECK_INT(result.fork.branch, 0);
+		CHECK_INT(pair.result.frames, 1);
+		CHECK_INT(pair.result.frame.seq, COMMON + taken[i]);
+		CHECK_INT(fetch(), CLI_OK);
+		CHECK_INT(pair.result.frames, 0);
+		CHECK_INT(pair.result.fork.branch, 0);
 		CHECK_INT(pair_sync(), CLI_OK);
 		CHECK_INT(pair.result.frames, taken[i] - 1);
 		check_equal();
@@ -263,22 +255,20 @@ TEST(fetch_keeps_both)
 /* A copy that only ever had the newest picture, with holes between. */
 TEST(a_copy_with_holes)
 {
-	struct fetch_result result;
-
 	pair_begin();
 	for (int i = 0; i < 12; i++) {
 		take(40, 0);
 		if (i == 8)
 			copy(pair.camera, card());
-		CHECK_INT(fetch(&result), CLI_OK);
+		CHECK_INT(fetch(), CLI_OK);
 	}
 	copy(card(), pair.camera);
 	take(300, 2);
-	CHECK_INT(fetch(&result), CLI_OK);
-	CHECK_INT(result.fork.branch, 1);
-	CHECK(result.fork.after >= 360 && result.fork.after < 400);
+	CHECK_INT(fetch(), CLI_OK);
+	CHECK_INT(pair.result.fork.branch, 1);
+	CHECK(pair.result.fork.after >= 360 && pair.result.fork.after < 400);
 	CHECK_STR(branch(1), "400-480: 3 files");
-	CHECK_STR(describe(pair.settings.archive), "40-360: 9 files");
+	CHECK_STR(describe(pair.settings.archive), "40-660: 10 files");
 	CHECK_INT(pair_sync(), CLI_OK);
 	check_equal();
 	pair_end();
@@ -286,37 +276,27 @@ TEST(a_copy_with_holes)
 
 static char events[16];
 
-static bool tell(void *data, enum follow_event event, const struct follow_state *state)
+static bool tell(void *data, enum session_event event, const struct session_result *state)
 {
 	size_t n = strlen(events);
 
 	(void)data;
-	if (event != FOLLOW_ALIVE && n < sizeof events - 1)
+	if (event != SESSION_ALIVE && n < sizeof events - 1)
 		events[n] = "CF-LESK"[event];
-	if (event == FOLLOW_FORKED)
+	if (event == SESSION_FORKED)
 		CHECK_INT(state->fork.after, COMMON);
-	return event != FOLLOW_FRAME && event != FOLLOW_FAILED;
-}
-
-static int follow_connect(const struct camera_settings *camera, const char *command,
-	int64_t deadline_ns, struct stream **ret_stream, enum connect_why *ret_why, char *error,
-	size_t size)
-{
-	bool ours;
-
-	*ret_why = CONNECT_DONE;
-	return pair_connect(camera, command, deadline_ns, ret_stream, &ours, error, size);
+	return event != SESSION_FRAME && event != SESSION_FAILED;
 }
 
 TEST(follow_keeps_both)
 {
-	const struct follow_options options = {
-		.camera = &pair.settings, .tell = tell, .connect = follow_connect
-	};
-
 	begin(9);
 	memset(events, 0, sizeof events);
-	CHECK_INT(follow_camera(&options), 0);
+	pair.options.plan = PLAN_FOLLOW;
+	pair.options.tell = tell;
+	session_pull(&pair.options, &pair.result);
+	pair.options.plan = PLAN_BACKLOG;
+	pair.options.tell = NULL;
 	CHECK_STR(events, "KCF");
 	CHECK_STR(branch(1), "5-8: 4 files");
 	CHECK_INT(pair_sync(), CLI_OK);

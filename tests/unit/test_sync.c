@@ -3,7 +3,21 @@
 #include "tests/unit/clock_kit.h"
 #include "tests/unit/sync_kit.h"
 
+#include <time.h>
+
 #define OTHER_ID "5f0c7a9e-0d3b-4c1a-9f55-2b8f6f0a7d11"
+
+static struct clock_fake slept;
+
+/* Stands before libc's own: a back-off goes by at once, on a clock of its own. */
+int nanosleep(const struct timespec *request, struct timespec *ret)
+{
+	(void)ret;
+	if (slept.clock.mono_ns)
+		clock_fake_advance(
+			&slept, request->tv_sec * US_PER_SEC + request->tv_nsec / NS_PER_US);
+	return 0;
+}
 
 TEST(all_newest_first_then_nothing)
 {
@@ -110,6 +124,63 @@ TEST(goes_on_in_the_middle_of_a_frame)
 	CHECK_INT(run.result.bytes, 4 * KIT_JPEG_BYTES);
 	CHECK_INT(run.result.connections, 3);
 	CHECK_INT(count_frames(run.camera.archive), 4);
+	run_end();
+}
+
+static int tries_in_vain;
+
+/* The link is there once, then away for so many tries. */
+static int connect_in_vain(const struct camera_settings *camera, const char *command,
+	int64_t deadline_ns, struct stream **ret_stream, enum connect_why *ret_why, char *error,
+	size_t size)
+{
+	if (run.n_used != 1 || tries_in_vain-- == 0)
+		return connect_peer(camera, command, deadline_ns, ret_stream, ret_why, error, size);
+	*ret_why = CONNECT_SILENT;
+	snprintf(error, size, "nobody there");
+	return CLI_TEMPFAIL;
+}
+
+TEST(a_blackout_is_made_up_for)
+{
+	struct peer *peer;
+
+	run_init();
+	run.options.connect = connect_in_vain;
+	tries_in_vain = 10000;
+	peer = camera(KIT_ID, 1);
+	say_list(peer, 1, 1);
+	say_part(peer, 1, 0, 1234);
+	peer->end = -ECONNRESET;
+	peer = camera(KIT_ID, 1);
+	say_list(peer, 1, 1);
+	say_part(peer, 1, 1234, KIT_JPEG_BYTES);
+	CHECK_INT(sync_run(), CLI_OK);
+	CHECK_INT(tries_in_vain, -1);
+	CHECK_INT(run.result.bytes, KIT_JPEG_BYTES);
+	run_end();
+}
+
+TEST(ten_minutes_without_a_byte)
+{
+	struct peer *peer;
+	int64_t start_us;
+
+	run_init();
+	slept = clock_fake(KIT_SLOT);
+	start_us = slept.wall_us;
+	run.options.clock = &slept.clock;
+	run.options.silent_max_us = 600 * US_PER_SEC;
+	run.options.connect = connect_in_vain;
+	tries_in_vain = 10000;
+	peer = camera(KIT_ID, 1);
+	say_list(peer, 1, 1);
+	say_part(peer, 1, 0, 1234);
+	peer->end = -ECONNRESET;
+	CHECK_INT(sync_run(), CLI_TEMPFAIL);
+	CHECK(slept.wall_us - start_us >= 600 * US_PER_SEC);
+	CHECK(slept.wall_us - start_us < 610 * US_PER_SEC);
+	CHECK_INT(run.result.frames, 0);
 	run_end();
 }
 
