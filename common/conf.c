@@ -16,8 +16,8 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "common/fs.h"
 #include "common/text.h"
 
 #define SHOWN_MAX 80 /* bytes of a foreign text in a complaint */
@@ -375,34 +375,14 @@ static int load_pair(void *data, const char *section, const char *key, const cha
 
 int conf_read(const char *path, char **ret_text, size_t *ret_length)
 {
-	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	CLEANUP_FREE char *text = NULL;
-	size_t length = 0;
-	struct stat st;
+	char real[PATH_MAX];
+	int r;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	/* a link to the settings is welcome, unlike those in an archive */
+	if (!realpath(path, real))
 		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return S_ISDIR(st.st_mode) ? -EISDIR : -ENOTSUP;
-	text = malloc(CONF_FILE_MAX + 1);
-	if (!text)
-		return -ENOMEM;
-	while (length <= CONF_FILE_MAX) {
-		ssize_t n = read(fd, text + length, CONF_FILE_MAX + 1 - length);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		length += (size_t)n;
-	}
-	if (length > CONF_FILE_MAX)
-		return -EFBIG;
-	*ret_text = TAKE_PTR(text);
-	*ret_length = length;
-	return 0;
+	r = fs_read_file(AT_FDCWD, real, CONF_FILE_MAX, ret_text, ret_length);
+	return r == -EBADMSG ? -ENOTSUP : r;
 }
 
 int conf_load(const struct conf_table *table, void *settings, const char *path,

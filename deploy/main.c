@@ -3,39 +3,15 @@
 #include "deploy/commands.h"
 
 static const struct cli_command commands[] = {
-	{
-		.name = "capture",
-		.help = "run capturepi on this machine, for good",
-		.run = command_capture,
-		.options = capture_options,
-	},
-	{
-		.name = "pull",
-		.help = "pull from the paired cameras on this machine, for good",
-		.run = command_pull,
-		.options = pull_options,
-	},
-	{
-		.name = "restart",
-		.operands = "UNIT...",
-		.help = "restart units and wait for the real end of it",
-		.run = command_restart,
-		.options = restart_options,
-		.min_operands = 1,
-		.max_operands = UNITS_MAX,
-	},
-	{
-		.name = "status",
-		.help = "our units; exit 1 if one is not well",
-		.run = command_status,
-		.options = status_options,
-	},
-	{
-		.name = "remove",
-		.help = "stop and disable our units; pictures and settings stay",
-		.run = command_remove,
-		.options = remove_options,
-	},
+	{ "capture", "", "run capturepi on this machine, for good", command_capture,
+		capture_options },
+	{ "pull", "", "pull from the paired cameras on this machine, for good", command_pull,
+		pull_options },
+	{ "restart", "UNIT...", "restart units and wait for the real end of it", command_restart,
+		restart_options, 1, UNITS_MAX },
+	{ "status", "", "our units; exit 1 if one is not well", command_status, status_options },
+	{ "remove", "", "stop and disable our units; pictures and settings stay", command_remove,
+		remove_options },
 	{ .name = NULL },
 };
 
