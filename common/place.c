@@ -34,8 +34,8 @@ int place_nearest(const char *path, struct stat *ret_st, char ret_path[static PA
 }
 
 /*
- * Where disks are mounted below /run, what is there without them is in memory. Only a file system
- * in memory that somebody mounted for it may get an archive's folder.
+ * Disks are mounted below /run; what is there without them is in memory. An archive's folder may
+ * only be made on a file system in memory that somebody mounted for it.
  */
 static bool is_only_memory(const char *path, const struct stat *st)
 {
@@ -50,8 +50,8 @@ static bool is_only_memory(const char *path, const struct stat *st)
 		parent_st.st_dev == st->st_dev;
 }
 
-/* Up to the last folder that is on the same file system. */
-static void climb(const char *path, char ret[static PATH_MAX])
+/* The topmost folder that is on the same file system. */
+static void find_mount(const char *path, char ret[static PATH_MAX])
 {
 	char above[PATH_MAX], *slash;
 	struct stat st, above_st;
@@ -85,7 +85,7 @@ int place_check(const char *path, bool require_mount, const char *mount, const c
 		return -errno;
 	if (st.st_dev == root_st.st_dev)
 		return -ENOMEDIUM;
-	climb(nearest, now);
+	find_mount(nearest, now);
 	if (remembered && strcmp(now, mount) == 0)
 		return 0; /* it is there, whatever became of the archive's folder */
 	if (remembered && fs_path_is_below(now, mount))
@@ -100,7 +100,7 @@ void place_mount(const char *path, const char *root, char ret[static PATH_MAX])
 	ret[0] = '\0';
 	if (stat(path, &st) == 0 && stat(root ? root : "/", &root_st) == 0 &&
 		st.st_dev != root_st.st_dev)
-		climb(path, ret);
+		find_mount(path, ret);
 }
 
 bool place_is_away(int error)

@@ -3,12 +3,12 @@
  * Repairs what a check (verify.h) found, and deletes nothing: what is damaged moves to
  * damaged/TIME/, where it keeps its path; TIME is when the repair began ("20261120T160100Z").
  *
- *   a damaged file          moves; the camera's journal gets a prune line "damaged". A copy's journal
- *                           loses the frame's line, so that the next sync fetches it again, and
- *                           local/ gets the prune line.
+ *   a damaged file          moves; the camera's journal gets a prune line "damaged". A copy's
+ *                           journal loses the frame's line, so that the next sync fetches it again,
+ *                           and local/ gets the prune line.
  *   a missing file          camera: a prune line "lost"
- *   a file without a line   gets its line back ("recovered") if it is a whole JPEG and its number has
- *                           none; else it moves
+ *   a file without a line   gets its line back ("recovered") if it is a whole JPEG and its number
+ *                           has none; else it moves
  *   lines, segments         a segment is written again, in order and with its whole lines; numbers
  *                           without one get a line that says nothing (camera). The old file moves.
  *   temps                   move

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* When a log tells of what goes on being wrong. */
+/* Paces the log lines about a lasting trouble. */
 #include "common/trouble.h"
 
 #include "common/clock.h"

@@ -9,8 +9,8 @@
 #include <strings.h>
 
 #include "common/clock.h"
-#include "common/conf.h"
 #include "common/utc.h"
+#include "common/util.h"
 
 #define SEC_PER_DAY INT64_C(86400)
 #define DAY_US (SEC_PER_DAY * US_PER_SEC)
@@ -21,7 +21,7 @@ static bool skip_word(const char **p, const char *word)
 {
 	size_t len = strlen(word);
 
-	if (strncasecmp(*p, word, len) != 0 || isalnum((unsigned char)(*p)[len]))
+	if (strncasecmp(*p, word, len) != 0 || isalpha((unsigned char)(*p)[len]))
 		return false;
 	*p += len;
 	*p += strspn(*p, " ");
@@ -98,7 +98,7 @@ static bool read_offset(const char **p, int *ret_s)
 }
 
 /* When the clock on the wall shows `local_us`. */
-static int64_t of_local(int64_t local_us, enum when_edge edge)
+static int64_t wall_to_utc(int64_t local_us, enum when_edge edge)
 {
 	int before_s = utc_local_offset_s(local_us - DAY_US);
 	int after_s = utc_local_offset_s(local_us + DAY_US);
@@ -112,7 +112,7 @@ static int64_t of_local(int64_t local_us, enum when_edge edge)
 	return first_us;
 }
 
-static int64_t local_of(int64_t us)
+static int64_t utc_to_wall(int64_t us)
 {
 	return us + utc_local_offset_s(us) * US_PER_SEC;
 }
@@ -120,7 +120,7 @@ static int64_t local_of(int64_t us)
 /* The name of a day, or a date; -ENOENT: the text does not begin with one. */
 static int read_day(const char **p, int64_t now_us, struct utc_fields *ret)
 {
-	int64_t local_us = local_of(now_us);
+	int64_t local_us = utc_to_wall(now_us);
 
 	if (skip_word(p, "yesterday"))
 		local_us -= DAY_US;
@@ -139,7 +139,7 @@ static int parse_day(const char *text, enum when_edge edge, int64_t now_us, int6
 	int offset_s;
 
 	if (!has_day) {
-		utc_split(local_of(now_us), &fields);
+		utc_split(utc_to_wall(now_us), &fields);
 		fields.hour = fields.minute = fields.second = fields.us = 0;
 	} else if (*text == 'T' || *text == 't') {
 		text++;
@@ -150,12 +150,12 @@ static int parse_day(const char *text, enum when_edge edge, int64_t now_us, int6
 		return -EINVAL;
 	text += strspn(text, " ");
 	if (!has_time && !*text) {
-		*ret_us = edge == WHEN_FROM ? of_local(local_us, WHEN_FROM)
-					    : of_local(local_us + DAY_US, WHEN_FROM) - 1;
+		*ret_us = edge == WHEN_FROM ? wall_to_utc(local_us, WHEN_FROM)
+					    : wall_to_utc(local_us + DAY_US, WHEN_FROM) - 1;
 		return 0;
 	}
 	if (has_time && !*text) {
-		*ret_us = of_local(local_us, edge);
+		*ret_us = wall_to_utc(local_us, edge);
 		return 0;
 	}
 	if (!has_time || !has_day || !read_offset(&text, &offset_s) || *text)
@@ -164,55 +164,53 @@ static int parse_day(const char *text, enum when_edge edge, int64_t now_us, int6
 	return 0;
 }
 
-static int read_words(const char *text, int64_t *ret_us)
+static bool read_unit(const char **p, int64_t *ret_us)
 {
 	static const struct {
-		const char *name;
+		const char *name, *word; /* the word may have an s */
 		int64_t us;
-	} units[] = { { "second", US_PER_SEC }, { "minute", 60 * US_PER_SEC },
-		{ "hour", 3600 * US_PER_SEC }, { "day", DAY_US }, { "week", 7 * DAY_US },
-		{ "w", 7 * DAY_US } };
-	int64_t number = 0;
+	} units[] = {
+		{ "ms", "millisecond", US_PER_SEC / 1000 },
+		{ "s", "second", US_PER_SEC },
+		{ "min", "minute", 60 * US_PER_SEC },
+		{ "h", "hour", 3600 * US_PER_SEC },
+		{ "d", "day", DAY_US },
+		{ "w", "week", 7 * DAY_US },
+	};
 
-	if (!isdigit((unsigned char)*text))
-		return -EINVAL;
-	for (; isdigit((unsigned char)*text) && number < 1000000; text++)
-		number = number * 10 + (*text - '0');
-	text += strspn(text, " ");
 	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
-		size_t len = strlen(units[i].name);
+		char words[32];
 
-		if (strncasecmp(text, units[i].name, len) != 0)
-			continue;
-		text += len;
-		if (len > 1 && (*text == 's' || *text == 'S'))
-			text++;
-		if (*text || number > AGO_MAX_US / units[i].us)
-			return -EINVAL;
-		*ret_us = number * units[i].us;
-		return 0;
+		snprintf(words, sizeof(words), "%ss", units[i].word);
+		if (skip_word(p, units[i].name) || skip_word(p, units[i].word) ||
+			skip_word(p, words)) {
+			*ret_us = units[i].us;
+			return true;
+		}
 	}
-	return -EINVAL;
+	return false;
 }
 
+/* "3d", "1h 30min ago" */
 static int parse_ago(const char *text, int64_t now_us, int64_t *ret_us)
 {
-	const struct conf_item item = { .type = &conf_duration, .max = AGO_MAX_US };
-	char span[64];
-	size_t n;
-	int64_t ago_us;
+	int64_t ago_us = 0, unit_us;
 
-	if (*text == '-')
-		text++;
-	if (snprintf(span, sizeof span, "%s", text) >= (int)sizeof span)
-		return -EINVAL;
-	n = strlen(span);
-	if (n > 3 && strcasecmp(span + n - 3, "ago") == 0) {
-		span[n -= 3] = '\0';
-		while (n > 0 && span[n - 1] == ' ')
-			span[--n] = '\0';
-	}
-	if (read_words(span, &ago_us) < 0 && conf_parse(&item, span, &ago_us) < 0)
+	text += *text == '-';
+	do {
+		int64_t number = 0;
+
+		if (!isdigit((unsigned char)*text))
+			return -EINVAL;
+		for (; isdigit((unsigned char)*text) && number < 100000000; text++)
+			number = number * 10 + (*text - '0');
+		text += strspn(text, " ");
+		if (!read_unit(&text, &unit_us) || number > AGO_MAX_US / unit_us)
+			return -EINVAL;
+		ago_us += number * unit_us;
+	} while (isdigit((unsigned char)*text) && ago_us <= AGO_MAX_US);
+	skip_word(&text, "ago");
+	if (*text || ago_us > AGO_MAX_US)
 		return -EINVAL;
 	*ret_us = now_us - ago_us;
 	return 0;

@@ -5,12 +5,11 @@
  *   2026-11-24, today, yesterday      a local day
  *   2026-11-24 12:00, yesterday 12:00:30, 12:00      local time; alone it is today's
  *   2026-11-24T12:00:00Z, 2026-11-24 12:00 +01:00    UTC, or with its offset: as `list` prints it
- *   3 days ago, 90min ago, -3d, 3d    that long before now: s, min, h, d, w, or second(s) to week(s)
+ *   3 days ago, 90min ago, -3d, 3d    that long before now: s, min, h, d, w, second(s) to week(s)
  *   now
  *
- * A local time that the clock on the wall shows twice in autumn is its first time where something
- * begins, its second where it ends. One that is left out in spring is counted from the clock as it
- * went before.
+ * Of a local time that comes twice in autumn, a start takes the first and an end the second. One
+ * that is skipped in spring is counted with the offset from before.
  */
 #pragma once
 
@@ -21,7 +20,7 @@
 
 enum when_edge {
 	WHEN_FROM, /* the start of what is said */
-	WHEN_TO, /* its last microsecond: of a day; of a time the instant itself */
+	WHEN_TO, /* its end: a day's last microsecond; of a time the instant itself */
 };
 
 /* -EINVAL: none of these, or outside 1970 to 9999. */

@@ -65,6 +65,8 @@ TEST(what_people_say)
 		{ "2 weeks", "2026-11-14T10:00:00Z", NULL },
 		{ "1w", "2026-11-21T10:00:00Z", NULL },
 		{ "1h 30min ago", "2026-11-28T08:30:00Z", NULL },
+		{ "1h30min", "2026-11-28T08:30:00Z", NULL },
+		{ "1 week 2 hours ago", "2026-11-21T08:00:00Z", NULL },
 		{ "90 minutes ago", "2026-11-28T08:30:00Z", NULL },
 		{ "36500d", "-EINVAL", NULL },
 		{ "1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z", NULL },
