@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/archive_private.h"
+#include "common/journal_private.h"
 #include "common/jsonline.h"
 
 #define STATE_FILE "retention" /* in journal/ */
@@ -21,11 +22,6 @@
 #define FORCE_STEPS 64 /* of removing, and of counting, that an emergency may take */
 
 /* ---- journal/retention ---- */
-
-static int state_open_folder(const struct archive *archive, int *ret_fd)
-{
-	return fs_open_folder(&fs_real, archive->root_fd, "journal", false, ret_fd);
-}
 
 static int state_parse(const char *text, size_t bytes, struct pruner_state *ret)
 {
@@ -75,17 +71,14 @@ static int state_add_removed(struct archive *archive, struct pruner_state *state
 static int state_read(struct archive *archive, struct pruner_state *ret)
 {
 	CLEANUP_FREE char *text = NULL;
-	CLEANUP_FD int fd = -1;
 	struct pruner_state state = { 0 };
 	uint64_t last;
 	size_t bytes;
-	int r = state_open_folder(archive, &fd);
+	int r = journal_last(archive->journal, &last);
 
-	if (r == 0)
-		r = journal_last(archive->journal, &last);
 	if (r < 0)
 		return r;
-	r = fs_read_file(fd, STATE_FILE, STATE_MAX, &text, &bytes);
+	r = fs_read_file(archive->journal->dirfd, STATE_FILE, STATE_MAX, &text, &bytes);
 	if (r == -ENOMEM || r == -EIO)
 		return r;
 	/*
@@ -106,19 +99,16 @@ static int state_read(struct archive *archive, struct pruner_state *ret)
  */
 static int state_take(struct pruner *p)
 {
-	CLEANUP_FD int fd = -1;
-	int r = state_open_folder(p->archive, &fd);
+	const struct fs_ops *fs = p->archive->fs;
+	int fd = p->archive->journal->dirfd;
 
-	if (r == 0 && p->archive->fs->unlinkat(fd, STATE_FILE, 0) == 0)
-		r = fs_sync_folder(p->archive->fs, fd);
 	p->saved = (struct pruner_state){ 0 };
-	return r;
+	return fs->unlinkat(fd, STATE_FILE, 0) == 0 ? fs_sync_folder(fs, fd) : 0;
 }
 
 static int state_save(struct pruner *p)
 {
 	const struct pruner_state *state = &p->state;
-	CLEANUP_FD int fd = -1;
 	char text[STATE_MAX];
 	int n, r;
 
@@ -128,9 +118,8 @@ static int state_save(struct pruner *p)
 		"{\"format\":1,\"next\":%" PRIu64 ",\"first\":%" PRIu64 ",\"gone\":%" PRIu64
 		",\"bytes\":%" PRId64 ",\"frames\":%" PRId64 "}\n",
 		state->next, state->first, state->gone, state->bytes, state->frames);
-	r = state_open_folder(p->archive, &fd);
-	if (r == 0)
-		r = fs_replace(p->archive->fs, fd, STATE_FILE, text, (size_t)n, 0644);
+	r = fs_replace(
+		p->archive->fs, p->archive->journal->dirfd, STATE_FILE, text, (size_t)n, 0644);
 	if (r == 0)
 		p->saved = *state;
 	return r;

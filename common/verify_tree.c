@@ -168,25 +168,18 @@ static int check_entry(
 static int walk_folder(
 	struct verify *verify, int parent_fd, const char *name, const char *path, enum level level)
 {
-	int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r = 0;
+	CLEANUP_DIR DIR *dir = NULL;
 	struct dirent *entry;
-	DIR *dir;
+	int r = fs_list_folder(parent_fd, name, &dir);
 
-	if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
+	if (r == -ENOTDIR || r == -ELOOP)
 		return report_path(verify, VERIFY_FOREIGN, "", path, 0);
-	if (fd < 0)
-		return errno == ENOENT ? 0
-				       : report_path(verify, VERIFY_UNREADABLE, "", path, -errno);
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return -ENOMEM;
-	}
+	if (r < 0)
+		return r == -ENOENT ? 0 : report_path(verify, VERIFY_UNREADABLE, "", path, r);
 	while (r == 0 && (entry = readdir(dir))) {
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			r = check_entry(verify, fd, path, entry->d_name, level);
+			r = check_entry(verify, dirfd(dir), path, entry->d_name, level);
 	}
-	closedir(dir);
 	return r;
 }
 
