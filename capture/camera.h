@@ -91,8 +91,7 @@ struct camera_ops {
 	/*
 	 * Calls `each` for every camera found, sorted by id. Returns their number or -errno.
 	 */
-	int (*list)(const struct camera_options *options,
-		void (*each)(void *data, const char *id, const char *model), void *data);
+	int (*list)(void (*each)(void *data, const char *id, const char *model), void *data);
 
 	/*
 	 * Opens, configures and allocates. -ENODEV no such camera, -EBUSY another process has it,

@@ -468,8 +468,7 @@ int call_member(struct camera *camera, Arguments... arguments) noexcept
 		[&] { return (static_cast<LibcameraCamera *>(camera)->*member)(arguments...); });
 }
 
-int shim_list(const struct camera_options *,
-	void (*each)(void *data, const char *id, const char *model), void *data)
+int shim_list(void (*each)(void *data, const char *id, const char *model), void *data)
 {
 	return call_guarded([&] {
 		std::shared_ptr<CameraManager> manager;

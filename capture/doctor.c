@@ -168,8 +168,7 @@ static void check_camera(struct examination *e)
 		camera.model = get_text(its, "model");
 		camera.error = get_text(its, "error");
 	} else {
-		camera.listed = ops ? ops->list(&(struct camera_options){ 0 }, see_camera, &camera)
-				    : -ENOSYS;
+		camera.listed = ops ? ops->list(see_camera, &camera) : -ENOSYS;
 	}
 	examination_tell(e, "camera", doctor_camera(&camera));
 }

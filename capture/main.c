@@ -260,11 +260,10 @@ static void print_camera(void *data, const char *id, const char *model)
 static int cameras_command(struct cli *cli)
 {
 	static const char *const sources[] = { "auto", "test" };
-	struct camera_options options = { 0 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
 		const struct camera_ops *ops = camera_ops_of(sources[i]);
-		int n = ops ? ops->list(&options, print_camera, NULL) : 0;
+		int n = ops ? ops->list(print_camera, NULL) : 0;
 
 		if (n < 0)
 			cli_error(cli, "%s: cannot list cameras: %s", ops->name, strerror(-n));

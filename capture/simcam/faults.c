@@ -240,20 +240,20 @@ static void fault_use(struct fault *fault)
 		fault->over = true;
 }
 
-static int faults_at_call(struct faults *f, enum fault_when call, int64_t now_ns)
+int faults_at_call(struct faults *f, enum fault_call call, int64_t now_ns)
 {
 	int r = 0;
 
 	for (int i = 0; i < f->n; i++) {
 		struct fault *fault = &f->fault[i];
-		bool mine = fault->when != AT_OPEN && fault->when != AT_START;
+		bool mine = fault->when != (call == FAULT_OPEN ? AT_START : AT_OPEN);
 
 		if (fault->kind == GONE && fault_in_force(f, fault, now_ns)) {
 			/* without a duration it ends when the camera is opened again */
-			if (call != AT_OPEN || fault->duration_ns > 0)
+			if (call != FAULT_OPEN || fault->duration_ns > 0)
 				return -ENODEV;
 			fault->over = true;
-		} else if (fault->kind == BUSY && r == 0 && (mine || fault->when == call) &&
+		} else if (fault->kind == BUSY && r == 0 && mine &&
 			fault_in_force(f, fault, now_ns)) {
 			if (fault->count > 0 || fault->duration_ns == 0)
 				fault_use(fault);
@@ -261,16 +261,6 @@ static int faults_at_call(struct faults *f, enum fault_when call, int64_t now_ns
 		}
 	}
 	return r;
-}
-
-int faults_at_open(struct faults *f, int64_t now_ns)
-{
-	return faults_at_call(f, AT_OPEN, now_ns);
-}
-
-int faults_at_start(struct faults *f, int64_t now_ns)
-{
-	return faults_at_call(f, AT_START, now_ns);
 }
 
 int64_t faults_at_stop(struct faults *f, int64_t now_ns)

@@ -46,9 +46,9 @@ int faults_get(const char *script, uint64_t seed, int64_t now_ns, struct faults 
 /* Gives it back; its state stays. NULL is fine. */
 void faults_put(struct faults *faults);
 
-/* What the call returns: 0, -EBUSY, -ENODEV. Each of these counts as a call. */
-int faults_at_open(struct faults *faults, int64_t now_ns);
-int faults_at_start(struct faults *faults, int64_t now_ns);
+/* What the call returns: 0, -EBUSY, -ENODEV. Each time it is asked counts as a call. */
+enum fault_call { FAULT_OPEN, FAULT_START };
+int faults_at_call(struct faults *faults, enum fault_call call, int64_t now_ns);
 
 /* How long stop() blocks: 0 not at all, INT64_MAX for ever. */
 int64_t faults_at_stop(struct faults *faults, int64_t now_ns);

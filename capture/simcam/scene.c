@@ -199,8 +199,8 @@ static void paint_text(
 
 /* ---- the scene ---- */
 
-/* Rows y0 to y1 of sky and ground. */
-static void paint_background(const struct scene *s, double light, int y0, int y1)
+/* Sky and ground, down to the text. */
+static void paint_background(const struct scene *s, double light)
 {
 	/* night, dusk, day: at the top of the sky, at the horizon, on the ground */
 	static const struct rgb top[] = { { .02, .03, .10 }, { .20, .26, .50 }, { .22, .47, .80 } };
@@ -213,7 +213,7 @@ static void paint_background(const struct scene *s, double light, int y0, int y1
 	int i = stage >= 1 ? 1 : 0;
 	double part = fmin(stage - i, 1);
 
-	for (int y = y0 < 0 ? 0 : y0; y < y1 && y < s->plate.y0; y++) {
+	for (int y = 0; y < s->plate.y0; y++) {
 		double down = y / (HORIZON * s->canvas->height);
 		struct rgb sky = rgb_mix(
 			rgb_mix(top[i], top[i + 1], part), rgb_mix(low[i], low[i + 1], part), down);
@@ -255,8 +255,8 @@ static void paint_clock(const struct scene *s, const struct utc_fields *f)
 	paint_hand(s, second / 60, -0.1, 0.84, 0.022, red);
 }
 
-static void paint_facts(
-	const struct scene *s, const struct scene_facts *facts, const struct utc_fields *f)
+static void paint_facts(const struct scene *s, const char *name, const struct sensor_frame *frame,
+	const struct utc_fields *f)
 {
 	const struct rgb white = { 1, 1, 1 }, soft = { .66, .75, .84 }, dark = { .07, .09, .12 };
 	int margin = 2 * s->small_scale, x = 3 * s->time_scale;
@@ -265,32 +265,33 @@ static void paint_facts(
 
 	snprintf(time, sizeof time, "%04d-%02d-%02d %02d:%02d:%02d.%06dZ", f->year, f->month,
 		f->day, f->hour, f->minute, f->second, f->us);
-	snprintf(rest, sizeof rest, "%s #%08llu %.1fms x%.1f%s", facts->name,
-		(unsigned long long)facts->sequence, facts->exposure_us / 1e3, facts->gain,
-		facts->startup ? " start-up" : "");
+	snprintf(rest, sizeof rest, "%s #%08llu %.1fms x%.1f%s", name,
+		(unsigned long long)frame->sequence, frame->exposure_us / 1e3, frame->gain,
+		frame->startup ? " start-up" : "");
 	paint_rect(s->canvas, s->plate, dark);
 	paint_text(s->canvas, x, y, s->time_scale, white, time);
 	paint_text(s->canvas, x, y + LETTER_HEIGHT * s->time_scale + margin, s->small_scale, soft,
 		rest);
 }
 
-void scene_paint(const struct canvas *canvas, const struct scene_facts *facts, int *background)
+void scene_paint(
+	struct canvas *canvas, const char *name, int64_t wall_us, const struct sensor_frame *frame)
 {
 	struct scene s = { .canvas = canvas };
-	double stops = fmin(fmax(log2(fmax(facts->level, 1e-6)), -5), 1.5);
-	int step = (int)lround(stops * 8), key;
+	double stops = fmin(fmax(log2(fmax(frame->level, 1e-6)), -5), 1.5);
+	int step = (int)lround(stops * 8), background;
 	struct utc_fields f;
 
-	utc_split(facts->wall_us, &f);
+	utc_split(wall_us, &f);
 	scene_lay_out(&s);
 	/* a gamma of about 2: a stop in light is half a stop in the picture's values */
 	s.bright = exp2(step / 16.0);
-	key = 1 + (f.hour * 60 + f.minute) * 1000 + step + 500;
-	if (*background != key) {
-		paint_background(&s, facts->light, 0, canvas->height);
+	background = 1 + (f.hour * 60 + f.minute) * 1000 + step + 500;
+	if (canvas->background != background) {
+		paint_background(&s, frame->light);
 		paint_bars(&s);
-		*background = key;
+		canvas->background = background;
 	}
 	paint_clock(&s, &f);
-	paint_facts(&s, facts, &f);
+	paint_facts(&s, name, frame, &f);
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "capture/camera.h"
+#include "capture/simcam/sensor.h"
 
 struct canvas {
 	enum pixel_format format;
@@ -14,19 +15,12 @@ struct canvas {
 	bool turned; /* by 180 degrees */
 	uint8_t *plane[3]; /* as in struct frame */
 	size_t stride[3];
-};
-
-struct scene_facts {
-	const char *name; /* shown; digits and a few letters have a shape, the rest is a box */
-	int64_t wall_us; /* start of the exposure */
-	uint64_t sequence;
-	double exposure_us, gain;
-	double light, level; /* as in struct sensor_frame */
-	bool startup;
+	int background; /* which one it shows, 0 for none yet; for scene_paint() only */
 };
 
 /*
- * Paints the scene as it is at `facts`. *background says which background the canvas shows, 0 for
- * none yet: only a change of it repaints the whole canvas.
+ * Paints what the sensor saw in that frame, whose exposure started at `wall_us`. `name` is shown; digits
+ * and a few letters have a shape, the rest is a box. Only another background repaints all of the canvas.
  */
-void scene_paint(const struct canvas *canvas, const struct scene_facts *facts, int *background);
+void scene_paint(
+	struct canvas *canvas, const char *name, int64_t wall_us, const struct sensor_frame *frame);

@@ -32,17 +32,17 @@ static const struct {
 } models[] = { { "test", PIXEL_YUV420 }, { "test-nv12", PIXEL_NV12 } };
 
 struct buffer {
-	uint8_t *memory; /* the planes, one after the other */
+	struct canvas canvas; /* its planes are one after the other, in memory of their own */
 	bool held; /* by the consumer */
-	int background; /* that it shows, as scene_paint() has it */
 };
 
 struct simcam {
 	struct camera camera;
 	struct camera_info info;
 	struct frame shape; /* what all frames have in common; not changed after open */
-	bool turned;
 	int timer_fd;
+	char *error; /* where open() says what is wrong, error_bytes */
+	size_t error_bytes;
 
 	pthread_mutex_t lock; /* for all below: release() comes from any thread */
 	struct sensor sensor;
@@ -111,10 +111,8 @@ static void arm_timer(struct simcam *t)
 	timerfd_settime(t->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
 }
 
-static int simcam_list(const struct camera_options *options,
-	void (*each)(void *data, const char *id, const char *model), void *data)
+static int simcam_list(void (*each)(void *data, const char *id, const char *model), void *data)
 {
-	(void)options;
 	for (size_t i = 0; i < ARRAY_SIZE(models); i++)
 		each(data, models[i].id, "test");
 	return (int)ARRAY_SIZE(models);
@@ -122,21 +120,20 @@ static int simcam_list(const struct camera_options *options,
 
 /* ---- opening ---- */
 
-PRINTF(4, 5) static int fail_with(int r, char *error, size_t size, const char *fmt, ...)
+PRINTF(3, 4) static int fail_with(struct simcam *t, int r, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(error, size, fmt, ap);
+	vsnprintf(t->error, t->error_bytes, fmt, ap);
 	va_end(ap);
 	return r;
 }
 
-static int choose_model(
-	struct simcam *t, const struct camera_options *options, char *error, size_t size)
+static int choose_model(struct simcam *t, const char *id)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(models); i++) {
-		if (options->id && strcmp(options->id, models[i].id) != 0)
+		if (id && strcmp(id, models[i].id) != 0)
 			continue;
 		snprintf(t->info.id, sizeof t->info.id, "%s", models[i].id);
 		snprintf(t->info.model, sizeof t->info.model, "test");
@@ -144,19 +141,17 @@ static int choose_model(
 		t->info.range = PIXEL_FULL_RANGE;
 		return 0;
 	}
-	return fail_with(-ENODEV, error, size,
-		"there is no test camera \"%s\": it is test or test-nv12", options->id);
+	return fail_with(t, -ENODEV, "there is no test camera \"%s\": it is test or test-nv12", id);
 }
 
 static int read_control(
-	const char *name, const char *value, struct sensor_options *ret, char *error, size_t size)
+	struct simcam *t, const char *name, const char *value, struct sensor_options *ret)
 {
 	char *end;
 	double number = strtod(value, &end);
 
 	if (end == value || *end || !isfinite(number) || number <= 0)
-		return fail_with(
-			-EINVAL, error, size, "control.%s = %s: not a number above 0", name, value);
+		return fail_with(t, -EINVAL, "control.%s = %s: not a number above 0", name, value);
 	if (strcmp(name, "ExposureTime") == 0)
 		ret->exposure_us = number;
 	else if (strcmp(name, "AnalogueGain") == 0)
@@ -164,15 +159,14 @@ static int read_control(
 	else if (strcmp(name, "TestLatency") == 0 && number <= SENSOR_LATENCY_MAX)
 		ret->latency_frames = (int)number;
 	else
-		return fail_with(-EINVAL, error, size,
+		return fail_with(t, -EINVAL,
 			"control.%s = %s: the test camera has ExposureTime, AnalogueGain and "
 			"TestLatency (1 to %d)",
 			name, value, SENSOR_LATENCY_MAX);
 	return 0;
 }
 
-static int make_sensor(
-	struct simcam *t, const struct camera_options *options, char *error, size_t size)
+static int make_sensor(struct simcam *t, const struct camera_options *options)
 {
 	struct sensor_options sensor = {
 		.seed = options->seed,
@@ -185,13 +179,12 @@ static int make_sensor(
 	int r = 0;
 
 	for (size_t i = 0; i < options->n_controls && r == 0; i++)
-		r = read_control(options->control_names[i], options->control_values[i], &sensor,
-			error, size);
+		r = read_control(t, options->control_names[i], options->control_values[i], &sensor);
 	if (r < 0)
 		return r;
 	r = sensor_init(&t->sensor, &sensor);
 	if (r < 0)
-		return fail_with(r, error, size,
+		return fail_with(t, r,
 			"the test camera does 16 to %d pixels a side and drifts %.0f ppm at most",
 			PICTURE_SIDE_MAX, SENSOR_DRIFT_MAX_PPM);
 	t->info.width = sensor.width;
@@ -203,10 +196,25 @@ static int make_sensor(
 	return 0;
 }
 
-static int make_buffers(struct simcam *t)
+static int begin_faults(struct simcam *t, const struct camera_options *options)
+{
+	char why[256] = "";
+	int r = faults_get(options->faults ? options->faults : "", options->seed, now_ns(),
+		&t->faults, why, sizeof why);
+
+	if (r < 0)
+		return fail_with(t, r, "test.faults: %s", why);
+	r = faults_at_call(t->faults, FAULT_OPEN, now_ns());
+	if (r < 0)
+		return fail_with(t, r, "the fault script says that the camera is %s",
+			r == -EBUSY ? "busy" : "gone");
+	return 0;
+}
+
+static void set_shape(struct simcam *t)
 {
 	size_t wide = ((size_t)t->info.width + STRIDE_ALIGN - 1) / STRIDE_ALIGN * STRIDE_ALIGN;
-	size_t height = (size_t)t->info.height, bytes = 0;
+	size_t height = (size_t)t->info.height, half = (height + 1) / 2;
 	bool nv12 = t->info.format == PIXEL_NV12;
 
 	t->shape = (struct frame){
@@ -214,35 +222,34 @@ static int make_buffers(struct simcam *t)
 		.range = t->info.range,
 		.width = t->info.width,
 		.height = t->info.height,
+		.stride = { wide, nv12 ? wide : wide / 2, nv12 ? 0 : wide / 2 },
 		.colour_temperature = NAN,
 		.lens_position = NAN,
 	};
-	for (int i = 0; i < (nv12 ? 2 : 3); i++) {
-		t->shape.stride[i] = i > 0 && !nv12 ? wide / 2 : wide;
-		t->shape.plane_bytes[i] = t->shape.stride[i] * (i ? (height + 1) / 2 : height);
-		bytes += t->shape.plane_bytes[i];
-	}
-	for (int i = 0; i < CAMERA_BUFFERS; i++) {
-		t->buffer[i].memory = calloc(1, bytes);
-		if (!t->buffer[i].memory)
-			return -ENOMEM;
-	}
-	return 0;
+	for (int i = 0; i < 3; i++)
+		t->shape.plane_bytes[i] = t->shape.stride[i] * (i ? half : height);
 }
 
-static int begin_faults(
-	struct simcam *t, const struct camera_options *options, char *error, size_t size)
+static int make_buffers(struct simcam *t, bool turned)
 {
-	char why[256] = "";
-	int r = faults_get(options->faults ? options->faults : "", options->seed, now_ns(),
-		&t->faults, why, sizeof why);
+	const size_t *bytes = t->shape.plane_bytes;
 
-	if (r < 0)
-		return fail_with(r, error, size, "test.faults: %s", why);
-	r = faults_at_open(t->faults, now_ns());
-	if (r < 0)
-		return fail_with(r, error, size, "the fault script says that the camera is %s",
-			r == -EBUSY ? "busy" : "gone");
+	for (int i = 0; i < CAMERA_BUFFERS; i++) {
+		struct canvas *canvas = &t->buffer[i].canvas;
+		uint8_t *memory = calloc(1, bytes[0] + bytes[1] + bytes[2]);
+
+		if (!memory)
+			return fail_with(t, -ENOMEM, "not enough memory for %d pictures of %dx%d",
+				CAMERA_BUFFERS, t->info.width, t->info.height);
+		*canvas = (struct canvas){
+			.format = t->info.format,
+			.width = t->info.width,
+			.height = t->info.height,
+			.turned = turned,
+			.plane = { memory, memory + bytes[0], memory + bytes[0] + bytes[1] },
+		};
+		memcpy(canvas->stride, t->shape.stride, sizeof canvas->stride);
+	}
 	return 0;
 }
 
@@ -253,25 +260,23 @@ static int simcam_open(
 	int r;
 
 	if (!t)
-		return fail_with(-ENOMEM, error, size, "not enough memory");
+		return -ENOMEM;
 	t->camera.ops = &simcam_ops;
-	t->timer_fd = -1;
-	t->turned = options->rotation == 180;
+	t->error = error;
+	t->error_bytes = size;
 	pthread_mutex_init(&t->lock, NULL);
-	r = choose_model(t, options, error, size);
+	t->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	r = t->timer_fd < 0 ? -errno : choose_model(t, options->id);
 	if (r == 0)
-		r = make_sensor(t, options, error, size);
+		r = make_sensor(t, options);
 	if (r == 0)
-		r = begin_faults(t, options, error, size);
+		r = begin_faults(t, options);
 	if (r < 0)
 		return r;
-	t->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (t->timer_fd < 0)
-		return fail_with(-errno, error, size, "no timer: %s", strerror(errno));
-	r = make_buffers(t);
+	set_shape(t);
+	r = make_buffers(t, options->rotation == 180);
 	if (r < 0)
-		return fail_with(r, error, size, "not enough memory for %d pictures of %dx%d",
-			CAMERA_BUFFERS, t->info.width, t->info.height);
+		return r;
 	*ret = &TAKE_PTR(t)->camera;
 	return 0;
 }
@@ -283,7 +288,7 @@ static void simcam_close(struct camera *camera)
 	assert(count_held(t) == 0);
 	faults_put(t->faults);
 	for (int i = 0; i < CAMERA_BUFFERS; i++)
-		free(t->buffer[i].memory);
+		free(t->buffer[i].canvas.plane[0]);
 	closep(&t->timer_fd);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
@@ -307,7 +312,7 @@ static int simcam_start(struct camera *camera)
 	int r;
 
 	pthread_mutex_lock(&t->lock);
-	r = t->sensor.streaming ? -EIO : faults_at_start(t->faults, now_ns());
+	r = t->sensor.streaming ? -EIO : faults_at_call(t->faults, FAULT_START, now_ns());
 	if (r == 0) {
 		sensor_start(&t->sensor, now_ns(), CAMERA_BUFFERS - count_held(t));
 		arm_timer(t);
@@ -364,39 +369,11 @@ static int next_frame(struct simcam *t, struct sensor_frame *ret, struct buffer 
 	return 0;
 }
 
-static void paint_frame(struct simcam *t, struct buffer *buffer, const struct sensor_frame *frame)
-{
-	struct canvas canvas = {
-		.format = t->info.format,
-		.width = t->info.width,
-		.height = t->info.height,
-		.turned = t->turned,
-	};
-	const struct scene_facts facts = {
-		.name = t->info.id,
-		.wall_us = clock_wall_of_mono(&clock_real, frame->start_ns),
-		.sequence = frame->sequence,
-		.exposure_us = frame->exposure_us,
-		.gain = frame->gain,
-		.light = frame->light,
-		.level = frame->level,
-		.startup = frame->startup,
-	};
-	uint8_t *plane = buffer->memory;
-
-	for (int i = 0; i < 3; plane += t->shape.plane_bytes[i++]) {
-		canvas.plane[i] = plane;
-		canvas.stride[i] = t->shape.stride[i];
-	}
-	scene_paint(&canvas, &facts, &buffer->background);
-}
-
 static int simcam_take(struct camera *camera, struct frame *ret)
 {
 	struct simcam *t = simcam_of(camera);
 	struct sensor_frame frame;
 	struct buffer *buffer = NULL;
-	const uint8_t *plane;
 	int r;
 
 	pthread_mutex_lock(&t->lock);
@@ -405,7 +382,8 @@ static int simcam_take(struct camera *camera, struct frame *ret)
 	pthread_mutex_unlock(&t->lock);
 	if (r < 0)
 		return r;
-	paint_frame(t, buffer, &frame);
+	scene_paint(&buffer->canvas, t->info.id, clock_wall_of_mono(&clock_real, frame.start_ns),
+		&frame);
 	*ret = t->shape;
 	ret->flags =
 		(frame.startup ? FRAME_STARTUP : 0u) | (frame.converged ? FRAME_CONVERGED : 0u);
@@ -415,9 +393,8 @@ static int simcam_take(struct camera *camera, struct frame *ret)
 	ret->exposure_us = frame.exposure_us;
 	ret->gain = frame.gain;
 	ret->opaque = buffer;
-	plane = buffer->memory;
-	for (int i = 0; i < 3 && ret->plane_bytes[i]; plane += ret->plane_bytes[i++])
-		ret->plane[i] = plane;
+	for (int i = 0; i < 3; i++)
+		ret->plane[i] = ret->plane_bytes[i] ? buffer->canvas.plane[i] : NULL;
 	return 0;
 }
 

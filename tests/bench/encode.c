@@ -51,20 +51,16 @@ static double seconds(void)
 static void draw_picture(struct bench *b)
 {
 	struct canvas c = { .format = PIXEL_YUV420, .width = b->width, .height = b->height };
-	const struct scene_facts facts = { .name = "test",
-		.wall_us = INT64_C(1795190460412345),
-		.exposure_us = 10000,
-		.gain = 1,
-		.light = 1,
-		.level = 1 };
-	int background = 0;
+	const struct sensor_frame frame = {
+		.exposure_us = 10000, .gain = 1, .light = 1, .level = 1
+	};
 	uint64_t seed = 88172645463325252u;
 
 	for (int i = 0; i < 3; i++) {
 		c.plane[i] = (uint8_t *)(uintptr_t)b->yuv420.plane[i];
 		c.stride[i] = b->yuv420.stride[i];
 	}
-	scene_paint(&c, &facts, &background);
+	scene_paint(&c, "test", INT64_C(1795190460412345), &frame);
 	for (int y = 0; y < b->height; y++)
 		for (int x = 0; x < b->width; x++) {
 			uint8_t *p = c.plane[0] + (size_t)y * c.stride[0] + x;

@@ -117,7 +117,7 @@ TEST(freeze_by_frames)
 	CHECK_INT(state.next_ns, T0 + 6 * SEC);
 	/* a restart does not heal it, the time does */
 	CHECK_INT(faults_at_stop(f, T0 + 2 * SEC), 0);
-	CHECK_INT(faults_at_start(f, T0 + 2 * SEC), 0);
+	CHECK_INT(faults_at_call(f, FAULT_START, T0 + 2 * SEC), 0);
 	CHECK(faults_now(f, T0 + 6 * SEC - 1).frozen);
 	CHECK(!faults_now(f, T0 + 6 * SEC).frozen);
 	CHECK_INT(faults_now(f, T0 + 6 * SEC).next_ns, INT64_MAX);
@@ -160,16 +160,16 @@ TEST(busy)
 {
 	struct faults *f = get("busy@open*2, busy@start, busy@4+2s", 2, T0);
 
-	CHECK_INT(faults_at_open(f, T0), -EBUSY);
-	CHECK_INT(faults_at_open(f, T0), -EBUSY);
-	CHECK_INT(faults_at_open(f, T0), 0);
-	CHECK_INT(faults_at_start(f, T0), -EBUSY);
-	CHECK_INT(faults_at_start(f, T0), 0);
+	CHECK_INT(faults_at_call(f, FAULT_OPEN, T0), -EBUSY);
+	CHECK_INT(faults_at_call(f, FAULT_OPEN, T0), -EBUSY);
+	CHECK_INT(faults_at_call(f, FAULT_OPEN, T0), 0);
+	CHECK_INT(faults_at_call(f, FAULT_START, T0), -EBUSY);
+	CHECK_INT(faults_at_call(f, FAULT_START, T0), 0);
 	count_frames(f, 4);
-	CHECK_INT(faults_at_start(f, T0), -EBUSY);
-	CHECK_INT(faults_at_open(f, T0 + 2 * SEC - 1), -EBUSY);
-	CHECK_INT(faults_at_start(f, T0 + 2 * SEC), 0);
-	CHECK_INT(faults_at_open(f, T0 + 2 * SEC), 0);
+	CHECK_INT(faults_at_call(f, FAULT_START, T0), -EBUSY);
+	CHECK_INT(faults_at_call(f, FAULT_OPEN, T0 + 2 * SEC - 1), -EBUSY);
+	CHECK_INT(faults_at_call(f, FAULT_START, T0 + 2 * SEC), 0);
+	CHECK_INT(faults_at_call(f, FAULT_OPEN, T0 + 2 * SEC), 0);
 	faults_put(f);
 }
 
@@ -177,19 +177,19 @@ TEST(gone)
 {
 	struct faults *f = get("gone@1+10s, gone@2", 2, T0);
 
-	CHECK_INT(faults_at_open(f, T0), 0);
+	CHECK_INT(faults_at_call(f, FAULT_OPEN, T0), 0);
 	count_frames(f, 1);
 	CHECK_INT(faults_now(f, T0).error, -ENODEV);
-	CHECK_INT(faults_at_start(f, T0), -ENODEV);
-	CHECK_INT(faults_at_open(f, T0 + 10 * SEC - 1), -ENODEV);
-	CHECK_INT(faults_at_open(f, T0 + 10 * SEC), 0);
+	CHECK_INT(faults_at_call(f, FAULT_START, T0), -ENODEV);
+	CHECK_INT(faults_at_call(f, FAULT_OPEN, T0 + 10 * SEC - 1), -ENODEV);
+	CHECK_INT(faults_at_call(f, FAULT_OPEN, T0 + 10 * SEC), 0);
 	CHECK_INT(faults_now(f, T0 + 10 * SEC).error, 0);
 	count_frames(f, 1);
 	/* without a time: until it is opened again */
 	CHECK_INT(faults_now(f, T0 + 20 * SEC).error, -ENODEV);
 	faults_at_stop(f, T0 + 20 * SEC);
-	CHECK_INT(faults_at_start(f, T0 + 99 * SEC), -ENODEV);
-	CHECK_INT(faults_at_open(f, T0 + 99 * SEC), 0);
+	CHECK_INT(faults_at_call(f, FAULT_START, T0 + 99 * SEC), -ENODEV);
+	CHECK_INT(faults_at_call(f, FAULT_OPEN, T0 + 99 * SEC), 0);
 	CHECK_INT(faults_now(f, T0 + 99 * SEC).error, 0);
 	faults_put(f);
 }

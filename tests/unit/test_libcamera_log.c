@@ -16,7 +16,6 @@ static void see(void *data, const char *id, const char *model)
 static const char *told(const char *folder)
 {
 	static char text[65536];
-	struct camera_options options = { 0 };
 	char path[100];
 	int out, saved[2] = { dup(STDOUT_FILENO), dup(STDERR_FILENO) };
 	ssize_t n;
@@ -26,7 +25,7 @@ static const char *told(const char *folder)
 	fflush(stdout);
 	dup2(out, STDOUT_FILENO);
 	dup2(out, STDERR_FILENO);
-	camera_libcamera_ops.list(&options, see, NULL);
+	camera_libcamera_ops.list(see, NULL);
 	fflush(stdout);
 	dup2(saved[0], STDOUT_FILENO);
 	dup2(saved[1], STDERR_FILENO);

@@ -68,17 +68,22 @@ static void sheet_free(struct sheet *s)
 		free(s->memory[i]);
 }
 
-static struct scene_facts facts_at(int64_t wall_us, uint64_t sequence)
+/* A frame and when it was exposed. */
+struct view {
+	int64_t wall_us;
+	struct sensor_frame frame;
+};
+
+static struct view view_at(int64_t wall_us, uint64_t sequence)
 {
 	double day = (double)(wall_us % (86400 * US_PER_SEC)) / 86400e6;
 
-	return (struct scene_facts){ .name = "test",
-		.wall_us = wall_us,
-		.sequence = sequence,
-		.exposure_us = 10000,
-		.gain = 1,
-		.light = sensor_light(day),
-		.level = 1 };
+	return (struct view){ wall_us,
+		{ .sequence = sequence,
+			.exposure_us = 10000,
+			.gain = 1,
+			.light = sensor_light(day),
+			.level = 1 } };
 }
 
 static const struct {
@@ -95,19 +100,17 @@ TEST(painting_what_moved_is_enough)
 		int width = sizes[i / 4].width, height = sizes[i / 4].height;
 		enum pixel_format format = i & 1 ? PIXEL_NV12 : PIXEL_YUV420;
 		struct sheet kept = sheet_new(width, height, format);
-		int background = 0;
 
 		kept.canvas.turned = i & 2;
 		/* steps that pass minutes, dawn and dusk */
 		for (uint64_t k = 0; k < 12; k++) {
-			struct scene_facts facts = facts_at(
+			struct view view = view_at(
 				NOON_US + (int64_t)(k < 6 ? k * 733333 : k * k * 400 * 1000003), k);
 			struct sheet once = sheet_new(width, height, format);
-			int none = 0;
 
 			once.canvas.turned = i & 2;
-			scene_paint(&kept.canvas, &facts, &background);
-			scene_paint(&once.canvas, &facts, &none);
+			scene_paint(&kept.canvas, "test", view.wall_us, &view.frame);
+			scene_paint(&once.canvas, "test", view.wall_us, &view.frame);
 			CHECK(margin_is_clean(&kept));
 			if (!CHECK(sheets_equal(&kept, &once)))
 				fprintf(stderr, "  %dx%d case %zu step %llu\n", width, height,
@@ -132,29 +135,29 @@ static int rows_that_differ(const struct sheet *a, const struct sheet *b, bool b
 	return n;
 }
 
-static struct sheet sheet_painted(const struct scene_facts *facts)
+static struct sheet sheet_painted(const char *name, const struct view *view)
 {
 	struct sheet s = sheet_new(320, 240, PIXEL_YUV420);
-	int background = 0;
 
-	scene_paint(&s.canvas, facts, &background);
+	scene_paint(&s.canvas, name, view->wall_us, &view->frame);
 	return s;
 }
 
 /* The number and the exposure show in the text only; time, light and level show above it. */
 TEST(facts_show)
 {
-	const struct scene_facts noon = facts_at(NOON_US, 1);
-	struct scene_facts changed[5] = { noon, noon, noon, noon, noon };
+	const struct view noon = view_at(NOON_US, 1);
+	struct view changed[5] = { noon, noon, noon, noon, noon };
 	static const bool above[5] = { false, false, true, true, true };
 
-	changed[0].sequence = 2;
-	changed[1].exposure_us = 20000;
+	changed[0].frame.sequence = 2;
+	changed[1].frame.exposure_us = 20000;
 	changed[2].wall_us += 3 * US_PER_SEC;
-	changed[3] = facts_at(NOON_US + 12 * 3600 * US_PER_SEC, 1);
-	changed[4].level = 0.25;
+	changed[3] = view_at(NOON_US + 12 * 3600 * US_PER_SEC, 1);
+	changed[4].frame.level = 0.25;
 	for (size_t i = 0; i < 5; i++) {
-		struct sheet a = sheet_painted(&noon), b = sheet_painted(&changed[i]);
+		struct sheet a = sheet_painted("test", &noon),
+			     b = sheet_painted("test", &changed[i]);
 
 		CHECK_INT(rows_that_differ(&a, &b, false) > 0, above[i]);
 		CHECK_INT(rows_that_differ(&a, &b, true) > 0, i != 4);
@@ -166,12 +169,12 @@ TEST(facts_show)
 /* The bars at the bottom have the full-range BT.601 values of their colours. */
 TEST(colours)
 {
-	const struct scene_facts noon = facts_at(NOON_US, 1);
+	const struct view noon = view_at(NOON_US, 1);
 	static const struct {
 		int bar, y, u, v;
 	} cases[] = { { 0, 217, 128, 128 }, { 5, 76, 94, 229 }, { 3, 134, 61, 44 },
 		{ 6, 38, 229, 112 }, { 7, 15, 128, 128 } };
-	struct sheet s = sheet_painted(&noon);
+	struct sheet s = sheet_painted("test", &noon);
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		size_t x = (size_t)cases[i].bar * 40 + 20, y = 238;
@@ -187,14 +190,13 @@ TEST(colours)
 TEST(letters)
 {
 	static const char letters[] = "? -:.#0123456789AEMNPRSTUVXZ";
-	struct scene_facts facts = facts_at(NOON_US, 1);
+	const struct view noon = view_at(NOON_US, 1);
 	struct sheet s[sizeof letters - 1];
 
 	for (size_t i = 0; i < ARRAY_SIZE(s); i++) {
 		const char name[] = { letters[i], 0 };
 
-		facts.name = name;
-		s[i] = sheet_painted(&facts);
+		s[i] = sheet_painted(name, &noon);
 		for (size_t k = 0; k < i; k++)
 			CHECK(!sheets_equal(&s[i], &s[k]));
 	}

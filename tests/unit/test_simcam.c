@@ -75,10 +75,9 @@ static void on_listed(void *data, const char *id, const char *model)
 
 TEST(list)
 {
-	struct camera_options options = fast(1);
 	struct listed l = { 0 };
 
-	CHECK_INT(ops->list(&options, on_listed, &l), 2);
+	CHECK_INT(ops->list(on_listed, &l), 2);
 	CHECK_STR(l.ids, "test test-nv12 ");
 }
 
