@@ -4,9 +4,9 @@
  * libcamera_*, the only C++) and `test` (simcam/: a simulated sensor with the physics of a real one, a
  * drawn scene, and scripted faults). This header is plain C that a C++ compiler reads too.
  *
- * Threads: one thread owns a camera and calls everything but camera_release(), which any thread may
+ * Threads: one thread owns a camera and calls everything but release(), which any thread may
  * call. An implementation may have threads of its own; it hands frames over through a queue and makes
- * camera_fd() readable.
+ * the camera's fd readable.
  *
  * Life: open -> start -> (take, release)* -> stop -> start ... -> close. Buffers are allocated in
  * open and kept until close. While started the camera streams by itself: a released frame's buffer is
@@ -50,12 +50,9 @@ struct camera_options {
 struct camera_info {
 	char id[256];
 	char model[64];
-	int width, height;
-	enum pixel_format format;
-	enum pixel_range range;
 	int64_t frame_duration_min_ns, frame_duration_max_ns; /* 0: the camera does not tell */
-	bool can_steer; /* camera_set_frame_duration() has an effect */
-	int latency_frames; /* frames from setting a control to the frame that shows it */
+	bool can_steer; /* set_frame_duration() has an effect; may become false in take() */
+	int latency_frames; /* from setting a control to the frame that shows it, at most */
 };
 
 enum frame_flags {
@@ -83,7 +80,13 @@ struct frame {
 	void *opaque; /* the implementation's */
 };
 
-struct camera;
+/* Each implementation's struct starts with this. All but what is noted stays as open() left it. */
+struct camera {
+	const struct camera_ops *ops;
+	struct camera_info info;
+	struct frame shape; /* what all its frames have in common: format, range, sizes, strides */
+	int fd; /* readable when take() would return something else than -EAGAIN */
+};
 
 struct camera_ops {
 	const char *name; /* "libcamera", "test" */
@@ -101,8 +104,6 @@ struct camera_ops {
 	int (*open)(const struct camera_options *options, struct camera **ret, char *error,
 		size_t size);
 
-	const struct camera_info *(*info)(const struct camera *camera);
-
 	/* Starts the stream. -EBUSY, -EIO, -ENODEV. */
 	int (*start)(struct camera *camera);
 
@@ -111,9 +112,6 @@ struct camera_ops {
 	 * drivers do hang here): the caller has a deadline.
 	 */
 	int (*stop)(struct camera *camera);
-
-	/* Readable when take() would return something else than -EAGAIN. Same fd from open to close. */
-	int (*fd)(const struct camera *camera);
 
 	/*
 	 * The next frame in order of exposure. -EAGAIN none yet; -ECANCELED the stream broke (stop and
@@ -135,11 +133,6 @@ struct camera_ops {
 	void (*close)(struct camera *camera);
 };
 
-/* Each implementation's struct starts with this. */
-struct camera {
-	const struct camera_ops *ops;
-};
-
 extern const struct camera_ops simcam_ops;
 #ifdef HAVE_LIBCAMERA
 extern const struct camera_ops camera_libcamera_ops;
@@ -152,6 +145,13 @@ extern const struct camera_ops camera_libcamera_ops;
  */
 int camera_open(const char *source, const struct camera_options *options, struct camera **ret,
 	char *error, size_t size);
+
+/*
+ * For implementations: fills `shape` for pictures of this size whose rows of luma are `stride` bytes apart.
+ * The planes follow one another, each with its whole rows.
+ */
+void camera_set_shape(struct camera *camera, enum pixel_format format, enum pixel_range range,
+	int width, int height, size_t stride);
 
 /* The implementation that serves `source`, NULL if it is not built in. */
 const struct camera_ops *camera_ops_of(const char *source);

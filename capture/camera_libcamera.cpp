@@ -154,9 +154,6 @@ public:
 	int release_frame(::frame *frame);
 	int set_frame_duration(int64_t ns, int frames);
 
-	Device device;
-	UniqueFD epoll;
-
 private:
 	int open_events();
 	void set_timer(int64_t period_ns);
@@ -172,8 +169,9 @@ private:
 	bool is_too_soon(int64_t sensor_ns);
 	void hand_out(Slot &slot, ::frame *ret);
 
+	Device device_{ *this };
 	Buffers buffers_;
-	UniqueFD event_, timer_;
+	UniqueFD epoll_, event_, timer_;
 
 	std::mutex lock_; /* for all below, and the slots' states */
 	bool running_ = false, gone_ = false, broken_ = false;
@@ -193,25 +191,25 @@ LibcameraCamera::LibcameraCamera()
 
 LibcameraCamera::~LibcameraCamera()
 {
-	if (!device.camera)
+	if (!device_.camera)
 		return;
 	stop_stream();
-	device.camera->requestCompleted.disconnect(this);
-	device.camera->disconnected.disconnect(this);
+	device_.camera->requestCompleted.disconnect(this);
+	device_.camera->disconnected.disconnect(this);
 }
 
 int LibcameraCamera::open_camera(const camera_options &options, std::string &error)
 {
-	int r = device.open_device(options, error);
+	int r = device_.open_device(options, error);
 
 	if (r >= 0)
 		r = open_events();
 	if (r < 0)
 		return r;
-	device.camera->requestCompleted.connect(this, &LibcameraCamera::on_completed);
-	device.camera->disconnected.connect(this, &LibcameraCamera::on_disconnected);
-	StreamConfiguration &stream = device.config->at(0);
-	r = buffers_.allocate_slots(device.camera, stream, device.shape);
+	device_.camera->requestCompleted.connect(this, &LibcameraCamera::on_completed);
+	device_.camera->disconnected.connect(this, &LibcameraCamera::on_disconnected);
+	StreamConfiguration &stream = device_.config->at(0);
+	r = buffers_.allocate_slots(device_.camera, stream, shape);
 	if (r < 0)
 		error = "no memory for " + stream.toString() + " (see CmaFree in /proc/meminfo)";
 	return r;
@@ -222,12 +220,13 @@ int LibcameraCamera::open_events()
 	struct epoll_event event = {};
 
 	event.events = EPOLLIN;
-	epoll.reset(epoll_create1(EPOLL_CLOEXEC));
+	epoll_.reset(epoll_create1(EPOLL_CLOEXEC));
 	event_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	timer_.reset(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-	if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, event_.get(), &event) < 0 ||
-		epoll_ctl(epoll.get(), EPOLL_CTL_ADD, timer_.get(), &event) < 0)
+	if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, event_.get(), &event) < 0 ||
+		epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, timer_.get(), &event) < 0)
 		return -errno;
+	fd = epoll_.get();
 	return 0;
 }
 
@@ -260,7 +259,7 @@ void LibcameraCamera::clear_event()
 
 int LibcameraCamera::start_stream()
 {
-	int r = device.camera->start(device.controls.get());
+	int r = device_.camera->start(device_.controls.get());
 	std::unique_lock<std::mutex> lock(lock_);
 
 	if (r < 0)
@@ -270,7 +269,7 @@ int LibcameraCamera::start_stream()
 	last_sensor_ns_ = 0;
 	forced_frames_ = -1;
 	if (!paced_)
-		set_timer(device.period_ns);
+		set_timer(device_.period_ns);
 	for (Slot &slot : buffers_.slots)
 		if (paced_ && r >= 0 && slot.request && slot.state == Slot::Idle)
 			r = queue_slot(slot);
@@ -289,7 +288,7 @@ int LibcameraCamera::stop_stream()
 	running_ = false;
 	set_timer(0);
 	lock.unlock();
-	int r = device.camera->stop();
+	int r = device_.camera->stop();
 	lock.lock();
 	for (Slot &slot : buffers_.slots)
 		if (slot.state != Slot::Held)
@@ -305,15 +304,15 @@ int LibcameraCamera::stop_stream()
 int LibcameraCamera::queue_slot(Slot &slot)
 {
 	slot.request->reuse(Request::ReuseBuffers);
-	if (device.limits_id && forced_frames_ >= 0) {
+	if (device_.limits_id && forced_frames_ >= 0) {
 		bool forced = forced_frames_-- > 0;
 
-		slot.request->controls().set(device.limits_id,
-			duration_limits(forced ? forced_ns_ : device.min_ns,
-				forced ? forced_ns_ : device.max_ns));
+		slot.request->controls().set(device_.limits_id,
+			duration_limits(forced ? forced_ns_ : device_.min_ns,
+				forced ? forced_ns_ : device_.max_ns));
 	}
 	slot.state = Slot::Queued;
-	int r = device.camera->queueRequest(slot.request.get());
+	int r = device_.camera->queueRequest(slot.request.get());
 	if (r < 0) {
 		slot.state = Slot::Idle;
 		broken_ = true;
@@ -346,15 +345,15 @@ void LibcameraCamera::run_timer()
 /* Notices a pipeline that does not pace. */
 bool LibcameraCamera::is_too_soon(int64_t sensor_ns)
 {
-	const int64_t least = std::max(device.info.frame_duration_min_ns / 2, kLeastGapNs);
+	const int64_t least = std::max(info.frame_duration_min_ns / 2, kLeastGapNs);
 
 	if (last_sensor_ns_ == 0 || sensor_ns - last_sensor_ns_ >= least) {
 		last_sensor_ns_ = sensor_ns;
 		return false;
 	}
 	if (paced_)
-		set_timer(device.period_ns);
-	paced_ = device.info.can_steer = false;
+		set_timer(device_.period_ns);
+	paced_ = info.can_steer = false;
 	return true;
 }
 
@@ -390,11 +389,11 @@ void LibcameraCamera::hand_out(Slot &slot, ::frame *ret)
 {
 	const uint64_t sequence = slot.buffer->metadata().sequence;
 
-	*ret = device.shape;
+	*ret = shape;
 	std::copy(std::begin(slot.plane), std::end(slot.plane), ret->plane);
 	/* `virtual` of 0.4 counts nothing */
 	ret->sequence = sequence_ = std::max(sequence, sequence_ + 1);
-	ret->duration_ns = paced_ ? 0 : device.period_ns;
+	ret->duration_ns = paced_ ? 0 : device_.period_ns;
 	frame_describe(slot, ret);
 	ret->opaque = &slot;
 	slot.state = Slot::Held;
@@ -414,14 +413,13 @@ int LibcameraCamera::set_frame_duration(int64_t ns, int frames)
 {
 	std::lock_guard<std::mutex> lock(lock_);
 
-	if (!device.info.can_steer)
+	if (!info.can_steer)
 		return -EOPNOTSUPP;
-	forced_ns_ = std::clamp(
-		ns, device.info.frame_duration_min_ns, device.info.frame_duration_max_ns);
+	forced_ns_ = std::clamp(ns, info.frame_duration_min_ns, info.frame_duration_max_ns);
 	forced_frames_ = std::max(frames, 0);
 	if (frames <= 0) {
-		device.min_ns = device.max_ns = forced_ns_;
-		device.controls->set(device.limits_id, duration_limits(forced_ns_, forced_ns_));
+		device_.min_ns = device_.max_ns = forced_ns_;
+		device_.controls->set(device_.limits_id, duration_limits(forced_ns_, forced_ns_));
 	}
 	return 0;
 }
@@ -499,16 +497,6 @@ int shim_open(const struct camera_options *options, struct camera **ret, char *e
 	});
 }
 
-const struct camera_info *shim_info(const struct camera *camera)
-{
-	return &static_cast<const LibcameraCamera *>(camera)->device.info;
-}
-
-int shim_fd(const struct camera *camera)
-{
-	return static_cast<const LibcameraCamera *>(camera)->epoll.get();
-}
-
 void shim_release(struct camera *camera, struct frame *frame)
 {
 	call_member<&LibcameraCamera::release_frame>(camera, frame);
@@ -526,10 +514,8 @@ extern "C" const struct camera_ops camera_libcamera_ops = {
 	"libcamera",
 	shim_list,
 	shim_open,
-	shim_info,
 	call_member<&LibcameraCamera::start_stream>,
 	call_member<&LibcameraCamera::stop_stream>,
-	shim_fd,
 	call_member<&LibcameraCamera::take_frame>,
 	shim_release,
 	call_member<&LibcameraCamera::set_frame_duration>,

@@ -332,9 +332,9 @@ void Device::set_durations(double fps)
 		exposure_ns = std::llround(*control_number(controls->get(exposure->id())) * 1000);
 	period_ns = std::max(period_ns, min);
 	limits_id = id->id();
-	info.frame_duration_min_ns = min;
-	info.frame_duration_max_ns = max;
-	info.can_steer = true;
+	base_.info.frame_duration_min_ns = min;
+	base_.info.frame_duration_max_ns = max;
+	base_.info.can_steer = true;
 	min_ns = std::clamp(period, min, max);
 	max_ns = std::clamp(exposure_ns + exposure_ns / 10, min_ns, max);
 	controls->set(limits_id, duration_limits(min_ns, max_ns));
@@ -342,25 +342,14 @@ void Device::set_durations(double fps)
 
 void Device::describe_stream(const StreamConfiguration &stream)
 {
-	const bool nv12 = stream.pixelFormat == formats::NV12;
-	const size_t height = stream.size.height;
 	/* `virtual` of 0.4 leaves it unset: then it is video's, limited */
 	bool full_range = stream.colorSpace && stream.colorSpace->range == ColorSpace::Range::Full;
 
-	shape.format = nv12 ? PIXEL_NV12 : PIXEL_YUV420;
-	shape.range = full_range ? PIXEL_FULL_RANGE : PIXEL_LIMITED_RANGE;
-	shape.width = static_cast<int>(stream.size.width);
-	shape.height = static_cast<int>(height);
-	shape.stride[0] = stream.stride;
-	shape.stride[1] = nv12 ? stream.stride : stream.stride / 2;
-	shape.stride[2] = nv12 ? 0 : shape.stride[1];
-	for (size_t i = 0; i < 3; i++)
-		shape.plane_bytes[i] = shape.stride[i] * (i ? (height + 1) / 2 : height);
-	snprintf(info.id, sizeof info.id, "%s", camera->id().c_str());
-	snprintf(info.model, sizeof info.model, "%s", model_of(*camera).c_str());
-	info.width = shape.width;
-	info.height = shape.height;
-	info.format = shape.format;
-	info.range = shape.range;
-	info.latency_frames = kLatencyFrames;
+	camera_set_shape(&base_, stream.pixelFormat == formats::NV12 ? PIXEL_NV12 : PIXEL_YUV420,
+		full_range ? PIXEL_FULL_RANGE : PIXEL_LIMITED_RANGE,
+		static_cast<int>(stream.size.width), static_cast<int>(stream.size.height),
+		stream.stride);
+	snprintf(base_.info.id, sizeof base_.info.id, "%s", camera->id().c_str());
+	snprintf(base_.info.model, sizeof base_.info.model, "%s", model_of(*camera).c_str());
+	base_.info.latency_frames = kLatencyFrames;
 }

@@ -22,7 +22,10 @@ libcamera::ControlValue duration_limits(int64_t min_ns, int64_t max_ns);
 class Device
 {
 public:
-	Device() = default;
+	/* `base` has its info and shape filled by open_device(). */
+	explicit Device(::camera &base) : base_(base)
+	{
+	}
 	Device(const Device &) = delete;
 	Device &operator=(const Device &) = delete;
 	~Device();
@@ -34,8 +37,6 @@ public:
 	std::shared_ptr<libcamera::Camera> camera;
 	std::unique_ptr<libcamera::CameraConfiguration> config;
 	std::unique_ptr<libcamera::ControlList> controls; /* for each start */
-	camera_info info = {};
-	::frame shape = {}; /* what all frames have in common: format, size, planes */
 	unsigned limits_id = 0; /* of FrameDurationLimits, 0 where there is none */
 	int64_t min_ns = 0, max_ns = 0; /* its normal values */
 	int64_t period_ns = 0; /* between frames, for a pipeline that does not pace */
@@ -48,5 +49,6 @@ private:
 	void set_durations(double fps);
 	void describe_stream(const libcamera::StreamConfiguration &stream);
 
+	::camera &base_;
 	bool acquired_ = false;
 };

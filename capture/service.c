@@ -87,10 +87,9 @@ static void service_watch_camera(struct service *s)
 
 	if (!camera || s->camera_source)
 		return;
-	sd_event_add_io(
-		s->event, &s->camera_source, camera->ops->fd(camera), EPOLLIN, on_camera, s);
-	s->phase_lock = phase_lock_new(camera->ops->info(camera));
-	s->locks_phase = s->settings->camera.phase_lock && camera->ops->info(camera)->can_steer;
+	sd_event_add_io(s->event, &s->camera_source, camera->fd, EPOLLIN, on_camera, s);
+	s->phase_lock = phase_lock_new(&camera->info);
+	s->locks_phase = s->settings->camera.phase_lock && camera->info.can_steer;
 }
 
 /* Before the supervisor closes a camera: no frame of it may be held anywhere. */
@@ -177,7 +176,7 @@ static void service_publish_status(struct service *s, int64_t now_us)
 	struct stats_view view = {
 		.stats = &s->stats,
 		.camera = supervisor_facts(s->supervisor),
-		.camera_model = camera ? camera->ops->info(camera)->model : "",
+		.camera_model = camera ? camera->info.model : "",
 		.next_us = s->slots.open_us,
 		.synced = clock_synced(s->clock),
 		.phase_lock = s->locks_phase ? &s->phase_lock : NULL,

@@ -118,13 +118,12 @@ static void writer_fail_frame(struct writer *w, unsigned i, int error)
 static int writer_encode(struct writer *w, int quality, const struct outbox_item *item,
 	const uint8_t **ret_jpeg, size_t *ret_bytes)
 {
-	const struct camera_info *info = item->camera->ops->info(item->camera);
 	struct exif_facts facts = {
 		.time_us = exif_time_us(item->record.slot_us, item->record.exposed_us),
 		.exposure_us = item->frame.exposure_us,
 		.gain = item->frame.gain,
 		.make = "capturepi",
-		.model = info->model,
+		.model = item->camera->info.model,
 		.software = "capturepi " CAPTUREPI_VERSION,
 		.width = item->frame.width,
 		.height = item->frame.height,

@@ -38,9 +38,6 @@ struct buffer {
 
 struct simcam {
 	struct camera camera;
-	struct camera_info info;
-	struct frame shape; /* what all frames have in common; not changed after open */
-	int timer_fd;
 	char *error; /* where open() says what is wrong, error_bytes */
 	size_t error_bytes;
 
@@ -108,7 +105,7 @@ static void arm_timer(struct simcam *t)
 		spec.it_value.tv_sec = when / NS_PER_SEC;
 		spec.it_value.tv_nsec = when % NS_PER_SEC;
 	}
-	timerfd_settime(t->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
+	timerfd_settime(t->camera.fd, TFD_TIMER_ABSTIME, &spec, NULL);
 }
 
 static int simcam_list(void (*each)(void *data, const char *id, const char *model), void *data)
@@ -130,16 +127,15 @@ PRINTF(3, 4) static int fail_with(struct simcam *t, int r, const char *fmt, ...)
 	return r;
 }
 
+/* Its index. */
 static int choose_model(struct simcam *t, const char *id)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(models); i++) {
 		if (id && strcmp(id, models[i].id) != 0)
 			continue;
-		snprintf(t->info.id, sizeof t->info.id, "%s", models[i].id);
-		snprintf(t->info.model, sizeof t->info.model, "test");
-		t->info.format = models[i].format;
-		t->info.range = PIXEL_FULL_RANGE;
-		return 0;
+		snprintf(t->camera.info.id, sizeof t->camera.info.id, "%s", models[i].id);
+		snprintf(t->camera.info.model, sizeof t->camera.info.model, "test");
+		return (int)i;
 	}
 	return fail_with(t, -ENODEV, "there is no test camera \"%s\": it is test or test-nv12", id);
 }
@@ -166,7 +162,8 @@ static int read_control(
 	return 0;
 }
 
-static int make_sensor(struct simcam *t, const struct camera_options *options)
+static int make_sensor(
+	struct simcam *t, const struct camera_options *options, enum pixel_format format)
 {
 	struct sensor_options sensor = {
 		.seed = options->seed,
@@ -187,12 +184,12 @@ static int make_sensor(struct simcam *t, const struct camera_options *options)
 		return fail_with(t, r,
 			"the test camera does 16 to %d pixels a side and drifts %.0f ppm at most",
 			PICTURE_SIDE_MAX, SENSOR_DRIFT_MAX_PPM);
-	t->info.width = sensor.width;
-	t->info.height = sensor.height;
-	t->info.frame_duration_min_ns = t->sensor.duration_min_ns;
-	t->info.frame_duration_max_ns = SENSOR_DURATION_MAX_NS;
-	t->info.can_steer = true;
-	t->info.latency_frames = t->sensor.options.latency_frames;
+	camera_set_shape(&t->camera, format, PIXEL_FULL_RANGE, sensor.width, sensor.height,
+		((size_t)sensor.width + STRIDE_ALIGN - 1) / STRIDE_ALIGN * STRIDE_ALIGN);
+	t->camera.info.frame_duration_min_ns = t->sensor.duration_min_ns;
+	t->camera.info.frame_duration_max_ns = SENSOR_DURATION_MAX_NS;
+	t->camera.info.can_steer = true;
+	t->camera.info.latency_frames = t->sensor.options.latency_frames;
 	return 0;
 }
 
@@ -211,28 +208,10 @@ static int begin_faults(struct simcam *t, const struct camera_options *options)
 	return 0;
 }
 
-static void set_shape(struct simcam *t)
-{
-	size_t wide = ((size_t)t->info.width + STRIDE_ALIGN - 1) / STRIDE_ALIGN * STRIDE_ALIGN;
-	size_t height = (size_t)t->info.height, half = (height + 1) / 2;
-	bool nv12 = t->info.format == PIXEL_NV12;
-
-	t->shape = (struct frame){
-		.format = t->info.format,
-		.range = t->info.range,
-		.width = t->info.width,
-		.height = t->info.height,
-		.stride = { wide, nv12 ? wide : wide / 2, nv12 ? 0 : wide / 2 },
-		.colour_temperature = NAN,
-		.lens_position = NAN,
-	};
-	for (int i = 0; i < 3; i++)
-		t->shape.plane_bytes[i] = t->shape.stride[i] * (i ? half : height);
-}
-
 static int make_buffers(struct simcam *t, bool turned)
 {
-	const size_t *bytes = t->shape.plane_bytes;
+	const struct frame *shape = &t->camera.shape;
+	const size_t *bytes = shape->plane_bytes;
 
 	for (int i = 0; i < CAMERA_BUFFERS; i++) {
 		struct canvas *canvas = &t->buffer[i].canvas;
@@ -240,15 +219,15 @@ static int make_buffers(struct simcam *t, bool turned)
 
 		if (!memory)
 			return fail_with(t, -ENOMEM, "not enough memory for %d pictures of %dx%d",
-				CAMERA_BUFFERS, t->info.width, t->info.height);
+				CAMERA_BUFFERS, shape->width, shape->height);
 		*canvas = (struct canvas){
-			.format = t->info.format,
-			.width = t->info.width,
-			.height = t->info.height,
+			.format = shape->format,
+			.width = shape->width,
+			.height = shape->height,
 			.turned = turned,
 			.plane = { memory, memory + bytes[0], memory + bytes[0] + bytes[1] },
 		};
-		memcpy(canvas->stride, t->shape.stride, sizeof canvas->stride);
+		memcpy(canvas->stride, shape->stride, sizeof canvas->stride);
 	}
 	return 0;
 }
@@ -265,16 +244,14 @@ static int simcam_open(
 	t->error = error;
 	t->error_bytes = size;
 	pthread_mutex_init(&t->lock, NULL);
-	t->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	r = t->timer_fd < 0 ? -errno : choose_model(t, options->id);
-	if (r == 0)
-		r = make_sensor(t, options);
-	if (r == 0)
+	t->camera.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	r = t->camera.fd < 0 ? -errno : choose_model(t, options->id);
+	if (r >= 0)
+		r = make_sensor(t, options, models[r].format);
+	if (r >= 0)
 		r = begin_faults(t, options);
-	if (r < 0)
-		return r;
-	set_shape(t);
-	r = make_buffers(t, options->rotation == 180);
+	if (r >= 0)
+		r = make_buffers(t, options->rotation == 180);
 	if (r < 0)
 		return r;
 	*ret = &TAKE_PTR(t)->camera;
@@ -289,19 +266,9 @@ static void simcam_close(struct camera *camera)
 	faults_put(t->faults);
 	for (int i = 0; i < CAMERA_BUFFERS; i++)
 		free(t->buffer[i].canvas.plane[0]);
-	closep(&t->timer_fd);
+	closep(&t->camera.fd);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
-}
-
-static const struct camera_info *simcam_info(const struct camera *camera)
-{
-	return &simcam_of(camera)->info;
-}
-
-static int simcam_fd(const struct camera *camera)
-{
-	return simcam_of(camera)->timer_fd;
 }
 
 /* ---- streaming ---- */
@@ -382,9 +349,9 @@ static int simcam_take(struct camera *camera, struct frame *ret)
 	pthread_mutex_unlock(&t->lock);
 	if (r < 0)
 		return r;
-	scene_paint(&buffer->canvas, t->info.id, clock_wall_of_mono(&clock_real, frame.start_ns),
-		&frame);
-	*ret = t->shape;
+	scene_paint(&buffer->canvas, t->camera.info.id,
+		clock_wall_of_mono(&clock_real, frame.start_ns), &frame);
+	*ret = t->camera.shape;
 	ret->flags =
 		(frame.startup ? FRAME_STARTUP : 0u) | (frame.converged ? FRAME_CONVERGED : 0u);
 	ret->sequence = frame.sequence;
@@ -425,10 +392,8 @@ const struct camera_ops simcam_ops = {
 	.name = "test",
 	.list = simcam_list,
 	.open = simcam_open,
-	.info = simcam_info,
 	.start = simcam_start,
 	.stop = simcam_stop,
-	.fd = simcam_fd,
 	.take = simcam_take,
 	.release = simcam_release,
 	.set_frame_duration = simcam_set_frame_duration,

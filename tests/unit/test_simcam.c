@@ -41,7 +41,7 @@ static struct camera *open_camera(const struct camera_options *options)
 
 static bool readable(const struct camera *camera, int timeout_ms)
 {
-	struct pollfd p = { .fd = ops->fd(camera), .events = POLLIN };
+	struct pollfd p = { .fd = camera->fd, .events = POLLIN };
 
 	return poll(&p, 1, timeout_ms) == 1 && p.revents == POLLIN;
 }
@@ -127,14 +127,13 @@ TEST(info)
 	static const char *const names[] = { "TestLatency" }, *const values[] = { "3" };
 	struct camera_options options = { .seed = 3 };
 	struct camera *camera = open_camera(&options);
-	const struct camera_info *info = ops->info(camera);
 
-	CHECK_STR(info->id, "test");
-	CHECK_INT(info->width, 1920);
-	CHECK_INT(info->height, 1080);
-	CHECK_INT(info->format, PIXEL_YUV420);
-	CHECK_INT(info->latency_frames, 2);
-	CHECK(info->can_steer && info->frame_duration_min_ns > 10000000);
+	CHECK_STR(camera->info.id, "test");
+	CHECK_INT(camera->shape.width, 1920);
+	CHECK_INT(camera->shape.height, 1080);
+	CHECK_INT(camera->shape.format, PIXEL_YUV420);
+	CHECK_INT(camera->info.latency_frames, 2);
+	CHECK(camera->info.can_steer && camera->info.frame_duration_min_ns > 10000000);
 	camera_close(camera);
 	options = (struct camera_options){ .id = "test-nv12",
 		.width = 99,
@@ -144,11 +143,10 @@ TEST(info)
 		.control_values = values,
 		.n_controls = 1 };
 	camera = open_camera(&options);
-	info = ops->info(camera);
-	CHECK_STR(info->id, "test-nv12");
-	CHECK_INT(info->format, PIXEL_NV12);
-	CHECK_INT(info->width, 99);
-	CHECK_INT(info->latency_frames, 3);
+	CHECK_STR(camera->info.id, "test-nv12");
+	CHECK_INT(camera->shape.format, PIXEL_NV12);
+	CHECK_INT(camera->shape.width, 99);
+	CHECK_INT(camera->info.latency_frames, 3);
 	camera_close(camera);
 	camera_close(NULL);
 }
@@ -160,7 +158,7 @@ TEST(frames)
 	int64_t opened = clock_mono_ns(&clock_real);
 	struct camera *camera = open_camera(&options);
 	struct frame f, last = { 0 };
-	int fd = ops->fd(camera);
+	int fd = camera->fd;
 	bool converged = false;
 
 	CHECK(!readable(camera, 0));
@@ -189,7 +187,7 @@ TEST(frames)
 	CHECK_INT(ops->start(camera), 0);
 	CHECK_INT(take(camera, &f), 0);
 	CHECK(!(f.flags & FRAME_STARTUP));
-	CHECK_INT(ops->fd(camera), fd);
+	CHECK_INT(camera->fd, fd);
 	ops->release(camera, &f);
 	camera_close(camera);
 }
@@ -460,7 +458,7 @@ TEST(camera_open_by_source)
 
 		CHECK_INT(r, cases[i].id ? 0 : -ENODEV);
 		if (r == 0)
-			CHECK_STR(camera->ops->info(camera)->id, cases[i].id);
+			CHECK_STR(camera->info.id, cases[i].id);
 		camera_close(camera);
 	}
 }

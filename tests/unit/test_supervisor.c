@@ -11,17 +11,10 @@
 /* One camera at a time; what the script says and what the supervisor did. */
 static struct fake {
 	struct camera camera;
-	struct camera_info info;
 	int open_error, start_error, take_result; /* take: 1 gives a frame */
 	unsigned opens, starts, stops, closes, drains;
 	bool streaming;
 } fake;
-
-static const struct camera_info *fake_info(const struct camera *camera)
-{
-	(void)camera;
-	return &fake.info;
-}
 
 static int fake_start(struct camera *camera)
 {
@@ -59,7 +52,6 @@ static void fake_close(struct camera *camera)
 
 static const struct camera_ops fake_ops = {
 	.name = "fake",
-	.info = fake_info,
 	.start = fake_start,
 	.stop = fake_stop,
 	.take = fake_take,

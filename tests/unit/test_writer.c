@@ -11,22 +11,14 @@
 static uint8_t pixels[W * H * 3 / 2];
 static int released;
 
-static const struct camera_info *fake_info(const struct camera *camera)
-{
-	static const struct camera_info info = { .model = "fake" };
-
-	(void)camera;
-	return &info;
-}
-
 static void fake_release(struct camera *camera, struct frame *frame)
 {
 	(void)camera, (void)frame;
 	__atomic_add_fetch(&released, 1, __ATOMIC_SEQ_CST);
 }
 
-static const struct camera_ops fake_ops = { .info = fake_info, .release = fake_release };
-static struct camera fake_camera = { &fake_ops };
+static const struct camera_ops fake_ops = { .release = fake_release };
+static struct camera fake_camera = { .ops = &fake_ops, .info.model = "fake" };
 
 static int submit(struct writer *w, int64_t slot)
 {

@@ -112,18 +112,18 @@ int Camera::stop()
 
 	cancelled.result = SENSOR_CANCELLED;
 	while (!sensor.waiting.empty())
-		sensor_finish(&cancelled);
+		played_finish(&cancelled);
 	return real(this);
 }
 
 } // namespace libcamera
 
-int sensor_waiting(void)
+int played_waiting(void)
 {
 	return static_cast<int>(sensor.waiting.size());
 }
 
-void sensor_finish(const struct sensor_facts *facts)
+void played_finish(const struct sensor_facts *facts)
 {
 	Request *request = sensor.waiting.front();
 
@@ -131,19 +131,19 @@ void sensor_finish(const struct sensor_facts *facts)
 	finish(*request, *facts);
 }
 
-bool sensor_limits(int64_t *ret_min_us, int64_t *ret_max_us)
+bool played_limits(int64_t *ret_min_us, int64_t *ret_max_us)
 {
 	*ret_min_us = sensor.limits_us[0];
 	*ret_max_us = sensor.limits_us[1];
 	return sensor.has_limits;
 }
 
-void sensor_refuse(int error)
+void played_refuse(int error)
 {
 	sensor.refusal = error;
 }
 
-void sensor_unplug(void)
+void played_unplug(void)
 {
 	sensor.camera->disconnected.emit();
 }

@@ -27,19 +27,19 @@ struct sensor_facts {
 };
 
 /* Requests waiting here. */
-int sensor_waiting(void);
+int played_waiting(void);
 
 /* Finishes the oldest of them. */
-void sensor_finish(const struct sensor_facts *facts);
+void played_finish(const struct sensor_facts *facts);
 
 /* The FrameDurationLimits that came with the newest request; false: none came. */
-bool sensor_limits(int64_t *ret_min_us, int64_t *ret_max_us);
+bool played_limits(int64_t *ret_min_us, int64_t *ret_max_us);
 
 /* The next request is refused with this error. */
-void sensor_refuse(int error);
+void played_refuse(int error);
 
 /* The camera's cable is pulled. */
-void sensor_unplug(void);
+void played_unplug(void);
 
 #ifdef __cplusplus
 }

@@ -30,7 +30,7 @@ static struct camera *start(double fps)
 	if (!CHECK(camera_libcamera_ops.open(&options, &camera, error, sizeof error) == 0))
 		fprintf(stderr, "%s\n", error);
 	else if (CHECK(camera->ops->start(camera) == 0))
-		CHECK_INT(sensor_waiting(), CAMERA_BUFFERS);
+		CHECK_INT(played_waiting(), CAMERA_BUFFERS);
 	return camera;
 }
 
@@ -42,12 +42,12 @@ static void finish(enum sensor_result result)
 	now += FRAME_NS;
 	facts.timestamp_ns = now;
 	facts.sequence = sequence++;
-	sensor_finish(&facts);
+	played_finish(&facts);
 }
 
 static bool readable(struct camera *camera)
 {
-	struct pollfd p = { .fd = camera->ops->fd(camera), .events = POLLIN };
+	struct pollfd p = { .fd = camera->fd, .events = POLLIN };
 
 	return poll(&p, 1, 0) == 1;
 }
@@ -75,7 +75,7 @@ TEST(facts_are_translated)
 	CHECK(!readable(camera));
 	CHECK_INT(take(camera, &frame), -EAGAIN);
 	facts.timestamp_ns = now;
-	sensor_finish(&facts);
+	played_finish(&facts);
 	CHECK(readable(camera));
 	CHECK_INT(take(camera, &frame), 0);
 	CHECK(!readable(camera));
@@ -119,7 +119,7 @@ TEST(flags_say_whether_exposure_is_settled)
 
 		now += FRAME_NS;
 		facts.timestamp_ns = now;
-		sensor_finish(&facts);
+		played_finish(&facts);
 		CHECK_INT(take(camera, &frame), 0);
 		CHECK_INT(frame.flags, cases[i].flags);
 		camera->ops->release(camera, &frame);
@@ -136,7 +136,7 @@ TEST(frames_come_in_order_and_go_back)
 		return;
 	for (int i = 0; i < CAMERA_BUFFERS; i++)
 		finish(SENSOR_GOOD);
-	CHECK_INT(sensor_waiting(), 0);
+	CHECK_INT(played_waiting(), 0);
 	for (int i = 0; i < CAMERA_BUFFERS; i++) {
 		CHECK(readable(camera));
 		CHECK_INT(take(camera, &frame[i]), 0);
@@ -145,9 +145,9 @@ TEST(frames_come_in_order_and_go_back)
 	CHECK(!readable(camera));
 	for (int i = 0; i < CAMERA_BUFFERS; i++) {
 		camera->ops->release(camera, &frame[i]);
-		CHECK_INT(sensor_waiting(), i + 1); /* at once, no timer */
+		CHECK_INT(played_waiting(), i + 1); /* at once, no timer */
 	}
-	CHECK(camera->ops->info(camera)->can_steer);
+	CHECK(camera->info.can_steer);
 	camera_close(camera);
 }
 
@@ -162,10 +162,10 @@ TEST(bad_frames_are_queued_again_unseen)
 	finish(SENSOR_GOOD);
 	CHECK_INT(take(camera, &frame), 0);
 	CHECK_INT(frame.start_ns, now);
-	CHECK_INT(sensor_waiting(), CAMERA_BUFFERS - 1);
+	CHECK_INT(played_waiting(), CAMERA_BUFFERS - 1);
 	finish(SENSOR_ERROR);
 	CHECK_INT(take(camera, &frame), -EAGAIN);
-	CHECK_INT(sensor_waiting(), CAMERA_BUFFERS - 1);
+	CHECK_INT(played_waiting(), CAMERA_BUFFERS - 1);
 	camera_close(camera);
 }
 
@@ -184,12 +184,12 @@ TEST(a_cancelled_request_breaks_the_stream_until_restart)
 	finish(SENSOR_GOOD);
 	CHECK_INT(take(camera, &frame), -ECANCELED);
 	camera->ops->release(camera, &held); /* not queued: it would be cancelled at once */
-	CHECK_INT(sensor_waiting(), CAMERA_BUFFERS - 3);
+	CHECK_INT(played_waiting(), CAMERA_BUFFERS - 3);
 	CHECK_INT(camera->ops->stop(camera), 0);
 	CHECK_INT(take(camera, &frame), -EAGAIN);
 	CHECK(!readable(camera));
 	CHECK_INT(camera->ops->start(camera), 0);
-	CHECK_INT(sensor_waiting(), CAMERA_BUFFERS);
+	CHECK_INT(played_waiting(), CAMERA_BUFFERS);
 	finish(SENSOR_GOOD);
 	CHECK_INT(take(camera, &frame), 0);
 	camera_close(camera);
@@ -204,16 +204,16 @@ TEST(a_refused_request_breaks_the_stream)
 		return;
 	finish(SENSOR_GOOD);
 	CHECK_INT(take(camera, &frame), 0);
-	sensor_refuse(-EACCES);
+	played_refuse(-EACCES);
 	camera->ops->release(camera, &frame);
 	CHECK(readable(camera));
 	CHECK_INT(take(camera, &frame), -ECANCELED);
 	CHECK_INT(camera->ops->stop(camera), 0);
-	sensor_refuse(-EIO);
+	played_refuse(-EIO);
 	CHECK_INT(camera->ops->start(camera), -EIO);
-	CHECK_INT(sensor_waiting(), 0);
+	CHECK_INT(played_waiting(), 0);
 	CHECK_INT(camera->ops->start(camera), 0);
-	CHECK_INT(sensor_waiting(), CAMERA_BUFFERS);
+	CHECK_INT(played_waiting(), CAMERA_BUFFERS);
 	camera_close(camera);
 }
 
@@ -226,7 +226,7 @@ TEST(an_unplugged_camera_is_gone)
 		return;
 	finish(SENSOR_GOOD);
 	CHECK_INT(take(camera, &frame), 0);
-	sensor_unplug();
+	played_unplug();
 	CHECK(readable(camera));
 	camera->ops->release(camera, &frame);
 	CHECK_INT(take(camera, &frame), -ENODEV);
@@ -239,7 +239,7 @@ static void check_limits(int64_t min_us, int64_t max_us)
 {
 	int64_t min = 0, max = 0;
 
-	if (CHECK(sensor_limits(&min, &max))) {
+	if (CHECK(played_limits(&min, &max))) {
 		CHECK_INT(min, min_us);
 		CHECK_INT(max, max_us);
 	}
@@ -263,7 +263,7 @@ TEST(steering_lasts_for_the_frames_asked_for)
 	if (!camera)
 		return;
 	turn(camera);
-	CHECK(!sensor_limits(&min, &max)); /* the normal limits came with start() */
+	CHECK(!played_limits(&min, &max)); /* the normal limits came with start() */
 	CHECK_INT(camera->ops->set_frame_duration(camera, 60 * 1000 * 1000, 2), 0);
 	turn(camera);
 	check_limits(60000, 60000);
@@ -272,18 +272,18 @@ TEST(steering_lasts_for_the_frames_asked_for)
 	turn(camera);
 	check_limits(50000, 50000);
 	turn(camera);
-	CHECK(!sensor_limits(&min, &max));
+	CHECK(!played_limits(&min, &max));
 
 	/* outside the camera's limits: clamped (virtual.yaml has 1 to 60 frames a second) */
 	CHECK_INT(camera->ops->set_frame_duration(camera, 1, 1), 0);
 	turn(camera);
-	check_limits(camera->ops->info(camera)->frame_duration_min_ns / 1000,
-		camera->ops->info(camera)->frame_duration_min_ns / 1000);
+	check_limits(camera->info.frame_duration_min_ns / 1000,
+		camera->info.frame_duration_min_ns / 1000);
 	CHECK_INT(camera->ops->set_frame_duration(camera, INT64_MAX, 0), 0); /* for good */
 	turn(camera);
 	check_limits(1000000, 1000000);
 	turn(camera);
-	CHECK(!sensor_limits(&min, &max));
+	CHECK(!played_limits(&min, &max));
 	camera_close(camera);
 }
 
@@ -296,7 +296,7 @@ TEST(a_suspended_machine_does_not_shift_the_exposure)
 
 	if (!camera)
 		return;
-	sensor_finish(&facts);
+	played_finish(&facts);
 	CHECK_INT(take(camera, &frame), 0);
 	CHECK_INT(frame.start_ns, facts.timestamp_ns);
 	camera->ops->release(camera, &frame);

@@ -36,7 +36,7 @@ static struct camera *open_or_fail(const struct camera_options *options)
 /* Waits for a frame, 3 s at most, like an event loop would. */
 static int take(struct camera *camera, struct frame *ret)
 {
-	struct pollfd p = { .fd = camera->ops->fd(camera), .events = POLLIN };
+	struct pollfd p = { .fd = camera->fd, .events = POLLIN };
 	int64_t end = clock_mono_ns(&clock_real) + 3 * NS_PER_SEC;
 
 	for (;;) {
@@ -185,7 +185,7 @@ static void check_photos(int width, int height)
 
 		if (!CHECK(take(camera, &frame) == 0))
 			break;
-		CHECK_INT(frame.width, camera->ops->info(camera)->width);
+		CHECK_INT(frame.width, camera->shape.width);
 		CHECK_INT(frame.format, PIXEL_NV12);
 		CHECK(frame.start_ns >= before && frame.start_ns <= clock_mono_ns(&clock_real));
 		CHECK(frame.sequence > sequence);
@@ -245,12 +245,12 @@ TEST(an_unpaced_pipeline_is_paced)
 		}
 		CHECK(frame.start_ns - first >= 10 * cases[i].period_ns * 8 / 10);
 		CHECK_INT(frame.duration_ns, cases[i].period_ns);
-		CHECK(!camera->ops->info(camera)->can_steer);
+		CHECK(!camera->info.can_steer);
 		CHECK_INT(camera->ops->set_frame_duration(camera, NS_PER_SEC, 1), -EOPNOTSUPP);
 		/* and an event loop sleeps in between: two turns a frame, and no more */
 		for (int64_t end = clock_mono_ns(&clock_real) + NS_PER_SEC;
 			clock_mono_ns(&clock_real) < end; turns++) {
-			struct pollfd p = { .fd = camera->ops->fd(camera), .events = POLLIN };
+			struct pollfd p = { .fd = camera->fd, .events = POLLIN };
 			poll(&p, 1, 1000);
 			if (camera->ops->take(camera, &frame) == 0)
 				camera->ops->release(camera, &frame);
