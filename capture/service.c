@@ -43,7 +43,8 @@ static int64_t service_least_lead_us(const struct service *s)
 
 static int64_t service_lead_us(const struct service *s)
 {
-	return standby_lead_us(&s->standby, service_least_lead_us(s));
+	return standby_lead_us(
+		s->settings, &supervisor_facts(s->supervisor)->settling, service_least_lead_us(s));
 }
 
 static bool service_wants_stream(const struct service *s, int64_t now_us)
@@ -51,22 +52,8 @@ static bool service_wants_stream(const struct service *s, int64_t now_us)
 	int64_t slot = s->slots.open_us;
 
 	return s->shot_wanted ||
-		standby_wanted(&s->standby, slot == TIME_NONE ? INT64_MAX : slot - now_us,
-			service_least_lead_us(s));
-}
-
-/* Lets the standby policy learn from what the supervisor did. */
-static void service_teach_standby(struct service *s)
-{
-	const struct supervisor_facts *facts = supervisor_facts(s->supervisor);
-	bool streaming = facts->state == CAMERA_STREAMING;
-	bool known = s->standby.started_us != TIME_NONE;
-
-	if (known && (!streaming || facts->starts != s->standby_start))
-		standby_stopped(&s->standby, service_mono_us(s));
-	if (streaming && (!known || facts->starts != s->standby_start))
-		standby_started(&s->standby, service_mono_us(s));
-	s->standby_start = facts->starts;
+		standby_wanted(s->settings, &supervisor_facts(s->supervisor)->settling,
+			slot == TIME_NONE ? INT64_MAX : slot - now_us, service_least_lead_us(s));
 }
 
 static int on_camera(sd_event_source *source, int fd, uint32_t events, void *data)
@@ -261,7 +248,6 @@ static void service_advance(struct service *s)
 		sd_event_exit(s->event, 0);
 		return;
 	}
-	service_teach_standby(s);
 	service_watch_camera(s);
 	if (!s->ready)
 		sd_notify(0, "READY=1");
@@ -376,8 +362,6 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	*s->settings = *new;
 	s->settings_us = changed_us;
 	service_set_store(s);
-	standby_set(&s->standby, s->settings->camera.standby,
-		schedule_interval_us(&s->settings->schedule), s->settings->camera.warmup_us);
 	service_plan_slots(s);
 	log_notice("settings read again%s", camera ? "; the camera is opened again" : "");
 	if (camera && service_begin_camera(s) < 0)
@@ -482,8 +466,6 @@ int service_run(const struct service_options *options, struct record *ret_last)
 	s.stats.started_us = now_us;
 	zone_begin(&s.zone);
 	s.settings_us = service_settings_us(&s);
-	s.standby = standby_new(s.settings->camera.standby,
-		schedule_interval_us(&s.settings->schedule), s.settings->camera.warmup_us);
 	r = service_start(&s);
 	if (r >= 0) {
 		service_begin(&s);

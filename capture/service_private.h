@@ -41,8 +41,6 @@ struct service {
 	bool holding;
 	struct stats stats;
 
-	struct standby_policy standby;
-	uint64_t standby_start; /* the stream's start that `standby` knows of */
 	struct phase_lock phase_lock;
 	bool locks_phase; /* phase lock is on and the camera answers to it */
 	uint64_t locked_start; /* the stream's start that `phase_lock` knows of */

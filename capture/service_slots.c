@@ -160,7 +160,6 @@ void service_take_frames(struct service *s)
 	while (supervisor_take(s->supervisor, &frame) == 0) {
 		int64_t exposed_us = clock_wall_of_mono(s->clock, frame.start_ns);
 
-		standby_frame(&s->standby, service_mono_us(s), frame.flags);
 		service_lock_phase(s, &frame);
 		if (frame.flags & FRAME_STARTUP) {
 			supervisor_release(s->supervisor, &frame);

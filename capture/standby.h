@@ -7,12 +7,12 @@
  *   auto     stop for intervals above 30 s, stream up to there: starting costs about as much exposure
  *            control, and so as much power, as a good part of a minute of frames
  *
- * The stream has to start so early that exposure and white balance have settled at the slot. How
- * early is learned: of each start it is measured how long it took from the start to the first settled
- * frame (one the camera calls converged, or, of a camera that never does, the first one that is not a
- * start-up frame). A longer time is believed at once, a shorter one by an eighth each; a start that had
- * not settled when the stream was stopped counts as twice the time it had. The lead is that time and
- * half of it again, and STANDBY_MARGIN_US. The setting `warmup` puts a fixed lead in its place.
+ * The stream has to start so early that exposure and white balance have settled at the slot. How early is
+ * learned: each start is measured from there to the first settled frame (one that the camera calls
+ * converged, or, of a camera that never does, the first one that is not a start-up frame). A longer time
+ * is believed at once, a shorter one by an eighth each; a start that had not settled when the stream was
+ * stopped counts as twice the time it had. The lead is one and a half times that, and STANDBY_MARGIN_US.
+ * The setting `warmup` puts a fixed lead in its place.
  *
  * Where the next slot is nearer than the lead and STANDBY_REST_US, stopping is not worth it.
  *
@@ -30,33 +30,30 @@
 #define STANDBY_REST_US (2 * US_PER_SEC) /* a shorter rest is none */
 #define STANDBY_MARGIN_US (US_PER_SEC / 2)
 #define STANDBY_SETTLE_FIRST_US (2 * US_PER_SEC) /* expected before anything is known */
-#define STANDBY_SETTLE_MAX_US (20 * US_PER_SEC) /* more is not believed: some scenes never settle */
+#define STANDBY_SETTLE_MAX_US (20 * US_PER_SEC) /* some scenes never settle: more is not believed */
 
-struct standby_policy {
-	int mode; /* enum standby of capture/settings.h */
-	int64_t every_us, warmup_us;
-
-	int64_t settle_us; /* learned: from start to the first settled frame */
+/* What is learned of a camera. */
+struct settling {
+	int64_t settle_us; /* from a start to the first settled frame */
 	bool tells; /* the camera has called a frame converged */
 	int64_t started_us; /* TIME_NONE: it is stopped */
 	bool settled; /* since then */
 };
 
-struct standby_policy standby_new(int mode, int64_t every_us, int64_t warmup_us);
+struct settling settling_new(void);
 
-/* Other settings are in force; what was learned stays. */
-void standby_set(struct standby_policy *standby, int mode, int64_t every_us, int64_t warmup_us);
+/* The stream was started, a frame with these frame_flags has come, the stream was stopped or broke. */
+void settling_start(struct settling *settling, int64_t now_us);
+void settling_frame(struct settling *settling, int64_t now_us, unsigned flags);
+void settling_stop(struct settling *settling, int64_t now_us);
 
-/* How long before a slot the stream starts; `least_us` is what else needs it (phase_lock_lead_ns()). */
-int64_t standby_lead_us(const struct standby_policy *standby, int64_t least_us);
+/* How long before a slot the stream starts; `least_us` is what the phase lock needs. */
+int64_t standby_lead_us(
+	const struct capture_settings *settings, const struct settling *settling, int64_t least_us);
 
 /*
  * Whether the stream is wanted now, `until_us` before the next slot without an outcome (negative: it has
  * passed, its frame is on the way; INT64_MAX: there is none).
  */
-bool standby_wanted(const struct standby_policy *standby, int64_t until_us, int64_t least_us);
-
-/* The stream was started, a frame with these frame_flags has come, the stream was stopped or broke. */
-void standby_started(struct standby_policy *standby, int64_t now_us);
-void standby_frame(struct standby_policy *standby, int64_t now_us, unsigned flags);
-void standby_stopped(struct standby_policy *standby, int64_t now_us);
+bool standby_wanted(const struct capture_settings *settings, const struct settling *settling,
+	int64_t until_us, int64_t least_us);

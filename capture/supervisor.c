@@ -72,6 +72,7 @@ int supervisor_new(const struct supervisor_options *options, struct supervisor *
 	if (!s)
 		return -ENOMEM;
 	s->options = *options;
+	s->facts.settling = settling_new();
 	if (!s->options.open)
 		s->options.open = camera_open;
 	if (s->options.call_seconds <= 0)
@@ -109,6 +110,7 @@ static void stop_stream(struct supervisor *s)
 	call_begins(s, "stop");
 	s->camera->ops->stop(s->camera);
 	call_ends(s);
+	settling_stop(&s->facts.settling, mono_us(s));
 	s->facts.state = CAMERA_IDLE;
 }
 
@@ -179,6 +181,7 @@ static void start_stream(struct supervisor *s)
 	}
 	s->facts.state = CAMERA_STREAMING;
 	s->facts.starts++;
+	settling_start(&s->facts.settling, mono_us(s));
 	s->seen = false;
 	s->alive_ns = s->started_ns = clock_mono_ns(s->options.clock);
 }
@@ -267,6 +270,7 @@ int supervisor_take(struct supervisor *s, struct frame *ret)
 	if (ret->duration_ns > 0)
 		s->facts.frame_duration_ns = ret->duration_ns;
 	s->exposure_us = ret->exposure_us;
+	settling_frame(&s->facts.settling, mono_us(s), ret->flags);
 	s->seen = true;
 	/* a stream that breaks after each frame must not be restarted in a loop without back-off */
 	if (s->alive_ns - s->started_ns > 2 * NS_PER_SEC)

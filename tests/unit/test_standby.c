@@ -30,7 +30,7 @@ TEST(when_the_stream_is_wanted)
 		{ STANDBY_STOP, 1, 0, 1, 0, true, true }, /* no time to stop */
 		{ STANDBY_STOP, 60, 10, 9, 0, false, true }, /* warmup is a lead of its own */
 		{ STANDBY_STOP, 60, 1, 2, 0, false, false },
-		{ STANDBY_STOP, 60, 1, 7, 8, false, true }, /* steering needs longer */
+		{ STANDBY_STOP, 60, 1, 7, 8, false, true }, /* the phase lock needs longer */
 		/* a window is closed for hours: also the stream rests */
 		{ STANDBY_STREAM, 1, 0, 33, 0, true, true },
 		{ STANDBY_STREAM, 1, 0, 34, 0, true, false },
@@ -38,39 +38,43 @@ TEST(when_the_stream_is_wanted)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct standby_policy s =
-			standby_new(cases[i].mode, cases[i].every_s * S, cases[i].warmup_s * S);
+		struct capture_settings settings = { .camera = { .standby = cases[i].mode,
+							     .warmup_us = cases[i].warmup_s * S },
+			.schedule.every_us = cases[i].every_s * S };
+		struct settling s = settling_new();
 
 		if (cases[i].streaming)
-			standby_started(&s, 0);
-		if (standby_wanted(&s, cases[i].until_s * S, cases[i].least_s * S) !=
+			settling_start(&s, 0);
+		if (standby_wanted(&settings, &s, cases[i].until_s * S, cases[i].least_s * S) !=
 			cases[i].want) {
 			CHECK_INT(!cases[i].want, cases[i].want);
 			fprintf(stderr, "case %zu\n", i);
 		}
 	}
-	CHECK(!standby_wanted(&(struct standby_policy){ .mode = STANDBY_STREAM }, INT64_MAX, 0));
+	CHECK(!standby_wanted(&(struct capture_settings){ .camera.standby = STANDBY_STREAM },
+		&(struct settling){ 0 }, INT64_MAX, 0));
 }
 
 /* A start at 100 s whose first settled frame comes after `took_us`. */
-static void start(struct standby_policy *s, int64_t took_us, unsigned before, unsigned after)
+static void start(struct settling *s, int64_t took_us, unsigned before, unsigned after)
 {
-	standby_started(s, 100 * S);
+	settling_start(s, 100 * S);
 	for (int64_t us = S / 10; us < took_us; us += S / 10)
-		standby_frame(s, 100 * S + us, before);
-	standby_frame(s, 100 * S + took_us, after);
-	standby_frame(s, 100 * S + took_us + S, after);
-	standby_stopped(s, 100 * S + took_us + 2 * S);
+		settling_frame(s, 100 * S + us, before);
+	settling_frame(s, 100 * S + took_us, after);
+	settling_frame(s, 100 * S + took_us + S, after);
+	settling_stop(s, 100 * S + took_us + 2 * S);
 }
 
 TEST(it_learns_how_long_settling_takes)
 {
-	struct standby_policy s = standby_new(STANDBY_STOP, 60 * S, 0);
+	struct capture_settings settings = { 0 };
+	struct settling s = settling_new();
 	int64_t last;
 
-	CHECK_INT(standby_lead_us(&s, 0), 3 * S + S / 2);
+	CHECK_INT(standby_lead_us(&settings, &s, 0), 3 * S + S / 2);
 	start(&s, 4 * S, FRAME_STARTUP, 0);
-	CHECK_INT(standby_lead_us(&s, 0), 6 * S + S / 2); /* longer: at once */
+	CHECK_INT(standby_lead_us(&settings, &s, 0), 6 * S + S / 2); /* longer: at once */
 	start(&s, 4 * S, FRAME_STARTUP, 0);
 	CHECK_INT(s.settle_us, 4 * S);
 	start(&s, S, FRAME_STARTUP, 0);
@@ -81,16 +85,16 @@ TEST(it_learns_how_long_settling_takes)
 		CHECK(s.settle_us <= last);
 	}
 	CHECK(s.settle_us < S + S / 100);
-	/* a fixed lead has the last word, and steering needs what it needs */
-	standby_set(&s, STANDBY_STOP, 60 * S, 5 * S);
-	CHECK_INT(standby_lead_us(&s, 0), 5 * S);
-	CHECK_INT(standby_lead_us(&s, 7 * S), 7 * S);
+	/* a fixed lead has the last word, and the phase lock needs what it needs */
+	settings.camera.warmup_us = 5 * S;
+	CHECK_INT(standby_lead_us(&settings, &s, 0), 5 * S);
+	CHECK_INT(standby_lead_us(&settings, &s, 7 * S), 7 * S);
 	CHECK(s.settle_us < S + S / 100);
 }
 
 TEST(a_camera_that_tells_is_believed)
 {
-	struct standby_policy s = standby_new(STANDBY_STOP, 60 * S, 0);
+	struct settling s = settling_new();
 
 	start(&s, 3 * S, 0, FRAME_CONVERGED);
 	CHECK_INT(s.settle_us, 2 * S - (2 * S - S / 10) / 8); /* not known yet that it tells */
@@ -102,7 +106,7 @@ TEST(a_camera_that_tells_is_believed)
 
 TEST(a_start_that_never_settled)
 {
-	struct standby_policy s = standby_new(STANDBY_STOP, 60 * S, 0);
+	struct settling s = settling_new();
 
 	start(&s, 3 * S, FRAME_STARTUP, FRAME_STARTUP); /* stopped after 5 s */
 	CHECK_INT(s.settle_us, 10 * S);
@@ -112,9 +116,9 @@ TEST(a_start_that_never_settled)
 	start(&s, S, FRAME_STARTUP, FRAME_STARTUP);
 	CHECK_INT(s.settle_us, STANDBY_SETTLE_MAX_US);
 	/* a late frame of a stream that was stopped */
-	s = standby_new(STANDBY_STOP, 60 * S, 0);
-	standby_started(&s, 100 * S);
-	standby_stopped(&s, 101 * S);
-	standby_frame(&s, 110 * S, 0);
+	s = settling_new();
+	settling_start(&s, 100 * S);
+	settling_stop(&s, 101 * S);
+	settling_frame(&s, 110 * S, 0);
 	CHECK_INT(s.settle_us, STANDBY_SETTLE_FIRST_US);
 }
