@@ -107,8 +107,8 @@ static int identity_move_aside(struct archive *archive)
 }
 
 /*
- * The identity of an archive whose archive.json is `damaged` or gone: each segment of the journal has the id
- * too. -ENOENT: there is no journal.
+ * The identity of an archive whose archive.json is `damaged` or gone: each segment of the journal
+ * has the id too. -ENOENT: there is no journal.
  */
 static int identity_restore(
 	struct archive *archive, const struct archive_options *options, bool damaged)
@@ -146,7 +146,10 @@ static int identity_make(struct archive *archive, const struct archive_options *
 	return identity_write(archive);
 }
 
-/* The name is for people: where it cannot be written now, the archive opens all the same under the old one. */
+/*
+ * The name is for people: where it cannot be written now, the archive opens all the same under the
+ * old one.
+ */
 static void identity_rename_camera(struct archive *archive, const char *camera)
 {
 	char before[sizeof(archive->camera)];
@@ -184,7 +187,9 @@ static int identity_open(struct archive *archive, const struct archive_options *
 	return 0;
 }
 
-/* Somebody who asks for the writer's pid holds the lock for a moment, so one refusal is not enough. */
+/*
+ * Somebody who asks for the writer's pid holds the lock for a moment, so one refusal is not enough.
+ */
 static int archive_flock(int fd)
 {
 	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_NS };

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * journal/ballast: space that is held while there is some, and given up so that the journal can tell
- * of a full disk. Its content is nothing; it may be deleted at any time.
+ * journal/ballast: space that is held while there is some, and given up so that the journal can
+ * tell of a full disk. Its content is nothing; it may be deleted at any time.
  */
 #include "common/archive_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
 
-static int open_journal(struct archive *archive, int *ret_fd)
+static int ballast_open_journal(struct archive *archive, int *ret_fd)
 {
 	return fs_open_folder(&fs_real, archive->root_fd, "journal", false, ret_fd);
 }
 
 /* One that a crash left half made is no ballast. */
-static bool is_whole(int journal_fd)
+static bool ballast_is_whole(int journal_fd)
 {
 	struct stat st;
 
@@ -31,10 +31,10 @@ int archive_ballast_make(struct archive *archive)
 		return -EROFS;
 	if (archive->ballast)
 		return 0;
-	r = open_journal(archive, &journal_fd);
+	r = ballast_open_journal(archive, &journal_fd);
 	if (r < 0)
 		return r;
-	archive->ballast = is_whole(journal_fd);
+	archive->ballast = ballast_is_whole(journal_fd);
 	if (archive->ballast)
 		return 0;
 	fd = fs_open_new(archive->fs, journal_fd, ARCHIVE_BALLAST_FILE, 0644);
@@ -51,14 +51,16 @@ int archive_ballast_make(struct archive *archive)
 int archive_ballast_release(struct archive *archive)
 {
 	CLEANUP_FD int journal_fd = -1;
-	int r = open_journal(archive, &journal_fd);
+	int r = ballast_open_journal(archive, &journal_fd);
 
 	if (r < 0)
 		return r;
 	archive->ballast = false;
 	if (archive->fs->unlinkat(journal_fd, ARCHIVE_BALLAST_FILE, 0) < 0)
 		return -errno;
-	/* some file systems have the blocks of a deleted file only when the deletion is on the disk */
+	/*
+	 * some file systems have the blocks of a deleted file only when the deletion is on the disk
+	 */
 	fs_sync_folder(archive->fs, journal_fd);
 	return 0;
 }

@@ -66,7 +66,10 @@ static int commit_adopt(struct partial *partial)
 	return r == -EBADMSG || r == -ELOOP ? -EEXIST : r;
 }
 
-/* What comes before the name: on the camera's side the number, on the puller's a look at the journal. */
+/*
+ * What comes before the name: on the camera's side the number, on the puller's a look at the
+ * journal.
+ */
 static int commit_prepare(struct partial *partial, uint64_t seq)
 {
 	struct archive *archive = partial->archive;
@@ -192,7 +195,10 @@ static bool commit_fits(const struct commit *commit, const struct partial *parti
 		(commit->archive->copy || (!partial->record.was && !first->record.was));
 }
 
-/* As many as fit together. Returns how many have an outcome now; `ret_errors` is what came of their data. */
+/*
+ * As many as fit together. Returns how many have an outcome now; `ret_errors` is what came of their
+ * data.
+ */
 static unsigned commit_some(
 	struct archive *archive, struct partial *const *partials, unsigned n, int *ret_errors)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Two histories of one archive. The lines and files of the old branch move into an archive of their
- * own in branches/N; what both have in common stays. journal/fork has "N AFTER copy" from before the
- * first copy until all is done, and whoever opens the copy for writing after a crash does all of it again:
- * what has been copied or moved is passed over, and no line goes here before everything is there.
+ * own in branches/N; what both have in common stays. journal/fork has "N AFTER copy" from before
+ * the first copy until all is done, and whoever opens the copy for writing after a crash does all
+ * of it again: what has been copied or moved is passed over, and no line goes here before
+ * everything is there.
  */
 #include "common/archive_private.h"
 
@@ -45,7 +46,10 @@ static int fork_write_plan(const struct fork *fork)
 	return r < 0 ? r : fs_replace(fork->archive->fs, fd, PLAN_FILE, text, (size_t)n, 0644);
 }
 
-/* -ENOENT: nothing was begun. The word after the numbers, which 0.1 changed on the way, does not matter. */
+/*
+ * -ENOENT: nothing was begun. The word after the numbers, which 0.1 changed on the way, does not
+ * matter.
+ */
 static int fork_read_plan(struct fork *fork)
 {
 	CLEANUP_FREE char *text = NULL;
@@ -129,7 +133,9 @@ static int fork_copy_local(struct fork *fork)
 	return r < 0 ? r : fork_copy_lines(fork, from, to, true);
 }
 
-/* Makes that day folder the one at hand; NULL: none. What was moved into the one before is durable. */
+/*
+ * Makes that day folder the one at hand; NULL: none. What was moved into the one before is durable.
+ */
 static int fork_enter_folder(struct fork *fork, const struct frame_name *name)
 {
 	const struct fs_ops *fs = fork->archive->fs;

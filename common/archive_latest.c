@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The newest frame, and latest.jpg, which points at it: a symlink, or a copy where there are none. */
+/*
+ * The newest frame, and latest.jpg, which points at it: a symlink, or a copy where there are none.
+ */
 #include "common/archive_private.h"
 
 #include <errno.h>

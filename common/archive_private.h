@@ -20,7 +20,7 @@
 
 #define LATEST "latest.jpg" /* a symlink, or a copy where the file system has none */
 #define ARCHIVE_FOLDER_FILE "folder" /* in journal/: the day folder being written */
-#define ARCHIVE_REDATE_FILE "redate" /* in journal/: the line of the frame dated anew last */
+#define ARCHIVE_REDATE_FILE "redate" /* in journal/: the line of the last clock correction */
 #define ARCHIVE_BALLAST_FILE "ballast" /* in journal/ */
 #define ARCHIVE_TEMP_MAX (FRAME_NAME_MAX + 8)
 
@@ -90,7 +90,7 @@ int archive_record_folder(struct archive *archive, const char *folder);
 /* Opens the file of that name for reading, whatever it is; O_NOFOLLOW all the way. */
 int archive_open_name(int root_fd, const struct frame_name *name, int *ret_fd);
 
-/* Takes note of a frame that is there: if it is the newest, latest.jpg is to point at it. */
+/* Notes a frame that is there: if it is the newest, latest.jpg is to point at it. */
 void archive_note_newest(struct archive *archive, const struct record *frame);
 /* Whether latest.jpg is a symlink to that frame, or a copy of it. */
 bool archive_latest_is_right(int root_fd, const struct frame_name *newest);
@@ -115,7 +115,7 @@ bool jpeg_is_whole(const uint8_t *data, size_t bytes);
 /* -EBADMSG where `fd` is no regular file of an allowed size with both JPEG markers. */
 int jpeg_check_file(int fd, int64_t *ret_bytes);
 
-/* Writes the line that a frame which takes another's place will have into journal/redate, durably. */
+/* Writes the line that a clock correction will have into journal/redate, durably. */
 int archive_announce(struct archive *archive, const struct record *frame);
 /* That line. -ENOENT. */
 int archive_announced(struct archive *archive, struct record *ret);
@@ -124,16 +124,16 @@ int archive_describe_file(int folder_fd, const struct frame_name *name, struct r
 /* Appends the prune line about frames first..last; a copy's goes to archive_local(). */
 int archive_note_pruned(struct archive *archive, uint64_t first, uint64_t last, const char *why,
 	const struct archive_pruned *pruned);
-/* The day folder, its month and year, as far as they are empty. */
+/* Removes the day folder, its month and year, as far as they are empty. */
 void archive_remove_empty(struct archive *archive, const char *folder);
-/* At opening a copy: 1 where a fork that was begun has been carried out, else 0. The journal changed. */
+/* At opening a copy: finishes a fork that was begun. 1: it did, and the journal changed; 0. */
 int archive_finish_fork(struct archive *archive);
-/* At opening: carries out what a crash left of a prune. */
+/* At opening: finishes a prune after a crash. */
 int archive_finish_pruning(struct archive *archive);
 
 /* Sweeps, restores, finds the next sequence number. */
 int archive_recover(struct archive *archive);
-/* Somebody else wrote: looks anew at what is kept in memory. */
+/* Somebody else wrote: reads again what is kept in memory. */
 int archive_refresh(struct archive *archive);
-/* The journal is not what it was: removes the files that tell what was read in it, durably. */
+/* The journal is not what it was: removes the files about what was read in it, durably. */
 int archive_forget(struct archive *archive);

@@ -151,7 +151,7 @@ int archive_describe_file(int folder_fd, const struct frame_name *name, struct r
 	return 0;
 }
 
-/* A frame that was being dated anew gets its own line; of others only the file is left. */
+/* A clock correction that was cut short gets its own line; of others only the file is left. */
 static int recover_announced(struct archive *archive, struct record *record)
 {
 	struct record announced;

@@ -64,7 +64,10 @@ int fs_write_all(const struct fs_ops *fs, int fd, const void *data, size_t bytes
 	return 0;
 }
 
-/* EPERM: exFAT and vfat say it of symlinks, and all of a mode that somebody who is not the owner sets. */
+/*
+ * EPERM: exFAT and vfat say it of symlinks, and all of a mode that somebody who is not the owner
+ * sets.
+ */
 bool fs_is_unsupported(int error)
 {
 	return error == -EINVAL || error == -ENOSYS || error == -EOPNOTSUPP || error == -EPERM;
@@ -111,7 +114,9 @@ static int fs_temp_name(const char *name, char ret[static NAME_MAX + 1])
 	return n < 0 || n > NAME_MAX ? -ENAMETOOLONG : 0;
 }
 
-/* A temp of the same name is what a killed writer left; a symlink there is removed, not followed. */
+/*
+ * A temp of the same name is what a killed writer left; a symlink there is removed, not followed.
+ */
 int fs_open_new(const struct fs_ops *fs, int dirfd, const char *name, mode_t mode)
 {
 	int fd = fs->openat(dirfd, name, OPEN_NEW, mode);
@@ -209,8 +214,8 @@ int fs_replace_copy(const struct fs_ops *fs, int from_fd, int dirfd, const char 
 }
 
 /*
- * A server of SMB may take a symlink and make an empty file of it, and for a while the kernel shows what it sent,
- * not what is there. So there is none to be had.
+ * A server of SMB may take a symlink and make an empty file of it, and for a while the kernel shows
+ * what it sent, not what is there. So there is none to be had.
  */
 static bool fs_is_smb(int dirfd)
 {
@@ -251,7 +256,9 @@ int fs_replace_symlink(const struct fs_ops *fs, int dirfd, const char *target, c
 	return r;
 }
 
-/* openat(2) says ENOTDIR for a symlink with O_DIRECTORY | O_NOFOLLOW; the caller hears of a link. */
+/*
+ * openat(2) says ENOTDIR for a symlink with O_DIRECTORY | O_NOFOLLOW; the caller hears of a link.
+ */
 static int fs_open_component(const struct fs_ops *fs, int dirfd, const char *name)
 {
 	struct stat st;

@@ -33,14 +33,15 @@ struct fs_ops {
 extern const struct fs_ops fs_real;
 
 /*
- * Makes the temp `name` (".NAME.part") for writing and returns its fd. Only the writer that holds the
- * folder's lock calls this, so a file or symlink of that name is a left-over: it is removed. -errno.
+ * Makes the temp `name` (".NAME.part") for writing and returns its fd. Only the writer that holds
+ * the folder's lock may call it, so a file or symlink of that name is left over, and is removed.
+ * -errno.
  */
 int fs_open_new(const struct fs_ops *fs, int dirfd, const char *name, mode_t mode);
 
 /*
- * Whether an error (negative) says that the file system has no such thing: symlinks, modes, a flag of a
- * call. Each of our calls that meets it has another way, or goes without.
+ * Whether an error (negative) says that the file system has no such thing: symlinks, modes, a flag
+ * of a call. Each of our calls then takes another way, or does without.
  */
 bool fs_is_unsupported(int error);
 
@@ -54,9 +55,10 @@ int fs_finish(const struct fs_ops *fs, int fd);
 int fs_write_all(const struct fs_ops *fs, int fd, const void *data, size_t bytes);
 
 /*
- * rename(2) that does not replace: RENAME_NOREPLACE; where the file system has no such flag (NFS, FUSE) link(2) +
- * unlink(2); where it has no hard links either (exFAT over FUSE) a look whether the name is free, so there
- * the caller's lock must keep others from making that name. -EEXIST when the new name is taken.
+ * rename(2) that does not replace: RENAME_NOREPLACE; where the file system has no such flag (NFS,
+ * FUSE) link(2) and unlink(2); where it has no hard links either (exFAT over FUSE) a look whether
+ * the name is free, so the caller's lock must keep others from making that name. -EEXIST the new
+ * name is taken.
  */
 int fs_rename_noreplace(const struct fs_ops *fs, int dirfd, const char *old, const char *new);
 
@@ -67,7 +69,7 @@ int fs_rename_noreplace(const struct fs_ops *fs, int dirfd, const char *old, con
  */
 int fs_replace(const struct fs_ops *fs, int dirfd, const char *name, const void *data, size_t bytes,
 	mode_t mode);
-/* The same where there is no such file: -EEXIST, and what is there stays. One maker of that name at a time. */
+/* The same, but -EEXIST where there is such a file, which stays. One maker of a name at a time. */
 int fs_make(const struct fs_ops *fs, int dirfd, const char *name, const void *data, size_t bytes,
 	mode_t mode);
 
@@ -107,5 +109,7 @@ int fs_make_folders(const char *path, mode_t mode);
  */
 int fs_read_file(int dirfd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_bytes);
 
-/* Fills the buffer from `offset` through short reads; the bytes read (less at the end), or -errno. */
+/*
+ * Fills the buffer from `offset` through short reads; the bytes read (less at the end), or -errno.
+ */
 ssize_t fs_read_at(int fd, void *data, size_t bytes, off_t offset);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opening the journal and appending to it. A segment appears whole, with its header, by rename; after
- * that it only grows by lines, and a line that could not be made durable is cut off again.
+ * Opening the journal and appending to it. A segment appears whole, with its header, by rename;
+ * after that it only grows by lines, and a line that could not be made durable is cut off again.
  *
- * Only a puller appends out of order. It announces that first by a file NNNNNNNN.unsorted, so readers
- * may search a segment without one by halves.
+ * Only a puller appends out of order. It announces that first by a file NNNNNNNN.unsorted, so
+ * readers may search a segment without one by halves.
  */
 #include "common/journal_private.h"
 
@@ -95,7 +95,9 @@ static int journal_open_segment(struct journal *journal, uint64_t number, off_t 
 	return -EBADMSG;
 }
 
-/* Takes back a line that could not be written whole. Where that fails too it is done again later. */
+/*
+ * Takes back a line that could not be written whole. Where that fails too it is done again later.
+ */
 static int journal_cut_back(struct journal *journal)
 {
 	journal->uncut = journal->fs->ftruncate(journal->fd, journal->size) < 0;
@@ -241,8 +243,8 @@ bool journal_was_cut(const struct journal *journal)
 }
 
 /*
- * Looks at the last segment: a stranger's is refused, a torn line in our own is cut off. One of which nothing
- * is left gets a header again.
+ * Looks at the last segment: a stranger's is refused, a torn line in our own is cut off. One of
+ * which nothing is left gets a header again.
  */
 static int journal_check_last(struct journal *journal)
 {

@@ -26,10 +26,13 @@ struct journal {
 	off_t size; /* of its whole lines */
 	uint64_t last; /* the last line's sequence number, 0 for none */
 	bool unsorted;
-	bool uncut; /* a failed line is still behind `size` */
+	bool uncut; /* a failed line still follows `size` */
 	bool unsynced; /* lines were appended without fdatasync */
 
-	/* Which sequence numbers of one segment have a line, for journal_holds(); after some quick looks. */
+	/*
+	 * The sequence numbers of one segment that have a line: of journal_holds(), after some
+	 * looks.
+	 */
 	unsigned looks;
 	uint8_t *have;
 	struct journal_cursor *have_cursor;
@@ -60,7 +63,8 @@ static inline void segment_close(struct segment *segment)
 int segment_read_header(const struct journal *journal, uint64_t number, int fd, bool *ret_damaged);
 
 /*
- * -ENOENT; -ENODATA it is empty or cut within its header; -EBADMSG it is another archive's, or no file.
+ * -ENOENT; -ENODATA it is empty or cut within its header; -EBADMSG it is another archive's, or no
+ * file.
  */
 int segment_open(const struct journal *journal, uint64_t number, struct segment *ret);
 
@@ -70,11 +74,11 @@ int segment_header(
 	const struct journal *journal, uint64_t number, char ret[static SEGMENT_HEADER_MAX]);
 
 /*
- * Writes a segment anew, in order, once through all its numbers, and replaces it by rename. The old file
- * stays as the same name in `aside_fd`, -1: it goes, or -EBADMSG where a line would be lost by that. `line` gets each number with the line that there is,
- * NULL for none, and returns 0: that stays as it is; or the length of the one it wrote into `ret`, with
- * its newline; -ENODATA: there shall be none; other -errno to give up. The journal must not be used for
- * writing afterwards, for it may have the old file open: close and open it.
+ * Writes a segment again in order, once through all its numbers, and replaces it by rename. The old
+ * file keeps its name in `aside_fd`; with -1 it goes, or -EBADMSG if a line would be lost by that.
+ * `line` gets each number with its line, NULL for none, and returns 0 to keep that, the length of
+ * the line it wrote into `ret` with its newline, -ENODATA for no line, or another -errno to give
+ * up. Close the journal afterwards before writing, because it may have the old file open.
  */
 typedef int journal_line(void *data, uint64_t seq, const char *line, size_t len,
 	char ret[static LINE_MAX_BYTES + 1]);
@@ -87,7 +91,7 @@ int journal_segment_before(const struct journal *journal, uint64_t to, uint64_t 
 /* The sequence number of a line that belongs in the segment and looks whole; 0 for any other. */
 uint64_t segment_line_seq(uint64_t number, const char *line, size_t len);
 
-/* A place among the lines in order, at or before the first line of `from` or more, not far before it. */
+/* A place among the lines in order, at or shortly before the first line of `from` or more. */
 int segment_search(const struct segment *segment, uint64_t from, off_t *ret);
 
 /* The last whole line's sequence number in the file's order, 0 for none. */

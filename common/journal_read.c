@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reading the journal forward, from a place found by halves where the segment is in order, and
- * finding in it: first, last, newest, one number. Only whole lines are seen; what a writer may still
- * be writing is left for the next look.
+ * finding in it: first, last, newest, one number. Only whole lines are seen; what a writer may
+ * still be writing is left for the next look.
  */
 #include "common/journal_private.h"
 
@@ -86,7 +86,7 @@ static int cursor_open(struct journal_cursor *cursor)
 
 /*
  * The writer takes a line back that it could not make durable, and writes another in its place. So
- * after an end, the place must still be behind a newline; if not, it moves to that line's start.
+ * after an end, the place must still follow a newline; if not, it moves to that line's start.
  */
 static int cursor_resume(struct journal_cursor *cursor)
 {
@@ -113,7 +113,7 @@ static int cursor_resume(struct journal_cursor *cursor)
 	return 0;
 }
 
-/* Reads more behind what is there. 1, or 0: the segment has no other whole line yet. */
+/* Reads more after what is there. 1, or 0: the segment has no other whole line yet. */
 static int cursor_fill(struct journal_cursor *cursor)
 {
 	size_t left = cursor->end - cursor->start, room;

@@ -89,8 +89,8 @@ int segment_header(
 }
 
 /*
- * What a segment's first line says, without its newline: 1, 0 it is no segment's. The id is "" where
- * it is none.
+ * What a segment's first line says, without its newline: 1, 0 it is no segment's. The id is ""
+ * where it is none.
  */
 static int segment_parse_header(const char *line, size_t len, char ret_id[static UUID_CHARS + 1],
 	int64_t *ret_format, int64_t *ret_number)
@@ -212,7 +212,9 @@ int journal_id(int rootfd, const char *folder, char ret[static UUID_CHARS + 1])
 
 /* ---- opening, and finding a place */
 
-/* Up to where a segment is in order, from its .unsorted file; what that says must be a line's end. */
+/*
+ * Up to where a segment is in order, from its .unsorted file; what that says must be a line's end.
+ */
 static off_t segment_read_ordered(
 	const struct journal *journal, const char *name, int fd, off_t first)
 {

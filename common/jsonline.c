@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One line of JSON. It is written by hand, because key order, compactness and digits are part of the
- * format and a line must cost no allocation; it is read by json-c, because foreign JSON is not.
+ * One line of JSON. It is written by hand, because key order, compactness and digits are part of
+ * the format and a line must cost no allocation; it is read by json-c, because foreign JSON is not.
  */
 #include "common/jsonline.h"
 
@@ -25,7 +25,7 @@ struct jsonline jsonline_begin(char buf[static LINE_MAX_BYTES + 1])
 	return (struct jsonline){ .buf = buf, .used = 1 };
 }
 
-static void PRINTF(2, 3) add(struct jsonline *line, const char *fmt, ...)
+static void PRINTF(2, 3) jsonline_print(struct jsonline *line, const char *fmt, ...)
 {
 	const size_t room = LINE_MAX_BYTES + 1 - line->used;
 	va_list ap;
@@ -43,21 +43,21 @@ static void PRINTF(2, 3) add(struct jsonline *line, const char *fmt, ...)
 }
 
 /* Keys are our own literals: nothing in them needs escaping. */
-static void add_key(struct jsonline *line, const char *key)
+static void jsonline_add_key(struct jsonline *line, const char *key)
 {
-	add(line, "%s\"%s\":", line->used > 1 ? "," : "", key);
+	jsonline_print(line, "%s\"%s\":", line->used > 1 ? "," : "", key);
 }
 
 void jsonline_add_int(struct jsonline *line, const char *key, int64_t value)
 {
-	add_key(line, key);
-	add(line, "%" PRId64, value);
+	jsonline_add_key(line, key);
+	jsonline_print(line, "%" PRId64, value);
 }
 
 void jsonline_add_bool(struct jsonline *line, const char *key, bool value)
 {
-	add_key(line, key);
-	add(line, "%s", value ? "true" : "false");
+	jsonline_add_key(line, key);
+	jsonline_print(line, "%s", value ? "true" : "false");
 }
 
 void jsonline_add_string(struct jsonline *line, const char *key, const char *value)
@@ -72,8 +72,8 @@ void jsonline_add_string(struct jsonline *line, const char *key, const char *val
 		escaped[n++] = *p;
 	}
 	escaped[n] = '\0';
-	add_key(line, key);
-	add(line, "\"%s\"", escaped);
+	jsonline_add_key(line, key);
+	jsonline_print(line, "\"%s\"", escaped);
 }
 
 void jsonline_add_time(struct jsonline *line, const char *key, int64_t wall_us)
@@ -86,7 +86,7 @@ void jsonline_add_time(struct jsonline *line, const char *key, int64_t wall_us)
 }
 
 /* The decimal point of the locale, one byte or several, becomes '.'. */
-static void use_point(char *number)
+static void number_use_point(char *number)
 {
 	const size_t head = strspn(number, "-0123456789");
 	const size_t tail = head + strcspn(number + head, "0123456789eE");
@@ -104,14 +104,14 @@ void jsonline_add_double(struct jsonline *line, const char *key, double value)
 	if (!isfinite(value))
 		return;
 	snprintf(text, sizeof(text), "%.6g", value);
-	use_point(text);
-	add_key(line, key);
-	add(line, "%s", text);
+	number_use_point(text);
+	jsonline_add_key(line, key);
+	jsonline_print(line, "%s", text);
 }
 
 int jsonline_end(struct jsonline *line)
 {
-	add(line, "}\n");
+	jsonline_print(line, "}\n");
 	return line->error ? line->error : (int)line->used;
 }
 
@@ -162,7 +162,7 @@ bool jsonline_has(struct json_object *object, const char *key)
 }
 
 /* 1, 0 or -EINVAL as all getters. */
-static int get(
+static int jsonline_get(
 	struct json_object *object, const char *key, enum json_type type, struct json_object **ret)
 {
 	if (!json_object_object_get_ex(object, key, ret))
@@ -174,7 +174,7 @@ int jsonline_get_int(
 	struct json_object *object, const char *key, int64_t min, int64_t max, int64_t *ret)
 {
 	struct json_object *value;
-	int r = get(object, key, json_type_int, &value);
+	int r = jsonline_get(object, key, json_type_int, &value);
 	int64_t number;
 
 	if (r <= 0)
@@ -191,7 +191,7 @@ int jsonline_get_int(
 int jsonline_get_bool(struct json_object *object, const char *key, bool *ret)
 {
 	struct json_object *value;
-	int r = get(object, key, json_type_boolean, &value);
+	int r = jsonline_get(object, key, json_type_boolean, &value);
 
 	if (r > 0)
 		*ret = json_object_get_boolean(value);
@@ -201,7 +201,7 @@ int jsonline_get_bool(struct json_object *object, const char *key, bool *ret)
 int jsonline_get_double(struct json_object *object, const char *key, double *ret)
 {
 	struct json_object *value;
-	int r = get(object, key, json_type_double, &value);
+	int r = jsonline_get(object, key, json_type_double, &value);
 	double number;
 
 	if (r == 0)
@@ -219,7 +219,7 @@ int jsonline_get_string(
 	struct json_object *object, const char *key, const char **ret, size_t *ret_len)
 {
 	struct json_object *value;
-	int r = get(object, key, json_type_string, &value);
+	int r = jsonline_get(object, key, json_type_string, &value);
 	const char *text;
 	size_t len;
 

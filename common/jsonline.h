@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One line that is one JSON object: written into a buffer, read through json-c. Shared by the journal
- * and the wire; LINE_MAX_BYTES is the limit of both. Nothing here depends on the locale.
+ * One line that is one JSON object: written into a buffer, read through json-c. Shared by the
+ * journal and the wire; LINE_MAX_BYTES is the limit of both. Nothing here depends on the locale.
  */
 #pragma once
 
@@ -36,8 +36,8 @@ struct json_object;
 void jsonline_freep(struct json_object **object);
 
 /*
- * Exactly one JSON object, with or without a newline behind it: UTF-8, no control characters, no
- * comments, no other bytes before or behind. Of a key that comes twice the last one counts; json-c
+ * Exactly one JSON object, with or without a newline after it: UTF-8, no control characters, no
+ * comments, no other bytes before or after. Of a key that comes twice the last one counts; json-c
  * also lets keys in single quotes pass.
  * -EINVAL, -E2BIG, -ENOMEM.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A partial: the hidden file of a frame, from its first byte until archive_commit() gives it its
- * name. The camera stages a whole picture; a puller receives one in pieces under the record that the
- * camera sent.
+ * name. The camera stages a whole picture; a puller receives one in pieces under the record that
+ * the camera sent.
  *
  * A partial belongs to the archive it was made in. Free it, or keep it, before that; the archive
  * discards what is left when it is closed. Only archive_commit() and the functions that make a
@@ -28,10 +28,10 @@ int partial_stage(struct archive *archive, const struct record *frame, const voi
  */
 int partial_new(struct archive *archive, const struct record *frame, struct partial **ret);
 /*
- * The same with a file of its own, `.NAME.rest`, which outlives the process. Resumes after the first
- * `offset` bytes, which must be there (partial_kept_bytes()); 0 begins again. The file is locked
- * until it is committed, kept or freed: one process at a time receives a frame. -EBUSY another one
- * does; -ESTALE: the bytes are not there.
+ * The same with a file of its own, `.NAME.rest`, which outlives the process. Resumes after the
+ * first `offset` bytes, which must be there (partial_kept_bytes()); 0 begins again. The file is
+ * locked until it is committed, kept or freed: one process at a time receives a frame. -EBUSY
+ * another one does; -ESTALE: the bytes are not there.
  */
 int partial_resume(
 	struct archive *archive, const struct record *frame, int64_t offset, struct partial **ret);
@@ -46,7 +46,10 @@ int partial_check(struct partial *partial);
 /* Another descriptor of its file, for an fsync ahead of the commit. -EBADF the file is gone. */
 int partial_open(const struct partial *partial, int *ret_fd);
 
-/* What it is about; after archive_commit() as it stands in the journal, without a number if it failed. */
+/*
+ * What it is about; after archive_commit() as it stands in the journal, without a number if it
+ * failed.
+ */
 const struct record *partial_record(const struct partial *partial);
 
 /* Frees it and leaves its file, for partial_resume(). Nothing is left of it after a commit. */
@@ -56,15 +59,15 @@ void partial_free(struct partial *partial);
 DEFINE_CLEANUP(struct partial, partial_free)
 
 /*
- * How many bytes of the frame a `.rest` file has, 0 if none or more than the frame has. -EBUSY: somebody
- * receives it now.
+ * How many bytes of the frame a `.rest` file has, 0 if none or more than the frame has. -EBUSY:
+ * somebody receives it now.
  */
 int64_t partial_kept_bytes(struct archive *archive, const struct record *frame);
 void partial_remove_kept(struct archive *archive, const struct record *frame);
 /*
- * The newest frame with a `.rest` file and a number above `after`, in the day folder that was written
- * last: 1, with its name and how many bytes are there; 0 there is none. -EBUSY, with both: somebody
- * receives it now.
+ * The newest frame with a `.rest` file and a number above `after`, in the day folder that was
+ * written last: 1, with its name and how many bytes are there; 0 there is none. -EBUSY, with both:
+ * somebody receives it now.
  */
 int partial_find_kept(
 	struct archive *archive, uint64_t after, struct frame_name *ret_name, int64_t *ret_bytes);

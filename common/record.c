@@ -58,7 +58,7 @@ bool record_peek_slot(const char *line, size_t len, int64_t *ret_us)
 		return false;
 	text += sizeof key - 1;
 	end = memchr(text, '"', (size_t)(line + len - text));
-	/* a span has its end behind the text, which may be long */
+	/* a span has its end after the text, which may be long */
 	return end && !memmem(end, (size_t)(line + len - end), "\"last\":", 7) &&
 		utc_parse(text, (size_t)(end - text), ret_us) == 0;
 }
@@ -71,7 +71,7 @@ struct frame_name record_name(const struct record *frame)
 	return (struct frame_name){ .slot_us = frame->slot_us - part, .seq = frame->seq };
 }
 
-static void add_frame(struct jsonline *line, const struct record *record)
+static void record_add_frame(struct jsonline *line, const struct record *record)
 {
 	const struct frame_name name = record_name(record);
 	const struct camera_facts *facts = &record->facts;
@@ -107,17 +107,17 @@ static void add_frame(struct jsonline *line, const struct record *record)
 	jsonline_add_double(line, "lens_position", facts->lens_position);
 }
 
-static bool is_range(const struct record *miss)
+static bool record_is_span(const struct record *miss)
 {
 	return miss->cause == MISS_DOWN || miss->count != 1 ||
 		(miss->last_us != TIME_NONE && miss->last_us != miss->slot_us);
 }
 
-static void add_miss(struct jsonline *line, const struct record *record)
+static void record_add_miss(struct jsonline *line, const struct record *record)
 {
 	jsonline_add_time(line, "slot", record->slot_us);
 	jsonline_add_string(line, "miss", miss_cause_name(record->cause));
-	if (is_range(record)) {
+	if (record_is_span(record)) {
 		jsonline_add_time(line, "last",
 			record->last_us == TIME_NONE ? record->slot_us : record->last_us);
 		jsonline_add_int(line, "count", (int64_t)record->count);
@@ -126,14 +126,14 @@ static void add_miss(struct jsonline *line, const struct record *record)
 		jsonline_add_string(line, "text", record->text);
 }
 
-static void add_clock(struct jsonline *line, const struct record *record)
+static void record_add_clock(struct jsonline *line, const struct record *record)
 {
 	jsonline_add_string(line, "clock", "step");
 	jsonline_add_time(line, "before", record->before_us);
 	jsonline_add_time(line, "after", record->after_us);
 }
 
-static void add_zone(struct jsonline *line, const struct record *record)
+static void record_add_zone(struct jsonline *line, const struct record *record)
 {
 	jsonline_add_string(line, "zone", record->text);
 	jsonline_add_time(line, "at", record->at_us);
@@ -141,7 +141,7 @@ static void add_zone(struct jsonline *line, const struct record *record)
 	jsonline_add_int(line, "to_s", record->to_s);
 }
 
-static void add_prune(struct jsonline *line, const struct record *record)
+static void record_add_prune(struct jsonline *line, const struct record *record)
 {
 	jsonline_add_string(line, "prune", record->text);
 	jsonline_add_int(line, "first_seq", (int64_t)record->first_seq);
@@ -150,20 +150,20 @@ static void add_prune(struct jsonline *line, const struct record *record)
 	jsonline_add_int(line, "bytes", record->bytes);
 }
 
-static bool is_seq(uint64_t seq)
+static bool record_is_seq(uint64_t seq)
 {
 	return seq >= 1 && seq <= SEQ_MAX;
 }
 
-static bool is_offset(int64_t offset_s)
+static bool record_is_offset(int64_t offset_s)
 {
 	return offset_s >= -ZONE_OFFSET_MAX_S && offset_s <= ZONE_OFFSET_MAX_S;
 }
 
 /* Whether the fields have values that record_parse() takes back. Times are checked when written. */
-static bool is_in_range(const struct record *r)
+static bool record_is_in_range(const struct record *r)
 {
-	if (!is_seq(r->seq))
+	if (!record_is_seq(r->seq))
 		return false;
 	switch (r->type) {
 	case RECORD_FRAME:
@@ -172,13 +172,13 @@ static bool is_in_range(const struct record *r)
 			r->was < r->seq &&
 			(!*r->boot || text_is_uuid(r->boot, strnlen(r->boot, sizeof(r->boot))));
 	case RECORD_MISS:
-		return (unsigned)r->cause < MISS_CAUSES && is_seq(r->count) &&
+		return (unsigned)r->cause < MISS_CAUSES && record_is_seq(r->count) &&
 			(r->last_us == TIME_NONE || r->last_us >= r->slot_us);
 	case RECORD_ZONE:
-		return is_offset(r->from_s) && is_offset(r->to_s);
+		return record_is_offset(r->from_s) && record_is_offset(r->to_s);
 	case RECORD_PRUNE:
-		return *r->text && is_seq(r->first_seq) && is_seq(r->last_seq) &&
-			r->first_seq <= r->last_seq && is_seq(r->count) && r->bytes >= 0;
+		return *r->text && record_is_seq(r->first_seq) && record_is_seq(r->last_seq) &&
+			r->first_seq <= r->last_seq && record_is_seq(r->count) && r->bytes >= 0;
 	default:
 		return true;
 	}
@@ -188,24 +188,24 @@ int record_format(const struct record *record, char ret_line[static LINE_MAX_BYT
 {
 	struct jsonline line = jsonline_begin(ret_line);
 
-	if (!is_in_range(record))
+	if (!record_is_in_range(record))
 		return -ERANGE;
 	jsonline_add_int(&line, "seq", (int64_t)record->seq);
 	switch (record->type) {
 	case RECORD_FRAME:
-		add_frame(&line, record);
+		record_add_frame(&line, record);
 		break;
 	case RECORD_MISS:
-		add_miss(&line, record);
+		record_add_miss(&line, record);
 		break;
 	case RECORD_CLOCK:
-		add_clock(&line, record);
+		record_add_clock(&line, record);
 		break;
 	case RECORD_ZONE:
-		add_zone(&line, record);
+		record_add_zone(&line, record);
 		break;
 	case RECORD_PRUNE:
-		add_prune(&line, record);
+		record_add_prune(&line, record);
 		break;
 	case RECORD_OTHER: /* what we do not know keeps its number, so that the lines stay dense */
 		break;
@@ -214,12 +214,12 @@ int record_format(const struct record *record, char ret_line[static LINE_MAX_BYT
 }
 
 /* The getters' 1, 0 and -EINVAL for a key that must be there. */
-static int required(int r)
+static int record_require(int r)
 {
 	return r == 0 ? -EINVAL : r;
 }
 
-static int get_count(struct json_object *object, const char *key, uint64_t *ret)
+static int record_get_count(struct json_object *object, const char *key, uint64_t *ret)
 {
 	int64_t number;
 	int r = jsonline_get_int(object, key, 1, (int64_t)SEQ_MAX, &number);
@@ -229,7 +229,7 @@ static int get_count(struct json_object *object, const char *key, uint64_t *ret)
 	return r;
 }
 
-static int get_sha256(struct json_object *object, uint8_t ret[static SHA256_BYTES])
+static int record_get_sha256(struct json_object *object, uint8_t ret[static SHA256_BYTES])
 {
 	const char *hex;
 	size_t len;
@@ -238,7 +238,7 @@ static int get_sha256(struct json_object *object, uint8_t ret[static SHA256_BYTE
 	return r <= 0 ? r : digest_parse_hex(hex, len, ret) < 0 ? -EINVAL : 1;
 }
 
-static int get_boot(struct json_object *object, char ret[static UUID_CHARS + 1])
+static int record_get_boot(struct json_object *object, char ret[static UUID_CHARS + 1])
 {
 	const char *boot;
 	size_t len;
@@ -253,20 +253,20 @@ static int get_boot(struct json_object *object, char ret[static UUID_CHARS + 1])
 }
 
 /* The file's name must be the one that slot and seq make: it is checked, never used. */
-static int check_file(struct json_object *object, const struct record *record)
+static int record_check_file(struct json_object *object, const struct record *record)
 {
 	const struct frame_name name = record_name(record);
 	char own[FRAME_NAME_MAX];
 	const char *file;
 	size_t len;
-	int r = required(jsonline_get_string(object, "file", &file, &len));
+	int r = record_require(jsonline_get_string(object, "file", &file, &len));
 
 	if (r < 0)
 		return r;
 	return frame_name_format(&name, own) < 0 || strcmp(own, file) != 0 ? -EINVAL : 1;
 }
 
-static int get_facts(struct json_object *object, struct camera_facts *ret)
+static int record_get_facts(struct json_object *object, struct camera_facts *ret)
 {
 	const struct {
 		const char *key;
@@ -285,36 +285,36 @@ static int get_facts(struct json_object *object, struct camera_facts *ret)
 	return 1;
 }
 
-static int parse_frame(struct json_object *object, struct record *record)
+static int record_parse_frame(struct json_object *object, struct record *record)
 {
-	if (required(jsonline_get_time(object, "slot", &record->slot_us)) < 0 ||
+	if (record_require(jsonline_get_time(object, "slot", &record->slot_us)) < 0 ||
 		jsonline_get_time(object, "exposed", &record->exposed_us) < 0 ||
-		check_file(object, record) < 0 ||
-		required(jsonline_get_int(
+		record_check_file(object, record) < 0 ||
+		record_require(jsonline_get_int(
 			object, "bytes", FRAME_BYTES_MIN, FRAME_BYTES_MAX, &record->bytes)) < 0 ||
-		required(get_sha256(object, record->sha256)) < 0)
+		record_require(record_get_sha256(object, record->sha256)) < 0)
 		return -EINVAL;
 	if (record->exposed_us != TIME_NONE)
 		record->late_us = record->exposed_us - record->slot_us;
-	if (get_boot(object, record->boot) < 0 ||
+	if (record_get_boot(object, record->boot) < 0 ||
 		jsonline_get_int(object, "up_ns", 0, INT64_MAX, &record->up_ns) < 0 ||
 		jsonline_get_bool(object, "synced", &record->synced) < 0 ||
 		jsonline_get_int(object, "late_us", -LATE_MAX_US, LATE_MAX_US, &record->late_us) <
 			0 ||
 		jsonline_get_bool(object, "shot", &record->shot) < 0 ||
 		jsonline_get_bool(object, "recovered", &record->recovered) < 0 ||
-		get_count(object, "was", &record->was) < 0 || record->was >= record->seq)
+		record_get_count(object, "was", &record->was) < 0 || record->was >= record->seq)
 		return -EINVAL;
-	return get_facts(object, &record->facts);
+	return record_get_facts(object, &record->facts);
 }
 
-static int parse_miss(struct json_object *object, struct record *record)
+static int record_parse_miss(struct json_object *object, struct record *record)
 {
 	const char *word;
 	size_t len, cause = 0;
 	int last, count;
 
-	if (required(jsonline_get_string(object, "miss", &word, &len)) < 0)
+	if (record_require(jsonline_get_string(object, "miss", &word, &len)) < 0)
 		return -EINVAL;
 	while (cause < MISS_CAUSES && strcmp(miss_causes[cause], word) != 0)
 		cause++;
@@ -324,54 +324,56 @@ static int parse_miss(struct json_object *object, struct record *record)
 	}
 	record->cause = (enum miss_cause)cause;
 
-	if (required(jsonline_get_time(object, "slot", &record->slot_us)) < 0)
+	if (record_require(jsonline_get_time(object, "slot", &record->slot_us)) < 0)
 		return -EINVAL;
 	record->last_us = record->slot_us;
 	last = jsonline_get_time(object, "last", &record->last_us);
-	count = get_count(object, "count", &record->count);
+	count = record_get_count(object, "count", &record->count);
 	if (last < 0 || count != last || record->last_us < record->slot_us)
 		return -EINVAL;
 	return jsonline_get_text(object, "text", record->text, sizeof(record->text));
 }
 
-static int parse_clock(struct json_object *object, struct record *record)
+static int record_parse_clock(struct json_object *object, struct record *record)
 {
 	const char *word;
 	size_t len;
 
-	if (required(jsonline_get_string(object, "clock", &word, &len)) < 0)
+	if (record_require(jsonline_get_string(object, "clock", &word, &len)) < 0)
 		return -EINVAL;
 	if (strcmp(word, "step") != 0) {
 		record->type = RECORD_OTHER;
 		return 1;
 	}
-	if (required(jsonline_get_time(object, "before", &record->before_us)) < 0 ||
-		required(jsonline_get_time(object, "after", &record->after_us)) < 0)
+	if (record_require(jsonline_get_time(object, "before", &record->before_us)) < 0 ||
+		record_require(jsonline_get_time(object, "after", &record->after_us)) < 0)
 		return -EINVAL;
 	return 1;
 }
 
-static int parse_zone(struct json_object *object, struct record *record)
+static int record_parse_zone(struct json_object *object, struct record *record)
 {
-	if (required(jsonline_get_text(object, "zone", record->text, sizeof(record->text))) < 0 ||
-		required(jsonline_get_time(object, "at", &record->at_us)) < 0 ||
-		required(jsonline_get_int(object, "from_s", -ZONE_OFFSET_MAX_S, ZONE_OFFSET_MAX_S,
-			&record->from_s)) < 0 ||
-		required(jsonline_get_int(
+	if (record_require(jsonline_get_text(object, "zone", record->text, sizeof(record->text))) <
+			0 ||
+		record_require(jsonline_get_time(object, "at", &record->at_us)) < 0 ||
+		record_require(jsonline_get_int(object, "from_s", -ZONE_OFFSET_MAX_S,
+			ZONE_OFFSET_MAX_S, &record->from_s)) < 0 ||
+		record_require(jsonline_get_int(
 			object, "to_s", -ZONE_OFFSET_MAX_S, ZONE_OFFSET_MAX_S, &record->to_s)) < 0)
 		return -EINVAL;
 	return 1;
 }
 
-static int parse_prune(struct json_object *object, struct record *record)
+static int record_parse_prune(struct json_object *object, struct record *record)
 {
-	if (required(jsonline_get_text(object, "prune", record->text, sizeof(record->text))) < 0 ||
+	if (record_require(jsonline_get_text(object, "prune", record->text, sizeof(record->text))) <
+			0 ||
 		!*record->text ||
-		required(get_count(object, "first_seq", &record->first_seq)) < 0 ||
-		required(get_count(object, "last_seq", &record->last_seq)) < 0 ||
+		record_require(record_get_count(object, "first_seq", &record->first_seq)) < 0 ||
+		record_require(record_get_count(object, "last_seq", &record->last_seq)) < 0 ||
 		record->first_seq > record->last_seq ||
-		required(get_count(object, "count", &record->count)) < 0 ||
-		required(jsonline_get_int(object, "bytes", 0, INT64_MAX, &record->bytes)) < 0)
+		record_require(record_get_count(object, "count", &record->count)) < 0 ||
+		record_require(jsonline_get_int(object, "bytes", 0, INT64_MAX, &record->bytes)) < 0)
 		return -EINVAL;
 	return 1;
 }
@@ -383,11 +385,11 @@ int record_parse_object(struct json_object *object, struct record *ret)
 		enum record_type type;
 		int (*parse)(struct json_object *object, struct record *record);
 	} kinds[] = {
-		{ "file", RECORD_FRAME, parse_frame },
-		{ "miss", RECORD_MISS, parse_miss },
-		{ "clock", RECORD_CLOCK, parse_clock },
-		{ "zone", RECORD_ZONE, parse_zone },
-		{ "prune", RECORD_PRUNE, parse_prune },
+		{ "file", RECORD_FRAME, record_parse_frame },
+		{ "miss", RECORD_MISS, record_parse_miss },
+		{ "clock", RECORD_CLOCK, record_parse_clock },
+		{ "zone", RECORD_ZONE, record_parse_zone },
+		{ "prune", RECORD_PRUNE, record_parse_prune },
 	};
 	struct record record = record_new(RECORD_OTHER);
 	int found = -1;
@@ -401,7 +403,7 @@ int record_parse_object(struct json_object *object, struct record *ret)
 	}
 	if (found >= 0)
 		record = record_new(kinds[found].type);
-	if (required(get_count(object, "seq", &record.seq)) < 0 ||
+	if (record_require(record_get_count(object, "seq", &record.seq)) < 0 ||
 		(found >= 0 && kinds[found].parse(object, &record) < 0))
 		return -EINVAL;
 	*ret = record;

@@ -4,13 +4,14 @@
  *
  *   frame   {"seq":123,"slot":"...Z","exposed":"...Z","file":"20261120T160100Z-00000123.jpg",
  *            "bytes":N,"sha256":"<64 hex>","boot":"<uuid>","up_ns":N,"synced":true,"late_us":N,
- *            and what the camera reported: "exposure_us","gain","colour_temperature","lens_position"}
- *           taken before the clock was known and dated anew since: "was":N, the number it had
+ *            and what the camera reported: "exposure_us","gain","colour_temperature",
+ *            "lens_position"}
+ *           a clock correction, of a frame taken before the clock was set: "was":N, its old number
  *   miss    {"seq":124,"slot":"...Z","miss":"camera","text":"..."}
  *           a range has "last":"...Z","count":N as well; `down` always is one
  *   clock   {"seq":125,"clock":"step","before":"...Z","after":"...Z"}
  *   zone    {"seq":126,"zone":"Asia/Tokyo","at":"...Z","from_s":3600,"to_s":32400}
- *           local times are by that zone from then on; both are its seconds ahead of UTC, before and after
+ *           local times are by that zone from then on; its seconds ahead of UTC, before and after
  *   prune   {"seq":127,"prune":"space","first_seq":N,"last_seq":N,"count":N,"bytes":N}
  *
  * Sequence numbers are dense: every line has the number after the one before it, and a frame is
@@ -66,7 +67,7 @@ struct record {
 	bool synced; /* the wall clock was known good */
 	bool shot; /* taken on demand: no slot of the schedule */
 	bool recovered; /* line written again at start-up, from the file */
-	uint64_t was; /* dated anew: the number it had before; 0: never */
+	uint64_t was; /* of a clock correction: the number before it; 0: none */
 	struct camera_facts facts;
 
 	/* miss */
@@ -90,7 +91,7 @@ struct record {
 struct record record_new(enum record_type type);
 
 /*
- * The line with its newline, NUL behind it; returns its length. -ERANGE for a field that has no
+ * The line with its newline and a NUL; returns its length. -ERANGE for a field that has no
  * text (a time outside 1970..9999), -E2BIG over LINE_MAX_BYTES, -ENOMEM.
  */
 int record_format(const struct record *record, char ret_line[static LINE_MAX_BYTES + 1]);
@@ -109,12 +110,15 @@ int record_parse_object(struct json_object *object, struct record *ret);
 /* The sequence number of a line from its first bytes, without parsing it; 0 if it shows none. */
 uint64_t record_peek_seq(const char *line, size_t len);
 
-/* The slot of a frame's line, of one slot missed likewise, as quickly. False: it has none, or looks otherwise. */
+/*
+ * The slot of a frame's line or of a single miss, without parsing it. False: it has none, or looks
+ * different.
+ */
 bool record_peek_slot(const char *line, size_t len, int64_t *ret_us);
 
 struct frame_name record_name(const struct record *frame);
 
-/* Frames by when they were taken: a frame that was dated anew keeps the place of its old number. */
+/* Orders frames by when they were taken: a clock correction keeps the place of its old number. */
 static inline uint64_t record_order(const struct record *frame)
 {
 	return frame->was ? frame->was : frame->seq;

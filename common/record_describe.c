@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* One line for people about a record: local time, then what it is, in columns where it is a frame. */
+/*
+ * One line for people about a record: local time, then what it is, in columns where it is a frame.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,7 +57,7 @@ static void describe_frame(const struct record *frame, char *buf, size_t size)
 	if (frame_name_format(&name, file) < 0)
 		snprintf(file, sizeof(file), "-");
 	if (frame->was)
-		snprintf(was, sizeof(was), "  dated anew, was %" PRIu64, frame->was);
+		snprintf(was, sizeof(was), "  clock correction of %" PRIu64, frame->was);
 	snprintf(buf, size, "%" PRIu64 "  %s  %s  %s  %s%s%s%s%s", frame->seq,
 		utc_format_local(frame->slot_us, time), file, describe_bytes(frame->bytes, bytes),
 		frame->exposed_us == TIME_NONE ? "lateness not known"
@@ -130,7 +132,8 @@ static void describe_prune(const struct record *prune, char *buf, size_t size)
 
 	text_clean(prune->text, strnlen(prune->text, sizeof(prune->text)), why, sizeof(why));
 	if (strcmp(why, "redated") == 0 && prune->first_seq == prune->last_seq) {
-		snprintf(buf, size, "%" PRIu64 "  frame %" PRIu64 " has a new number: dated anew",
+		snprintf(buf, size,
+			"%" PRIu64 "  frame %" PRIu64 " has a new number: clock correction",
 			prune->seq, prune->first_seq);
 		return;
 	}

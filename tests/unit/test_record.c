@@ -556,7 +556,7 @@ TEST(describes_for_people)
 	frame.synced = true;
 	frame.shot = frame.recovered = false;
 	frame.was = 9;
-	CHECK(strstr(record_describe(&frame, buf, sizeof(buf)), "  dated anew, was 9") != NULL);
+	CHECK(strstr(record_describe(&frame, buf, sizeof(buf)), "  clock correction of 9") != NULL);
 
 	miss.seq = 124;
 	miss.slot_us = miss.last_us = SLOT_US;
@@ -590,7 +590,7 @@ TEST(describes_for_people)
 		"126  removed 18 of the frames 1 to 20, 1000 B, for space");
 	prune.first_seq = prune.last_seq;
 	snprintf(prune.text, sizeof(prune.text), "redated");
-	CHECK(strstr(record_describe(&prune, buf, sizeof(buf)), "has a new number: dated anew"));
+	CHECK(strstr(record_describe(&prune, buf, sizeof(buf)), "has a new number: clock correction"));
 
 	other.seq = 127;
 	CHECK_STR(record_describe(&other, buf, sizeof(buf)),
