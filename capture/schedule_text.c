@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "capture/schedule.h"
+#include "common/text.h"
 
 #define DAYS_ALL 0x7fu
 #define ELEVATION_RISEN (-0.833)
@@ -16,18 +17,12 @@
 
 static const char *const day_names[] = { "mon", "tue", "wed", "thu", "fri", "sat", "sun" };
 
-static const char *skip_blanks(const char *p)
-{
-	while (*p == ' ' || *p == '\t')
-		p++;
-	return p;
-}
-
 /* Whether the whole text is this word, in any case, with or without blanks around it. */
 static bool is_word(const char *text, const char *word)
 {
-	text = skip_blanks(text);
-	return strncasecmp(text, word, strlen(word)) == 0 && !*skip_blanks(text + strlen(word));
+	text = text_skip_blanks(text);
+	return strncasecmp(text, word, strlen(word)) == 0 &&
+		!*text_skip_blanks(text + strlen(word));
 }
 
 /*
@@ -40,7 +35,7 @@ static int read_list(
 	for (int n = 0; n < max; p++) {
 		if (!read(&p, n++, list))
 			return -EINVAL;
-		p = skip_blanks(p);
+		p = text_skip_blanks(p);
 		if (!*p)
 			return n;
 		if (*p != ',')
@@ -51,10 +46,10 @@ static int read_list(
 
 static bool read_day(const char **p, int *ret_day)
 {
-	*p = skip_blanks(*p);
+	*p = text_skip_blanks(*p);
 	for (int i = 0; i < 7; i++) {
 		if (strncasecmp(*p, day_names[i], 3) == 0) {
-			*p = skip_blanks(*p + 3);
+			*p = text_skip_blanks(*p + 3);
 			*ret_day = i;
 			return true;
 		}
@@ -121,7 +116,7 @@ int schedule_print_days(const struct conf_item *item, const void *dest, FILE *ou
 /* "6:00", "06:00", "24:00" as minutes */
 static bool read_time(const char **p, int *ret_minute)
 {
-	const char *s = skip_blanks(*p);
+	const char *s = text_skip_blanks(*p);
 	int hour = 0, minute, digits = 0;
 
 	for (; digits < 2 && isdigit((unsigned char)*s); digits++)
@@ -130,7 +125,7 @@ static bool read_time(const char **p, int *ret_minute)
 		!isdigit((unsigned char)s[1]))
 		return false;
 	minute = (s[0] - '0') * 10 + s[1] - '0';
-	*p = skip_blanks(s + 2);
+	*p = text_skip_blanks(s + 2);
 	*ret_minute = hour * 60 + minute;
 	return minute <= 59 && *ret_minute <= 1440;
 }

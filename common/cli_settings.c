@@ -24,22 +24,20 @@ static void complain_to_person(void *data, const char *message)
 
 int cli_settings_path(const struct cli *cli, char ret[static PATH_MAX])
 {
-	const char *program = cli->program->name, *xdg = getenv("XDG_CONFIG_HOME");
-	const char *name = cli->name ? cli->name : program;
-	char home[CONF_VALUE_MAX];
-	int n;
+	const char *program = cli->program->name;
+	char folder[PATH_MAX];
+	int r = cli->file ? 0 : conf_folder("XDG_CONFIG_HOME", ".config", folder);
 
-	if (cli->file) {
-		n = snprintf(ret, PATH_MAX, "%s", cli->file);
-	} else if (xdg && *xdg == '/') {
-		n = snprintf(ret, PATH_MAX, "%s/%s/%s.conf", xdg, program, name);
-	} else if (conf_home(home) == 0) {
-		n = snprintf(ret, PATH_MAX, "%s/.config/%s/%s.conf", home, program, name);
-	} else {
+	if (r == -ENOENT) {
 		cli_error(cli, "no home folder is known; give the settings with -c FILE");
 		return CLI_SETTINGS;
 	}
-	if (n < PATH_MAX)
+	if (r == 0 && cli->file)
+		r = snprintf(ret, PATH_MAX, "%s", cli->file);
+	else if (r == 0)
+		r = snprintf(ret, PATH_MAX, "%s/%s/%s.conf", folder, program,
+			cli->name ? cli->name : program);
+	if (r >= 0 && r < PATH_MAX)
 		return CLI_OK;
 	cli_error(cli, "the path of the settings is longer than %d bytes", PATH_MAX - 1);
 	return CLI_SETTINGS;

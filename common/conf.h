@@ -149,6 +149,8 @@ void conf_describe(const struct conf_item *item, FILE *out);
 bool conf_is_near(const char *typed, const char *word);
 /* The home folder: $HOME, else the user database. -ENOENT, -ENAMETOOLONG. */
 int conf_home(char ret[static CONF_VALUE_MAX]);
+/* The folder $VARIABLE, else `in_home` below the home folder. -ENOENT, -ENAMETOOLONG. */
+int conf_folder(const char *variable, const char *in_home, char ret[static PATH_MAX]);
 /*
  * `file` where a program has its memory: in $STATE_DIRECTORY, else $XDG_STATE_HOME/PROGRAM, else
  * ~/.local/state/PROGRAM. -ENOENT, -ENAMETOOLONG.

@@ -155,13 +155,6 @@ static const struct unit *duration_unit(const char *name, size_t length)
 	return NULL;
 }
 
-static const char *skip_blanks(const char *p)
-{
-	while (*p == ' ' || *p == '\t')
-		p++;
-	return p;
-}
-
 /* Reads one "1.5 min"; -EINVAL also where the fraction is no whole number of microseconds. */
 static int read_duration_part(const char **text, int64_t *ret_us)
 {
@@ -179,7 +172,7 @@ static int read_duration_part(const char **text, int64_t *ret_us)
 		for (const char *digit = point + 1; digit < p; digit++)
 			scale *= 10;
 	}
-	p = skip_blanks(p);
+	p = text_skip_blanks(p);
 	unit = duration_unit(p, strspn(p, LETTERS));
 	if (!unit || fraction * unit->amount % scale ||
 		__builtin_mul_overflow(whole, unit->amount, &us) ||
@@ -192,14 +185,14 @@ static int read_duration_part(const char **text, int64_t *ret_us)
 
 static int parse_duration(const struct conf_item *item, const char *value, void *dest)
 {
-	const char *p = skip_blanks(value);
+	const char *p = text_skip_blanks(value);
 	int64_t sum = 0;
 
 	if (strcmp(p, "0") == 0)
 		return store_int(item, 0, dest);
 	if (!*p)
 		return -EINVAL;
-	for (; *p; p = skip_blanks(p)) {
+	for (; *p; p = text_skip_blanks(p)) {
 		int64_t part;
 
 		if (read_duration_part(&p, &part) < 0 || __builtin_add_overflow(sum, part, &sum))
@@ -234,7 +227,7 @@ static int parse_size(const struct conf_item *item, const char *value, void *des
 
 	if (read_digits(&p, &number) < 0)
 		return -EINVAL;
-	p = skip_blanks(p);
+	p = text_skip_blanks(p);
 	if (*p == '%') {
 		if (p[1] || item->min >= 0 || number > -item->min)
 			return -EINVAL;
@@ -428,9 +421,9 @@ static bool unit_is_known(const struct conf_type *type, const char *unit, size_t
 /* What `value` would be with one of three units, where its own is missing or unknown. */
 static void hint_write(const struct conf_type *type, const char *value, FILE *out)
 {
-	const char *number = skip_blanks(value);
+	const char *number = text_skip_blanks(value);
 	const size_t digits = strspn(number, "0123456789.");
-	const char *unit = skip_blanks(number + digits);
+	const char *unit = text_skip_blanks(number + digits);
 	const size_t letters = strspn(unit, LETTERS);
 
 	if (digits == 0 || digits > 16 || unit[letters] || unit_is_known(type, unit, letters))
@@ -478,22 +471,33 @@ int conf_home(char ret[static CONF_VALUE_MAX])
 	return snprintf(ret, CONF_VALUE_MAX, "%s", home) < CONF_VALUE_MAX ? 0 : -ENAMETOOLONG;
 }
 
+int conf_folder(const char *variable, const char *in_home, char ret[static PATH_MAX])
+{
+	const char *folder = getenv(variable);
+	char home[CONF_VALUE_MAX] = "";
+	const bool is_set = folder && *folder == '/';
+	int r = is_set ? 0 : conf_home(home);
+
+	if (r < 0)
+		return r;
+	r = snprintf(ret, PATH_MAX, "%s%s%s", home, is_set ? "" : "/", is_set ? folder : in_home);
+	return r < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
 int conf_state_path(const char *program, const char *file, char ret[static PATH_MAX])
 {
-	const char *state = getenv("STATE_DIRECTORY"), *xdg = getenv("XDG_STATE_HOME");
-	char home[CONF_VALUE_MAX];
+	const char *state = getenv("STATE_DIRECTORY");
+	char folder[PATH_MAX];
 	int r;
 
 	/* the folder that systemd made for the service, else where XDG has a program's state */
 	if (state && *state == '/') {
 		r = snprintf(ret, PATH_MAX, "%.*s/%s", (int)strcspn(state, ":"), state, file);
-	} else if (xdg && *xdg == '/') {
-		r = snprintf(ret, PATH_MAX, "%s/%s/%s", xdg, program, file);
 	} else {
-		r = conf_home(home);
+		r = conf_folder("XDG_STATE_HOME", ".local/state", folder);
 		if (r < 0)
 			return r;
-		r = snprintf(ret, PATH_MAX, "%s/.local/state/%s/%s", home, program, file);
+		r = snprintf(ret, PATH_MAX, "%s/%s/%s", folder, program, file);
 	}
 	return r < PATH_MAX ? 0 : -ENAMETOOLONG;
 }

@@ -150,6 +150,11 @@ size_t text_format(char *ret, size_t size, const char *fmt, ...)
 	return len;
 }
 
+const char *text_skip_blanks(const char *text)
+{
+	return text + strspn(text, " \t");
+}
+
 char *text_last_line(char *text)
 {
 	size_t n = strlen(text);

@@ -32,6 +32,9 @@ size_t text_clean(const char *text, size_t len, char *ret, size_t size);
 size_t text_format(char *ret, size_t size, const char *fmt, ...) PRINTF(3, 4);
 size_t text_vformat(char *ret, size_t size, const char *fmt, va_list args) PRINTF(3, 0);
 
+/* Where the text goes on after blanks and tabs. */
+const char *text_skip_blanks(const char *text);
+
 /* The last line of `text`; blanks and control characters at its end are cut off. */
 char *text_last_line(char *text);
 

@@ -14,14 +14,12 @@
 
 int userunits_folder(char ret[static PATH_MAX])
 {
-	const char *xdg = getenv("XDG_CONFIG_HOME");
-	const bool own = xdg && *xdg == '/';
-	char home[CONF_VALUE_MAX] = "";
-	int r = own ? 0 : conf_home(home);
+	char folder[PATH_MAX];
+	int r = conf_folder("XDG_CONFIG_HOME", ".config", folder);
 
 	if (r < 0)
 		return r;
-	r = snprintf(ret, PATH_MAX, "%s%s/systemd/user", own ? xdg : home, own ? "" : "/.config");
+	r = snprintf(ret, PATH_MAX, "%s/systemd/user", folder);
 	return r < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
