@@ -133,17 +133,13 @@ static void source_keep(const struct source *source)
 static int load_text(
 	struct cli *cli, const struct source *source, void *settings, conf_complain *complain)
 {
-	char message[PATH_MAX + 128];
-
 	if (!source->text)
 		return source->error != -ENOENT || cli->file || cli->name;
 	if (!source_is_cut(source))
 		return conf_load_text(cli->program->table, settings, source->path, source->text,
 			source->length, complain, NULL);
-	snprintf(message, sizeof message, "%s: %s, and the last good settings were not",
+	return conf_tell(complain, NULL, "%s: %s, and the last good settings were not",
 		source->path, source->length ? "it ends within a line" : "it is empty");
-	complain(NULL, message);
-	return 1;
 }
 
 /*
@@ -196,7 +192,7 @@ static int use_copy(struct cli *cli, const struct source *source, void *settings
 	conf_load_text(cli->program->table, settings, source->copy_path, source->copy,
 		source->copy_length, complain_to_log, NULL);
 	if (!source->text)
-		log_warning("%s: %s", source->path, strerror(-source->error));
+		log_warning_errno(source->error, "%s", source->path);
 	log_warning("%s is not used: the last good settings hold until it is right; see `%s check`",
 		source->path, cli->call);
 	cli->last_good = true;

@@ -459,18 +459,20 @@ static void set_default(const struct conf_item *item, void *base)
 	(void)r;
 }
 
-void conf_defaults(const struct conf_table *table, void *settings)
+static void set_defaults(const struct conf_table *table, bool named, void *base)
 {
 	for (size_t i = 0; i < table->n_items; i++) {
-		if (!is_named(table, table->items[i].section))
-			set_default(&table->items[i], settings);
+		if (is_named(table, table->items[i].section) == named)
+			set_default(&table->items[i], base);
 	}
+}
+
+void conf_defaults(const struct conf_table *table, void *settings)
+{
+	set_defaults(table, false, settings);
 }
 
 void conf_instance_defaults(const struct conf_table *table, void *instance)
 {
-	for (size_t i = 0; i < table->n_items; i++) {
-		if (is_named(table, table->items[i].section))
-			set_default(&table->items[i], instance);
-	}
+	set_defaults(table, true, instance);
 }
