@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/archive.h"
+#include "common/util.h"
 #include "common/wire.h"
 #include "pull/stream.h"
 

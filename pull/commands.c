@@ -3,10 +3,10 @@
 #include "pull/commands.h"
 
 #include <errno.h>
-#include <json-c/json.h>
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "common/utc.h"
 #include "pull/all.h"
@@ -120,22 +120,17 @@ static void print_person(const char *camera, const struct session_result *result
 		puts(result->path);
 }
 
-static void add_string(struct json_object *o, const char *key, const char *value)
-{
-	json_object_object_add(o, key, json_object_new_string(value));
-}
-
 void add_frame(struct json_object *o, const struct record *frame, const char *path)
 {
-	char text[UTC_TEXT_MAX], hex[SHA256_HEX + 1];
+	char hex[SHA256_HEX + 1];
 
 	digest_hex(frame->sha256, hex);
-	json_object_object_add(o, "seq", json_object_new_int64((int64_t)frame->seq));
-	add_string(o, "path", path);
-	json_object_object_add(o, "bytes", json_object_new_int64(frame->bytes));
-	add_string(o, "sha256", hex);
-	add_string(o, "slot", utc_format(frame->slot_us, text));
-	add_string(o, "exposed", utc_format(frame->exposed_us, text));
+	json_add_number(o, "seq", (int64_t)frame->seq);
+	json_add_text(o, "path", path);
+	json_add_number(o, "bytes", frame->bytes);
+	json_add_text(o, "sha256", hex);
+	json_add_time(o, "slot", frame->slot_us);
+	json_add_time(o, "exposed", frame->exposed_us);
 }
 
 static void print_program(
@@ -143,18 +138,16 @@ static void print_program(
 {
 	struct json_object *o = json_object_new_object();
 
-	add_string(o, "camera", camera);
-	json_object_object_add(o, "code", json_object_new_int(code));
+	json_add_text(o, "camera", camera);
+	json_add_number(o, "code", code);
 	if (code != CLI_OK)
-		add_string(o, "error", result->error);
-	json_object_object_add(o, "stored", json_object_new_boolean(result->frames > 0));
-	json_object_object_add(o, "took_us", json_object_new_int64(took_us));
+		json_add_text(o, "error", result->error);
+	json_add_bool(o, "stored", result->frames > 0);
+	json_add_number(o, "took_us", took_us);
 	add_fork(o, &result->fork);
 	if (result->has_frame)
 		add_frame(o, &result->frame, result->path);
-	puts(json_object_to_json_string_ext(
-		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(o);
+	json_print(o);
 }
 
 /*
@@ -203,9 +196,9 @@ void add_fork(struct json_object *o, const struct history_fork *fork)
 {
 	if (!*fork->text)
 		return;
-	json_object_object_add(o, "forked_after", json_object_new_int64((int64_t)fork->after));
+	json_add_number(o, "forked_after", (int64_t)fork->after);
 	if (fork->branch > 0)
-		json_object_object_add(o, "branch", json_object_new_int64(fork->branch));
+		json_add_number(o, "branch", fork->branch);
 }
 
 void report_visit(const struct cli *cli, const char *camera, int code, const char *error)

@@ -142,14 +142,3 @@ int connect_try(const struct camera_settings *camera, const char *command, int64
 			endpoint_pair_command(camera, pair, sizeof pair));
 	return code;
 }
-
-int connect_camera(const struct camera_settings *camera, const char *command, int64_t deadline_ns,
-	struct stream **ret_stream, bool *ours, char *error, size_t size)
-{
-	enum connect_why why;
-	int code = connect_try(camera, command, deadline_ns, ret_stream, &why, error, size);
-
-	if (why == CONNECT_HERE)
-		*ours = true;
-	return code;
-}

@@ -45,9 +45,6 @@ enum connect_why {
  */
 int connect_try(const struct camera_settings *camera, const char *command, int64_t deadline_ns,
 	struct stream **ret_stream, enum connect_why *ret_why, char *error, size_t size);
-/* The same; `ours` is set where the failure says nothing about the camera. */
-int connect_camera(const struct camera_settings *camera, const char *command, int64_t deadline_ns,
-	struct stream **ret_stream, bool *ours, char *error, size_t size);
 
 /* The exit code of an error that ssh.h or stream.h returns. */
 int connect_code(int error);

@@ -160,8 +160,8 @@ static void check_reach(struct visit *v)
 	struct client_options options = { .idle_us = IDLE_US,
 		.deadline_ns = start + CONNECT_LIMIT_US * NS_PER_US };
 	char error[PULL_ERROR_MAX] = "";
-	bool ours;
-	int code = connect_camera(v->camera, "capturepi serve", options.deadline_ns, &stream, &ours,
+	enum connect_why why;
+	int code = connect_try(v->camera, "capturepi serve", options.deadline_ns, &stream, &why,
 		error, sizeof error);
 
 	if (code == CLI_OK) {

@@ -4,11 +4,11 @@
  * told when it begins, not at each try; a connection that was lost and made up for at once is no news.
  */
 #include <errno.h>
-#include <json-c/json.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
 #include "common/clock.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "common/notify.h"
 #include "common/utc.h"
@@ -41,11 +41,9 @@ static void print_frame(const struct telling *t, const struct session_result *re
 	if (cli_flag(t->cli, "json")) {
 		struct json_object *o = json_object_new_object();
 
-		json_object_object_add(o, "camera", json_object_new_string(t->camera->name));
+		json_add_text(o, "camera", t->camera->name);
 		add_frame(o, &result->frame, result->path);
-		puts(json_object_to_json_string_ext(
-			o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-		json_object_put(o);
+		json_print(o);
 	} else if (!log_is_journal()) {
 		printf("%s: %s %lld KB, %s\n", t->camera->name, file ? file + 1 : result->path,
 			(long long)(result->frame.bytes + 512) / 1024,

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/archive.h"
 #include "common/fs.h"
 #include "pull/client.h"
 #include "pull/commands.h"

@@ -2,11 +2,11 @@
 /* `pullpi sync`: options, progress on a terminal, and what was done for people, programs, the log. */
 #include <errno.h>
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
 #include "common/clock.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "common/utc.h"
 #include "pull/all.h"
@@ -166,18 +166,15 @@ static void print_program(
 		{ "took_us", (uint64_t)took_us },
 	};
 
-	json_object_object_add(o, "camera", json_object_new_string(camera));
-	json_object_object_add(o, "code", json_object_new_int(code));
+	json_add_text(o, "camera", camera);
+	json_add_number(o, "code", code);
 	if (code != CLI_OK)
-		json_object_object_add(o, "error", json_object_new_string(result->error));
+		json_add_text(o, "error", result->error);
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
-		json_object_object_add(
-			o, numbers[i].key, json_object_new_int64((int64_t)numbers[i].value));
+		json_add_number(o, numbers[i].key, (int64_t)numbers[i].value);
 	add_fork(o, &result->fork);
-	json_object_object_add(o, "out_of_time", json_object_new_boolean(result->out_of_time));
-	puts(json_object_to_json_string_ext(
-		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(o);
+	json_add_bool(o, "out_of_time", result->out_of_time);
+	json_print(o);
 }
 
 /* Once for each: the gap stays known. */
