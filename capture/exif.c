@@ -121,32 +121,25 @@ int64_t exif_time_us(int64_t slot_us, int64_t exposed_us)
 	return within_us < US_PER_SEC ? exposed_us : exposed_us - within_us + US_PER_SEC - 1;
 }
 
-/*
- * Local time of an instant. The zone's offset comes from the last six characters of its local text.
- */
+/* Local time of an instant, as EXIF has it. */
 static int exif_times_of(int64_t wall_us, struct exif_times *ret)
 {
-	char text[UTC_TEXT_MAX];
 	struct utc_fields f;
-	int hours, minutes;
-	char sign;
-	size_t length;
+	int offset_s, minutes;
 
 	if (wall_us < 0 || wall_us >= YEAR_10000_US)
 		return -EINVAL;
-	utc_format_local(wall_us, text);
-	length = strnlen(text, sizeof(text));
-	if (length < 6 || sscanf(text + length - 6, "%c%2d:%2d", &sign, &hours, &minutes) != 3 ||
-		(sign != '+' && sign != '-'))
-		return -EINVAL;
-	utc_split(wall_us + (sign == '-' ? -1 : 1) * (hours * 60 + minutes) * 60 * US_PER_SEC, &f);
+	offset_s = utc_local_offset_s(wall_us);
+	minutes = abs(offset_s) / 60;
+	utc_split(wall_us + offset_s * US_PER_SEC, &f);
 	if (f.year < 1 || f.year > 9999)
 		return -EINVAL;
 	snprintf(ret->local, sizeof(ret->local), "%04u:%02u:%02u %02u:%02u:%02u",
 		(unsigned)f.year % 10000, (unsigned)f.month % 100, (unsigned)f.day % 100,
 		(unsigned)f.hour % 100, (unsigned)f.minute % 100, (unsigned)f.second % 100);
 	snprintf(ret->fraction, sizeof(ret->fraction), "%06u", (unsigned)f.us % 1000000);
-	snprintf(ret->offset, sizeof(ret->offset), "%s", text + length - 6);
+	snprintf(ret->offset, sizeof(ret->offset), "%c%02u:%02u", offset_s < 0 ? '-' : '+',
+		(unsigned)minutes / 60 % 100, (unsigned)minutes % 60);
 	return 0;
 }
 
@@ -286,29 +279,24 @@ static int exif_find(uint8_t *jpeg, size_t bytes, uint8_t **ret, size_t *ret_byt
 static int exif_replace_times(ExifData *data, const struct exif_times *times)
 {
 	static const struct {
-		ExifIfd ifd;
 		ExifTag tag;
 		size_t text; /* in struct exif_times */
 	} rows[] = {
-		{ EXIF_IFD_0, EXIF_TAG_DATE_TIME, offsetof(struct exif_times, local) },
-		{ EXIF_IFD_EXIF, EXIF_TAG_DATE_TIME_ORIGINAL, offsetof(struct exif_times, local) },
-		{ EXIF_IFD_EXIF, EXIF_TAG_DATE_TIME_DIGITIZED, offsetof(struct exif_times, local) },
-		{ EXIF_IFD_EXIF, EXIF_TAG_SUB_SEC_TIME, offsetof(struct exif_times, fraction) },
-		{ EXIF_IFD_EXIF, EXIF_TAG_SUB_SEC_TIME_ORIGINAL,
-			offsetof(struct exif_times, fraction) },
-		{ EXIF_IFD_EXIF, EXIF_TAG_SUB_SEC_TIME_DIGITIZED,
-			offsetof(struct exif_times, fraction) },
-		{ EXIF_IFD_EXIF, EXIF_TAG_OFFSET_TIME, offsetof(struct exif_times, offset) },
-		{ EXIF_IFD_EXIF, EXIF_TAG_OFFSET_TIME_ORIGINAL,
-			offsetof(struct exif_times, offset) },
-		{ EXIF_IFD_EXIF, EXIF_TAG_OFFSET_TIME_DIGITIZED,
-			offsetof(struct exif_times, offset) },
+		{ EXIF_TAG_DATE_TIME, offsetof(struct exif_times, local) },
+		{ EXIF_TAG_DATE_TIME_ORIGINAL, offsetof(struct exif_times, local) },
+		{ EXIF_TAG_DATE_TIME_DIGITIZED, offsetof(struct exif_times, local) },
+		{ EXIF_TAG_SUB_SEC_TIME, offsetof(struct exif_times, fraction) },
+		{ EXIF_TAG_SUB_SEC_TIME_ORIGINAL, offsetof(struct exif_times, fraction) },
+		{ EXIF_TAG_SUB_SEC_TIME_DIGITIZED, offsetof(struct exif_times, fraction) },
+		{ EXIF_TAG_OFFSET_TIME, offsetof(struct exif_times, offset) },
+		{ EXIF_TAG_OFFSET_TIME_ORIGINAL, offsetof(struct exif_times, offset) },
+		{ EXIF_TAG_OFFSET_TIME_DIGITIZED, offsetof(struct exif_times, offset) },
 	};
 	int found = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		const char *text = (const char *)times + rows[i].text;
-		ExifEntry *entry = exif_content_get_entry(data->ifd[rows[i].ifd], rows[i].tag);
+		ExifEntry *entry = exif_data_get_entry(data, rows[i].tag);
 
 		if (!entry || entry->format != EXIF_FORMAT_ASCII || entry->size != strlen(text) + 1)
 			continue;
