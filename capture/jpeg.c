@@ -2,14 +2,13 @@
 /*
  * Planes to JPEG, 4:2:0, baseline, standard Huffman tables.
  *
- * libjpeg-turbo takes the picture in groups of 16 luma and 8 chroma rows, as row pointers, and
- * reads whole blocks of 8 samples. A row is handed over where it lies if its width is a whole
- * number of blocks; what stands in the padding behind a row is unknown (often the last frame but
- * one), and would bleed into the visible part of the last block, so such a row is copied and its
- * edge repeated. In practice that is the chroma of 4056 pixels and nothing else. NV12 chroma is
- * split into the same scratch rows, and a limited-range frame (no Pi pipeline makes one;
- * libcamera's virtual one does) goes through a table on the way. Below the picture the last row is
- * repeated by its pointer.
+ * libjpeg-turbo takes the picture in groups of 16 luma and 8 chroma rows, as row pointers, and reads
+ * whole blocks of 8 samples in up to 32 rows at a time, which is more than the processor's prefetcher
+ * can follow. So each row is first copied from left to right into a few rows of scratch, which stay in
+ * the cache. On the way its edge is repeated up to the end of the last block, since what stands in the
+ * padding after a row is unknown (often the last frame but one) and would bleed into the picture;
+ * NV12 chroma is split, and a limited-range frame (no Pi pipeline makes one; libcamera's virtual one
+ * does) goes through a table. Below the picture the last row is repeated by its pointer.
  *
  * With EXIF there is no JFIF header: each of the two standards wants to be first behind SOI, and
  * readers look for EXIF there.
@@ -31,7 +30,6 @@
 #define BLOCK 8 /* samples of a block's side */
 #define LUMA_ROWS 16 /* a group: one row of 4:2:0 MCUs */
 #define CHROMA_ROWS 8
-#define CACHE_LINE 64
 #define EXIF_BYTES_MAX 65533 /* a marker segment counts its own two length bytes */
 #define BUFFER_BYTES_MIN (256 * 1024)
 
@@ -41,9 +39,8 @@ struct component {
 	size_t stride;
 	int width, height; /* samples */
 	int group_rows;
-	bool in_place;
 	const uint8_t *table; /* range conversion; NULL: none */
-	uint8_t *scratch; /* group_rows rows of scratch_stride, where not in place */
+	uint8_t *scratch; /* group_rows rows of scratch_stride */
 	size_t scratch_stride;
 };
 
@@ -229,17 +226,6 @@ static void row_finish(const struct component *c, uint8_t *row)
 	memset(row + c->width, row[c->width - 1], c->scratch_stride - (size_t)c->width);
 }
 
-/*
- * Reads a row once from left to right. libjpeg goes over it in blocks of 8x8, in up to 32 rows at a
- * time, which is more than the processor's prefetcher can follow; one row after the other it can.
- * On the machine where this was measured the encoder was 15 % slower without it, at 1080p.
- */
-static void row_fetch(const uint8_t *row, int samples)
-{
-	for (int i = 0; i < samples; i += CACHE_LINE)
-		(void)*(const volatile uint8_t *)(row + i);
-}
-
 static void jpeg_fill_rows(struct jpeg_encoder *e, int index, int first, JSAMPROW *rows)
 {
 	struct component *c = &e->component[index];
@@ -253,13 +239,10 @@ static void jpeg_fill_rows(struct jpeg_encoder *e, int index, int first, JSAMPRO
 			rows[i] = rows[i - 1];
 			continue;
 		}
-		source = c->data ? c->data + (size_t)y * c->stride : NULL;
-		/* libjpeg's type has no const; the encoder only reads */
-		rows[i] = c->in_place ? (JSAMPROW)(uintptr_t)source : row;
-		if (c->in_place)
-			row_fetch(source, c->width);
-		if (c->in_place || !c->data)
+		rows[i] = row;
+		if (!c->data)
 			continue;
+		source = c->data + (size_t)y * c->stride;
 		if (index == 1 && e->interleaved) {
 			struct component *v = &e->component[2];
 			uint8_t *v_row = v->scratch + (size_t)i * v->scratch_stride;
@@ -341,7 +324,6 @@ static void jpeg_describe(struct jpeg_encoder *e, const struct frame *frame)
 			.group_rows = i ? CHROMA_ROWS : LUMA_ROWS,
 			.table = limited ? (i ? e->expand_chroma : e->expand_luma) : NULL,
 		};
-		c->in_place = !split && !limited && c->width % BLOCK == 0;
 		c->scratch_stride = ((size_t)c->width + BLOCK - 1) / BLOCK * BLOCK;
 	}
 }

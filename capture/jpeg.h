@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Frames to JPEG through libjpeg-turbo's raw-data interface: the encoder reads the camera's planes
- * in place. Rows are copied only where they must be: interleaved chroma (NV12) is split by groups
- * of rows, a row that ends within a block gets its edge repeated, and limited range is expanded.
+ * Frames to JPEG through libjpeg-turbo's raw-data interface: 4:2:0, baseline, standard Huffman tables.
  */
 #pragma once
 
@@ -17,8 +15,8 @@ void jpeg_encoder_free(struct jpeg_encoder *encoder);
 DEFINE_CLEANUP(struct jpeg_encoder, jpeg_encoder_free)
 
 /*
- * Encodes `frame` with `exif` (the "Exif\0\0..." payload of an APP1 segment; may be NULL) behind
- * SOI. *ret_jpeg belongs to the encoder and stays valid until the next call. -EINVAL a frame whose
+ * Encodes `frame` with `exif` (the "Exif\0\0..." payload of an APP1 segment; may be NULL) right
+ * after SOI. *ret_jpeg belongs to the encoder and stays valid until the next call. -EINVAL a frame whose
  * planes are too small for its size, or EXIF over 65533 bytes; -EFBIG over FRAME_BYTES_MAX,
  * -EIO what libjpeg says.
  */
