@@ -28,11 +28,11 @@ int service_begin_store(struct service *s)
 	};
 
 	snprintf(s->store_path, sizeof s->store_path, "%s", s->settings->archive.path);
-	options.store = service_store_settings(s);
+	options.store.settings = service_store_settings(s);
 	if (s->archive)
 		s->last_outcome_us = store_last_outcome(s->archive);
-	options.archive = TAKE_PTR(s->archive);
-	options.error = s->options->archive_error;
+	options.store.archive = TAKE_PTR(s->archive);
+	options.store.error = s->options->archive_error;
 	return writer_new(&options, &s->writer);
 }
 

@@ -403,7 +403,7 @@ int store_new(const struct store_options *options, struct store **ret)
 		return -ENOMEM;
 	s->options = *options;
 	s->settings = options->settings;
-	s->clock = options->clock;
+	s->clock = options->clock ? options->clock : &clock_real;
 	s->root = options->root ? options->root : "/";
 	if (s->options.retry_us == 0)
 		s->options.retry_us = RETRY_US;

@@ -38,10 +38,10 @@ struct store_settings store_settings(const struct capture_settings *settings);
 struct store;
 
 struct store_options {
-	struct store_settings settings;
+	struct store_settings settings; /* path and camera may be "" where there is an archive */
 	struct archive *archive; /* open for writing, or NULL: it could not be opened yet, */
 	int error; /* by this */
-	const struct clock *clock;
+	const struct clock *clock; /* NULL: the system's */
 	const struct fs_ops *fs; /* NULL: the system's */
 	const char *root; /* NULL: "/"; an archive on its file system is on no mounted disk */
 	int64_t retry_us; /* the first pause; 0: 1 s, tests are quicker */

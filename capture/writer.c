@@ -400,29 +400,9 @@ static int writer_start(struct writer *w)
 	return -r;
 }
 
-static int writer_make_store(struct writer *w, const struct writer_options *options)
-{
-	struct store_options store = {
-		.settings = options->store,
-		.archive = options->archive,
-		.error = options->error,
-		.clock = &clock_real,
-		.fs = options->fs,
-		.root = options->root,
-		.retry_us = options->retry_us,
-	};
-	int r = store_new(&store, &w->store);
-
-	if (r < 0)
-		return r;
-	w->late = options->account && !options->archive;
-	w->facts = store_facts(w->store);
-	return 0;
-}
-
 int writer_new(const struct writer_options *options, struct writer **ret)
 {
-	CLEANUP(archive_freep) struct archive *archive = options->archive;
+	CLEANUP(archive_freep) struct archive *archive = options->store.archive;
 	CLEANUP(writer_freep) struct writer *w = calloc(1, sizeof *w);
 	pthread_condattr_t attr;
 	int r;
@@ -430,8 +410,9 @@ int writer_new(const struct writer_options *options, struct writer **ret)
 	if (!w)
 		return -ENOMEM;
 	w->quality = options->quality;
-	w->settings = options->store;
-	w->retry_us = options->retry_us ? options->retry_us : RETRY_US;
+	w->settings = options->store.settings;
+	w->late = options->account && !archive;
+	w->retry_us = options->store.retry_us ? options->store.retry_us : RETRY_US;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -441,9 +422,11 @@ int writer_new(const struct writer_options *options, struct writer **ret)
 	if (w->fd < 0)
 		return -errno;
 	archive = NULL; /* the store's, also where it fails */
-	r = writer_make_store(w, options);
-	if (r == 0)
-		r = writer_start(w);
+	r = store_new(&options->store, &w->store);
+	if (r < 0)
+		return r;
+	w->facts = store_facts(w->store);
+	r = writer_start(w);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(w);

@@ -21,13 +21,8 @@
 struct writer;
 
 struct writer_options {
-	struct store_settings store; /* path and camera may be "" where there is an archive */
-	struct archive *archive; /* open for writing, taken over; NULL: it cannot be opened yet, */
-	int error; /* by this */
-	bool account; /* where it comes later no line is written before writer_account() */
-	const struct fs_ops *fs; /* NULL: the system's, when it is opened again */
-	const char *root; /* as in struct store_options, */
-	int64_t retry_us; /* as there */
+	struct store_options store; /* its archive is taken over, also on failure */
+	bool account; /* where the archive comes later no line is written before writer_account() */
 	int quality; /* JPEG quality 1..100 */
 };
 

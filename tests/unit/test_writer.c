@@ -144,7 +144,7 @@ static void set_faults(unsigned per_mille)
 static void run_order(int error, unsigned per_mille, bool batch)
 {
 	struct fs_ops fs = faulty_fs(error);
-	struct writer_options options = { .quality = 80, .fs = &fs, .retry_us = 1000 };
+	struct writer_options options = { .quality = 80, .store = { .fs = &fs, .retry_us = 1000 } };
 	struct writer *w = NULL;
 	static uint64_t random;
 	int64_t stored = 0, frames, disk;
@@ -154,11 +154,11 @@ static void run_order(int error, unsigned per_mille, bool batch)
 	random = random ? random : test_seed() | 1;
 	kit_make_folder(folder);
 	released = 0;
-	options.root = folder;
-	options.store.batch = batch;
-	snprintf(options.store.path, sizeof(options.store.path), "%s", folder);
-	snprintf(options.store.camera, sizeof(options.store.camera), "c");
-	CHECK_INT(kit_open(folder, &fs, &options.archive), 0);
+	options.store.root = folder;
+	options.store.settings.batch = batch;
+	snprintf(options.store.settings.path, sizeof(options.store.settings.path), "%s", folder);
+	snprintf(options.store.settings.camera, sizeof(options.store.settings.camera), "c");
+	CHECK_INT(kit_open(folder, &fs, &options.store.archive), 0);
 	CHECK_INT(writer_new(&options, &w), 0);
 	set_faults(per_mille);
 	for (int64_t slot = 0; slot < SLOTS; slot++) {
@@ -204,7 +204,7 @@ TEST(outcomes_keep_their_order)
 TEST(an_outage_is_one_line)
 {
 	struct fs_ops fs = faulty_fs(EIO);
-	struct writer_options options = { .quality = 80, .fs = &fs, .retry_us = 1000 };
+	struct writer_options options = { .quality = 80, .store = { .fs = &fs, .retry_us = 1000 } };
 	struct writer *w = NULL;
 	struct pollfd fd = { .events = POLLIN };
 	struct writer_result result;
@@ -213,10 +213,10 @@ TEST(an_outage_is_one_line)
 	int lines, failed = 0;
 
 	kit_make_folder(folder);
-	options.root = folder;
-	snprintf(options.store.path, sizeof(options.store.path), "%s", folder);
-	snprintf(options.store.camera, sizeof(options.store.camera), "c");
-	CHECK_INT(kit_open(folder, &fs, &options.archive), 0);
+	options.store.root = folder;
+	snprintf(options.store.settings.path, sizeof(options.store.settings.path), "%s", folder);
+	snprintf(options.store.settings.camera, sizeof(options.store.settings.camera), "c");
+	CHECK_INT(kit_open(folder, &fs, &options.store.archive), 0);
 	CHECK_INT(writer_new(&options, &w), 0);
 	for (int64_t slot = 0; slot < 100; slot++) {
 		if (slot == 10)
@@ -255,7 +255,8 @@ TEST(a_full_disk_is_one_line)
 {
 	for (int batch = 0; batch < 2; batch++) {
 		struct fs_ops fs = faulty_fs(ENOSPC);
-		struct writer_options options = { .quality = 80, .fs = &fs, .retry_us = 1000 };
+		struct writer_options options = { .quality = 80,
+			.store = { .fs = &fs, .retry_us = 1000 } };
 		struct writer *w = NULL;
 		int64_t frames, disk;
 		char folder[64];
@@ -264,10 +265,11 @@ TEST(a_full_disk_is_one_line)
 		fs = fs_real;
 		fs.openat = full_openat;
 		kit_make_folder(folder);
-		options.root = folder;
-		options.store.batch = batch;
-		snprintf(options.store.path, sizeof(options.store.path), "%s", folder);
-		CHECK_INT(kit_open(folder, &fs, &options.archive), 0);
+		options.store.root = folder;
+		options.store.settings.batch = batch;
+		snprintf(options.store.settings.path, sizeof(options.store.settings.path), "%s",
+			folder);
+		CHECK_INT(kit_open(folder, &fs, &options.store.archive), 0);
 		CHECK_INT(writer_new(&options, &w), 0);
 		for (int64_t slot = 0; slot < 100; slot++) {
 			set_faults(slot >= 10 && slot < 90 ? 1000 : 0);
@@ -299,7 +301,7 @@ static int take_news(struct writer *w, struct writer_result *ret)
 /* No archive at the start: when it comes, what was before the start is said first. */
 TEST(an_archive_that_comes_later)
 {
-	struct writer_options options = { .quality = 80, .account = true, .retry_us = 1000 };
+	struct writer_options options = { .quality = 80, .account = true, .store.retry_us = 1000 };
 	struct record down = record_new(RECORD_MISS);
 	struct writer_result opened;
 	struct writer *w = NULL;
@@ -309,17 +311,17 @@ TEST(an_archive_that_comes_later)
 
 	kit_make_folder(folder);
 	snprintf(aside, sizeof(aside), "%.60s.aside", folder);
-	options.root = folder;
-	snprintf(options.store.path, sizeof(options.store.path), "%s", folder);
-	snprintf(options.store.camera, sizeof(options.store.camera), "c");
+	options.store.root = folder;
+	snprintf(options.store.settings.path, sizeof(options.store.settings.path), "%s", folder);
+	snprintf(options.store.settings.camera, sizeof(options.store.settings.camera), "c");
 	/* an archive with an outcome for slot 0; a file in its place */
-	CHECK_INT(kit_open(folder, NULL, &options.archive), 0);
+	CHECK_INT(kit_open(folder, NULL, &options.store.archive), 0);
 	CHECK_INT(writer_new(&options, &w), 0);
 	CHECK_INT(submit(w, 0), 0);
 	writer_free(w);
 	CHECK_INT(rename(folder, aside), 0);
 	kit_write("/", folder + 1, "x", 1, 0);
-	options.archive = NULL;
+	options.store.archive = NULL;
 	CHECK_INT(writer_new(&options, &w), 0);
 	for (int64_t slot = 3; slot < 6; slot++) {
 		CHECK_INT(submit(w, slot), 0);
@@ -361,7 +363,7 @@ TEST(results_are_told)
 	char folder[64];
 
 	kit_make_folder(folder);
-	CHECK_INT(kit_open(folder, NULL, &options.archive), 0);
+	CHECK_INT(kit_open(folder, NULL, &options.store.archive), 0);
 	CHECK_INT(writer_new(&options, &w), 0);
 	fd = (struct pollfd){ .fd = writer_fd(w), .events = POLLIN };
 	CHECK_INT(poll(&fd, 1, 0), 0);

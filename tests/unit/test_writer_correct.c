@@ -126,7 +126,7 @@ TEST(between_frames)
 	s.wrong_us = WRONG;
 	story_frames(&s, 37);
 	CHECK_INT(correction_mark(s.archive, 1), 0);
-	options.archive = TAKE_PTR(s.archive);
+	options.store.archive = TAKE_PTR(s.archive);
 	CHECK_INT(writer_new(&options, &w), 0);
 	/* some that the writer stores itself */
 	for (int i = 0; i < 3; i++) {
@@ -166,7 +166,7 @@ TEST(frames_that_the_writer_remembers)
 	story_begin(&s, NULL);
 	s.synced = true;
 	story_frames(&s, 3);
-	options.archive = TAKE_PTR(s.archive);
+	options.store.archive = TAKE_PTR(s.archive);
 	CHECK_INT(writer_new(&options, &w), 0);
 	s.up_us += S;
 	CHECK_INT(submit(w, KIT_SLOT + s.up_us + 7200 * S, s.up_us, false), 0);
@@ -194,7 +194,7 @@ TEST(ended_in_the_middle)
 	for (int i = 0; i < 4; i++) {
 		struct writer *w = NULL;
 
-		options.archive = TAKE_PTR(s.archive);
+		options.store.archive = TAKE_PTR(s.archive);
 		CHECK_INT(writer_new(&options, &w), 0);
 		writer_correct(w, boot_id(0), KIT_SLOT);
 		if (i < 3)
@@ -220,7 +220,7 @@ TEST(a_disk_that_takes_no_dated_frame)
 	s.wrong_us = WRONG;
 	story_frames(&s, 2);
 	CHECK_INT(correction_mark(s.archive, 1), 0);
-	options.archive = TAKE_PTR(s.archive);
+	options.store.archive = TAKE_PTR(s.archive);
 	CHECK_INT(writer_new(&options, &w), 0);
 	kit_fault_set(1, 1, ENOSPC);
 	writer_correct(w, boot_id(0), KIT_SLOT);
