@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "common/jsonline.h"
+#include "common/json.h"
 #include "common/utc.h"
 
 const struct cli_option correction_command_options[] = {
@@ -14,26 +14,19 @@ const struct cli_option correction_command_options[] = {
 	{ .name = NULL },
 };
 
-static void correction_print_json(struct jsonline *line)
-{
-	if (jsonline_end(line) > 0)
-		fputs(line->buf, stdout);
-}
-
 static void correction_tell_json(const struct record *before, const struct record *after, int error)
 {
-	char buf[LINE_MAX_BYTES + 1];
-	struct jsonline line = jsonline_begin(buf);
+	struct json_object *o = json_object_new_object();
 
-	jsonline_add_int(&line, "was", (int64_t)before->seq);
+	json_add_number(o, "was", (int64_t)before->seq);
 	if (after && after->seq)
-		jsonline_add_int(&line, "seq", (int64_t)after->seq);
-	jsonline_add_time(&line, "before", before->exposed_us);
+		json_add_number(o, "seq", (int64_t)after->seq);
+	json_add_time(o, "before", before->exposed_us);
 	if (after)
-		jsonline_add_time(&line, "exposed", after->exposed_us);
+		json_add_time(o, "exposed", after->exposed_us);
 	if (error < 0)
-		jsonline_add_string(&line, "error", strerror(-error));
-	correction_print_json(&line);
+		json_add_text(o, "error", strerror(-error));
+	json_print(o);
 }
 
 static void correction_report(
@@ -63,15 +56,14 @@ static void correction_report(
 static void correction_print_totals(
 	struct cli *cli, const struct correction_totals *totals, bool synced)
 {
-	char buf[LINE_MAX_BYTES + 1];
-	struct jsonline line = jsonline_begin(buf);
-
 	if (cli_flag(cli, "json")) {
-		jsonline_add_int(&line, "dated", (int64_t)totals->corrected);
-		jsonline_add_int(&line, "right", (int64_t)totals->right);
-		jsonline_add_int(&line, "unknown", (int64_t)totals->unknown);
-		jsonline_add_int(&line, "failed", (int64_t)totals->failed);
-		correction_print_json(&line);
+		struct json_object *o = json_object_new_object();
+
+		json_add_number(o, "dated", (int64_t)totals->corrected);
+		json_add_number(o, "right", (int64_t)totals->right);
+		json_add_number(o, "unknown", (int64_t)totals->unknown);
+		json_add_number(o, "failed", (int64_t)totals->failed);
+		json_print(o);
 		return;
 	}
 	printf("%" PRIu64 " frames %s their true time\n", totals->corrected,

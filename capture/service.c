@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The service. Everything that happens (a frame, a result of the writer, the slot timer, a clock step,
- * a signal) ends in service_service_advance(), which looks at the whole state and arms what comes next; so no event
- * can be lost between two states.
+ * The service. Everything that happens (a frame, a result of the writer, the slot timer, a clock
+ * step, a signal) ends in service_service_advance(), which looks at the whole state and arms what
+ * comes next; so no event can be lost between two states.
  */
 #include "capture/service.h"
 
@@ -104,36 +104,35 @@ static void service_arm_tick(struct service *s, int64_t now_us)
 	timerfd_settime(s->timer_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &when, NULL);
 }
 
+static void service_wake_by(int64_t *wake, int64_t at_us)
+{
+	if (at_us < *wake)
+		*wake = at_us;
+}
+
 /* Monotonic time of the next thing that is due without an event of its own. */
 static int64_t service_wake_us(struct service *s, int64_t camera_ns, int64_t now_us)
 {
-	int64_t now = service_mono_us(s), wake = now + CLOCK_CHECK_US, due;
+	int64_t now = service_mono_us(s), wake = now + CLOCK_CHECK_US;
+	int64_t ahead_us = now - now_us; /* of the wall clock */
+	int64_t slot_us = s->slots.open_us, start_us = slot_us - service_lead_us(s);
+	int64_t pending_us = s->due.pending_us + DUE_SECONDS * US_PER_SEC;
 
-	if (s->options->zone_look_us && now + s->options->zone_look_us < wake)
-		wake = now + s->options->zone_look_us;
-	if (camera_ns != INT64_MAX && camera_ns / NS_PER_US < wake)
-		wake = camera_ns / NS_PER_US;
-	if (s->slots.open_us != TIME_NONE) {
-		due = slots_deadline(&s->slots, service_latency_us(s)) - now_us;
-		if (now + due < wake)
-			wake = now + due;
-		due = s->slots.open_us - service_lead_us(s) - now_us;
-		if (due > 0 && now + due < wake)
-			wake = now + due;
-	}
-	if (supervisor_facts(s->supervisor)->state == CAMERA_STREAMING && now + US_PER_SEC < wake)
-		wake = now + US_PER_SEC;
-	if (s->waiting_clock && now + US_PER_SEC < wake)
-		wake = now + US_PER_SEC;
-	due = s->due.pending_us == TIME_NONE
-		? 0
-		: s->due.pending_us - now_us + DUE_SECONDS * US_PER_SEC;
-	if (due > 0 && now + due < wake)
-		wake = now + due;
-	if (s->dirty && s->published_us + STATUS_EVERY_US < wake)
-		wake = s->published_us + STATUS_EVERY_US;
-	if ((s->ending || s->options->one_shot) && now + s->end_by_us - now_us < wake)
-		wake = now + s->end_by_us - now_us;
+	if (s->options->zone_look_us)
+		service_wake_by(&wake, now + s->options->zone_look_us);
+	service_wake_by(&wake, camera_ns == INT64_MAX ? INT64_MAX : camera_ns / NS_PER_US);
+	if (slot_us != TIME_NONE)
+		service_wake_by(&wake, ahead_us + slots_deadline(&s->slots, service_latency_us(s)));
+	if (slot_us != TIME_NONE && start_us > now_us)
+		service_wake_by(&wake, ahead_us + start_us);
+	if (s->waiting_clock || supervisor_facts(s->supervisor)->state == CAMERA_STREAMING)
+		service_wake_by(&wake, now + US_PER_SEC);
+	if (s->due.pending_us != TIME_NONE && pending_us > now_us)
+		service_wake_by(&wake, ahead_us + pending_us);
+	if (s->dirty)
+		service_wake_by(&wake, s->published_us + STATUS_EVERY_US);
+	if (s->ending || s->options->one_shot)
+		service_wake_by(&wake, ahead_us + s->end_by_us);
 	return wake > now ? wake : now;
 }
 
@@ -294,8 +293,9 @@ static int on_tick(sd_event_source *source, int fd, uint32_t events, void *data)
 }
 
 /*
- * Let go when slots are missed and no frame has passed the writer for three minutes, or three intervals:
- * the ladder had its time. A disk that refuses frames is no reason, a new process would find it no better.
+ * Let go when slots are missed and no frame has passed the writer for three minutes, or three
+ * intervals: the ladder had its time. A disk that refuses frames is no reason, a new process would
+ * find it no better.
  */
 static int on_watchdog(sd_event_source *source, uint64_t usec, void *data)
 {
@@ -336,8 +336,8 @@ static int64_t service_settings_us(const struct service *s)
 }
 
 /*
- * The new schedule holds from now on, and the slots that have come by now keep their frames. Another
- * camera loses those whose frames are on their way.
+ * The new schedule holds from now on, and the slots that have come by now keep their frames.
+ * Another camera loses those whose frames are on their way.
  */
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
 {
@@ -381,25 +381,20 @@ static int on_shot(sd_event_source *source, const struct signalfd_siginfo *info,
 	return 0;
 }
 
-static int service_add_signal(struct service *s, int number, sd_event_signal_handler_t handler)
-{
-	return sd_event_add_signal(s->event, NULL, number | SD_EVENT_SIGNAL_PROCMASK, handler, s);
-}
-
 /* Signals are blocked here, before libcamera starts its threads. */
 static int service_begin_events(struct service *s)
 {
+	static const struct {
+		int number;
+		sd_event_signal_handler_t handler;
+	} signals[] = { { SIGTERM, on_end }, { SIGINT, on_end }, { SIGHUP, on_reload },
+		{ SIGUSR1, on_shot } };
 	uint64_t interval;
 	int r = sd_event_new(&s->event);
 
-	if (r >= 0)
-		r = service_add_signal(s, SIGTERM, on_end);
-	if (r >= 0)
-		r = service_add_signal(s, SIGINT, on_end);
-	if (r >= 0)
-		r = service_add_signal(s, SIGHUP, on_reload);
-	if (r >= 0)
-		r = service_add_signal(s, SIGUSR1, on_shot);
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(signals); i++)
+		r = sd_event_add_signal(s->event, NULL,
+			signals[i].number | SD_EVENT_SIGNAL_PROCMASK, signals[i].handler, s);
 	s->timer_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (r >= 0 && s->timer_fd < 0)
 		r = -errno;
