@@ -256,7 +256,10 @@ static int correction_carry_out(struct correction *c, int64_t delta_us)
 	return r < 0 || c->options.dry_run ? 1 : correction_prune(c);
 }
 
-/* What the plan says of the frame in hand. 0: go on at once; 1: that was enough for one piece; -errno. */
+/*
+ * What the plan says of the frame in hand. 0: go on at once; 1: that was enough for one piece;
+ * -errno.
+ */
 static int correction_do_frame(struct correction *c)
 {
 	int64_t delta_us;
@@ -278,7 +281,10 @@ static int correction_do_frame(struct correction *c)
 	case CORRECTION_PASS:
 		break;
 	}
-	/* one that is published already is not done again: archive_finish_redate() prunes the old one */
+	/*
+	 * one that is published already is not done again: archive_finish_redate() prunes the old
+	 * one
+	 */
 	c->in_hand = r < 0 && !c->unfinished;
 	return r;
 }

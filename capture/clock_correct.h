@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Clock correction: frames that were taken before the wall clock was known get their true time once it
- * is.
+ * Clock correction: frames that were taken before the wall clock was known get their true time once
+ * it is.
  *
- * CLOCK_BOOTTIME runs on whatever the wall clock shows, and each frame has its reading (up_ns) and its
- * boot id. So one pair of both clocks tells the true time of all frames of a boot. Of the boot that
- * runs, the pair is measured; of another one, a frame taken with a known clock is the pair, its anchor.
+ * CLOCK_BOOTTIME runs on whatever the wall clock shows, and each frame has its reading (up_ns) and
+ * its boot id. So one pair of both clocks tells the true time of all frames of a boot. Of the boot
+ * that runs, the pair is measured; of another one, a frame taken with a known clock is the pair,
+ * its anchor.
  *
  * The same picture is published again under the next number, with the right slot, exposure time and
- * EXIF, and with "was"; then the old one is pruned ("redated"). So nothing is renamed under a puller's
- * feet, and the journal tells it all. Frames are taken oldest first, and a frame whose file is gone was
- * corrected already: there is nothing to remember between two runs but where to begin, which is the
- * mark. A frame that is less than CORRECTION_MIN_US wrong stays as it is: its clock was right and only
- * not known to be.
+ * EXIF, and with "was"; then the old one is pruned ("redated"). So nothing is renamed under a
+ * puller's feet, and the journal tells it all. Frames are taken oldest first, and a frame whose
+ * file is gone was corrected already: there is nothing to remember between two runs but where to
+ * begin, which is the mark. A frame that is less than CORRECTION_MIN_US wrong stays as it is: its
+ * clock was right and only not known to be.
  */
 #pragma once
 
@@ -32,10 +33,10 @@ struct correction_plan {
 };
 
 enum correction_verdict {
-	CORRECTION_PASS, /* no frame, one of a known clock, or one that cannot be or was corrected */
+	CORRECTION_PASS, /* no frame, or one of a known clock, or corrected already */
 	CORRECTION_RIGHT, /* its clock was not known, but was right */
 	CORRECTION_UNKNOWN, /* its boot has no anchor */
-	CORRECTION_ASK, /* its boot has no anchor before it: look for one, then correction_answer() */
+	CORRECTION_ASK, /* no anchor before it: look for one, then correction_answer() */
 	CORRECTION_DUE, /* all its times are to be moved by *ret_delta_us */
 };
 
@@ -49,8 +50,9 @@ bool correction_anchor(const struct record *record, const char *boot, int64_t *r
 struct record correction_moved(const struct record *frame, int64_t delta_us);
 
 /*
- * The mark, journal/unsynced: no frame before that number waits for its time. correction_mark() sets it
- * to `seq`, durably, unless it is set; to be called before a frame of an unknown clock is stored.
+ * The mark, journal/unsynced: no frame before that number waits for its time. correction_mark()
+ * sets it to `seq`, durably, unless it is set; to be called before a frame of an unknown clock is
+ * stored.
  */
 int correction_mark(struct archive *archive, uint64_t seq);
 /* -ENOENT: no frame waits. Of a damaged mark 1. */
@@ -65,8 +67,8 @@ struct correction_options {
 	uint64_t from; /* the first line to look at */
 	bool dry_run;
 	/*
-	 * What became of a frame; may be NULL. In a dry run `after` has no number; where `error` is not 0
-	 * there is no `after` and the frame stays as it is.
+	 * What became of a frame; may be NULL. In a dry run `after` has no number; where `error` is
+	 * not 0 there is no `after` and the frame stays as it is.
 	 */
 	void (*told)(
 		void *data, const struct record *before, const struct record *after, int error);
@@ -84,17 +86,17 @@ void correction_free(struct correction *correction);
 DEFINE_CLEANUP(struct correction, correction_free)
 
 /*
- * The next piece: some lines of the journal, or one frame. 1 there is more, 0 all is done; -errno this
- * piece failed and can be tried again after a while. -EPERM: the old file of a frame cannot be
+ * The next piece: some lines of the journal, or one frame. 1 there is more, 0 all is done; -errno
+ * this piece failed and can be tried again after a while. -EPERM: the old file of a frame cannot be
  * removed.
  */
 int correction_step(struct correction *correction);
 struct correction_totals correction_totals(const struct correction *correction);
 
 /*
- * `capturepi redate`: the same by hand, of the whole archive, with a line for each frame. `archive` is
- * open for writing, in a dry run for reading. Options of `cli`: --dry-run, --json. Returns an exit
- * code; CLI_INTERNAL where a frame could not be corrected, told on stderr.
+ * `capturepi redate`: the same by hand, of the whole archive, with a line for each frame. `archive`
+ * is open for writing, in a dry run for reading. Options of `cli`: --dry-run, --json. Returns an
+ * exit code; CLI_INTERNAL where a frame could not be corrected, told on stderr.
  */
 int correction_command(struct cli *cli, struct archive *archive);
 extern const struct cli_option correction_command_options[];

@@ -258,7 +258,10 @@ static int exif_find(uint8_t *jpeg, size_t bytes, uint8_t **ret, size_t *ret_byt
 
 	if (bytes < 4 || jpeg[0] != 0xff || jpeg[1] != 0xd8)
 		return -EBADMSG;
-	/* segments: ff, marker, two bytes of length that count themselves; after ff da is the picture */
+	/*
+	 * segments: ff, marker, two bytes of length that count themselves; after ff da is the
+	 * picture
+	 */
 	while (bytes - at >= 4 && jpeg[at] == 0xff && jpeg[at + 1] != 0xda) {
 		size_t length = (size_t)jpeg[at + 2] << 8 | jpeg[at + 3];
 

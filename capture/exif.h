@@ -19,11 +19,11 @@ struct exif_facts {
 };
 
 /*
- * The time that the EXIF of a frame tells: the wall time at which its exposure started, but within the
- * second of its slot, which is the second in its name. A start less than half a second outside of that
- * counts as the first or the last microsecond in it: 12:00:00 is the nearest second to 11:59:59.985,
- * and whoever sorts by EXIF and by name sees the same. A start further from the slot stays as it was.
- * The journal has the exact start of each.
+ * The time that the EXIF of a frame tells: the wall time at which its exposure started, but within
+ * the second of its slot, which is the second in its name. A start less than half a second outside
+ * of that counts as the first or the last microsecond in it: 12:00:00 is the nearest second to
+ * 11:59:59.985, and whoever sorts by EXIF and by name sees the same. A start further from the slot
+ * stays as it was. The journal has the exact start of each.
  */
 int64_t exif_time_us(int64_t slot_us, int64_t exposed_us);
 
@@ -31,9 +31,10 @@ int64_t exif_time_us(int64_t slot_us, int64_t exposed_us);
 int exif_build(const struct exif_facts *facts, uint8_t **ret, size_t *ret_bytes);
 
 /*
- * Writes another time (exif_time_us()) into a whole JPEG of ours, in place: DateTime, DateTimeOriginal,
- * DateTimeDigitized, their fractions and their offsets. Returns how many of these nine it has, 0 where
- * it has no EXIF; no byte outside of the block changes, nor its length. -EBADMSG the EXIF is broken or not as exif_build() makes it,
- * -EINVAL a time that EXIF cannot tell, -ENOMEM: then the file is as it was.
+ * Writes another time (exif_time_us()) into a whole JPEG of ours, in place: DateTime,
+ * DateTimeOriginal, DateTimeDigitized, their fractions and their offsets. Returns how many of these
+ * nine it has, 0 where it has no EXIF; no byte outside of the block changes, nor its length.
+ * -EBADMSG the EXIF is broken or not as exif_build() makes it, -EINVAL a time that EXIF cannot
+ * tell, -ENOMEM: then the file is as it was.
  */
 int exif_set_time(uint8_t *jpeg, size_t bytes, int64_t time_us);

@@ -2,15 +2,16 @@
 /*
  * Planes to JPEG, 4:2:0, baseline, standard Huffman tables.
  *
- * libjpeg-turbo takes the picture in groups of 16 luma and 8 chroma rows, as row pointers, and reads
- * whole blocks of 8 samples in up to 32 rows at a time, which is more than the processor's prefetcher
- * can follow. So each row is first copied from left to right into a few rows of scratch, which stay in
- * the cache. On the way its edge is repeated up to the end of the last block, since what stands in the
- * padding after a row is unknown (often the last frame but one) and would bleed into the picture;
- * NV12 chroma is split, and a limited-range frame (no Pi pipeline makes one; libcamera's virtual one
- * does) goes through a table. Below the picture the last row is repeated by its pointer.
+ * libjpeg-turbo takes the picture in groups of 16 luma and 8 chroma rows, as row pointers, and
+ * reads whole blocks of 8 samples in up to 32 rows at a time, which is more than the processor's
+ * prefetcher can follow. So each row is first copied from left to right into a few rows of scratch,
+ * which stay in the cache. On the way its edge is repeated up to the end of the last block, since
+ * what stands in the padding after a row is unknown (often the last frame but one) and would bleed
+ * into the picture; NV12 chroma is split, and a limited-range frame (no Pi pipeline makes one;
+ * libcamera's virtual one does) goes through a table. Below the picture the last row is repeated by
+ * its pointer.
  *
- * With EXIF there is no JFIF header: each of the two standards wants to be first behind SOI, and
+ * With EXIF there is no JFIF header: each of the two standards wants to come first after SOI, and
  * readers look for EXIF there.
  */
 #include "capture/jpeg.h"
@@ -109,7 +110,7 @@ static boolean on_full(j_compress_ptr cinfo)
 {
 	struct jpeg_encoder *e = cinfo->client_data;
 	size_t full =
-		e->capacity; /* libjpeg leaves the pointers behind: the whole buffer is used */
+		e->capacity; /* libjpeg does not update the pointers: the whole buffer is used */
 	int r = grow_buffer(e);
 
 	if (r < 0) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Frames to JPEG through libjpeg-turbo's raw-data interface: 4:2:0, baseline, standard Huffman tables.
+ * Frames to JPEG through libjpeg-turbo's raw-data interface: 4:2:0, baseline, standard Huffman
+ * tables.
  */
 #pragma once
 
@@ -16,8 +17,8 @@ DEFINE_CLEANUP(struct jpeg_encoder, jpeg_encoder_free)
 
 /*
  * Encodes `frame` with `exif` (the "Exif\0\0..." payload of an APP1 segment; may be NULL) right
- * after SOI. *ret_jpeg belongs to the encoder and stays valid until the next call. -EINVAL a frame whose
- * planes are too small for its size, or EXIF over 65533 bytes; -EFBIG over FRAME_BYTES_MAX,
+ * after SOI. *ret_jpeg belongs to the encoder and stays valid until the next call. -EINVAL a frame
+ * whose planes are too small for its size, or EXIF over 65533 bytes; -EFBIG over FRAME_BYTES_MAX,
  * -EIO what libjpeg says.
  */
 int jpeg_encode(struct jpeg_encoder *encoder, const struct frame *frame, const void *exif,

@@ -65,8 +65,8 @@ static int open_archive(struct cli *cli, const struct capture_settings *settings
 }
 
 /*
- * For the service: a disk that is away, full or read-only does not keep it from starting. `ret_error`
- * says why there is no archive then.
+ * For the service: a disk that is away, full or read-only does not keep it from starting.
+ * `ret_error` says why there is no archive then.
  */
 static int open_for_run(struct cli *cli, const struct capture_settings *settings,
 	struct archive **ret, int *ret_error)

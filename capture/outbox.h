@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The outbox: what is to be stored, in the order that the journal will have it. Frames, misses and
- * clock lines come in at the end; whatever fails on its way becomes a miss in its place. This is the
- * one place where misses are merged. It knows no lock and no disk: the writer has both.
+ * clock lines come in at the end; whatever fails on its way becomes a miss in its place. This is
+ * the one place where misses are merged. It knows no lock and no disk: the writer has both.
  *
- * A frame is OUTBOX_FRAME while it holds a buffer of the camera, and OUTBOX_STAGED once it is encoded
- * and lies on the disk under a hidden name. An item leaves when its line is in the journal.
+ * A frame is OUTBOX_FRAME while it holds a buffer of the camera, and OUTBOX_STAGED once it is
+ * encoded and lies on the disk under a hidden name. An item leaves when its line is in the journal.
  *
- * The outbox is bounded. Frames that find no room are refused. Notes never are: in a full outbox the
- * nearest misses are merged whatever their causes, and a clock line that finds no room is dropped.
+ * The outbox is bounded. Frames that find no room are refused. Notes never are: in a full outbox
+ * the nearest misses are merged whatever their causes, and a clock line that finds no room is
+ * dropped.
  */
 #pragma once
 
@@ -52,7 +53,10 @@ int outbox_add_frame(struct outbox *outbox, struct camera *camera, const struct 
 void outbox_stage(struct outbox *outbox, unsigned i, int64_t now_us);
 /* Item `i` is stored, or given up. */
 void outbox_remove(struct outbox *outbox, unsigned i);
-/* The frame at `i` is lost: a `disk` miss with that text takes its place. Of a shot nothing is left. */
+/*
+ * The frame at `i` is lost: a `disk` miss with that text takes its place. Of a shot nothing is
+ * left.
+ */
 void outbox_fail(struct outbox *outbox, unsigned i, const char *text, int64_t now_us);
 
 unsigned outbox_count(const struct outbox *outbox, enum outbox_kind kind);
@@ -60,9 +64,9 @@ unsigned outbox_count(const struct outbox *outbox, enum outbox_kind kind);
 unsigned outbox_find(const struct outbox *outbox, enum outbox_kind kind);
 
 /*
- * When the first item is to go to the disk: INT64_MAX while it is a frame that is not staged. A miss
- * that is the last thing to tell waits for others to join it, frames being tried behind it; so an
- * outage is one line. With `batch` staged frames wait to share their syncs.
+ * When the first item is to go to the disk: INT64_MAX while it is a frame that is not staged. A
+ * miss that is the last thing to tell waits for others to join it, while frames after it are tried;
+ * so an outage is one line. With `batch` staged frames wait to share their syncs.
  */
 int64_t outbox_due_us(const struct outbox *outbox, bool batch);
 /* How many staged frames stand first. */

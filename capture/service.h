@@ -3,9 +3,9 @@
  * `capturepi run`: the service. One sd-event loop keeps time, talks to the camera and accounts for
  * every slot; a writer thread encodes and stores.
  *
- * Notifies systemd: READY=1 after the first attempt to open the camera, STATUS= one line per outcome,
- * WATCHDOG=1 only while there is progress, STOPPING=1. SIGTERM and SIGINT finish the slot in hand,
- * SIGHUP reads the settings again, SIGUSR1 takes one frame outside the schedule.
+ * Notifies systemd: READY=1 after the first attempt to open the camera, STATUS= one line per
+ * outcome, WATCHDOG=1 only while there is progress, STOPPING=1. SIGTERM and SIGINT finish the slot
+ * in hand, SIGHUP reads the settings again, SIGUSR1 takes one frame outside the schedule.
  */
 #pragma once
 
@@ -25,7 +25,8 @@ struct service_options {
 	int (*reload)(void *data, struct capture_settings *ret);
 	void *reload_data;
 	/*
-	 * After each frame that is stored, durably; on the loop, so it must not block for long. NULL: none.
+	 * After each frame that is stored, durably; on the loop, so it must not block for long.
+	 * NULL: none.
 	 */
 	void (*stored)(void *data, const struct record *frame);
 	void *stored_data;
@@ -36,7 +37,7 @@ struct service_options {
 };
 
 /*
- * Runs until a signal. 0; -ESHUTDOWN the camera needs a new process; -ETIMEDOUT no one-shot frame in
- * 30 s; other -errno cannot start. *ret_last is the last frame stored, seq 0 if there was none.
+ * Runs until a signal. 0; -ESHUTDOWN the camera needs a new process; -ETIMEDOUT no one-shot frame
+ * in 30 s; other -errno cannot start. *ret_last is the last frame stored, seq 0 if there was none.
  */
 int service_run(const struct service_options *options, struct record *ret_last);

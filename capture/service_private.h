@@ -28,7 +28,7 @@ struct service {
 	char store_path[PATH_MAX]; /* of the archive, for the life of the process */
 	struct store_facts store; /* at the last look */
 	struct trouble store_trouble;
-	uint64_t store_missed; /* for want of a disk, when that began */
+	uint64_t store_missed; /* slots missed by the disk, when its trouble began */
 
 	sd_event *event;
 	sd_event_source *timer_source, *wake_source, *camera_source;
@@ -53,7 +53,7 @@ struct service {
 	struct zone zone; /* that local times are by */
 	int64_t zone_looked_us; /* monotonic */
 	int64_t last_wall_us, last_mono_ns; /* a pair of readings, to measure a clock step with */
-	int64_t trouble_us; /* monotonic: first slot missed since a frame passed the writer, 0: none */
+	int64_t trouble_us; /* monotonic: first slot missed since the last result, 0: none */
 	int64_t published_us; /* monotonic: status file */
 	bool dirty; /* the status has changed since */
 	struct schedule_due due; /* as it was published */
@@ -76,8 +76,8 @@ void service_drop_candidate(struct service *s);
 void service_abandon_slots(struct service *s, const char *why);
 
 /*
- * The schedule changes in between: the slots that have come by now are kept, the next one is planned
- * from now on. Nothing to do where slots have not begun.
+ * The schedule changes in between: the slots that have come by now are kept, the next one is
+ * planned from now on. Nothing to do where slots have not begun.
  */
 void service_keep_slots(struct service *s);
 void service_plan_slots(struct service *s);
@@ -94,8 +94,8 @@ void service_begin_slots(struct service *s);
 /* No slots: one frame as soon as the camera has warmed up. */
 void service_begin_shot(struct service *s);
 /*
- * To be called before anything is decided by the wall clock. Where it was set since the last call, the
- * step is journalled with both sides and the slots are planned again.
+ * To be called before anything is decided by the wall clock. Where it was set since the last call,
+ * the step is journalled with both sides and the slots are planned again.
  */
 void service_check_clock(struct service *s);
 

@@ -21,7 +21,10 @@ void service_drop_candidate(struct service *s)
 	slots_drop_candidate(&s->slots);
 }
 
-/* Slots from `first_us` to `last_us` have no frame. Misses that are neighbours become one line on their way. */
+/*
+ * Slots from `first_us` to `last_us` have no frame. Misses that are neighbours become one line on
+ * their way.
+ */
 static void service_miss(struct service *s, int64_t first_us, int64_t last_us, uint64_t count,
 	enum miss_cause cause, const char *text)
 {
@@ -292,8 +295,8 @@ void service_begin_slots(struct service *s)
 	s->slots_from_us = start_us;
 	s->slots = slots_new(schedule, now_us);
 	if (last_us != TIME_NONE && last_us - now_us > slots_small_step_us(schedule))
-		last_us = TIME_NONE; /* the clock is far behind: a new account begins */
-	/* it may be a little behind the last outcome: no slot is taken twice */
+		last_us = TIME_NONE; /* the clock is far back: a new account begins */
+	/* it may be a little before the last outcome: no slot is taken twice */
 	s->slots.done_us = last_us;
 	if (last_us != TIME_NONE && last_us >= now_us)
 		s->slots.open_us = schedule_next(schedule, last_us + 1);

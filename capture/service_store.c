@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The service and its archive. Storing may stop and come back at any time; capture goes on, and people
- * are told once when it stops and once when it works again. Once the clock is known, frames from
- * before that are corrected.
+ * The service and its archive. Storing may stop and come back at any time; capture goes on, and
+ * people are told once when it stops and once when it works again. Once the clock is known, frames
+ * from before that are corrected.
  */
 #include <errno.h>
 #include <string.h>
@@ -43,7 +43,9 @@ void service_set_store(struct service *s)
 	writer_set(s->writer, &settings, (int)s->settings->camera.quality);
 }
 
-/* The slots between the last outcome in an archive that came late and the start: nobody was there. */
+/*
+ * The slots between the last outcome in an archive that came late and the start: nobody was there.
+ */
 static bool service_find_down(struct service *s, int64_t last_us, struct record *ret)
 {
 	const struct schedule_settings *schedule = &s->settings->schedule;

@@ -37,7 +37,7 @@ int shot_from_service(struct archive *archive, pid_t pid, struct record *ret_fra
 
 	if (pidfd < 0)
 		return -errno;
-	/* the process behind the fd is the writer still: the number was not reused before we got it */
+	/* the process of the fd is still the writer: its number was not used again before */
 	if (archive_writer_pid(archive_path(archive), &writer) < 0 || writer != pid)
 		return -ESRCH;
 	r = journal_last(archive_journal(archive), &last);

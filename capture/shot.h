@@ -7,7 +7,8 @@
 #include "common/archive.h"
 
 /*
- * Asks the running service (SIGUSR1 to `pid`) for a frame and waits until its line is in the journal
- * of `archive`, open for reading. -ESRCH the service has ended; -ETIMEDOUT no frame in 30 s.
+ * Asks the running service (SIGUSR1 to `pid`) for a frame and waits until its line is in the
+ * journal of `archive`, open for reading. -ESRCH the service has ended; -ETIMEDOUT no frame in 30
+ * s.
  */
 int shot_from_service(struct archive *archive, pid_t pid, struct record *ret_frame);

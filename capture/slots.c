@@ -90,8 +90,8 @@ void slots_plan(struct slots *slots, int64_t now_us)
 }
 
 /*
- * The next frame starts a duration later, or half of one if this one is being shortened to steer it:
- * is even that further from the slot?
+ * The next frame starts a duration later, or half of one if this one is being shortened to steer
+ * it: is even that further from the slot?
  */
 static bool slots_next_is_further(int64_t slot_us, int64_t frame_us, int64_t duration_us)
 {
@@ -145,7 +145,9 @@ enum slots_verdict slots_expire(
 		: SLOTS_MISS;
 }
 
-/* Gives up the slots from the open one on that are before `end_us`; then the next has to be opened. */
+/*
+ * Gives up the slots from the open one on that are before `end_us`; then the next has to be opened.
+ */
 static uint64_t slots_skip(
 	struct slots *slots, int64_t end_us, int64_t *ret_first_us, int64_t *ret_last_us)
 {

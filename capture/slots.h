@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which frame is for which slot: a pure merge of two ordered sequences, the slots of the schedule and
- * the exposure starts of the frames. Every slot gets exactly one outcome, in order: the frame whose
- * exposure starts nearest to it, or a miss.
+ * Which frame is for which slot: a pure merge of two ordered sequences, the slots of the schedule
+ * and the exposure starts of the frames. Every slot gets exactly one outcome, in order: the frame
+ * whose exposure starts nearest to it, or a miss.
  *
- * The caller holds at most one frame, the candidate: the last one that started before the open slot.
- * All times are wall time in microseconds.
+ * The caller holds at most one frame, the candidate: the last one that started before the open
+ * slot. All times are wall time in microseconds.
  */
 #pragma once
 
@@ -21,7 +21,7 @@
 struct slots {
 	const struct schedule_settings *schedule;
 	int64_t open_us; /* the oldest slot without an outcome, TIME_NONE: none */
-	int64_t done_us; /* the schedule's slots up to there are accounted for, TIME_NONE: none are */
+	int64_t done_us; /* the slots up to there are accounted for, TIME_NONE: none are */
 	int64_t candidate_us; /* exposure start of the frame held, TIME_NONE: none */
 	int64_t owed_us
 		[SLOTS_OWED_MAX]; /* of a former schedule, after the open one: they come first */
@@ -32,10 +32,11 @@ struct slots {
 struct slots slots_new(const struct schedule_settings *schedule, int64_t now_us);
 
 /*
- * The schedule changes, or what it is counted in: the settings, or the machine's zone. slots_keep() goes
- * before the change, slots_plan() after it. The slots whose time has come by `now_us` keep their place
- * and have their outcome as before; after that only the new schedule counts. -ENOSPC more slots are
- * waited for than SLOTS_OWED_MAX: give up the oldest one (slots_expire()) and try again.
+ * The schedule changes, or what it is counted in: the settings, or the machine's zone. slots_keep()
+ * goes before the change, slots_plan() after it. The slots whose time has come by `now_us` keep
+ * their place and have their outcome as before; after that only the new schedule counts. -ENOSPC
+ * more slots are waited for than SLOTS_OWED_MAX: give up the oldest one (slots_expire()) and try
+ * again.
  */
 int slots_keep(struct slots *slots, int64_t now_us);
 void slots_plan(struct slots *slots, int64_t now_us);
@@ -44,15 +45,15 @@ enum slots_verdict {
 	SLOTS_DROP, /* release the frame */
 	SLOTS_HOLD, /* it is the candidate now: release the former one, hold this one */
 	SLOTS_TAKE, /* it is the open slot's frame; release the candidate */
-	SLOTS_TAKE_CANDIDATE, /* the candidate is the open slot's frame; then offer this one again */
+	SLOTS_TAKE_CANDIDATE, /* the candidate is the slot's frame; then offer this one again */
 	SLOTS_MISS, /* no frame is near enough to the open slot; then offer this one again */
 };
 
 /*
  * What to do with a frame whose exposure started at `frame_us` and that lasts `duration_us` (0: not
- * known; known, a frame so little before the slot that the next one must be further away is taken at
- * once). *ret_slot_us is the open slot; for TAKE, TAKE_CANDIDATE and MISS it has its outcome by that
- * and the next one is open. Start-up frames are not to be offered.
+ * known; known, a frame so little before the slot that the next one must be further away is taken
+ * at once). *ret_slot_us is the open slot; for TAKE, TAKE_CANDIDATE and MISS it has its outcome by
+ * that and the next one is open. Start-up frames are not to be offered.
  */
 enum slots_verdict slots_offer(
 	struct slots *slots, int64_t frame_us, int64_t duration_us, int64_t *ret_slot_us);
@@ -64,8 +65,8 @@ void slots_drop_candidate(struct slots *slots);
 int64_t slots_deadline(const struct slots *slots, int64_t latency_us);
 
 /*
- * SLOTS_HOLD while the open slot is waited for; after its deadline SLOTS_TAKE_CANDIDATE or SLOTS_MISS,
- * *ret_slot_us is the slot, and the next one is open.
+ * SLOTS_HOLD while the open slot is waited for; after its deadline SLOTS_TAKE_CANDIDATE or
+ * SLOTS_MISS, *ret_slot_us is the slot, and the next one is open.
  */
 enum slots_verdict slots_expire(
 	struct slots *slots, int64_t now_us, int64_t latency_us, int64_t *ret_slot_us);
@@ -74,9 +75,9 @@ enum slots_verdict slots_expire(
 int64_t slots_small_step_us(const struct schedule_settings *schedule);
 
 /*
- * The wall clock was set from `before_us` to `after_us`. A small step back repeats no slot that has an
- * outcome; a larger one, or many small ones that add up to more, starts the schedule again where the
- * clock now is, because waiting for the old time to come again would be a silent stop.
+ * The wall clock was set from `before_us` to `after_us`. A small step back repeats no slot that has
+ * an outcome; a larger one, or many small ones that add up to more, starts the schedule again where
+ * the clock now is, because waiting for the old time to come again would be a silent stop.
  *
  * *ret_skipped slots, first and last in the other two, get no frame any more: those that a step
  * forward passed over (nothing is caught up), and before a larger step back those whose frames were

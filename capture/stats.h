@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What happened to the slots, counted in fixed memory: for STATUS=, `capturepi status` and the wire.
- * "Today" is the local calendar day; the counters of a day start at zero with its first outcome.
+ * What happened to the slots, counted in fixed memory: for STATUS=, `capturepi status` and the
+ * wire. "Today" is the local calendar day; the counters of a day start at zero with its first
+ * outcome.
  */
 #pragma once
 

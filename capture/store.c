@@ -51,8 +51,8 @@ static int64_t store_now_us(const struct store *s)
 }
 
 /*
- * A trouble lasts until a frame is stored: that an archive can be opened, or a line be written, says nothing of
- * the folder that frames go to.
+ * A trouble lasts until a frame is stored: that an archive can be opened, or a line be written,
+ * says nothing of the folder that frames go to.
  */
 static void store_note_error(struct store *s, int error)
 {
@@ -63,7 +63,9 @@ static void store_note_error(struct store *s, int error)
 
 /* ---- open and closed ---- */
 
-/* The disk is away: what is open on it is closed, and opened again later; staged frames are lost. */
+/*
+ * The disk is away: what is open on it is closed, and opened again later; staged frames are lost.
+ */
 static void store_close(struct store *s, int error)
 {
 	store_note_error(s, error);
@@ -209,8 +211,8 @@ static bool store_help(struct store *s, int error)
 }
 
 /*
- * The frame was visible when its disk failed, and could not be taken back: opening the archive again
- * has given it a line.
+ * The frame was visible when its disk failed, and could not be taken back: opening the archive
+ * again has given it a line.
  */
 static bool store_was_restored(struct store *s, struct record *record)
 {
@@ -250,7 +252,9 @@ int store_stage(struct store *s, const struct record *record, const void *jpeg, 
 	return r;
 }
 
-/* The frame staged last could not be committed; its JPEG is still at hand, so it is done once more. */
+/*
+ * The frame staged last could not be committed; its JPEG is still at hand, so it is done once more.
+ */
 static void store_commit_again(struct store *s, struct staged *staged)
 {
 	int *error = &staged->outcome.error;
@@ -269,7 +273,10 @@ static void store_commit_again(struct store *s, struct staged *staged)
 	partial_free(TAKE_PTR(staged->partial));
 }
 
-/* Commits as many of the first `n` as were staged in the archive that is open. Returns how many it was. */
+/*
+ * Commits as many of the first `n` as were staged in the archive that is open. Returns how many it
+ * was.
+ */
 static unsigned store_commit_open(struct store *s, unsigned n)
 {
 	struct partial *partials[BATCH_FRAMES_MAX];

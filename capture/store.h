@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The archive as the storing thread has it: opened, and opened again when its disk was away; with room
- * made for what comes (pruner.h), and space held for the journal. Frames are staged, then committed, one
- * or many together; the order of frames and lines is the caller's (outbox.h).
+ * The archive as the storing thread has it: opened, and opened again when its disk was away; with
+ * room made for what comes (pruner.h), and space held for the journal. Frames are staged, then
+ * committed, one or many together; the order of frames and lines is the caller's (outbox.h).
  *
  * An error of the disk ends nothing but storing. A write that fails is done once more from memory:
- * after making room where there was no space, on the archive opened anew where the disk failed. What
- * fails then too is told, and later calls try to open the archive again, after 1 s, 2 s, ... 15 s.
+ * after making room where there was no space, on the archive opened again where the disk failed.
+ * What fails then too is told, and later calls try to open the archive again, after 1 s, 2 s, ...
+ * 15 s.
  *
- * Where the archive was on a mounted disk it is not made anew without that (common/place.h).
- * `require_mount` asks for that from the start. An archive whose folder was moved or
- * unmounted is let go, and its path opened again.
+ * Where the archive was on a mounted disk none is made without that (common/place.h).
+ * `require_mount` asks for that from the start. An archive whose folder was moved or unmounted is
+ * let go, and its path opened again.
  */
 #pragma once
 
@@ -52,13 +53,14 @@ struct store_facts {
 	char id[UUID_CHARS + 1]; /* of the archive; "" before it was ever open */
 	bool open;
 	int error; /* why nothing is stored; 0 once a frame has been */
-	char where
-		[PATH_MAX]; /* what cannot be written then, as far as can be seen; else the archive */
+	char where[PATH_MAX]; /* what cannot be written then, if that is known; else the archive */
 	struct pruner_totals stored;
 	struct pruner_removed removed; /* since the start */
 };
 
-/* Opens the archive of the settings for writing, where that is allowed. `fs`, `root` may be NULL. */
+/*
+ * Opens the archive of the settings for writing, where that is allowed. `fs`, `root` may be NULL.
+ */
 int store_open_archive(const struct store_settings *settings, const struct fs_ops *fs,
 	const char *root, struct archive **ret);
 
@@ -75,15 +77,15 @@ DEFINE_CLEANUP(struct store, store_free)
 void store_set(struct store *store, const struct store_settings *settings);
 
 /*
- * Opens the archive if it is not open and it is time to try; 0 or why it is not open. The calls below
- * do that themselves. To be called before a frame is encoded: the JPEG of the frame staged last, which
- * is kept for another try, may be overwritten after it.
+ * Opens the archive if it is not open and it is time to try; 0 or why it is not open. The calls
+ * below do that themselves. To be called before a frame is encoded: the JPEG of the frame staged
+ * last, which is kept for another try, may be overwritten after it.
  */
 int store_ready(struct store *store);
 
 /*
- * Writes a frame under a hidden name, behind those that are staged already. `record` has all but seq,
- * bytes and sha256; `jpeg` stays as it is until the next store_ready(). 0; -EBUSY there are
+ * Writes a frame under a hidden name, after those that are staged already. `record` has all but
+ * seq, bytes and sha256; `jpeg` stays as it is until the next store_ready(). 0; -EBUSY there are
  * BATCH_FRAMES_MAX of them; else why not, and nothing is left of it.
  */
 int store_stage(struct store *store, const struct record *record, const void *jpeg, size_t bytes);
@@ -94,9 +96,10 @@ struct store_outcome {
 };
 
 /*
- * Makes the first `n` staged frames durable and visible and writes their lines. Returns how many of them
- * have an outcome now, at least 1: all, or those up to one that failed, so that the journal can tell of
- * that before the others are stored by another call. Where the archive was closed all of its frames have failed.
+ * Makes the first `n` staged frames durable and visible and writes their lines. Returns how many of
+ * them have an outcome now, at least 1: all, or those up to one that failed, so that the journal
+ * can tell of that before the others are stored by another call. Where the archive was closed all
+ * of its frames have failed.
  */
 unsigned store_commit(struct store *store, unsigned n, struct store_outcome *ret);
 
@@ -104,8 +107,8 @@ unsigned store_commit(struct store *store, unsigned n, struct store_outcome *ret
 int store_note(struct store *store, struct record *record);
 
 /*
- * Removes what has to go, a little for each frame that came. To be called between frames; `idle` says
- * whether none waits, without it that is put off for some frames.
+ * Removes what has to go, a little for each frame that came. To be called between frames; `idle`
+ * says whether none waits, without it that is put off for some frames.
  */
 void store_tidy(struct store *store, bool idle);
 
@@ -131,7 +134,8 @@ const char *store_error_text(int error);
 const char *store_error_fix(int error);
 
 /*
- * What of the archive at `path` its writer cannot write: the nearest folder that is there, the journal, a
- * folder on the way to the day of `slot_us`; "where" it is, and why. 0: nothing, and `ret` is `path`. -errno.
+ * What of the archive at `path` its writer cannot write: the nearest folder that is there, the
+ * journal, a folder on the way to the day of `slot_us`; "where" it is, and why. 0: nothing, and
+ * `ret` is `path`. -errno.
  */
 int store_find_unwritable(const char *path, int64_t slot_us, char ret[static PATH_MAX]);

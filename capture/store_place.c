@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Where an archive may be, and what an error says about the disk under it. */
+/* Where an archive may be, and what an error says of its disk. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

@@ -90,7 +90,10 @@ static void writer_add_frame(
 	writer_add_result(w, &result);
 }
 
-/* What the store found is for the main thread to see. The first opening of a late archive stops here. */
+/*
+ * What the store found is for the main thread to see. The first opening of a late archive stops
+ * here.
+ */
 static void writer_note_facts(struct writer *w)
 {
 	struct writer_result opened = { .news = WRITER_OPENED };
@@ -143,7 +146,10 @@ static int writer_encode(struct writer *w, int quality, const struct outbox_item
 		     : jpeg_encode(w->encoder, &item->frame, exif, exif_bytes, ret_jpeg, ret_bytes);
 }
 
-/* Encodes and stages the frame at `i`. With `error` it is not tried: buffers are few, it cannot wait. */
+/*
+ * Encodes and stages the frame at `i`. With `error` it is not tried: buffers are few, it cannot
+ * wait.
+ */
 static void writer_stage_frame(struct writer *w, unsigned i, int error)
 {
 	struct outbox_item *item = &w->outbox.items[i];
@@ -374,7 +380,7 @@ static void *writer_run(void *data)
 	for (;;) {
 		if (writer_work(w))
 			continue;
-		if (w->ending) /* lines that cannot be stored are lost; the next start sees the gap */
+		if (w->ending) /* lines that are left are lost; the next start sees the gap */
 			break;
 		writer_wait(w);
 		writer_look(w);

@@ -4,8 +4,8 @@
  * delays the thread that keeps time. It is the only one that writes the archive, through a store
  * (store.h), so a disk that is full, failing or away costs frames and nothing else.
  *
- * All that is to be stored goes through one queue, outbox.h: the journal has it in the order in which
- * it was given here. Results come back by writer_take_result().
+ * All that is to be stored goes through one queue, outbox.h: the journal has it in the order in
+ * which it was given here. Results come back by writer_take_result().
  */
 #pragma once
 
@@ -28,7 +28,7 @@ struct writer_options {
 
 enum writer_news {
 	WRITER_FRAME, /* what became of a frame */
-	WRITER_OPENED, /* the archive that was not there at the start is; waits for writer_account() */
+	WRITER_OPENED, /* the archive came late; it waits for writer_account() */
 	WRITER_CORRECTED, /* how a clock correction went */
 };
 
@@ -77,8 +77,9 @@ void writer_account(struct writer *writer, const struct record *first);
 struct store_facts writer_store_facts(struct writer *writer);
 
 /*
- * The clock is known now: frames that were stored before it was get their true time (clock_correct.h),
- * in what time frames and notes leave. `zero_us` is the wall time at CLOCK_BOOTTIME 0.
+ * The clock is known now: frames that were stored before it was get their true time
+ * (clock_correct.h), in what time frames and notes leave. `zero_us` is the wall time at
+ * CLOCK_BOOTTIME 0.
  */
 void writer_correct(struct writer *writer, const char *boot, int64_t zero_us);
 
