@@ -26,26 +26,14 @@ static int tell_open_error(struct cli *cli, const char *path, int r)
 {
 	const char *fix = store_error_fix(r);
 
-	if (r == -EWOULDBLOCK) {
-		cli_error(cli,
-			"%s: another capturepi writes this archive; stop it first "
-			"(systemctl --user stop %s)",
-			path, cli->unit);
-		return CLI_TEMPFAIL;
-	}
+	if (r == -EWOULDBLOCK || r == -EBADMSG || r == -EPROTONOSUPPORT)
+		return cli_refuse_archive(cli, path, r);
 	if (r == -ENOENT) {
 		cli_error(cli,
 			"%s: no archive yet; start the service or take a first frame with "
 			"`%s shot`",
 			path, cli->call);
 		return CLI_INTERNAL;
-	}
-	if (r == -EBADMSG) {
-		cli_error(cli,
-			"%s: archive.json or the journal is damaged or of another archive; move "
-			"the folder aside, nothing in it was changed",
-			path);
-		return CLI_PROTOCOL;
 	}
 	cli_error(cli, "%s: cannot open the archive: %s%s%s", path, store_error_text(r),
 		*fix ? "; " : "", fix);

@@ -166,6 +166,9 @@ int cli_open_archive(struct cli *cli, struct archive **ret);
 int cli_open_archive_for(
 	struct cli *cli, const struct archive_options *options, struct archive **ret);
 
+/* Says why the archive cannot be opened, by the -errno of archive_open(). Returns the exit code. */
+int cli_refuse_archive(const struct cli *cli, const char *path, int error);
+
 /* Ready commands with their options. */
 int cli_check(struct cli *cli); /* strict; prints the file's name if all is well */
 int cli_dump(struct cli *cli); /* [--json] */

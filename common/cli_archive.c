@@ -6,8 +6,7 @@
 #include "common/archive.h"
 #include "common/cli.h"
 
-/* Says why the archive cannot be opened. Returns the exit code. */
-static int refuse_archive(const struct cli *cli, const char *path, int error)
+int cli_refuse_archive(const struct cli *cli, const char *path, int error)
 {
 	const struct cli_program *program = cli->program;
 	pid_t pid = 0;
@@ -22,7 +21,10 @@ static int refuse_archive(const struct cli *cli, const char *path, int error)
 			program->copies ? "" : cli->unit);
 		return CLI_TEMPFAIL;
 	case EBADMSG:
-		cli_error(cli, "%s: archive.json or the journal is damaged or not ours", path);
+		cli_error(cli,
+			"%s: archive.json or the journal is damaged or of another archive; move "
+			"the folder aside, nothing in it was changed",
+			path);
 		return CLI_PROTOCOL;
 	case ENOENT:
 		cli_error(cli, "%s: no archive there yet", path);
@@ -60,5 +62,5 @@ int cli_open_archive_for(
 	if (r != CLI_OK)
 		return r;
 	r = archive_open(path, options, ret);
-	return r < 0 ? refuse_archive(cli, path, r) : CLI_OK;
+	return r < 0 ? cli_refuse_archive(cli, path, r) : CLI_OK;
 }
