@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A camera behind a vtable. Two implementations ship: `libcamera` (camera_libcamera.cpp with its helpers
- * libcamera_*, the only C++) and `test` (simcam/: a simulated sensor with the physics of a real one, a
- * drawn scene, and scripted faults). This header is plain C that a C++ compiler reads too.
+ * A camera behind a vtable. Two implementations ship: `libcamera` (camera_libcamera.cpp with its
+ * helpers libcamera_*, the only C++) and `test` (simcam/: a simulated sensor with the physics of a
+ * real one, a drawn scene, and scripted faults). This header is plain C that a C++ compiler reads
+ * too.
  *
- * Threads: one thread owns a camera and calls everything but release(), which any thread may
- * call. An implementation may have threads of its own; it hands frames over through a queue and makes
- * the camera's fd readable.
+ * Threads: one thread owns a camera and calls everything but release(), which any thread may call.
+ * An implementation may have threads of its own; it hands frames over through a queue and makes the
+ * camera's fd readable.
  *
  * Life: open -> start -> (take, release)* -> stop -> start ... -> close. Buffers are allocated in
- * open and kept until close. While started the camera streams by itself: a released frame's buffer is
- * queued again.
+ * open and kept until close. While started the camera streams by itself: a released frame's buffer
+ * is queued again.
  */
 #pragma once
 
@@ -71,8 +72,9 @@ struct frame {
 	unsigned flags;
 	uint64_t sequence; /* the camera's count since start; gaps are dropped frames */
 	/*
-	 * Start of exposure of the first row, CLOCK_MONOTONIC nanoseconds: the sensor timestamp (frame
-	 * start = end of the first row's exposure) less the exposure time, where the camera reports it.
+	 * Start of exposure of the first row, CLOCK_MONOTONIC nanoseconds: the sensor timestamp
+	 * (frame start = end of the first row's exposure) less the exposure time, where the camera
+	 * reports it.
 	 */
 	int64_t start_ns;
 	int64_t duration_ns; /* frame duration in force, 0 if not reported */
@@ -98,8 +100,8 @@ struct camera_ops {
 
 	/*
 	 * Opens, configures and allocates. -ENODEV no such camera, -EBUSY another process has it,
-	 * -ENOMEM no buffers, -EINVAL a size or control it cannot do. On failure `error` (size bytes)
-	 * has one sentence for a person.
+	 * -ENOMEM no buffers, -EINVAL a size or control it cannot do. On failure `error` (size
+	 * bytes) has one sentence for a person.
 	 */
 	int (*open)(const struct camera_options *options, struct camera **ret, char *error,
 		size_t size);
@@ -108,14 +110,14 @@ struct camera_ops {
 	int (*start)(struct camera *camera);
 
 	/*
-	 * Stops it. Frames that are still held stay readable until they are released. May block (real
-	 * drivers do hang here): the caller has a deadline.
+	 * Stops it. Frames that are still held stay readable until they are released. May block
+	 * (real drivers do hang here): the caller has a deadline.
 	 */
 	int (*stop)(struct camera *camera);
 
 	/*
-	 * The next frame in order of exposure. -EAGAIN none yet; -ECANCELED the stream broke (stop and
-	 * start again); -ENODEV the camera is gone (close it).
+	 * The next frame in order of exposure. -EAGAIN none yet; -ECANCELED the stream broke (stop
+	 * and start again); -ENODEV the camera is gone (close it).
 	 */
 	int (*take)(struct camera *camera, struct frame *ret);
 
@@ -123,8 +125,8 @@ struct camera_ops {
 	void (*release)(struct camera *camera, struct frame *frame);
 
 	/*
-	 * Asks for frame durations of `ns` from the next request on, for `frames` requests, then the
-	 * normal one again; frames 0 makes it the normal one. The effect is there after
+	 * Asks for frame durations of `ns` from the next request on, for `frames` requests, then
+	 * the normal one again; frames 0 makes it the normal one. The effect is there after
 	 * info.latency_frames. Clamped to the sensor's limits. -EOPNOTSUPP where it cannot.
 	 */
 	int (*set_frame_duration)(struct camera *camera, int64_t ns, int frames);
@@ -139,16 +141,16 @@ extern const struct camera_ops camera_libcamera_ops;
 #endif
 
 /*
- * Opens by the setting camera.source: "test", "auto" (the first libcamera camera, else -ENODEV), or a
- * libcamera id or model. Built without libcamera only "test" opens; the rest is -ENODEV with the
+ * Opens by the setting camera.source: "test", "auto" (the first libcamera camera, else -ENODEV), or
+ * a libcamera id or model. Built without libcamera only "test" opens; the rest is -ENODEV with the
  * reason.
  */
 int camera_open(const char *source, const struct camera_options *options, struct camera **ret,
 	char *error, size_t size);
 
 /*
- * For implementations: fills `shape` for pictures of this size whose rows of luma are `stride` bytes apart.
- * The planes follow one another, each with its whole rows.
+ * For implementations: fills `shape` for pictures of this size whose rows of luma are `stride`
+ * bytes apart. The planes follow one another, each with its whole rows.
  */
 void camera_set_shape(struct camera *camera, enum pixel_format format, enum pixel_range range,
 	int width, int height, size_t stride);

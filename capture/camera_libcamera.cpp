@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Real cameras through libcamera, 0.0.3 to 0.7 from one source, behind the C vtable of camera.h. What
- * differs between versions is found out by name (controls) or by the compiler (members), so there is
- * no #if on a version. No libcamera type and no exception leaves the libcamera_* files and this one.
+ * Real cameras through libcamera, 0.0.3 to 0.7 from one source, behind the C vtable of camera.h.
+ * What differs between versions is found out by name (controls) or by the compiler (members), so
+ * there is no #if on a version. No libcamera type and no exception leaves the libcamera_* files and
+ * this one.
  *
- * Threads: libcamera calls on_completed() and on_disconnected() from its own thread; they note it and
- * write an eventfd, and that is all. The owner's thread reads the metadata in take(). One lock guards
- * all that changes while streaming. It is not held across start() and stop() of libcamera's camera,
- * which wait for libcamera's thread; queueRequest() does not, so it is called under the lock.
+ * Threads: libcamera calls on_completed() and on_disconnected() from its own thread; they note it
+ * and write an eventfd, and that is all. The owner's thread reads the metadata in take(). One lock
+ * guards all that changes while streaming. It is not held across start() and stop() of libcamera's
+ * camera, which wait for libcamera's thread; queueRequest() does not, so it is called under the
+ * lock.
  *
- * A pipeline without a sensor behind it (libcamera's `virtual`) completes a request the moment it is
- * queued. Two frames closer together than the camera's own limits allow give it away; from then on a
- * timer queues one request per frame duration.
+ * A pipeline without a sensor behind it (libcamera's `virtual`) completes a request the moment it
+ * is queued. Two frames closer together than the camera's own limits allow give it away; from then
+ * on a timer queues one request per frame duration.
  */
 #include "capture/camera.h"
 
@@ -52,7 +54,9 @@ constexpr int kAeIdle = 0, kAeConverged = 2; /* AeState, the same in all version
 
 /* ---- what a completed request reports ---- */
 
-/* A fact by its control's name: ids differ between versions, and not every version has every name. */
+/*
+ * A fact by its control's name: ids differ between versions, and not every version has every name.
+ */
 std::optional<long double> fact_read(const ControlList &list, const char *name)
 {
 	static const std::map<std::string, unsigned> ids = [] {
@@ -83,9 +87,9 @@ int64_t clock_ns(clockid_t clock)
 }
 
 /*
- * The sensor timestamp (frame start) as CLOCK_MONOTONIC; the present if there is none. It is documented
- * as CLOCK_BOOTTIME, on a Pi it is CLOCK_MONOTONIC. They differ by the time the machine was suspended, and
- * a timestamp is never in the future.
+ * The sensor timestamp (frame start) as CLOCK_MONOTONIC; the present if there is none. It is
+ * documented as CLOCK_BOOTTIME, on a Pi it is CLOCK_MONOTONIC. They differ by the time the machine
+ * was suspended, and a timestamp is never in the future.
  */
 int64_t sensor_ns(const Slot &slot)
 {
@@ -367,8 +371,8 @@ int LibcameraCamera::take_frame(::frame *ret)
 
 		ready_.erase(ready_.begin());
 		if (slot.request->status() == Request::RequestCancelled) {
-			broken_ =
-				true; /* and not queued again: it would be cancelled again at once */
+			/* not queued again: it would be cancelled again at once */
+			broken_ = true;
 		} else if (picture_is_good(*slot.buffer) && !is_too_soon(sensor_ns(slot))) {
 			hand_out(slot, ret);
 			if (ready_.empty())

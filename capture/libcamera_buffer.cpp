@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Buffers come from a CMA heap where there is one: that suits every pipeline and is cached for the CPU
- * (V4L2's own buffers are not, which makes reading them ten times slower). Else from libcamera's
- * allocator. Else, for a pipeline without hardware, from ordinary memory.
+ * Buffers come from a CMA heap where there is one: that suits every pipeline and is cached for the
+ * CPU (V4L2's own buffers are not, which makes reading them ten times slower). Else from
+ * libcamera's allocator. Else, for a pipeline without hardware, from ordinary memory.
  */
 #include "capture/libcamera_buffer.hpp"
 
@@ -33,8 +33,8 @@ UniqueFD heap_open()
 }
 
 /*
- * libcamera leaves a new buffer's metadata uninitialised, and `virtual` of 0.4 never fills it in: it then
- * has to read as a good picture without number and time.
+ * libcamera leaves a new buffer's metadata uninitialised, and `virtual` of 0.4 never fills it in:
+ * it then has to read as a good picture without number and time.
  */
 void metadata_clear(FrameBuffer &buffer)
 {
@@ -45,7 +45,9 @@ void metadata_clear(FrameBuffer &buffer)
 	metadata.timestamp = 0;
 }
 
-/* A buffer from the heap, or from ordinary memory if heap is -1: a plane per colour, all in one fd. */
+/*
+ * A buffer from the heap, or from ordinary memory if heap is -1: a plane per colour, all in one fd.
+ */
 int buffer_make(Slot &slot, const ::frame &shape, size_t bytes, int heap)
 {
 	struct dma_heap_allocation_data want = {};
@@ -86,17 +88,17 @@ int buffer_map(Slot &slot, const ::frame &shape)
 		if (!one && i >= planes.size())
 			return -EINVAL;
 		const FrameBuffer::Plane &plane = planes[one ? 0 : i];
-		Mapping &mapping = slot.mapping[i];
 		size_t offset = one ? start : 0;
 		int fd = plane.fd.get();
 
 		if (plane.offset != FrameBuffer::Plane::kInvalidOffset)
 			offset += plane.offset;
-		mapping.size = offset + shape.plane_bytes[i];
-		mapping.data = mmap(nullptr, mapping.size, PROT_READ, MAP_SHARED, fd, 0);
-		if (mapping.data == MAP_FAILED)
+		const size_t size = offset + shape.plane_bytes[i];
+		void *data = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
+		if (data == MAP_FAILED)
 			return -errno;
-		slot.plane[i] = static_cast<const uint8_t *>(mapping.data) + offset;
+		slot.mapping[i] = { data, Unmap{ size } };
+		slot.plane[i] = static_cast<const uint8_t *>(data) + offset;
 		if (std::find(slot.fds.begin(), slot.fds.end(), fd) == slot.fds.end())
 			slot.fds.push_back(fd);
 	}

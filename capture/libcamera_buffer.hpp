@@ -13,17 +13,13 @@
 
 #include "capture/camera.h"
 
-struct Mapping {
-	void *data = MAP_FAILED;
+/* Ends a mapping of that size. */
+struct Unmap {
 	size_t size = 0;
 
-	Mapping() = default;
-	Mapping(const Mapping &) = delete;
-	Mapping &operator=(const Mapping &) = delete;
-	~Mapping()
+	void operator()(void *data) const
 	{
-		if (data != MAP_FAILED)
-			munmap(data, size);
+		munmap(data, size);
 	}
 };
 
@@ -36,7 +32,7 @@ struct Slot {
 	libcamera::FrameBuffer *buffer = nullptr;
 	/* null: the camera gave fewer buffers. It goes before the buffer that it names. */
 	std::unique_ptr<libcamera::Request> request;
-	Mapping mapping[3];
+	std::unique_ptr<void, Unmap> mapping[3];
 	const uint8_t *plane[3] = {};
 	std::vector<int> fds; /* the buffer's, each once */
 
@@ -46,8 +42,8 @@ struct Slot {
 
 struct Buffers {
 	/*
-	 * Fills the slots: buffers mapped, requests made with the slot's number as cookie. `shape` has the
-	 * strides and sizes of the planes. -ENOMEM and what the kernel says.
+	 * Fills the slots: buffers mapped, requests made with the slot's number as cookie. `shape`
+	 * has the strides and sizes of the planes. -ENOMEM and what the kernel says.
 	 */
 	int allocate_slots(const std::shared_ptr<libcamera::Camera> &camera,
 		libcamera::StreamConfiguration &stream, const ::frame &shape);

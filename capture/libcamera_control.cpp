@@ -40,8 +40,8 @@ template <typename Function> auto with_type(ControlType type, Function function)
 }
 
 /*
- * How many elements a control's value has: 0 a single value, -1 an array of any length. Old versions do
- * not say; these are their arrays.
+ * How many elements a control's value has: 0 a single value, -1 an array of any length. Old
+ * versions do not say; these are their arrays.
  */
 template <typename Id> auto array_length(const Id &id, int) -> decltype(id.size(), int())
 {
@@ -62,7 +62,7 @@ template <typename Id> int array_length(const Id &id, long)
 	return 0;
 }
 
-/* The number behind a name such as "AfModeManual", where libcamera knows the names. */
+/* The number of a name such as "AfModeManual", where libcamera knows the names. */
 template <typename Id>
 auto number_of_name(const Id &id, const std::string &text, int)
 	-> decltype(id.enumerators(), std::optional<long double>())

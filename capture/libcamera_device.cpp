@@ -27,7 +27,10 @@ constexpr int32_t kManual = 1; /* of ExposureTimeMode and AnalogueGainMode */
 /* Pixels by which a pipeline may align the size that was asked for. */
 constexpr int kSizeSlack = 32;
 
-/* Up to three requests are ahead in the queue; a sensor shows a new frame length 2 or 3 frames later. */
+/*
+ * Up to three requests are ahead in the queue; a sensor shows a new frame length 2 or 3 frames
+ * later.
+ */
 constexpr int kLatencyFrames = CAMERA_BUFFERS - 1 + 3;
 
 /* It has no buffer, so a line comes in one piece, in whatever thread. */
@@ -94,9 +97,9 @@ bool format_settle(CameraConfiguration &config, const Size &wanted)
 }
 
 /*
- * A Pi chooses the sensor's mode by the size of the picture, and cuts a small one out of the middle of
- * the sensor. A raw stream of full size makes it use the whole view, as rpicam-still does; the requests
- * bring no buffers for it, so the pipeline uses its own. Null where that cannot be had.
+ * A Pi chooses the sensor's mode by the size of the picture, and cuts a small one out of the middle
+ * of the sensor. A raw stream of full size makes it use the whole view, as rpicam-still does; the
+ * requests bring no buffers for it, so the pipeline uses its own. Null where that cannot be had.
  */
 std::unique_ptr<CameraConfiguration> view_whole(Camera &camera, const Size &wanted)
 {
@@ -117,8 +120,9 @@ std::unique_ptr<CameraConfiguration> view_whole(Camera &camera, const Size &want
 } // namespace
 
 /*
- * libcamera tells its life on stderr, amid what people and scripts read; here it is for the debug log. Set
- * before main(): it is read at libcamera's first line, when other threads may be reading the environment.
+ * libcamera tells its life on stderr, amid what people and scripts read; here it is for the debug
+ * log. Set before main(): it is read at libcamera's first line, when other threads may be reading
+ * the environment.
  */
 __attribute__((constructor)) static void log_quieten()
 {

@@ -226,7 +226,8 @@ static bool spoils_slot(const struct forecast *f, int64_t shift_ns, int64_t peri
 
 /*
  * The order that moves the frames by `error_ns`, or by a period more or less: whatever takes fewer
- * frames. `room` is by how much one frame can be longer or shorter. Returns the shift, 0: it cannot.
+ * frames. `room` is by how much one frame can be longer or shorter. Returns the shift, 0: it
+ * cannot.
  */
 static int64_t make_order(const struct phase_lock *s, const struct frame *frame, int64_t error_ns,
 	struct phase_lock_order *ret)
@@ -323,7 +324,10 @@ int phase_lock_frame(struct phase_lock *s, const struct frame *frame, int64_t sl
 
 int64_t phase_lock_lead_ns(const struct phase_lock *s, int64_t duration_ns)
 {
-	/* to be steady, for two orders and to be steady in between, and for the frames they lengthen */
+	/*
+	 * to be steady, for two orders and to be steady in between, and for the frames they
+	 * lengthen
+	 */
 	int frames = 2 * (STEADY_FRAMES + 1 + s->latency_frames + SLACK_FRAMES + 2);
 
 	return frames * duration_ns;

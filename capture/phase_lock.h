@@ -1,33 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Phase lock: makes an exposure start on the slot, not within half a frame of it. It aims
- * PHASE_LOCK_AIM_NS after the slot, which is more than the lock is wrong by, so that no picture is of the
- * second before its slot. Pure policy: it is shown every frame, and says now and then which frame
- * durations to ask for. It knows no clock and no camera; camera_ops.set_frame_duration() carries the
- * orders out.
+ * PHASE_LOCK_AIM_NS after the slot, which is more than the lock is wrong by, so that no picture is
+ * of the second before its slot. Pure policy: it is shown every frame, and says now and then which
+ * frame durations to ask for. It knows no clock and no camera; camera_ops.set_frame_duration()
+ * carries the orders out.
  *
- * Model. A sensor starts a frame every period P, its frame duration by its own clock, which is off by
- * up to some 100 ppm. A frame of another length moves all that come after it. So to put a frame on a
- * slot, at T, the aim, predict the frames, take the error e = T - (the frame nearest to T), and have
- * one frame last P + e. The order shows only after the requests that are queued already and the sensor's
- * latency (2 or 3 frames), so one order is on its way at a time, and it aims at the first slot that it
- * is sure to reach. What it did is measured, and the rest is the next order's error: the loop needs no
- * gains to be tuned, and the camera's answer, or its silence, is seen.
+ * Model. A sensor starts a frame every period P, its frame duration by its own clock, which is off
+ * by up to some 100 ppm. A frame of another length moves all that come after it. So to put a frame
+ * on a slot, at T, the aim, predict the frames, take the error e = T - (the frame nearest to T),
+ * and have one frame last P + e. The order shows only after the requests that are queued already
+ * and the sensor's latency (2 or 3 frames), so one order is on its way at a time, and it aims at
+ * the first slot that it is sure to reach. What it did is measured, and the rest is the next
+ * order's error: the loop needs no gains to be tuned, and the camera's answer, or its silence, is
+ * seen.
  *
- *  - Frames are followed by the end of the first row's exposure (libcamera's SensorTimestamp), because
- *    the start of the exposure moves when the exposure time changes and the frames do not.
+ *  - Frames are followed by the end of the first row's exposure (libcamera's SensorTimestamp),
+ *    because the start of the exposure moves when the exposure time changes and the frames do not.
  *  - Phase and period are estimated by a Kalman filter of these two states from the reported times
- *    (jitter about 20 us); what it knows of its own error decides whether an error is worth an order.
+ *    (jitter about 20 us); what it knows of its own error decides whether an error is worth an
+ *    order.
  *  - Where the frame cannot be made short enough (at the sensor's minimum, or shorter than the
  *    exposure) the frame before is made longer instead; where one frame is not enough, several.
- *  - A frame that is out of step with the prediction is ignored once; two in a row are a new beginning
- *    (the exposure control has changed the frame duration, frames were dropped without being counted).
- *  - Slots are met one by one if they are further apart than an order takes, whatever the frame rate.
+ *  - A frame that is out of step with the prediction is ignored once; two in a row are a new
+ *    beginning (the exposure control has changed the frame duration, frames were dropped without
+ *    being counted).
+ *  - Slots are met one by one if they are further apart than an order takes, whatever the frame
+ *    rate.
  *  - A camera that does not answer four orders is left alone.
  *
  * Source: the idea of changing single frames' durations is that of rpi.sync (libcamera
- * src/ipa/rpi/controller/rpi/sync.cpp) and of the "software PLL" of raspivid-inatech; the filter is the
- * textbook one of constant velocity (Bar-Shalom, Estimation with Applications, 6.3).
+ * src/ipa/rpi/controller/rpi/sync.cpp) and of the "software PLL" of raspivid-inatech; the filter is
+ * the textbook one of constant velocity (Bar-Shalom, Estimation with Applications, 6.3).
  *
  * All times are CLOCK_MONOTONIC nanoseconds.
  */
@@ -72,7 +76,7 @@ struct phase_lock {
 
 	/* what became of it */
 	double drift_ppm; /* of the sensor's clock against ours, NaN: not known */
-	int64_t residual_ns; /* exposure start - (slot + PHASE_LOCK_AIM_NS), of the last frame near a slot */
+	int64_t residual_ns; /* of the last frame near a slot: how late after its aim */
 	double residual_mean_ns; /* of its magnitude, over the last 16 or so; NaN: none yet */
 	uint64_t orders;
 };
@@ -83,10 +87,10 @@ struct phase_lock phase_lock_new(const struct camera_info *info);
 void phase_lock_start(struct phase_lock *lock);
 
 /*
- * A frame has come; start-up frames too, and all others, in order. `slot_ns` is a slot: the next one or
- * one that has just passed, `every_ns` the distance to the ones after it (0: there are none).
- * Returns 1 and the order that is to be carried out now, 0 for nothing to do, -EOPNOTSUPP when this
- * camera does not answer: the nearest frame must do.
+ * A frame has come; start-up frames too, and all others, in order. `slot_ns` is a slot: the next
+ * one or one that has just passed, `every_ns` the distance to the ones after it (0: there are
+ * none). Returns 1 and the order that is to be carried out now, 0 for nothing to do, -EOPNOTSUPP
+ * when this camera does not answer: the nearest frame must do.
  */
 int phase_lock_frame(struct phase_lock *lock, const struct frame *frame, int64_t slot_ns,
 	int64_t every_ns, struct phase_lock_order *ret_order);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Other settings files are read without a word about their mistakes: those are told where they are checked. */
+/*
+ * Mistakes in the other settings files are not reported here: `check` of that camera reports them.
+ */
 #include "capture/rivals.h"
 
 #include <dirent.h>
@@ -56,7 +58,7 @@ bool rivals_has_settings(const struct cli *cli, const char *name)
 	return !name || settings_path(cli, name, path) != CLI_OK || access(path, F_OK) == 0;
 }
 
-struct search {
+struct rival_search {
 	const struct cli *cli;
 	const struct capture_settings *mine;
 	rivals_found *found;
@@ -66,7 +68,7 @@ struct search {
 };
 
 /* Only a service that is there can be in the way; settings alone may be anybody's copy. */
-static bool is_in_use(struct search *s, const char *name)
+static bool is_in_use(struct rival_search *s, const char *name)
 {
 	struct unit_state unit = { 0 };
 	char service[UNIT_NAME_MAX];
@@ -80,7 +82,7 @@ static bool is_in_use(struct search *s, const char *name)
 }
 
 /* `name` NULL: the first. */
-static void compare(struct search *s, const char *name)
+static void compare_settings(struct rival_search *s, const char *name)
 {
 	CLEANUP_FREE struct capture_settings *other = calloc(1, sizeof *other);
 	char path[PATH_MAX], unit[CLI_NAME_MAX + 32];
@@ -103,7 +105,7 @@ static void compare(struct search *s, const char *name)
 int rivals_find(
 	const struct cli *cli, const struct capture_settings *mine, rivals_found *found, void *data)
 {
-	struct search s = { .cli = cli, .mine = mine, .found = found, .data = data };
+	struct rival_search s = { .cli = cli, .mine = mine, .found = found, .data = data };
 	char folder[PATH_MAX];
 	struct dirent *entry;
 	DIR *dir;
@@ -111,7 +113,7 @@ int rivals_find(
 	if (cli->file || cli_settings_path(cli, folder) != CLI_OK)
 		return 0;
 	if (cli->name)
-		compare(&s, NULL);
+		compare_settings(&s, NULL);
 	*strrchr(folder, '/') = '\0';
 	dir = opendir(folder);
 	while (dir && (entry = readdir(dir))) {
@@ -122,7 +124,7 @@ int rivals_find(
 		*end = '\0';
 		if (cli_name_ok(cli->program->name, name) &&
 			(!cli->name || strcmp(name, cli->name)))
-			compare(&s, name);
+			compare_settings(&s, name);
 	}
 	if (dir)
 		closedir(dir);

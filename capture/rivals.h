@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The other cameras of this user on this machine, by their settings files: two services that want the same camera or the
- * same archive are in each other's way, and each alone cannot tell.
+ * The other cameras of this user on this machine, by their settings files: two services that want
+ * the same camera or the same archive are in each other's way, and each alone cannot tell.
  */
 #pragma once
 
@@ -10,15 +10,15 @@
 #include "common/doctor.h"
 
 /*
- * What two services must not share: DOCTOR_FAIL; DOCTOR_WARN where they may be lucky; DOCTOR_OK. `name`: the other's, as in
- * "capturepi@porch".
+ * What two services must not share: DOCTOR_FAIL; DOCTOR_WARN where they may be lucky; DOCTOR_OK.
+ * `name`: the other's, as in "capturepi@porch".
  */
 struct doctor_finding rivals_judge(const struct capture_settings *mine,
 	const struct capture_settings *other, const char *name);
 
 /*
- * Calls `found` for each other service that is enabled or runs and that is not DOCTOR_OK. Settings of -c FILE are no
- * service's, and have no rivals. Returns how many are DOCTOR_FAIL.
+ * Calls `found` for each other service that is enabled or runs and that is not DOCTOR_OK. Settings
+ * of -c FILE are no service's, and have no rivals. Returns how many are DOCTOR_FAIL.
  */
 typedef void rivals_found(void *data, const struct doctor_finding *finding);
 int rivals_find(const struct cli *cli, const struct capture_settings *mine, rivals_found *found,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finds slots. The windows are never tried slot by slot: find_next() walks time in spans in which all of
- * them are open or one of them is closed, and within an open span the slots of the grid are a matter of
- * division. open_span() knows where spans end. The times of `at` are few: they are tried one by one.
+ * Finds slots. The windows are never tried slot by slot: find_next() walks time in spans in which
+ * all of them are open or one of them is closed, and within an open span the slots of the grid are
+ * a matter of division. open_span() knows where spans end. The times of `at` are few: they are
+ * tried one by one.
  */
 #include "capture/schedule.h"
 
@@ -112,8 +113,8 @@ static int64_t next_edge(const struct schedule_settings *settings, int64_t local
 }
 
 /*
- * Whether the hours are open at `us`, and until when that cannot change. The zone's offset is taken to
- * change at most once from one edge to the next, which is a day at most.
+ * Whether the hours are open at `us`, and until when that cannot change. The zone's offset is taken
+ * to change at most once from one edge to the next, which is a day at most.
  */
 static bool hours_span(const struct schedule_settings *settings, int64_t us, int64_t *ret_until_us)
 {
@@ -137,8 +138,8 @@ static bool hours_span(const struct schedule_settings *settings, int64_t us, int
 }
 
 /*
- * The same for daylight. No sunrise is computed: the sun moves only so fast, so as many minutes as it
- * is away from the threshold nothing can happen. It holds everywhere, the poles included.
+ * The same for daylight. No sunrise is computed: the sun moves only so fast, so as many minutes as
+ * it is away from the threshold nothing can happen. It holds everywhere, the poles included.
  */
 static bool daylight_span(
 	const struct schedule_settings *settings, int64_t us, int64_t *ret_until_us)
@@ -204,8 +205,9 @@ static bool at_has(const struct schedule_settings *settings, int64_t local_s)
 }
 
 /*
- * The instant of a time of `at` on that day. The offset is taken to change at most once in the two days
- * around it. TIME_NONE where it falls on another time of `at`, because its own is left out that day.
+ * The instant of a time of `at` on that day. The offset is taken to change at most once in the two
+ * days around it. TIME_NONE where it falls on another time of `at`, because its own is left out
+ * that day.
  */
 static int64_t at_instant(
 	const struct schedule_settings *settings, const struct local_day *day, int i)
@@ -253,7 +255,10 @@ static void find_in_span(const struct schedule_settings *settings, int64_t from_
 		add_slots(found, grid_us, grid_us + n * every_us, (uint64_t)n + 1);
 	if (settings->n_at == 0)
 		return;
-	/* where the clock changes at midnight, a day has slots before the last one of the day before */
+	/*
+	 * where the clock changes at midnight, a day has slots before the last one of the day
+	 * before
+	 */
 	for (int64_t day = local_day_of(from_us) - 1; day <= local_day_of(to_us) + 1; day++) {
 		struct local_day local = local_day_new(day);
 
@@ -268,8 +273,8 @@ static void find_in_span(const struct schedule_settings *settings, int64_t from_
 }
 
 /*
- * The slots from *from_us until the windows close or open, to_us at most, or a day has passed in which
- * times of `at` have to be tried. Moves *from_us there; false: it is at to_us.
+ * The slots from *from_us until the windows close or open, to_us at most, or a day has passed in
+ * which times of `at` have to be tried. Moves *from_us there; false: it is at to_us.
  */
 static bool find_next(const struct schedule_settings *settings, int64_t *from_us, int64_t to_us,
 	struct slots_found *found)

@@ -2,23 +2,23 @@
 /*
  * Which slots there are: pure functions of (settings, now, the machine's zone).
  *
- * Slots are the integers k on the UTC epoch grid, slot k at k * every + offset, and the times of the local
- * day that `at` lists, each once a day; an instant that is both is one slot. Arithmetic on epoch
- * microseconds only, so there is no drift and no slot depends on when the program started.
+ * Slots are the integers k on the UTC epoch grid, slot k at k * every + offset, and the times of
+ * the local day that `at` lists, each once a day; an instant that is both is one slot. Arithmetic
+ * on epoch microseconds only, so there is no drift and no slot depends on when the program started.
  *
- * A time of `at` that the clock on the wall shows twice in autumn is its first time; one that is left out
- * in spring is counted from the clock as it went before: 02:30 comes at what is then 03:30, a day
- * after the one before it (as in iCalendar, RFC 5545, 3.3.5).
+ * A time of `at` that the clock on the wall shows twice in autumn is its first time; one that is
+ * left out in spring is counted from the clock as it went before: 02:30 comes at what is then
+ * 03:30, a day after the one before it (as in iCalendar, RFC 5545, 3.3.5).
  *
- * Windows then select slots, those of `at` too. A slot counts by what a clock on the wall shows at that instant, so both
- * passes of the repeated hour in autumn are in or out alike, and the hour that is left out in spring
- * has no slots to lose. A window over midnight belongs to the day it starts on: "fri" with
- * 22:00-02:00 ends on Saturday at 02:00, and has nothing on Friday at 01:00. Daylight, too, counts at
- * the instant: the sun's elevation (capture/sun.h) at the last whole minute, so that the windows open
- * and close on whole minutes. All that are set must agree.
+ * Windows then select slots, those of `at` too. A slot counts by what a clock on the wall shows at
+ * that instant, so both passes of the repeated hour in autumn are in or out alike, and the hour
+ * that is left out in spring has no slots to lose. A window over midnight belongs to the day it
+ * starts on: "fri" with 22:00-02:00 ends on Saturday at 02:00, and has nothing on Friday at 01:00.
+ * Daylight, too, counts at the instant: the sun's elevation (capture/sun.h) at the last whole
+ * minute, so that the windows open and close on whole minutes. All that are set must agree.
  *
- * Instants are from 1970 to 9999; before and after there are no slots. The zone is the C library's: who
- * wants another one sets TZ and calls tzset().
+ * Instants are from 1970 to 9999; before and after there are no slots. The zone is the C library's:
+ * who wants another one sets TZ and calls tzset().
  */
 #pragma once
 
@@ -88,12 +88,12 @@ struct schedule_due {
 struct schedule_due schedule_due(const struct schedule_settings *settings, int64_t now_us);
 
 /*
- * Parsers and printers of the settings (struct conf_type), `dest` in brackets. Words are read in any case,
- * blanks around them are allowed.
+ * Parsers and printers of the settings (struct conf_type), `dest` in brackets. Words are read in
+ * any case, blanks around them are allowed.
  *  - at [struct schedule_settings]: "12:00, 18:30", "none"; SCHEDULE_AT_MAX at most, sorted here
  *  - days [unsigned]: "mon-fri", "mon,wed,sat-sun", "sat-mon", "all"
- *  - hours [struct schedule_settings]: "06:00-21:00", "22:00-02:00, 05:30-07:00", "18:00-24:00", "all";
- *    SCHEDULE_WINDOWS_MAX at most
+ *  - hours [struct schedule_settings]: "06:00-21:00", "22:00-02:00, 05:30-07:00", "18:00-24:00",
+ *    "all"; SCHEDULE_WINDOWS_MAX at most
  *  - daylight [struct schedule_settings]: "no", "yes" (the upper edge of the sun above the horizon,
  *    -0.833 with refraction), "civil" (twilight, -6), an elevation in degrees such as "-4.5"
  */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The schedule's settings as text: every, at, days, hours, daylight. Each printer writes what its parser reads. */
+/*
+ * The schedule's settings as text: every, at, days, hours, daylight. Each printer writes what its
+ * parser reads.
+ */
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
@@ -26,8 +29,8 @@ static bool is_word(const char *text, const char *word)
 }
 
 /*
- * "A, B, ...": at most `max` items, each of which `read` takes off the text as item i of `list`. How many,
- * or -EINVAL.
+ * "A, B, ...": at most `max` items, each of which `read` takes off the text as item i of `list`.
+ * How many, or -EINVAL.
  */
 static int read_list(
 	const char *p, int max, bool (*read)(const char **p, int i, void *list), void *list)

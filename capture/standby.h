@@ -2,17 +2,17 @@
 /*
  * When the sensor streams and when it rests: pure policy.
  *
- *   stream   it always streams, but for closed windows of the schedule
- *   stop     it stops after a slot and starts again before the next one
- *   auto     stop for intervals above 30 s, stream up to there: starting costs about as much exposure
- *            control, and so as much power, as a good part of a minute of frames
+ *   stream   it always streams, but for closed windows of the schedule stop     it stops after a
+ *   slot and starts again before the next one auto     stop for intervals above 30 s, stream up to
+ *   there: starting costs about as much exposure control, and so as much power, as a good part of a
+ *   minute of frames
  *
- * The stream has to start so early that exposure and white balance have settled at the slot. How early is
- * learned: each start is measured from there to the first settled frame (one that the camera calls
- * converged, or, of a camera that never does, the first one that is not a start-up frame). A longer time
- * is believed at once, a shorter one by an eighth each; a start that had not settled when the stream was
- * stopped counts as twice the time it had. The lead is one and a half times that, and STANDBY_MARGIN_US.
- * The setting `warmup` puts a fixed lead in its place.
+ * The stream has to start so early that exposure and white balance have settled at the slot. How
+ * early is learned: each start is measured from there to the first settled frame (one that the
+ * camera calls converged, or, of a camera that never does, the first one that is not a start-up
+ * frame). A longer time is believed at once, a shorter one by an eighth each; a start that had not
+ * settled when the stream was stopped counts as twice the time it had. The lead is one and a half
+ * times that, and STANDBY_MARGIN_US. The setting `warmup` puts a fixed lead in its place.
  *
  * Where the next slot is nearer than the lead and STANDBY_REST_US, stopping is not worth it.
  *
@@ -42,7 +42,9 @@ struct settling {
 
 struct settling settling_new(void);
 
-/* The stream was started, a frame with these frame_flags has come, the stream was stopped or broke. */
+/*
+ * The stream was started, a frame with these frame_flags has come, the stream was stopped or broke.
+ */
 void settling_start(struct settling *settling, int64_t now_us);
 void settling_frame(struct settling *settling, int64_t now_us, unsigned flags);
 void settling_stop(struct settling *settling, int64_t now_us);
@@ -52,8 +54,8 @@ int64_t standby_lead_us(
 	const struct capture_settings *settings, const struct settling *settling, int64_t least_us);
 
 /*
- * Whether the stream is wanted now, `until_us` before the next slot without an outcome (negative: it has
- * passed, its frame is on the way; INT64_MAX: there is none).
+ * Whether the stream is wanted now, `until_us` before the next slot without an outcome (negative:
+ * it has passed, its frame is on the way; INT64_MAX: there is none).
  */
 bool standby_wanted(const struct capture_settings *settings, const struct settling *settling,
 	int64_t until_us, int64_t least_us);

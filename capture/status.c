@@ -33,8 +33,8 @@ static int runtime_path(char ret[static PATH_MAX])
 }
 
 /*
- * The runtime folder, and the status file's name in it for the archive at `archive`. The folder is ours
- * alone: in /tmp somebody else could have made it first.
+ * The runtime folder, and the status file's name in it for the archive at `archive`. The folder is
+ * ours alone: in /tmp somebody else could have made it first.
  */
 static int status_file(
 	const char *archive, bool create, int *ret_folder, char ret_name[static STATUS_NAME_MAX])

@@ -2,8 +2,8 @@
 /*
  * What the running service tells other processes: a small JSON file in the runtime folder
  * ($RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/capturepi, else /run/user/UID/capturepi, else
- * /tmp/capturepi-UID), named after the archive's path, since several services share the folder. It is
- * in memory (tmpfs), so it may be written for every frame.
+ * /tmp/capturepi-UID), named after the archive's path, since several services share the folder. It
+ * is in memory (tmpfs), so it may be written for every frame.
  */
 #pragma once
 
@@ -17,20 +17,23 @@
 
 struct json_object; /* of json-c */
 
-/* Replaces the file of the archive at `path`, which need not be there yet. -errno; go on without it. */
+/*
+ * Replaces the file of the archive at `path`, which need not be there yet. -errno; go on without
+ * it.
+ */
 int status_publish(const char *path, const char *json);
 /* Removes it at the end of the service. */
 void status_withdraw(const char *path);
 
 /*
- * What a service published that runs over the archive at `path` or waits for it, as an object of json-c;
- * NULL where none runs.
+ * What a service published that runs over the archive at `path` or waits for it, as an object of
+ * json-c; NULL where none runs.
  */
 struct json_object *status_service(const char *path);
 
 /*
- * The facts of an archive that is open for reading, and under "service" what status_service() has, or
- * null.
+ * The facts of an archive that is open for reading, and under "service" what status_service() has,
+ * or null.
  */
 struct json_object *status_object(
 	struct archive *archive, const struct schedule_settings *schedule);
@@ -40,8 +43,8 @@ int status_json(
 	struct archive *archive, const struct schedule_settings *schedule, char *buf, size_t size);
 
 /*
- * What pullers are told of the slots at `now_us`: by the plan of the service that runs over the archive at
- * `path`; where none runs, by the settings.
+ * What pullers are told of the slots at `now_us`: by the plan of the service that runs over the
+ * archive at `path`; where none runs, by the settings.
  */
 struct wire_schedule status_schedule(
 	const char *path, const struct schedule_settings *settings, int64_t now_us);
@@ -57,8 +60,9 @@ bool status_settings_changed(struct json_object *service, int64_t *ret_ago_us);
 
 /*
  * `capturepi status`: the same for people, or with `json` as one line; `unit` is what would run the
- * service. `archive` NULL: it cannot be opened, and only a service that waits for it has something to
- * tell. Returns the exit code, or -ENOENT where there is nothing to tell and nothing was printed.
+ * service. `archive` NULL: it cannot be opened, and only a service that waits for it has something
+ * to tell. Returns the exit code, or -ENOENT where there is nothing to tell and nothing was
+ * printed.
  */
 int status_print(struct archive *archive, const struct capture_settings *settings, const char *unit,
 	bool json);

@@ -2,12 +2,12 @@
 /*
  * Where the sun is: a pure function of time and place.
  *
- * The formulas of the NOAA Solar Calculator (gml.noaa.gov/grad/solcalc, "Calculation Details"), which
- * are those of Jean Meeus, "Astronomical Algorithms", 2nd edition, chapters 22 and 25, in low accuracy:
- * better than 0.02 degrees from 1900 to 2100, far less than the refraction near the horizon varies.
- * libnova has the same theory to the arc second; forty lines are less to carry than a library that not
- * every image has, and they have no special case that could fail at the poles: an elevation is asked
- * for, never the hour of a sunrise that may not exist.
+ * The formulas of the NOAA Solar Calculator (gml.noaa.gov/grad/solcalc, "Calculation Details"),
+ * which are those of Jean Meeus, "Astronomical Algorithms", 2nd edition, chapters 22 and 25, in low
+ * accuracy: better than 0.02 degrees from 1900 to 2100, far less than the refraction near the
+ * horizon varies. libnova has the same theory to the arc second; forty lines are less to carry than
+ * a library that not every image has, and they have no special case that could fail at the poles:
+ * an elevation is asked for, never the hour of a sunrise that may not exist.
  */
 #pragma once
 

@@ -35,8 +35,8 @@ struct supervisor {
 static const int64_t backoff_s[] = { 0, 1, 2, 5 };
 
 /*
- * The process ends here, so what a signal handler may not do elsewhere (a line of the log) is done: it takes
- * no lock and no memory.
+ * The process ends here, so what a signal handler may not do elsewhere (a line of the log) is done:
+ * it takes no lock and no memory.
  */
 static void on_call_hangs(int number, siginfo_t *info, void *context)
 {

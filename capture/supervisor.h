@@ -7,14 +7,14 @@
  *   reopen     close the camera with its buffers (and libcamera's manager), open it again
  *   exit       ask the caller to end the process, so that systemd starts a new one
  *
- * A failure is: open or start refused, the stream broken (-ECANCELED), the camera gone (-ENODEV), or
- * no frame for max(2 s, 6 frame durations + exposure). Between tries it backs off (0, 1, 2, then 5 s:
- * a camera that comes back is used within 10 s). Two seconds of frames, or a stop that was wanted after a
- * frame, start the ladder from the bottom again. It never gives up.
+ * A failure is: open or start refused, the stream broken (-ECANCELED), the camera gone (-ENODEV),
+ * or no frame for max(2 s, 6 frame durations + exposure). Between tries it backs off (0, 1, 2, then
+ * 5 s: a camera that comes back is used within 10 s). Two seconds of frames, or a stop that was
+ * wanted after a frame, start the ladder from the bottom again. It never gives up.
  *
  * Camera calls can hang for ever. A timer runs during each of them: when one does not return in
- * CAMERA_CALL_SECONDS, its signal (SIGALRM) says so in the log and aborts the process, so that systemd
- * starts a new one.
+ * CAMERA_CALL_SECONDS, its signal (SIGALRM) says so in the log and aborts the process, so that
+ * systemd starts a new one.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Parses fault scripts (grammar in faults.h) and says what is broken when. The state is the one piece in
- * the tree that lives as long as the process: it stands for hardware, which does not get well because
- * somebody closed a file descriptor.
+ * Parses fault scripts (grammar in faults.h) and says what is broken when. The state is the one
+ * piece in the tree that lives as long as the process: it stands for hardware, which does not get
+ * well because somebody closed a file descriptor.
  */
 #include "capture/simcam/faults.h"
 
@@ -214,7 +214,9 @@ void faults_put(struct faults *faults)
 
 /* ---- what is broken ---- */
 
-/* Begins the fault when its time has come, ends it when its duration is over; true while in force. */
+/*
+ * Begins the fault when its time has come, ends it when its duration is over; true while in force.
+ */
 static bool fault_in_force(struct faults *f, struct fault *fault, int64_t now_ns)
 {
 	if (!fault->begun) {

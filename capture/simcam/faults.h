@@ -37,9 +37,9 @@
 struct faults;
 
 /*
- * Plugs the camera in: its script's state is new, or as it was left by the last faults_put() of the same
- * script and seed. -EINVAL not a script, -EBUSY this process has the camera open; `error` is a sentence.
- * "" is a script without faults.
+ * Plugs the camera in: its script's state is new, or as it was left by the last faults_put() of the
+ * same script and seed. -EINVAL not a script, -EBUSY this process has the camera open; `error` is a
+ * sentence. "" is a script without faults.
  */
 int faults_get(const char *script, uint64_t seed, int64_t now_ns, struct faults **ret, char *error,
 	size_t size);

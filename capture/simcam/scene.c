@@ -121,7 +121,10 @@ static void paint_disc(const struct scene *s, double radius, struct rgb rgb)
 	}
 }
 
-/* From `from` to `to` radii along the direction of `turns`, a square of `width` radii at each pixel. */
+/*
+ * From `from` to `to` radii along the direction of `turns`, a square of `width` radii at each
+ * pixel.
+ */
 static void paint_hand(
 	const struct scene *s, double turns, double from, double to, double width, struct rgb rgb)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the simulated camera looks at: a sky that follows the light, ground, a clock with hands, colour
- * bars, and the exposure's time, number and settings as text. All of it is drawn straight into YUV
- * planes and clipped to them.
+ * What the simulated camera looks at: a sky that follows the light, ground, a clock with hands,
+ * colour bars, and the exposure's time, number and settings as text. All of it is drawn straight
+ * into YUV planes and clipped to them.
  */
 #pragma once
 
@@ -19,8 +19,9 @@ struct canvas {
 };
 
 /*
- * Paints what the sensor saw in that frame, whose exposure started at `wall_us`. `name` is shown; digits
- * and a few letters have a shape, the rest is a box. Only another background repaints all of the canvas.
+ * Paints what the sensor saw in that frame, whose exposure started at `wall_us`. `name` is shown;
+ * digits and a few letters have a shape, the rest is a box. Only another background repaints all of
+ * the canvas.
  */
 void scene_paint(
 	struct canvas *canvas, const char *name, int64_t wall_us, const struct sensor_frame *frame);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The simulated camera: the physics of sensor.c in real time, the picture of scene.c, the faults of
- * faults.c. It has no thread: each call brings the sensor's state up to date, and a timerfd is set to
- * when take() has something to say next. A frame is painted when it is taken.
+ * faults.c. It has no thread: each call brings the sensor's state up to date, and a timerfd is set
+ * to when take() has something to say next. A frame is painted when it is taken.
  *
  * Its controls are ExposureTime (microseconds), AnalogueGain, and TestLatency (frames, 1 to 8).
  */
