@@ -23,7 +23,7 @@ void held_clear(struct held *held)
 	*held = (struct held){ 0 };
 }
 
-static int add_segment(struct held *held, uint64_t number, struct held_segment **ret)
+static int held_add_segment(struct held *held, uint64_t number, struct held_segment **ret)
 {
 	struct held_segment *grown;
 
@@ -46,43 +46,38 @@ static int add_segment(struct held *held, uint64_t number, struct held_segment *
 
 /* ---- the file */
 
-/* "1 2": the numbers and nothing else. */
-static bool two_numbers(const char *text, uint64_t *a, uint64_t *b)
-{
-	char end;
-
-	return text[0] != '-' && sscanf(text, "%" SCNu64 " %" SCNu64 "%c", a, b, &end) == 2 &&
-		*a <= SEQ_MAX;
-}
-
-static int parse_line(struct held *held, const char *line)
+static int held_parse_line(struct held *held, const char *line)
 {
 	struct held_segment *segment;
-	uint64_t a, b;
-	int r;
+	char word[10], end;
+	uint64_t a = 0, b = 0;
+	int n = sscanf(line, "%9[a-z] %" SCNu64 " %" SCNu64 "%c", word, &a, &b, &end), r;
 
-	if (strncmp(line, "range ", 6) == 0 && two_numbers(line + 6, &a, &b) && a > 0 && a <= b &&
-		b <= SEQ_MAX && a > ranges_last(&held->settled))
-		return ranges_add(&held->settled, a, b);
-	if (strncmp(line, "damaged ", 8) == 0 && two_numbers(line + 8, &a, &b) && a > 0 && a <= b &&
-		b <= SEQ_MAX)
-		return ranges_add(&held->damaged, a, b);
-	if (strncmp(line, "acked ", 6) == 0)
+	if (n < 2 || a > SEQ_MAX || b > INT64_MAX)
+		return -EBADMSG;
+	/* of versions before 0.2.0 */
+	if (n == 2 && strcmp(word, "acked") == 0)
 		return 0;
-	if (strncmp(line, "unwanted ", 9) == 0 && sscanf(line + 9, "%" SCNu64, &a) == 1) {
+	if (n == 2 && strcmp(word, "unwanted") == 0) {
 		held->unwanted = a;
 		return 0;
 	}
-	if (strncmp(line, "segment ", 8) == 0 && two_numbers(line + 8, &a, &b) && b <= INT64_MAX) {
-		r = add_segment(held, a, &segment);
+	if (n != 3)
+		return -EBADMSG;
+	if (strcmp(word, "segment") == 0) {
+		r = held_add_segment(held, a, &segment);
 		if (r == 0)
 			segment->offset = (int64_t)b;
 		return r;
 	}
-	return -EBADMSG;
+	if (a == 0 || a > b || b > SEQ_MAX)
+		return -EBADMSG;
+	if (strcmp(word, "range") == 0 && a > ranges_last(&held->settled))
+		return ranges_add(&held->settled, a, b);
+	return strcmp(word, "damaged") == 0 ? ranges_add(&held->damaged, a, b) : -EBADMSG;
 }
 
-static int parse(struct held *held, const char *id, char *text)
+static int held_parse(struct held *held, const char *id, char *text)
 {
 	char *next, first[sizeof "settled 1 " + UUID_CHARS];
 	bool begun = false;
@@ -94,7 +89,7 @@ static int parse(struct held *held, const char *id, char *text)
 		if (begun && strcmp(line, "end") == 0)
 			return next[1] ? -EBADMSG : 0;
 		if (begun)
-			r = parse_line(held, line);
+			r = held_parse_line(held, line);
 		else if (strcmp(line, first) != 0)
 			r = -EBADMSG;
 		begun = true;
@@ -102,12 +97,12 @@ static int parse(struct held *held, const char *id, char *text)
 	return r < 0 ? r : -EBADMSG;
 }
 
-static int read_file(struct held *held, struct archive *archive)
+static int held_read_file(struct held *held, struct archive *archive)
 {
 	CLEANUP_FREE char *text = NULL;
 	int r = fs_read_file(archive_root_fd(archive), HELD_FILE, HELD_FILE_MAX, &text, NULL);
 
-	return r < 0 ? r : parse(held, archive_id(archive), text);
+	return r < 0 ? r : held_parse(held, archive_id(archive), text);
 }
 
 int held_save(struct held *held, struct archive *archive)
@@ -147,7 +142,7 @@ int held_save(struct held *held, struct archive *archive)
 
 /* ---- the journal */
 
-static int note_redated(struct held *held, const struct record *frame)
+static int held_note_redated(struct held *held, const struct record *frame)
 {
 	if (held->n_redated == HELD_REDATED_MAX)
 		return 0;
@@ -174,7 +169,7 @@ void held_forget_redated(struct held *held, size_t n)
 	memmove(held->redated, held->redated + n, held->n_redated * sizeof *held->redated);
 }
 
-static int settle(struct held *held, uint64_t first, uint64_t last)
+static int held_settle(struct held *held, uint64_t first, uint64_t last)
 {
 	int r = ranges_remove(&held->damaged, first, last);
 
@@ -197,20 +192,20 @@ int held_want(struct held *held, uint64_t seq)
 
 int held_note(struct held *held, const struct record *record)
 {
-	int r = settle(held, record->seq, record->seq);
+	int r = held_settle(held, record->seq, record->seq);
 
 	if (r == 0 && record->type == RECORD_FRAME && record->was > 0)
-		r = note_redated(held, record);
+		r = held_note_redated(held, record);
 	/* only what is older than the line that tells of it */
 	if (r == 0 && record->type == RECORD_PRUNE && record->first_seq > 0 &&
 		record->last_seq < record->seq)
-		r = settle(held, record->first_seq, record->last_seq);
+		r = held_settle(held, record->first_seq, record->last_seq);
 	held->changed = true;
 	return r;
 }
 
 /* The two kinds of lines that tell of others. */
-static int note_line(struct held *held, const char *line, size_t len)
+static int held_note_line(struct held *held, const char *line, size_t len)
 {
 	struct record record;
 
@@ -221,7 +216,7 @@ static int note_line(struct held *held, const char *line, size_t len)
 }
 
 /* Numbers of one segment that are set, as ranges. */
-static int add_bits(struct held *held, uint64_t number, const uint8_t *bits)
+static int held_add_bits(struct held *held, uint64_t number, const uint8_t *bits)
 {
 	int r = 0;
 
@@ -231,13 +226,13 @@ static int add_bits(struct held *held, uint64_t number, const uint8_t *bits)
 		while (i < SEGMENT_LINES && bits[i / 8] >> i % 8 & 1)
 			i++;
 		if (i > first)
-			r = settle(held, number * SEGMENT_LINES + first,
+			r = held_settle(held, number * SEGMENT_LINES + first,
 				number * SEGMENT_LINES + i - 1);
 	}
 	return r;
 }
 
-static int update_segment(struct held *held, struct archive *archive, uint64_t number)
+static int held_update_segment(struct held *held, struct archive *archive, uint64_t number)
 {
 	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
 	CLEANUP_FREE uint8_t *bits = NULL;
@@ -245,7 +240,7 @@ static int update_segment(struct held *held, struct archive *archive, uint64_t n
 	const char *line;
 	uint64_t seq;
 	size_t len;
-	int r = add_segment(held, number, &segment);
+	int r = held_add_segment(held, number, &segment);
 
 	if (r == 0)
 		r = journal_read_on(archive_journal(archive), number, segment->offset, &cursor);
@@ -255,14 +250,14 @@ static int update_segment(struct held *held, struct archive *archive, uint64_t n
 		if (!bits)
 			return -ENOMEM;
 		bits[seq % SEGMENT_LINES / 8] |= (uint8_t)(1 << seq % 8);
-		r = note_line(held, line, len);
+		r = held_note_line(held, line, len);
 	}
 	if (r < 0)
 		return r;
 	if (bits) {
 		segment->offset = journal_cursor_offset(cursor);
 		held->changed = true;
-		r = add_bits(held, number, bits);
+		r = held_add_bits(held, number, bits);
 	}
 	return r;
 }
@@ -273,7 +268,7 @@ int held_update(struct held *held, struct archive *archive)
 	int r;
 
 	while ((r = journal_segment(archive_journal(archive), number, &number)) == 0) {
-		r = update_segment(held, archive, number);
+		r = held_update_segment(held, archive, number);
 		/* a segment without a header, or of a stranger: passed over, as a cursor does */
 		if (r < 0 && r != -ENOENT && r != -EBADMSG && r != -ELOOP)
 			return r;
@@ -285,7 +280,7 @@ int held_update(struct held *held, struct archive *archive)
 int held_load(struct archive *archive, struct held *ret)
 {
 	struct held held = { 0 };
-	int r = read_file(&held, archive);
+	int r = held_read_file(&held, archive);
 
 	if (r == 0)
 		r = held_update(&held, archive);

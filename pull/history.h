@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whether the archive here and the camera's go together. Shared by fetch, sync and follow.
+ * The lineage of a camera's archive: whether it and the archive here are the same history.
  *
- * A camera whose card was restored from an older copy has the same archive id and gives numbers that are
- * known here to other frames. So at each contact the camera's line of the last number that is held here is
- * compared. Where it is another one, the last line that both have is searched for by halves, and what is
- * here behind it moves to a branch (archive_fork()): both histories are kept, apart and whole.
+ * A camera whose card was restored from an older copy has the same archive id, and gives numbers that are
+ * known here to other frames. So at each contact the camera's line of the last number held here is
+ * compared. If it differs, a binary search finds the last line that both have, and what is here after it
+ * moves to a branch (archive_fork()): both histories are kept, apart and whole.
  */
 #pragma once
 
@@ -24,17 +24,13 @@ int history_check(const struct wire_greeting *greeting, const char *held_id, con
 /* The last line that is held here; its `seq` is 0 where there is none. -errno. */
 int history_last(struct archive *archive, struct record *ret);
 
-/* Whether two lines of one number are the same: 1; 0; -1: that cannot be said. */
+/* Whether two lines of one number are the same: 1; 0; -1 if that cannot be told. */
 int history_compare(const struct record *ours, const struct record *theirs);
 
-/* Asks for the camera's line of a number; reads the answer, `seq` 0: it has none. As client_reply(). */
-int history_ask(struct client *client, uint64_t seq);
-int history_answer(struct client *client, uint64_t seq, struct record *ret);
-
 /*
- * With the camera's line of the number of `held`: 0 it is the same history; 1 it is another one behind the
- * number `ret_after`, perhaps after some questions more: no other may be under way. As client_reply(), and
- * -errno of the journal.
+ * Judges by `theirs`, the camera's line of the number of `held`: 0 the same history; 1 another one after
+ * the number `ret_after`. It may ask the camera more, so no other request may be under way. Errors as
+ * client_reply(), and those of the journal.
  */
 int history_look(struct client *client, struct archive *archive, const struct record *held,
 	const struct record *theirs, uint64_t *ret_after);
@@ -47,9 +43,9 @@ struct history_fork {
 };
 
 /*
- * Keeps the two apart, unless somebody else has done so and `held` is not here any more. `locked`: the
- * caller holds archive_lock_copy(). No archive of this process may be open at `path`. An exit code of
+ * Keeps the two apart, unless somebody else has done so and `held` is not here any more. The caller
+ * holds archive_lock_copy(), and no archive of this process is open at `path`. Returns an exit code of
  * common/cli.h, with a sentence in `error`.
  */
 int history_fork(const struct camera_settings *camera, const char *path, const struct record *held,
-	uint64_t after, bool locked, struct history_fork *ret, char *error, size_t size);
+	uint64_t after, struct history_fork *ret, char *error, size_t size);

@@ -88,7 +88,7 @@ static int session_look_newest(struct session *s)
 /* Two syncs of one archive would fetch everything twice. */
 static int session_lock_copy(struct session *s)
 {
-	int r = s->lock_fd >= 0 || s->plan != PLAN_BACKLOG || s->options->dry_run
+	int r = s->lock_fd >= 0 || s->options->dry_run
 		? 0
 		: archive_lock_copy(s->archive, deadline_in(SYNC_US), &s->lock_fd);
 
@@ -500,12 +500,17 @@ int session_fork(struct session *s, uint64_t after)
 
 	if (s->options->dry_run)
 		return session_describe_fork(s, after);
+	code = session_lock_copy(s);
+	if (code != CLI_OK)
+		return code;
 	while (s->n_ready > 0)
 		partial_free(s->ready[--s->n_ready].partial);
 	session_close(s);
 	s->after = s->newest_seen = 0;
-	code = history_fork(s->options->camera, result->archive, &s->anchor, after,
-		s->plan == PLAN_BACKLOG, &result->fork, result->error, sizeof result->error);
+	code = history_fork(s->options->camera, result->archive, &s->anchor, after, &result->fork,
+		result->error, sizeof result->error);
+	if (s->plan != PLAN_BACKLOG)
+		close(TAKE_FD(s->lock_fd));
 	if (code != CLI_OK) {
 		result->why = CONNECT_HERE;
 		return result->code = code;
