@@ -27,7 +27,7 @@ const struct cli_option fetch_options[] = {
 };
 
 /* "garden, gate, roof" */
-static void name_cameras(const struct pull_settings *settings, char *buf, size_t size)
+static void cameras_describe(const struct pull_settings *settings, char *buf, size_t size)
 {
 	size_t n = 0;
 
@@ -47,7 +47,7 @@ int choose_camera(const struct cli *cli, const struct pull_settings *settings, c
 			"no camera is paired yet; begin with: pullpi pair USER@HOST --camera NAME");
 		return CLI_SETTINGS;
 	}
-	name_cameras(settings, names, sizeof names);
+	cameras_describe(settings, names, sizeof names);
 	if (!name && settings->n_cameras > 1)
 		return cli_usage(cli, "there are several cameras, name one: %s", names);
 	*ret = name ? pull_camera(settings, name) : &settings->cameras[0];
@@ -100,7 +100,8 @@ const char *describe_age(const struct record *frame, char *buf, size_t size)
 }
 
 /* The log of a service gets one line for a frame, and none where nothing happened. */
-static void print_person(const char *camera, const struct session_result *result, int64_t took_us)
+static void fetch_print_person(
+	const char *camera, const struct session_result *result, int64_t took_us)
 {
 	const char *file = strrchr(result->path, '/');
 	char age[80];
@@ -133,7 +134,7 @@ void add_frame(struct json_object *o, const struct record *frame, const char *pa
 	json_add_time(o, "exposed", frame->exposed_us);
 }
 
-static void print_program(
+static void fetch_print_program(
 	const char *camera, int code, const struct session_result *result, int64_t took_us)
 {
 	struct json_object *o = json_object_new_object();
@@ -154,7 +155,7 @@ static void print_program(
  * In the log of a service that runs every minute only a change is worth a line; a person who typed the
  * command is told each time.
  */
-static void tell_failure(
+void report_failure(
 	const struct cli *cli, const char *camera, int code, const char *error, bool changed)
 {
 	if (!log_is_journal())
@@ -168,7 +169,7 @@ static void tell_failure(
 }
 
 /* `r`: whether it could be noted. */
-static void tell_visit(const struct cli *cli, const char *camera, int code, const char *error,
+static void report_try(const struct cli *cli, const char *camera, int code, const char *error,
 	int before, int64_t since_us, int r)
 {
 	char since[UTC_TEXT_MAX];
@@ -176,20 +177,18 @@ static void tell_visit(const struct cli *cli, const char *camera, int code, cons
 	if (r < 0)
 		log_warning_errno(r, "%s: the state folder cannot be written", camera);
 	if (code != CLI_OK)
-		tell_failure(cli, camera, code, error, before != code);
+		report_failure(cli, camera, code, error, before != code);
 	else if (before != CLI_OK && since_us != TIME_NONE)
 		log_notice("%s: works again; it did not since %s", camera,
 			utc_format_local(since_us, since));
 }
 
-void tell_fork(const struct cli *cli, const char *camera, const struct history_fork *fork)
+void report_warning(const struct cli *cli, const char *camera, const char *text)
 {
-	if (!*fork->text)
-		return;
-	if (log_is_journal())
-		log_warning("%s: %s", camera, fork->text);
-	else
-		cli_error(cli, "%s: %s", camera, fork->text);
+	if (*text && log_is_journal())
+		log_warning("%s: %s", camera, text);
+	else if (*text)
+		cli_error(cli, "%s: %s", camera, text);
 }
 
 void add_fork(struct json_object *o, const struct history_fork *fork)
@@ -206,7 +205,7 @@ void report_visit(const struct cli *cli, const char *camera, int code, const cha
 	struct contact before;
 	int r = contact_note(camera, &clock_real, code, error, &before);
 
-	tell_visit(cli, camera, code, error, before.code, before.since_us, r);
+	report_try(cli, camera, code, error, before.code, before.since_us, r);
 }
 
 void report_here(const struct cli *cli, const char *camera, int code, const char *error)
@@ -214,7 +213,7 @@ void report_here(const struct cli *cli, const char *camera, int code, const char
 	struct contact before;
 	int r = contact_note_here(camera, &clock_real, code, error, &before);
 
-	tell_visit(cli, camera, code, error, before.here_code, before.here_since_us, r);
+	report_try(cli, camera, code, error, before.here_code, before.here_since_us, r);
 }
 
 void report_room(const struct cli *cli, const char *camera, uint64_t removed, int error)
@@ -229,8 +228,8 @@ void report_room(const struct cli *cli, const char *camera, uint64_t removed, in
 	report_here(cli, camera, error < 0 ? CLI_INTERNAL : CLI_OK, text);
 }
 
-/* Behind all that somebody waits for. */
-static void tidy_up(const struct cli *cli, const struct camera_settings *camera,
+/* After all that somebody waits for. */
+static void fetch_tidy_up(const struct cli *cli, const struct camera_settings *camera,
 	const struct session_result *result)
 {
 	struct room room;
@@ -286,40 +285,47 @@ static int fetch_one(void *data, const struct camera_settings *camera, struct wo
 
 	took_us = (clock_mono_ns(&clock_real) - start_ns) / NS_PER_US;
 	report_session(cli, camera->name, code, &result);
-	tell_fork(cli, camera->name, &result.fork);
+	report_warning(cli, camera->name, result.fork.text);
 	if (cli_flag(cli, "json"))
-		print_program(camera->name, code, &result, took_us);
+		fetch_print_program(camera->name, code, &result, took_us);
 	else if (code == CLI_OK)
-		print_person(camera->name, &result, took_us);
+		fetch_print_person(camera->name, &result, took_us);
 	if (result.frames > 0)
-		tidy_up(cli, camera, &result);
+		fetch_tidy_up(cli, camera, &result);
 	return code;
 }
 
-int command_fetch(struct cli *cli)
+int command_each(struct cli *cli, struct all_options *all)
 {
 	CLEANUP_FREE void *settings = NULL;
 	const struct camera_settings *camera = NULL;
 	const char *name = cli->argc > 0 ? cli->argv[0] : NULL;
-	struct fetching fetching = { .cli = cli, .timeout_us = TIMEOUT_DEFAULT_US };
-	struct all_options all = { .cli = cli, .work = fetch_one, .data = &fetching };
 	int r;
 
-	if (!cli_flag(cli, "latest"))
-		return cli_usage(cli, "say what to fetch: --latest");
 	if (cli_flag(cli, "all") && name)
 		return cli_usage(cli, "%s: --all is every camera, name none", name);
-	r = cli_quantity(cli, "timeout", &conf_duration, 100000, 24 * 3600 * US_PER_SEC,
-		&fetching.timeout_us);
-	if (r == CLI_OK)
-		r = all_jobs(cli, &all.jobs);
+	r = all_jobs(cli, &all->jobs);
 	if (r == CLI_OK)
 		r = cli_settings(cli, CLI_KEEP, &settings);
 	if (r != CLI_OK)
 		return r;
-	all.settings = settings;
-	if (cli_flag(cli, "all") && all.settings->n_cameras > 0)
-		return all_cameras(&all);
+	all->cli = cli;
+	all->settings = settings;
+	if (cli_flag(cli, "all") && all->settings->n_cameras > 0)
+		return all_cameras(all);
 	r = choose_camera(cli, settings, name, &camera);
-	return r != CLI_OK ? r : fetch_one(&fetching, camera, NULL);
+	return r != CLI_OK ? r : all->work(all->data, camera, NULL);
+}
+
+int command_fetch(struct cli *cli)
+{
+	struct fetching fetching = { .cli = cli, .timeout_us = TIMEOUT_DEFAULT_US };
+	struct all_options all = { .work = fetch_one, .data = &fetching };
+	int r;
+
+	if (!cli_flag(cli, "latest"))
+		return cli_usage(cli, "say what to fetch: --latest");
+	r = cli_quantity(cli, "timeout", &conf_duration, 100000, 24 * 3600 * US_PER_SEC,
+		&fetching.timeout_us);
+	return r != CLI_OK ? r : command_each(cli, &all);
 }

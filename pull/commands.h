@@ -50,13 +50,23 @@ void report_session(
 
 /* Notes what the camera said of itself, where it answered, and the rate. */
 void report_seen(const char *camera, const struct sighting *sighting, int64_t rate);
-/* Tells of a camera that has another history, where it has. */
+/* Tells what happened, into the log of a service as a warning; "" is nothing. */
+void report_warning(const struct cli *cli, const char *camera, const char *text);
+/* Tells why something failed; the log of a service gets it only if that `changed`. */
+void report_failure(
+	const struct cli *cli, const char *camera, int code, const char *error, bool changed);
 struct history_fork;
-void tell_fork(const struct cli *cli, const char *camera, const struct history_fork *fork);
-/* Its keys of --json. */
+/* The keys of --json of a camera that has another history, where it has. */
 void add_fork(struct json_object *o, const struct history_fork *fork);
 /* Tells what retention did here, after something was stored. */
 void report_room(const struct cli *cli, const char *camera, uint64_t removed, int error);
+
+/*
+ * Runs `all->work` for the camera that is named, the only one, or with --all each of them; `all` needs its
+ * work and data only.
+ */
+struct all_options;
+int command_each(struct cli *cli, struct all_options *all);
 
 /* For cli_list() and cli_verify(). */
 int choose_archive(struct cli *cli, const void *settings, char ret[static PATH_MAX]);

@@ -33,7 +33,7 @@ struct telling {
 	struct zone zone; /* that local times are by */
 };
 
-static void print_frame(const struct telling *t, const struct session_result *result)
+static void follow_print_frame(const struct telling *t, const struct session_result *result)
 {
 	const char *file = strrchr(result->path, '/');
 	char age[80];
@@ -53,7 +53,7 @@ static void print_frame(const struct telling *t, const struct session_result *re
 }
 
 /* Writes down that the camera is there, now and then. */
-static void note_contact(struct telling *t)
+static void follow_note_contact(struct telling *t)
 {
 	int64_t now_ns = clock_mono_ns(&clock_real);
 	struct contact before;
@@ -66,7 +66,7 @@ static void note_contact(struct telling *t)
 	contact_note(t->camera->name, &clock_real, CLI_OK, "", &before);
 }
 
-static void tidy_up(struct telling *t, const struct session_result *result)
+static void follow_tidy_up(struct telling *t, const struct session_result *result)
 {
 	int64_t now_ns = clock_mono_ns(&clock_real);
 	struct room room;
@@ -78,42 +78,35 @@ static void tidy_up(struct telling *t, const struct session_result *result)
 	report_room(t->cli, t->camera->name, room.removed, room.error);
 }
 
-static void tell_works(struct telling *t)
+static void follow_report_success(struct telling *t)
 {
 	report_visit(t->cli, t->camera->name, CLI_OK, "");
 	t->noted_ns = clock_mono_ns(&clock_real);
 	t->failing = false;
 }
 
-static void tell_failure(struct telling *t, const struct session_result *result)
+static void follow_report_failure(struct telling *t, const struct session_result *result)
 {
-	bool known = t->failing && t->code == result->code && t->why == result->why;
+	const bool here = result->why == CONNECT_HERE;
+	bool changed = !t->failing || t->code != result->code || t->why != result->why;
 	struct contact before = { 0 };
-	int before_code;
 
-	if (result->why == CONNECT_HERE)
-		contact_note_here(
-			t->camera->name, &clock_real, result->code, result->error, &before);
-	else
-		contact_note(t->camera->name, &clock_real, result->code, result->error, &before);
-	before_code = result->why == CONNECT_HERE ? before.here_code : before.code;
+	(here ? contact_note_here : contact_note)(
+		t->camera->name, &clock_real, result->code, result->error, &before);
 	/* the service was started again in an outage that the log knows of */
-	if (log_is_journal() && !t->failing && before_code == result->code)
-		known = true;
+	if (log_is_journal() && !t->failing &&
+		(here ? before.here_code : before.code) == result->code)
+		changed = false;
+	if (changed)
+		report_failure(t->cli, t->camera->name, result->code, result->error, true);
+	else
+		log_debug("%s: %s", t->camera->name, result->error);
 	t->failing = true;
 	t->code = result->code;
 	t->why = result->why;
-	if (known)
-		log_debug("%s: %s", t->camera->name, result->error);
-	else if (!log_is_journal())
-		cli_error(t->cli, "%s: %s", t->camera->name, result->error);
-	else if (result->code == CLI_TEMPFAIL)
-		log_warning("%s: %s", t->camera->name, result->error);
-	else
-		log_error("%s: %s", t->camera->name, result->error);
 }
 
-static void tell_manager(
+static void follow_tell_manager(
 	struct telling *t, enum session_event event, const struct session_result *result)
 {
 	int64_t now_ns = clock_mono_ns(&clock_real);
@@ -139,16 +132,16 @@ static void tell_manager(
 		t->ready = sd_notify(0, "READY=1") > 0;
 }
 
-static bool tell(void *data, enum session_event event, const struct session_result *result)
+static bool follow_tell(void *data, enum session_event event, const struct session_result *result)
 {
 	struct telling *t = data;
 
 	switch (event) {
 	case SESSION_CONNECTED:
 		if (t->failing && t->why == CONNECT_HERE) /* that ends with a frame */
-			note_contact(t);
+			follow_note_contact(t);
 		else
-			tell_works(t);
+			follow_report_success(t);
 		report_seen(t->camera->name, &result->sighting, 0);
 		break;
 	case SESSION_SEEN:
@@ -158,27 +151,27 @@ static bool tell(void *data, enum session_event event, const struct session_resu
 		if (t->failing && t->why == CONNECT_HERE)
 			report_here(t->cli, t->camera->name, CLI_OK, "");
 		if (t->failing)
-			tell_works(t);
-		print_frame(t, result);
-		note_contact(t);
-		tidy_up(t, result);
+			follow_report_success(t);
+		follow_print_frame(t, result);
+		follow_note_contact(t);
+		follow_tidy_up(t, result);
 		break;
 	case SESSION_FORKED:
-		tell_fork(t->cli, t->camera->name, &result->fork);
+		report_warning(t->cli, t->camera->name, result->fork.text);
 		break;
 	case SESSION_ALIVE:
 		if (result->connected)
-			note_contact(t);
+			follow_note_contact(t);
 		break;
 	case SESSION_FAILED:
-		tell_failure(t, result);
+		follow_report_failure(t, result);
 		break;
 	case SESSION_LOST:
 	default:
 		log_debug("%s: %s", t->camera->name, result->error);
 		break;
 	}
-	tell_manager(t, event, result);
+	follow_tell_manager(t, event, result);
 	return !ferror(stdout);
 }
 
@@ -187,9 +180,10 @@ int command_follow(struct cli *cli)
 	CLEANUP_FREE void *settings = NULL;
 	const struct camera_settings *camera = NULL;
 	struct telling telling = { .cli = cli };
-	struct session_options options = {
-		.plan = PLAN_FOLLOW, .deadline_ns = DEADLINE_NONE, .tell = tell, .data = &telling
-	};
+	struct session_options options = { .plan = PLAN_FOLLOW,
+		.deadline_ns = DEADLINE_NONE,
+		.tell = follow_tell,
+		.data = &telling };
 	struct session_result result;
 	int r = cli_settings(cli, CLI_KEEP, &settings);
 

@@ -51,8 +51,8 @@ static const char *size_text(double bytes, char *buf, size_t size)
 }
 
 /* What is left may be frames or other lines: a frame's time is the best guess for each. */
-static void describe_progress(const struct telling *telling, const struct session_result *result,
-	int64_t now_ns, char *buf, size_t size)
+static void sync_describe_progress(const struct telling *telling,
+	const struct session_result *result, int64_t now_ns, char *buf, size_t size)
 {
 	double seconds = (double)(now_ns - telling->start_ns) / NS_PER_SEC;
 	char done[40], rate[40], left[UTC_TEXT_MAX] = "-";
@@ -68,7 +68,7 @@ static void describe_progress(const struct telling *telling, const struct sessio
 		result->left, left);
 }
 
-/* What is wider would leave a line behind each time it is written anew. */
+/* A wider line would leave a part of itself behind each time it is written again. */
 static int terminal_width(void)
 {
 	struct winsize size;
@@ -85,7 +85,7 @@ static void sync_tell_progress(struct telling *telling, const struct session_res
 	if (!telling->terminal && now_ns - telling->last_ns < PLAIN_NS)
 		return;
 	telling->last_ns = now_ns;
-	describe_progress(telling, result, now_ns, text, sizeof text);
+	sync_describe_progress(telling, result, now_ns, text, sizeof text);
 	if (telling->terminal)
 		fprintf(stderr, "\r\033[K%.*s", terminal_width(), text);
 	else
@@ -93,14 +93,14 @@ static void sync_tell_progress(struct telling *telling, const struct session_res
 	telling->line = telling->terminal;
 }
 
-static void end_line(struct telling *telling)
+static void sync_end_line(struct telling *telling)
 {
 	if (telling->line)
 		fputs("\r\033[K", stderr);
 	telling->line = false;
 }
 
-static void print_dry_run(const char *camera, const struct session_result *result)
+static void sync_print_dry_run(const char *camera, const struct session_result *result)
 {
 	char size[40];
 
@@ -109,39 +109,40 @@ static void print_dry_run(const char *camera, const struct session_result *resul
 }
 
 /* The log of a service gets a line where something came. */
-static void print_person(const char *camera, const struct session_result *result, int64_t took_us)
+static void sync_print_person(
+	const char *camera, const struct session_result *result, int64_t took_us)
 {
+	const bool damaged = result->damaged_new > 0 || !log_is_journal();
+	const double seconds = (double)took_us / US_PER_SEC, bytes = (double)result->bytes;
+	const struct {
+		uint64_t n;
+		const char *what;
+	} others[] = {
+		{ result->lines, "other lines" },
+		{ result->gone, "are not on the camera any more" },
+		{ damaged ? result->damaged : 0, "are damaged on the camera" },
+		{ result->redated, "now under their true time" },
+	};
 	char size[40], rate[40], more[160] = "";
 	size_t n = 0;
 
-	if (result->lines > 0)
-		n += (size_t)snprintf(
-			more + n, sizeof more - n, ", %" PRIu64 " other lines", result->lines);
-	if (result->gone > 0)
-		n += (size_t)snprintf(more + n, sizeof more - n,
-			", %" PRIu64 " are not on the camera any more", result->gone);
-	if (result->damaged > 0 && (result->damaged_new > 0 || !log_is_journal()))
-		n += (size_t)snprintf(more + n, sizeof more - n,
-			", %" PRIu64 " are damaged on the camera", result->damaged);
-	if (result->redated > 0)
-		n += (size_t)snprintf(more + n, sizeof more - n,
-			", %" PRIu64 " now under their true time", result->redated);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		if (others[i].n > 0)
+			n += (size_t)snprintf(more + n, sizeof more - n, ", %" PRIu64 " %s",
+				others[i].n, others[i].what);
+	}
 	if (result->out_of_time)
 		snprintf(more + n, sizeof more - n, "; time is over, %" PRIu64 " to go",
 			result->left);
-	if (result->frames == 0 && !*more) {
-		if (!log_is_journal())
-			printf("%s: nothing new\n", camera);
-		return;
-	}
-	printf("%s: %" PRIu64 " frames, %s in %.1f s, %s/s%s\n", camera, result->frames,
-		size_text((double)result->bytes, size, sizeof size), (double)took_us / US_PER_SEC,
-		size_text(took_us > 0 ? (double)result->bytes * US_PER_SEC / (double)took_us : 0,
-			rate, sizeof rate),
-		more);
+	if (result->frames > 0 || *more)
+		printf("%s: %" PRIu64 " frames, %s in %.1f s, %s/s%s\n", camera, result->frames,
+			size_text(bytes, size, sizeof size), seconds,
+			size_text(seconds > 0 ? bytes / seconds : 0, rate, sizeof rate), more);
+	else if (!log_is_journal())
+		printf("%s: nothing new\n", camera);
 }
 
-static void print_program(
+static void sync_print_program(
 	const char *camera, int code, const struct session_result *result, int64_t took_us)
 {
 	struct json_object *o = json_object_new_object();
@@ -178,19 +179,15 @@ static void print_program(
 }
 
 /* Once for each: the gap stays known. */
-static void tell_damage(
+static void sync_report_damage(
 	const struct cli *cli, const char *camera, const struct session_result *result)
 {
-	char more[48] = "";
+	char text[PULL_ERROR_MAX + 48] = "";
 
-	if (result->damaged_new == 0)
-		return;
 	if (result->damaged_new > 1)
-		snprintf(more, sizeof more, " (and %" PRIu64 " more)", result->damaged_new - 1);
-	if (log_is_journal())
-		log_warning("%s: %s%s", camera, result->damage, more);
-	else
-		cli_error(cli, "%s: %s%s", camera, result->damage, more);
+		snprintf(text, sizeof text, "%s (and %" PRIu64 " more)", result->damage,
+			result->damaged_new - 1);
+	report_warning(cli, camera, *text ? text : result->damage);
 }
 
 static bool sync_tell(void *data, enum session_event event, const struct session_result *result)
@@ -210,7 +207,7 @@ struct syncing {
 	int64_t max_time_us; /* 0: none */
 };
 
-static void report_sync(const struct cli *cli, const char *camera, int code, bool dry_run,
+static void sync_report(const struct cli *cli, const char *camera, int code, bool dry_run,
 	const struct session_result *result)
 {
 	if (dry_run) { /* who only looked did not bring what is due */
@@ -248,52 +245,37 @@ static int sync_one(void *data, const struct camera_settings *camera, struct wor
 	options.tell = sync_tell;
 	options.data = &telling;
 	code = session_pull(&options, &result);
-	end_line(&telling);
+	sync_end_line(&telling);
 	took_us = (clock_mono_ns(&clock_real) - start_ns) / NS_PER_US;
-	report_sync(cli, camera->name, code, options.dry_run, &result);
-	tell_damage(cli, camera->name, &result);
-	tell_fork(cli, camera->name, &result.fork);
+	sync_report(cli, camera->name, code, options.dry_run, &result);
+	sync_report_damage(cli, camera->name, &result);
+	report_warning(cli, camera->name, result.fork.text);
 	if (cli_flag(cli, "json"))
-		print_program(camera->name, code, &result, took_us);
+		sync_print_program(camera->name, code, &result, took_us);
 	else if (code == CLI_OK && options.dry_run)
-		print_dry_run(camera->name, &result);
+		sync_print_dry_run(camera->name, &result);
 	else if (code == CLI_OK || result.frames > 0)
-		print_person(camera->name, &result, took_us);
+		sync_print_person(camera->name, &result, took_us);
 	return code;
 }
 
 int command_sync(struct cli *cli)
 {
-	CLEANUP_FREE void *settings = NULL;
 	struct syncing syncing = { .cli = cli,
 		.options = { .dry_run = cli_flag(cli, "dry-run"), .limit_rate = -1 } };
-	struct all_options all = { .cli = cli, .work = sync_one, .data = &syncing };
-	const struct camera_settings *camera = NULL;
-	const char *name = cli->argc > 0 ? cli->argv[0] : NULL;
-	int r;
+	struct all_options all = { .work = sync_one, .data = &syncing };
+	const int64_t week_us = 7 * 24 * 3600 * US_PER_SEC;
+	int r = cli_time(cli, "since", WHEN_FROM, &syncing.options.since_us);
 
-	if (cli_flag(cli, "all") && name)
-		return cli_usage(cli, "%s: --all is every camera, name none", name);
-	r = cli_time(cli, "since", WHEN_FROM, &syncing.options.since_us);
 	if (r == CLI_OK)
-		r = cli_quantity(cli, "max-time", &conf_duration, 100000,
-			7 * 24 * 3600 * US_PER_SEC, &syncing.max_time_us);
+		r = cli_quantity(
+			cli, "max-time", &conf_duration, 100000, week_us, &syncing.max_time_us);
 	syncing.options.silent_max_us = syncing.max_time_us > 0 ? 0 : SILENCE_US;
 	if (r == CLI_OK)
-		r = cli_quantity(cli, "max-silence", &conf_duration, 100000,
-			7 * 24 * 3600 * US_PER_SEC, &syncing.options.silent_max_us);
+		r = cli_quantity(cli, "max-silence", &conf_duration, 100000, week_us,
+			&syncing.options.silent_max_us);
 	if (r == CLI_OK)
 		r = cli_quantity(
 			cli, "limit-rate", &conf_size, 0, INT64_MAX, &syncing.options.limit_rate);
-	if (r == CLI_OK)
-		r = all_jobs(cli, &all.jobs);
-	if (r == CLI_OK)
-		r = cli_settings(cli, CLI_KEEP, &settings);
-	if (r != CLI_OK)
-		return r;
-	all.settings = settings;
-	if (cli_flag(cli, "all") && all.settings->n_cameras > 0)
-		return all_cameras(&all);
-	r = choose_camera(cli, settings, name, &camera);
-	return r != CLI_OK ? r : sync_one(&syncing, camera, NULL);
+	return r != CLI_OK ? r : command_each(cli, &all);
 }
