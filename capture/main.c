@@ -400,7 +400,7 @@ static int serve_command(struct cli *cli)
 	options.archive = archive;
 	serving = (struct serving){ archive, &settings->schedule };
 	options.first_request = cli->argc ? request : command ? serve_first_request(command) : NULL;
-	r = serve(&options);
+	r = serve_client(&options);
 	return r == 0 || r == -EPIPE ? CLI_OK : r == -E2BIG ? CLI_PROTOCOL : CLI_INTERNAL;
 }
 

@@ -157,7 +157,10 @@ static int send_frame(struct server *s, const struct record *frame, uint64_t off
 	return r < 0 ? r : send_file(s, fd, (int64_t)offset, frame->bytes);
 }
 
-/* The newest frame whose file is whole: a person may have deleted the very last ones, or edited them. */
+/*
+ * Finds the newest frame whose file is whole: a person may have deleted the last ones, or edited
+ * them.
+ */
 static int newest_present(struct server *s, uint64_t newer_than, struct record *ret)
 {
 	struct record frame;
@@ -173,17 +176,6 @@ static int newest_present(struct server *s, uint64_t newer_than, struct record *
 		r = archive_find(s->archive, frame.seq - 1, &frame);
 	}
 	return r < 0 && r != -ENOENT ? r : -ENOENT;
-}
-
-static int serve_latest(struct server *s, const struct wire_request *request)
-{
-	struct record frame;
-	int r = newest_present(s, request->seq, &frame);
-
-	if (r == -ENOENT)
-		return send_end(s);
-	return r < 0 ? send_error(s, WIRE_ERROR_FAILED, "the journal cannot be read")
-		     : send_frame(s, &frame, 0);
 }
 
 static int serve_frame(struct server *s, const struct wire_request *request)
@@ -233,7 +225,10 @@ static bool client_gone(struct server *s)
 	return poll(&out, 1, 0) > 0 && out.revents & (POLLERR | POLLHUP | POLLNVAL);
 }
 
-/* Waits for a change in the journal folder, for when it is time to look, the client's end, or the deadline. */
+/*
+ * Waits for a change in the journal folder, the time to look at it, the client's end, or the
+ * deadline.
+ */
 static int wait_change(struct server *s, int inotify_fd, int64_t left_ms)
 {
 	const int64_t look_ms = inotify_fd < 0 ? LOOK_BLIND_MS : LOOK_MS;
@@ -280,14 +275,16 @@ static int frames_since(struct journal_cursor *cursor)
 }
 
 /*
- * The newest frame, as soon as it is newer than the request's. The journal is looked through once;
- * from then on only what is appended to it is.
+ * Finds the newest frame as soon as it is newer than the request's: `latest` looks once, `wait`
+ * until its time is over. The journal is searched once; after that only what is appended to it is
+ * read.
  */
 static int find_newer(struct server *s, const struct wire_request *request, struct record *ret)
 {
 	int64_t end_ns = clock_mono_ns(&clock_real) + (int64_t)request->seconds * NS_PER_SEC;
 	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
-	CLEANUP_FD int fd = watch_journal(s); /* first: what comes from here on is seen */
+	/* first: what comes from here on is seen */
+	CLEANUP_FD int fd = request->seconds > 0 ? watch_journal(s) : -1;
 	uint64_t last = 0;
 	int r = journal_last(archive_journal(s->archive), &last), any = 1;
 
@@ -311,7 +308,7 @@ static int find_newer(struct server *s, const struct wire_request *request, stru
 	}
 }
 
-static int serve_wait(struct server *s, const struct wire_request *request)
+static int serve_newest(struct server *s, const struct wire_request *request)
 {
 	struct record frame;
 	int r = find_newer(s, request, &frame);
@@ -320,7 +317,7 @@ static int serve_wait(struct server *s, const struct wire_request *request)
 		return r;
 	if (r == -ENOENT)
 		return send_end(s);
-	return r < 0 ? send_error(s, WIRE_ERROR_FAILED, "the journal cannot be watched")
+	return r < 0 ? send_error(s, WIRE_ERROR_FAILED, "the journal cannot be read")
 		     : send_frame(s, &frame, 0);
 }
 
@@ -348,17 +345,16 @@ static int serve_help(struct server *s)
 		".\n");
 }
 
-static int dispatch(struct server *s, const struct wire_request *request)
+static int serve_request(struct server *s, const struct wire_request *request)
 {
 	switch (request->verb) {
 	case WIRE_LATEST:
-		return serve_latest(s, request);
+	case WIRE_WAIT:
+		return serve_newest(s, request);
 	case WIRE_FRAME:
 		return serve_frame(s, request);
 	case WIRE_LIST:
 		return serve_list(s, request);
-	case WIRE_WAIT:
-		return serve_wait(s, request);
 	case WIRE_ACK:
 		return send_end(s);
 	case WIRE_STATUS:
@@ -378,7 +374,7 @@ static int serve_line(struct server *s, const char *line, size_t len)
 	const char *text = "";
 	int r = wire_request_parse(line, len, &request, &text);
 
-	return r < 0 ? send_error(s, WIRE_ERROR_BAD_REQUEST, text) : dispatch(s, &request);
+	return r < 0 ? send_error(s, WIRE_ERROR_BAD_REQUEST, text) : serve_request(s, &request);
 }
 
 /* Reads until a whole line is in the buffer: 1, 0 at the end of input, -E2BIG, -errno. */
@@ -435,7 +431,7 @@ static int serve_requests(struct server *s)
 	}
 }
 
-int serve(const struct serve_options *options)
+int serve_client(const struct serve_options *options)
 {
 	struct server s = { .options = options, .archive = options->archive };
 	const char *first = options->first_request;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `capturepi serve`: the camera's end of the wire (common/wire.h), one process per connection. It only
- * reads. It is made to be the forced command of a puller's key, so it treats $SSH_ORIGINAL_COMMAND as
- * data.
+ * `capturepi serve`: the camera's end of the wire (common/wire.h), one process per connection. It
+ * only reads. It is made to be the forced command of a puller's key, so it treats
+ * $SSH_ORIGINAL_COMMAND as data.
  */
 #pragma once
 
@@ -27,7 +27,7 @@ struct serve_options {
  * -E2BIG a request line was too long (after the error answer); -EBADMSG a frame's file failed under
  * way, so that the stream could not go on in order.
  */
-int serve(const struct serve_options *options);
+int serve_client(const struct serve_options *options);
 
 /*
  * The request in what a client asked sshd to execute: "capturepi serve latest 12" and

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* `pullpi fetch`: picks the cameras, runs a session, tells people, programs and the log about it. */
+/*
+ * `pullpi fetch`: picks the cameras, runs a session, tells people, programs and the log about it.
+ */
 #include "pull/commands.h"
 
 #include <errno.h>
@@ -152,8 +154,8 @@ static void fetch_print_program(
 }
 
 /*
- * In the log of a service that runs every minute only a change is worth a line; a person who typed the
- * command is told each time.
+ * In the log of a service that runs every minute only a change is worth a line; a person who typed
+ * the command is told each time.
  */
 void report_failure(
 	const struct cli *cli, const char *camera, int code, const char *error, bool changed)

@@ -40,7 +40,10 @@ int choose_camera(const struct cli *cli, const struct pull_settings *settings, c
  * what failed: a person each time, the log of a service when it changes.
  */
 void report_visit(const struct cli *cli, const char *camera, int code, const char *error);
-/* The same of what says nothing about the camera, but of this machine; CLI_OK: something was stored. */
+/*
+ * The same of what says nothing about the camera, but of this machine; CLI_OK: something was
+ * stored.
+ */
 void report_here(const struct cli *cli, const char *camera, int code, const char *error);
 
 /* Both of a session that has ended, with what the camera said of itself. */
@@ -62,8 +65,8 @@ void add_fork(struct json_object *o, const struct history_fork *fork);
 void report_room(const struct cli *cli, const char *camera, uint64_t removed, int error);
 
 /*
- * Runs `all->work` for the camera that is named, the only one, or with --all each of them; `all` needs its
- * work and data only.
+ * Runs `all->work` for the camera that is named, the only one, or with --all each of them; `all`
+ * needs its work and data only.
  */
 struct all_options;
 int command_each(struct cli *cli, struct all_options *all);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A camera's archive here. Where it was on a mounted disk once (common/place.h; the last contact keeps the
- * memory), it is not looked for, and not made again, without that disk.
+ * A camera's archive here. If it once was on a mounted disk (common/place.h; the last contact
+ * remembers), it is neither opened nor made again without that disk.
  */
 #pragma once
 
@@ -10,12 +10,12 @@
 
 /* Whether the disk of the archive at `path` is there: 0, -ENOMEDIUM, -errno. */
 int copy_check(const struct camera_settings *camera, const char *path);
-/* archive_open() after that. */
+/* The same, and then archive_open(). */
 int copy_open(const struct camera_settings *camera, const char *path,
 	const struct archive_options *options, struct archive **ret);
 
 /*
- * After copy_open() or archive_retake() of the archive of `camera` at `path` returned `r`: an exit code
- * of common/cli.h, and a sentence for the person in `error`.
+ * Turns `r`, which copy_open() or archive_retake() of the archive at `path` returned, into an exit
+ * code of common/cli.h and a sentence for the person in `error`.
  */
 int copy_open_failed(int r, const char *path, const char *camera, char *error, size_t size);

@@ -18,7 +18,7 @@ struct flusher {
 	bool ending;
 };
 
-static void *flush(void *data)
+static void *flusher_run(void *data)
 {
 	struct flusher *flusher = data;
 
@@ -54,7 +54,7 @@ int flusher_new(struct flusher **ret)
 	pthread_cond_init(&flusher->more, NULL);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&flusher->thread, NULL, flush, flusher);
+	r = pthread_create(&flusher->thread, NULL, flusher_run, flusher);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (r > 0) {
 		free(flusher);

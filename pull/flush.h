@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A thread that sends files to the disk before it is their turn to be made durable, so that the wait for
- * the disk goes on beside the wait for the network. It is never relied on: whoever needs a file on the
- * disk calls fsync(2) himself, which then finds nothing left to do.
+ * A thread that flushes files to the disk before they are committed, so that the wait for the disk
+ * runs beside the wait for the network. Nobody relies on it: whoever needs a file on the disk calls
+ * fsync(2), which then finds nothing left to do.
  */
 #pragma once
 
@@ -13,15 +13,15 @@
 struct flusher;
 
 int flusher_new(struct flusher **ret);
-/* Waits for the file that it is at. */
+/* Waits for the file that is being flushed. */
 void flusher_free(struct flusher *flusher);
 DEFINE_CLEANUP(struct flusher, flusher_free)
 
 /*
- * Takes `fd` over; it must have been opened for this, or an error of the disk would be told here, where
- * nobody listens, and not to the fsync that counts. The file's number, from 1 on, or 0 if there is no
- * room and it was closed.
+ * Takes over `fd`, which must have been opened for this: the kernel reports an error of the disk
+ * once for each open file, and the fsync that counts needs its own. Returns the file's number, from
+ * 1 on, or 0 if the queue is full and `fd` was closed.
  */
 uint64_t flusher_add(struct flusher *flusher, int fd);
-/* All files up to this number are done with. */
+/* All files up to this number are flushed. */
 uint64_t flusher_done(struct flusher *flusher);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `pullpi follow`: what happens, told to people, programs, the log and the service manager. A state is
- * told when it begins, not at each try; a connection that was lost and made up for at once is no news.
+ * `pullpi follow`: what happens, told to people, programs, the log and the service manager. A state
+ * is told when it begins, not at each try; a connection that was lost and made up for at once is no
+ * news.
  */
 #include <errno.h>
 #include <string.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which of the camera's sequence numbers are settled: their line is in the journal here, the camera
- * has pruned them, or it has nothing of that number. What a person deleted here keeps its line, so it
- * is settled and not fetched again.
+ * The have-set: which of the camera's sequence numbers are settled. Their line is in the journal
+ * here, the camera has pruned them, or it has nothing of that number. What a person deleted here
+ * keeps its line, so it is settled and not fetched again.
  *
- * The journal is the truth. The file `.settled` in the archive keeps what was found out, and how far
- * each segment was read for it, so that a visit need not read the journal again. Without the file, or
- * with one that does not fit the journal, all is read again. A line "acked N" of older versions means nothing.
+ * The journal is the truth. The file `.settled` in the archive saves reading it again: it has the
+ * set, and how far each segment was read. Without the file, or with one that does not fit the
+ * journal, all is read again. Versions before 0.2.0 wrote a line "acked N", which is ignored.
  *
  *   settled 1 0b5c6a3e-7f60-4c1d-9a55-1f1f6f3b9f10
  *   unwanted LAST
@@ -23,11 +23,14 @@
 struct held {
 	struct ranges settled;
 	uint64_t unwanted; /* up to there nothing is missed here: retention would remove it */
-	/* Of the settled ones those whose file is damaged over there: each sync asks whether it still is. */
+	/*
+	 * Of the settled ones those whose file is damaged over there: each sync asks whether it
+	 * still is.
+	 */
 	struct ranges damaged;
 	/*
-	 * Frames that took another's place (redated.h), of the lines that were read and noted. While there
-	 * are any the file is not written, so that they are met again after a crash.
+	 * Frames that took another's place (redated.h), of the lines that were read and noted.
+	 * While there are any the file is not written, so that they are met again after a crash.
 	 */
 	struct held_redated {
 		uint64_t seq, was;

@@ -113,7 +113,10 @@ static uint64_t search_near(struct search *s, uint64_t near)
 	return seq < s->other ? seq : 0;
 }
 
-/* What cannot be compared counts as other: the branch keeps it, and it is fetched if the camera has it. */
+/*
+ * What cannot be compared counts as other: the branch keeps it, and it is fetched if the camera has
+ * it.
+ */
 static int search_run(struct search *s, struct client *client)
 {
 	uint64_t near = s->other - s->same > WINDOW ? s->other - WINDOW : s->same + 1, seq;

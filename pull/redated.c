@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Old selves of frames that were dated anew: found in one pass of the journal, removed turn by turn. */
+/* Old frames after a clock correction: found in one pass of the journal, removed one in a turn. */
 #include "pull/redated.h"
 
 #include <errno.h>
@@ -9,8 +9,8 @@
 
 #define PIECE_BYTES 16384
 
-/* Where the picture begins: behind the start marker and the EXIF block. */
-static int64_t picture_start(const uint8_t head[static 6])
+/* Where the picture begins: after the start marker and the EXIF block. */
+static int64_t redated_picture_start(const uint8_t head[static 6])
 {
 	if (head[0] != 0xff || head[1] != 0xd8)
 		return 0;
@@ -24,8 +24,8 @@ bool redated_same(int fd_a, int fd_b, int64_t bytes)
 
 	if (bytes < 6 || fs_read_at(fd_a, a, 6, 0) != 6 || fs_read_at(fd_b, b, 6, 0) != 6)
 		return false;
-	at = picture_start(a);
-	if (at == 0 || at >= bytes || picture_start(b) != at)
+	at = redated_picture_start(a);
+	if (at == 0 || at >= bytes || redated_picture_start(b) != at)
 		return false;
 	while (at < bytes) {
 		size_t want = bytes - at < PIECE_BYTES ? (size_t)(bytes - at) : PIECE_BYTES;
@@ -38,7 +38,7 @@ bool redated_same(int fd_a, int fd_b, int64_t bytes)
 	return true;
 }
 
-static int open_file(struct archive *archive, uint64_t seq, int64_t slot_us, int64_t bytes)
+static int redated_open_file(struct archive *archive, uint64_t seq, int64_t slot_us, int64_t bytes)
 {
 	struct record frame = record_new(RECORD_FRAME);
 	int fd, r;
@@ -50,11 +50,12 @@ static int open_file(struct archive *archive, uint64_t seq, int64_t slot_us, int
 	return r < 0 ? r : fd;
 }
 
-static bool both_are_here(struct archive *archive, const struct held_redated *pair)
+static bool redated_both_are_here(struct archive *archive, const struct held_redated *pair)
 {
-	CLEANUP_FD int new = open_file(archive, pair->seq, pair->slot_us, pair->bytes);
-	CLEANUP_FD int old =
-		new < 0 ? -1 : open_file(archive, pair->was, pair->was_slot_us, pair->bytes);
+	CLEANUP_FD int new = redated_open_file(archive, pair->seq, pair->slot_us, pair->bytes);
+	CLEANUP_FD int old = new < 0
+		? -1
+		: redated_open_file(archive, pair->was, pair->was_slot_us, pair->bytes);
 
 	return new >= 0 && old >= 0 && redated_same(new, old, pair->bytes);
 }
@@ -65,21 +66,21 @@ static int redated_drop_one(struct session *s, const struct held_redated *pair)
 	struct archive_pruned pruned = { 0 };
 	int code = session_take_turn(s), r = 0;
 
-	if (code == CLI_OK && both_are_here(s->archive, pair))
+	if (code == CLI_OK && redated_both_are_here(s->archive, pair))
 		r = archive_prune(s->archive, pair->was, pair->was, PRUNE_REDATED, &pruned);
 	session_release(s);
 	s->result->redated += pruned.count;
 	return r < 0 && r != -ENOENT ? session_archive_failed(s, r) : code;
 }
 
-static int compare_pairs(const void *left, const void *right)
+static int redated_compare_pairs(const void *left, const void *right)
 {
 	const struct held_redated *a = left, *b = right;
 
 	return (a->was > b->was) - (a->was < b->was);
 }
 
-static void note_old(struct held_redated *pair, const char *line, size_t len)
+static void redated_note_old(struct held_redated *pair, const char *line, size_t len)
 {
 	struct record old;
 
@@ -89,7 +90,7 @@ static void note_old(struct held_redated *pair, const char *line, size_t len)
 	pair->was_slot_us = old.slot_us;
 }
 
-/* When the old selves were thought to have been taken: their names have it. */
+/* When the old frames were thought to have been taken: their names have it. */
 static int redated_find_old(struct session *s)
 {
 	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
@@ -99,12 +100,13 @@ static int redated_find_old(struct session *s)
 	size_t len;
 	int r;
 
-	qsort(held->redated, held->n_redated, sizeof *held->redated, compare_pairs);
+	qsort(held->redated, held->n_redated, sizeof *held->redated, redated_compare_pairs);
 	r = journal_seek(archive_journal(s->archive), held->redated[0].was, &cursor);
 	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &key.was)) > 0) {
-		pair = bsearch(&key, held->redated, held->n_redated, sizeof key, compare_pairs);
+		pair = bsearch(
+			&key, held->redated, held->n_redated, sizeof key, redated_compare_pairs);
 		if (pair)
-			note_old(pair, line, len);
+			redated_note_old(pair, line, len);
 	}
 	return r;
 }

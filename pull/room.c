@@ -10,7 +10,7 @@
 #define DAY_US (INT64_C(24) * 3600 * US_PER_SEC)
 #define TURN_US (2 * US_PER_SEC) /* that tidying up waits for its turn; else the next one does it */
 
-static void note_error(struct room *room, int r)
+static void room_note_error(struct room *room, int r)
 {
 	if (r < 0 && room->error == 0)
 		room->error = r;
@@ -25,13 +25,13 @@ void room_open(struct room *room, struct archive *archive, const struct camera_s
 	};
 
 	if (!room->pruner)
-		note_error(room, pruner_new(archive, &settings, clock, &room->pruner));
+		room_note_error(room, pruner_new(archive, &settings, clock, &room->pruner));
 }
 
 void room_refresh(struct room *room, struct archive *archive)
 {
 	if (room->pruner)
-		note_error(room, pruner_refresh(room->pruner, archive));
+		room_note_error(room, pruner_refresh(room->pruner, archive));
 }
 
 uint64_t room_make(struct room *room, int64_t bytes)
@@ -40,7 +40,7 @@ uint64_t room_make(struct room *room, int64_t bytes)
 
 	if (!room->pruner)
 		return 0;
-	note_error(room, pruner_make_room(room->pruner, bytes, &removed));
+	room_note_error(room, pruner_make_room(room->pruner, bytes, &removed));
 	room->removed += removed.frames;
 	return pruner_totals(room->pruner).gone;
 }
@@ -57,7 +57,7 @@ void room_close(struct room *room)
 	room->pruner = NULL;
 }
 
-static void tidy(struct room *room, int64_t bytes)
+static void room_tidy_turn(struct room *room, int64_t bytes)
 {
 	uint64_t before;
 
@@ -87,11 +87,11 @@ void room_tidy(const struct camera_settings *camera, const char *path, int64_t b
 	if (r == 0)
 		r = archive_lock_copy(archive, 0, &lock_fd);
 	if (r < 0) {
-		note_error(ret, r == -ETIMEDOUT ? 0 : r);
+		room_note_error(ret, r == -ETIMEDOUT ? 0 : r);
 		return;
 	}
 	room_open(ret, archive, camera, clock);
-	tidy(ret, bytes);
+	room_tidy_turn(ret, bytes);
 	room_close(ret);
 }
 

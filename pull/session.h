@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A session with one camera: `pullpi fetch --latest`, `sync` and `follow` are the three plans (plan.h)
- * of one receiver. A frame arrives in one way: its pieces go to a partial file, which is verified and
- * committed through the archive; a session that is cut short goes on at the byte the next time, and
- * it does not matter which plan.
+ * A session with one camera: `pullpi fetch --latest`, `sync` and `follow` are the three plans
+ * (plan.h) of one receiver. A frame arrives in one way: its pieces go to a partial file, which is
+ * verified and committed through the archive; a session that is cut short goes on at the byte the
+ * next time, and it does not matter which plan.
  *
  * The writer's lock of the archive is held while a partial is begun and while frames are committed,
  * never while bytes travel. A partial is locked by whoever receives it; others leave it to him.
@@ -70,7 +70,9 @@ struct session_options {
 	enum session_plan plan;
 	const struct camera_settings *camera;
 	int64_t deadline_ns; /* CLOCK_MONOTONIC; DEADLINE_NONE of wait.h: none */
-	/* backlog: give up after so long without anything from the camera; 0: only at the deadline */
+	/*
+	 * backlog: give up after so long without anything from the camera; 0: only at the deadline
+	 */
 	int64_t silent_max_us;
 	int64_t since_us; /* backlog: only frames of slots from then on; TIME_NONE: all */
 	int64_t limit_rate; /* bytes a second, 0: no limit */
@@ -86,8 +88,8 @@ struct session_options {
 };
 
 /*
- * Runs the plan to its end; follow has none unless tell() wants it. An exit code of common/cli.h; if it
- * is not CLI_OK `ret->error` has a sentence for the person, which ends with the next step where there
- * is one. Logs nothing. The backlog ends at its deadline with CLI_OK and `out_of_time`.
+ * Runs the plan to its end; follow has none unless tell() wants it. An exit code of common/cli.h;
+ * if it is not CLI_OK `ret->error` has a sentence for the person, which ends with the next step
+ * where there is one. Logs nothing. The backlog ends at its deadline with CLI_OK and `out_of_time`.
  */
 int session_pull(const struct session_options *options, struct session_result *ret);

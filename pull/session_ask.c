@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a session asks a camera for. Requests are sent ahead, as far as the credit allows; answers come in
- * the order of the requests, so a ring of what was asked tells what each answer is.
+ * What a session asks a camera for. Requests are sent ahead, as far as the credit allows; answers
+ * come in the order of the requests, so a ring of what was asked tells what each answer is.
  */
 #include "pull/session_private.h"
 
@@ -108,7 +108,10 @@ static int ask_lines(struct session *s, const struct ask *list)
 	return ask_send(s, list, &request);
 }
 
-/* The line to compare; a backlog takes those that follow along, as the camera's last is not known yet. */
+/*
+ * The line to compare; a backlog takes those that follow along, as the camera's last is not known
+ * yet.
+ */
 static int ask_compare(struct session *s)
 {
 	struct ask list = { .kind = ASK_LIST, .compare = true };
@@ -187,8 +190,8 @@ static int ask_newest(struct session *s)
 }
 
 /*
- * What is due changes while the connection stays, so a camera that can say it is asked again. Of another
- * it is known at least that it answers.
+ * What is due changes while the connection stays, so a camera that can say it is asked again. Of
+ * another it is known at least that it answers.
  */
 static int ask_status(struct session *s)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Lists of the camera's journal lines: what is stored of them, what is planned, and whose history they are. */
+/*
+ * Lists of the camera's journal lines: what is stored of them, what is planned, and whose history
+ * they are.
+ */
 #include "pull/session_private.h"
 
 #include <errno.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the parts of a session share: session.c (connections, tries), session_talk.c (one connection,
- * answers), session_ask.c (requests), session_list.c (lists, histories), session_store.c (the archive here), redated.c.
+ * What the parts of a session share: session.c (connections, tries), session_talk.c (one
+ * connection, answers), session_ask.c (requests), session_list.c (lists, histories),
+ * session_store.c (the archive here), redated.c.
  */
 #pragma once
 
@@ -120,15 +121,18 @@ int session_fail_busy(struct session *s, uint64_t seq, int64_t bytes);
 /* The archive failed with `r`. */
 int session_archive_failed(struct session *s, int r);
 /*
- * Our turn at the archive, which is made if there is none; what others wrote in the meantime is known
- * then.
+ * Our turn at the archive, which is made if there is none; what others wrote in the meantime is
+ * known then.
  */
 int session_take_turn(struct session *s);
 void session_release(struct session *s);
 /* Begins a frame in a turn of its own. `*ret` stays NULL where its bytes are not wanted. */
 int session_begin_frame(struct session *s, const struct ask *frame, const struct record *record,
 	struct partial **ret);
-/* The camera has another history after the number `after`: what is here of the old one is kept apart. */
+/*
+ * The camera has another history after the number `after`: what is here of the old one is kept
+ * apart.
+ */
 int session_fork(struct session *s, uint64_t after);
 /* The frames up to `seq` are not wanted any more: retention removes what is so old. -ENOMEM. */
 int session_unwant(struct session *s, uint64_t seq);
@@ -173,5 +177,8 @@ int session_talk(struct session *s, struct stream *stream);
 int session_link_failed(struct session *s, int r);
 /* Not to be asked for again in this session, which ends as a failure. */
 int session_skip(struct session *s, uint64_t seq);
-/* follow: the frame could not be stored, as `error` says; sync brings it later, the next one is due. */
+/*
+ * follow: the frame could not be stored, as `error` says; sync brings it later, the next one is
+ * due.
+ */
 int session_pass_over(struct session *s, uint64_t seq);

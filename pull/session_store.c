@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A session and the archive here: what is held, whose turn it is, partials that begin, and frames that
- * are committed.
+ * A session and the archive here: what is held, whose turn it is, partials that begin, and frames
+ * that are committed.
  *
- * Frames that come quicker than the disk can make each of them durable are committed together, those
- * that the disk has already if more is coming; over a slow link each is committed as it comes.
+ * Frames that come quicker than the disk can make each of them durable are committed together,
+ * those that the disk has already if more is coming; over a slow link each is committed as it
+ * comes.
  */
 #include "pull/session_private.h"
 

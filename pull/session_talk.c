@@ -20,7 +20,9 @@ int session_link_failed(struct session *s, int r)
 {
 	int code = connect_code_of_transfer(r);
 
-	/* once it has answered, an end is a lost link or a camera that restarts: worth another try */
+	/*
+	 * once it has answered, an end is a lost link or a camera that restarts: worth another try
+	 */
 	if (r == -EPROTO && s->plan != PLAN_NEWEST && client_ended(s->client) &&
 		(s->answered || s->plan == PLAN_FOLLOW))
 		code = CLI_TEMPFAIL;
@@ -65,7 +67,10 @@ static int session_note_damaged(struct session *s, uint64_t seq, const char *wha
 	return r < 0 ? session_archive_failed(s, r) : session_never_again(s, seq);
 }
 
-/* The stream ended with `code` before a byte of the frame came. The second time nothing older would ever come. */
+/*
+ * The stream ended with `code` before a byte of the frame came. The second time nothing older would
+ * ever come.
+ */
 static int session_note_stuck(struct session *s, uint64_t seq, int code)
 {
 	if (s->plan != PLAN_BACKLOG || !client_ended(s->client))

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* `pullpi sync`: options, progress on a terminal, and what was done for people, programs, the log. */
+/*
+ * `pullpi sync`: options, progress on a terminal, and what was done for people, programs, the log.
+ */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>

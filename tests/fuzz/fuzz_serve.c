@@ -130,7 +130,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	options.archive = reader;
 	options.in_fd = memory_file(requests, size);
 	options.out_fd = memory_file("", 0);
-	r = serve(&options);
+	r = serve_client(&options);
 	MUST(r == 0 || r == -E2BIG);
 	n = lseek(options.out_fd, 0, SEEK_END);
 	MUST(n > 0 && n < ANSWER_MAX);

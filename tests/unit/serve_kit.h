@@ -28,7 +28,7 @@ static pid_t serve_start(const char *path, int fd, int other_fd, const char *com
 	signal(SIGPIPE, SIG_IGN);
 	if (archive_open(path, &options, &serve_options.archive) < 0)
 		_exit(1);
-	_exit(serve(&serve_options) < 0);
+	_exit(serve_client(&serve_options) < 0);
 }
 
 /* A camera's archive and the copy of it, with a link between them whenever the copy's side asks for one. */

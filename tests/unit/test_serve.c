@@ -106,7 +106,7 @@ static void *session_run(void *data)
 {
 	struct session *s = data;
 
-	s->result = serve(&s->options);
+	s->result = serve_client(&s->options);
 	close(s->options.out_fd);
 	return NULL;
 }

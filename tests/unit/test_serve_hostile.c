@@ -42,7 +42,7 @@ static void serve_process(const char *folder, int fd)
 		    &options.archive) < 0)
 		_exit(3);
 	kb = memory_kb();
-	r = serve(&options);
+	r = serve_client(&options);
 	_exit(memory_kb() - kb > MEMORY_MAX_KB ? 2 : r < 0);
 }
 
