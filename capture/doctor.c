@@ -3,7 +3,6 @@
 #include "capture/doctor.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <json-c/json.h>
 #include <pwd.h>
 #include <string.h>
@@ -131,19 +130,10 @@ static void tell_gone(void *data, const char *name)
 
 static void check_groups(struct examination *e)
 {
-	const struct doctor_user *user = &e->doctor.user;
-	const struct group *video = getgrnam("video");
-	const gid_t group = video ? video->gr_gid : 0;
-	struct doctor_groups groups = {
-		.user = user->name,
-		.uid = (unsigned)user->uid,
-		.needed = user->uid != 0 && strcmp(e->settings->camera.source, "test") != 0,
-		.exists = video != NULL,
-		.in_database = video && user_has_group(user->name, group),
-		.in_manager = user->manager_pid > 0 ? process_has_group(user->manager_pid, group)
-						    : -ENOTCONN,
-	};
+	struct doctor_groups groups;
 
+	doctor_groups_read(
+		&e->doctor.user, strcmp(e->settings->camera.source, "test") != 0, &groups);
 	examination_tell(e, "groups", doctor_groups(&groups));
 }
 

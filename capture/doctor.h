@@ -15,17 +15,6 @@
 /* CLI_OK, or CLI_INTERNAL where something failed. */
 int doctor_command(struct cli *cli);
 
-/* Group `video`, which owns the camera's devices. A process keeps the groups it was started with. */
-struct doctor_groups {
-	const char *user;
-	unsigned uid;
-	bool needed; /* false: the simulated camera, or root */
-	bool exists; /* there is such a group */
-	bool in_database; /* /etc/group has the user in it */
-	int in_manager; /* the user's manager has it, and so what that starts; -errno: not known */
-};
-struct doctor_finding doctor_groups(const struct doctor_groups *groups);
-
 /* From the running service, or from a list of the cameras where none runs. */
 struct doctor_camera {
 	const char *source; /* the setting */

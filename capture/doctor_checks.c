@@ -10,29 +10,6 @@
 
 #define DUE_LATE 2 /* slots without a frame that are no accident */
 
-struct doctor_finding doctor_groups(const struct doctor_groups *g)
-{
-	if (!g->needed)
-		return doctor_find(DOCTOR_OK, "not needed here");
-	if (!g->exists)
-		return doctor_find(DOCTOR_WARN,
-			"there is no group `video`\n"
-			"see that %s may read and write /dev/video* and /dev/media*",
-			g->user);
-	if (!g->in_database)
-		return doctor_find(DOCTOR_FAIL,
-			"%s is not in the group `video`\n"
-			"run `sudo usermod -aG video %s`, then `sudo systemctl restart user@%u`",
-			g->user, g->user, g->uid);
-	if (g->in_manager == 0)
-		return doctor_find(DOCTOR_FAIL,
-			"%s is in the group `video`, but their manager was started before\n"
-			"run `sudo systemctl restart user@%u`, or restart the machine",
-			g->user, g->uid);
-	return doctor_find(DOCTOR_OK, "%s is in the group `video`%s", g->user,
-		g->in_manager > 0 ? ", and so is their manager" : "");
-}
-
 struct doctor_finding doctor_camera(const struct doctor_camera *c)
 {
 	if (c->state && *c->error)

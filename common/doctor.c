@@ -3,13 +3,15 @@
 #include "common/doctor.h"
 
 #include <errno.h>
-#include <json-c/json.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/json.h"
 #include "common/text.h"
+#include "common/userunits.h"
 #include "common/utc.h"
 
 #define CALL_US (UINT64_C(5) * 1000000)
@@ -38,13 +40,6 @@ const char *doctor_verdict_name(enum doctor_verdict verdict)
 	return names[verdict];
 }
 
-static void doctor_print(struct json_object *object)
-{
-	puts(json_object_to_json_string_ext(
-		object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(object);
-}
-
 void doctor_tell(struct doctor *doctor, const char *check, struct doctor_finding finding)
 {
 	const char *verdict = doctor_verdict_name(finding.verdict);
@@ -61,14 +56,14 @@ void doctor_tell(struct doctor *doctor, const char *check, struct doctor_finding
 		return;
 	}
 	object = json_object_new_object();
-	json_object_object_add(object, "check", json_object_new_string(check));
+	json_add_text(object, "check", check);
 	if (doctor->camera)
-		json_object_object_add(object, "camera", json_object_new_string(doctor->camera));
-	json_object_object_add(object, "verdict", json_object_new_string(verdict));
-	json_object_object_add(object, "text", json_object_new_string(finding.text));
+		json_add_text(object, "camera", doctor->camera);
+	json_add_text(object, "verdict", verdict);
+	json_add_text(object, "text", finding.text);
 	if (*finding.fix)
-		json_object_object_add(object, "fix", json_object_new_string(finding.fix));
-	doctor_print(object);
+		json_add_text(object, "fix", finding.fix);
+	json_print(object);
 }
 
 static void doctor_read_user(struct doctor *doctor)
@@ -123,9 +118,8 @@ int doctor_end(struct doctor *doctor)
 	if (doctor->json) {
 		object = json_object_new_object();
 		for (enum doctor_verdict v = 0; v < DOCTOR_VERDICTS; v++)
-			json_object_object_add(
-				object, doctor_verdict_name(v), json_object_new_int64(n[v]));
-		doctor_print(object);
+			json_add_number(object, doctor_verdict_name(v), n[v]);
+		json_print(object);
 	} else {
 		printf("%u ok, %u to know, %u to look at, %u to mend\n", n[DOCTOR_OK],
 			n[DOCTOR_INFO], n[DOCTOR_WARN], n[DOCTOR_FAIL]);
@@ -178,6 +172,45 @@ struct doctor_finding doctor_manager(const struct doctor_user *user)
 		user->name, strerror(-user->manager_error), uid);
 }
 
+void doctor_groups_read(const struct doctor_user *user, bool needed, struct doctor_groups *ret)
+{
+	const struct group *video = getgrnam("video");
+	const gid_t group = video ? video->gr_gid : 0;
+
+	*ret = (struct doctor_groups){
+		.user = user->name,
+		.uid = (unsigned)user->uid,
+		.needed = needed && user->uid != 0,
+		.exists = video != NULL,
+		.in_database = video && user_has_group(user->name, group),
+		.in_manager = user->manager_pid > 0 ? process_has_group(user->manager_pid, group)
+						    : -ENOTCONN,
+	};
+}
+
+struct doctor_finding doctor_groups(const struct doctor_groups *g)
+{
+	if (!g->needed)
+		return doctor_find(DOCTOR_OK, "not needed here");
+	if (!g->exists)
+		return doctor_find(DOCTOR_WARN,
+			"there is no group `video`\n"
+			"see that %s may read and write /dev/video* and /dev/media*",
+			g->user);
+	if (!g->in_database)
+		return doctor_find(DOCTOR_FAIL,
+			"%s is not in the group `video`\n"
+			"run `sudo usermod -aG video %s`, then `sudo systemctl restart user@%u`",
+			g->user, g->user, g->uid);
+	if (g->in_manager == 0)
+		return doctor_find(DOCTOR_FAIL,
+			"%s is in the group `video`, but their manager was started before\n"
+			"run `sudo systemctl restart user@%u`, or restart the machine",
+			g->user, g->uid);
+	return doctor_find(DOCTOR_OK, "%s is in the group `video`%s", g->user,
+		g->in_manager > 0 ? ", and so is their manager" : "");
+}
+
 int doctor_unit_read(sd_bus *bus, const char *name, struct unit_state *ret)
 {
 	CLEANUP(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -204,27 +237,24 @@ bool doctor_unit_used(int error, const struct unit_state *unit)
 /* What sets a unit up: deploypi, where it is one of those that it knows. */
 static const char *unit_setup_command(const char *unit, char *buf, size_t size)
 {
-	static const struct {
-		const char *unit, *command, *option; /* its option says which instance */
-	} units[] = {
-		{ "pullpi-latest", "deploypi pull", "--camera" },
-		{ "pullpi-sync", "deploypi pull", "--camera" },
-		{ "pullpi-follow", "deploypi pull --follow", "--camera" },
-		{ "capturepi", "deploypi capture", "--name" },
-	};
-	const size_t len = strcspn(unit, "@.");
-	const char *instance = unit[len] == '@' ? unit + len + 1 : "", *type = strrchr(unit, '.');
+	const size_t n = strcspn(unit, "@.");
+	const bool capture = n == strlen("capturepi") && strncmp(unit, "capturepi", n) == 0;
+	const bool pull = strncmp(unit, "pullpi-", strlen("pullpi-")) == 0;
+	const bool follow = strncmp(unit, "pullpi-follow", n) == 0;
+	char instance[UNIT_NAME_MAX] = "";
+	const bool has = unit_instance(unit, "", instance) == 0;
 
-	snprintf(buf, size, "systemctl --user enable --now %s", unit);
-	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
-		if (strlen(units[i].unit) != len || strncmp(units[i].unit, unit, len) != 0)
-			continue;
-		if (*instance)
-			snprintf(buf, size, "%s %s %.*s", units[i].command, units[i].option,
-				(int)(type - instance), instance);
-		else
-			snprintf(buf, size, "%s", units[i].command);
-	}
+	if (capture || pull)
+		snprintf(buf, size, "deploypi %s%s%s",
+			capture          ? "capture"
+				: follow ? "pull --follow"
+					 : "pull",
+			!has              ? ""
+				: capture ? " --name "
+					  : " --camera ",
+			instance);
+	else
+		snprintf(buf, size, "systemctl --user enable --now %s", unit);
 	return buf;
 }
 

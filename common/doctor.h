@@ -84,6 +84,18 @@ int doctor_read_file(const char *path, char **ret);
 struct doctor_finding doctor_linger(const struct doctor_user *user, const char *deploy);
 struct doctor_finding doctor_manager(const struct doctor_user *user);
 
+/* Group `video`, which owns the camera's devices. A process keeps the groups it was started with. */
+struct doctor_groups {
+	const char *user;
+	unsigned uid;
+	bool needed; /* false: the simulated camera, or root */
+	bool exists; /* there is such a group */
+	bool in_database; /* /etc/group has the user in it */
+	int in_manager; /* the user's manager has it, and so what that starts; -errno: not known */
+};
+void doctor_groups_read(const struct doctor_user *user, bool needed, struct doctor_groups *ret);
+struct doctor_finding doctor_groups(const struct doctor_groups *groups);
+
 /* The state of a unit, within a few seconds. -ENOTCONN where `bus` is NULL; else as unit_state_read(). */
 int doctor_unit_read(sd_bus *bus, const char *name, struct unit_state *ret);
 /* Whether it is there, and enabled or at work. */

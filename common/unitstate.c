@@ -36,15 +36,6 @@ static int read_basic(sd_bus_message *m, char type, void *dest, size_t size)
 	return r;
 }
 
-/* (uo): the job's number and its path */
-static int read_job(sd_bus_message *m, void *dest, size_t size)
-{
-	const char *path;
-
-	(void)size;
-	return sd_bus_message_read(m, "(uo)", dest, &path);
-}
-
 /* (ss): the error's name and its text */
 static int read_error(sd_bus_message *m, void *dest, size_t size)
 {
@@ -163,7 +154,6 @@ static const struct property {
 	BASIC("ConditionTimestamp", "t", condition_us),
 	{ "Conditions", "a(sbbsi)", read_conditions, FIELD(condition) },
 	{ "Asserts", "a(sbbsi)", read_conditions, FIELD(assertion) },
-	{ "Job", "(uo)", read_job, FIELD(job) },
 	BASIC("ActiveEnterTimestamp", "t", active_since_us),
 	BASIC("StateChangeTimestamp", "t", changed_us),
 	BASIC("Result", "s", result),
@@ -176,8 +166,6 @@ static const struct property {
 	BASIC("ExecMainStartTimestamp", "t", started_us),
 	BASIC("ExecMainCode", "i", exit_code),
 	BASIC("ExecMainStatus", "i", exit_status),
-	BASIC("TimeoutStartUSec", "t", start_limit_us),
-	BASIC("TimeoutStopUSec", "t", stop_limit_us),
 	BASIC("NextElapseUSecRealtime", "t", next_us),
 	BASIC("LastTriggerUSec", "t", last_us),
 };

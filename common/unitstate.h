@@ -34,7 +34,6 @@ struct unit_state {
 	uint64_t condition_us; /* when they were looked at, wall time; 0: not known */
 	char condition[TEXT_MAX]; /* "ConditionPathExists=/data" that was false; "" */
 	char assertion[TEXT_MAX];
-	uint32_t job; /* the one it has now; 0: none */
 	uint64_t active_since_us; /* wall time; 0: never */
 	uint64_t changed_us; /* its state, wall time: also by a reload; 0: never */
 
@@ -50,7 +49,6 @@ struct unit_state {
 	uint32_t pid; /* of the main process; 0: none */
 	uint64_t started_us; /* the main process, wall time; 0: never */
 	int32_t exit_code, exit_status; /* of the last main process: CLD_*, its status or signal */
-	uint64_t start_limit_us, stop_limit_us; /* TimeoutStartSec=, TimeoutStopSec= */
 
 	/* of timers */
 	uint64_t next_us; /* wall time of the next run; 0 or UNIT_TIME_NONE: none */

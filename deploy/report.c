@@ -5,34 +5,28 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "common/json.h"
 #include "common/text.h"
-
-void report_print_json(struct json_object *o)
-{
-	puts(json_object_to_json_string_ext(
-		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(o);
-}
 
 static void step_print_json(const struct step *step, const char *text)
 {
 	static const char *const results[] = { "ok", "warn", "failed" };
 	struct json_object *o = json_object_new_object(), *lines;
 
-	json_object_object_add(o, "step", json_object_new_string(step->name));
-	json_object_object_add(o, "result", json_object_new_string(results[step->result]));
+	json_add_text(o, "step", step->name);
+	json_add_text(o, "result", results[step->result]);
 	if (step->unit)
-		json_object_object_add(o, "unit", json_object_new_string(step->unit));
-	json_object_object_add(o, "text", json_object_new_string(text));
+		json_add_text(o, "unit", step->unit);
+	json_add_text(o, "text", text);
 	if (step->next)
-		json_object_object_add(o, "next", json_object_new_string(step->next));
+		json_add_text(o, "next", step->next);
 	if (step->log) {
 		lines = json_object_new_array();
 		for (unsigned i = 0; i < step->log->n_lines; i++)
 			json_object_array_add(lines, json_object_new_string(step->log->lines[i]));
 		json_object_object_add(o, "log", lines);
 	}
-	report_print_json(o);
+	json_print(o);
 }
 
 static void step_print(const struct cli *cli, const struct step *step, const char *text)

@@ -7,7 +7,6 @@
  */
 #pragma once
 
-#include <json-c/json.h>
 #include <stdbool.h>
 
 #include "common/cli.h"
@@ -45,6 +44,3 @@ void report_ok(const struct report *report, const char *name, const char *unit, 
 /* Returns `code`, so `return report_failed(...)`. `next` NULL: nothing. */
 int report_failed(const struct report *report, int code, const char *name, const char *unit,
 	const char *next, const char *fmt, ...) PRINTF(6, 7);
-
-/* Prints an object as one line, and puts it. */
-void report_print_json(struct json_object *object);

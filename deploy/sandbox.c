@@ -53,17 +53,7 @@ int sandbox_drop_in(const char *archive, char ret[static 2 * PATH_MAX])
 	return 0;
 }
 
-static int drop_in_folder(const char *unit, char ret[static PATH_MAX])
-{
-	char folder[PATH_MAX];
-	int r = userunits_folder(folder);
-
-	if (r < 0)
-		return r;
-	return snprintf(ret, PATH_MAX, "%s/%s.d", folder, unit) < PATH_MAX ? 0 : -ENAMETOOLONG;
-}
-
-static int write_drop_in(const char *folder, const char *archive)
+static int drop_in_write(const char *folder, const char *archive)
 {
 	CLEANUP_FREE char *old = NULL;
 	CLEANUP_FD int fd = -1;
@@ -84,7 +74,7 @@ static int write_drop_in(const char *folder, const char *archive)
 	return fs_replace(&fs_real, fd, USERUNITS_DROP_IN, text, strlen(text), 0644);
 }
 
-static int remove_drop_in(const char *folder)
+static int drop_in_remove(const char *folder)
 {
 	char path[PATH_MAX + sizeof USERUNITS_DROP_IN];
 
@@ -98,38 +88,31 @@ static int remove_drop_in(const char *folder)
 struct closing {
 	const struct ours_choice *choice;
 	unsigned closed;
-	int error; /* of the first that stays */
-	char path[PATH_MAX];
 };
 
-static int close_one(void *data, const char *unit, const char *drop_in)
+static int sandbox_close_one(void *data, const char *unit, const char *drop_in)
 {
 	struct closing *closing = data;
 	char folder[PATH_MAX];
-	int r;
+	int r = 0;
 
-	if (!drop_in || !ours_chosen(closing->choice, unit) || drop_in_folder(unit, folder) < 0)
-		return 0;
-	r = remove_drop_in(folder);
-	closing->closed += r == 0;
-	if (r < 0 && closing->error == 0) {
-		closing->error = r;
-		snprintf(closing->path, sizeof closing->path, "%s", folder);
+	if (drop_in && ours_chosen(closing->choice, unit)) {
+		snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(drop_in, '/') - drop_in),
+			drop_in);
+		r = drop_in_remove(folder);
+		closing->closed += r == 0;
 	}
-	return 0;
+	return r;
 }
 
 int sandbox_close(struct deploy *deploy, const struct ours_choice *choice)
 {
 	struct closing closing = { .choice = choice };
-	int r = userunits_walk(close_one, &closing);
+	int r = userunits_walk(sandbox_close_one, &closing);
 
-	if (r == 0)
-		r = closing.error;
 	if (r < 0)
 		return report_failed(&deploy->report, CLI_INTERNAL, "sandbox", NULL, deploy->again,
-			"%s: %s", *closing.path ? closing.path : "~/.config/systemd/user",
-			strerror(-r));
+			"a drop-in in ~/.config/systemd/user stays: %s", strerror(-r));
 	if (closing.closed)
 		report_ok(&deploy->report, "sandbox", NULL, "%u drop-in%s of deploypi removed",
 			closing.closed, closing.closed == 1 ? "" : "s");
@@ -139,27 +122,23 @@ int sandbox_close(struct deploy *deploy, const struct ours_choice *choice)
 int sandbox_open(
 	struct deploy *deploy, const char *unit, const char *usual, const char *archive, bool make)
 {
-	char home[CONF_VALUE_MAX], folder[PATH_MAX], path[PATH_MAX];
+	char home[CONF_VALUE_MAX] = "", units[PATH_MAX] = "", folder[PATH_MAX + UNIT_NAME_MAX + 4];
+	char path[CONF_VALUE_MAX + NAME_MAX];
+	bool opens;
 	int r = conf_home(home);
 
-	if (r == 0 && snprintf(path, sizeof path, "%s/%s", home, usual) >= (int)sizeof path)
-		r = -ENAMETOOLONG;
 	if (r == 0)
-		r = drop_in_folder(unit, folder);
-	if (r < 0)
-		return report_failed(&deploy->report, CLI_INTERNAL, "sandbox", unit, NULL,
-			"the home folder: %s", strerror(-r));
-	if (!*archive || sandbox_is_open(path, archive)) {
-		r = remove_drop_in(folder);
-	} else {
-		r = make ? fs_make_folders(archive, 0777) : 0;
-		if (r < 0)
-			return report_failed(&deploy->report, CLI_SETTINGS, "sandbox", unit,
-				deploy->again, "%s cannot be made: %s", archive, strerror(-r));
-		r = write_drop_in(folder, archive);
-		if (r == 0)
-			report_ok(&deploy->report, "sandbox", unit, "may write %s too", archive);
-	}
+		r = userunits_folder(units);
+	snprintf(path, sizeof path, "%s/%s", home, usual);
+	snprintf(folder, sizeof folder, "%s/%s.d", units, unit);
+	opens = *archive && !sandbox_is_open(path, archive);
+	if (r == 0 && opens && make && fs_make_folders(archive, 0777) < 0)
+		return report_failed(&deploy->report, CLI_SETTINGS, "sandbox", unit, deploy->again,
+			"%s cannot be made: %s", archive, strerror(errno));
+	if (r == 0)
+		r = opens ? drop_in_write(folder, archive) : drop_in_remove(folder);
+	if (r == 0 && opens)
+		report_ok(&deploy->report, "sandbox", unit, "may write %s too", archive);
 	if (r < 0)
 		return report_failed(&deploy->report, CLI_INTERNAL, "sandbox", unit, deploy->again,
 			"%s: %s", folder, strerror(-r));

@@ -3,7 +3,6 @@
 #include "deploy/setup.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <json-c/json_pointer.h>
 #include <pwd.h>
 #include <string.h>
@@ -11,13 +10,13 @@
 #include "common/child.h"
 #include "common/clock.h"
 #include "common/conf.h"
+#include "common/doctor.h"
 #include "common/fs.h"
 #include "common/userbus.h"
 #include "common/utc.h"
 
 #define CHILD_US (20 * US_PER_SEC)
 #define WORDS_MAX 5
-#define CAMERA_GROUP "video"
 #define MANAGER_COMES_NS (60 * NS_PER_SEC) /* a Pi with a slow card, at its first boot */
 #define MANAGER_RUNS_NS (5 * NS_PER_SEC) /* it may be executing itself again */
 
@@ -202,33 +201,21 @@ int setup_folders(struct deploy *deploy, const char *program)
 
 void setup_warn_of_groups(struct deploy *deploy)
 {
-	const struct group *video = getgrnam(CAMERA_GROUP);
-	const unsigned uid = (unsigned)getuid();
-	const gid_t group = video ? video->gr_gid : 0;
-	pid_t manager = userbus_pid(deploy->manager.bus);
-	char user[64], next[REPORT_TEXT_MAX];
-	const struct step warning = { .name = "groups", .result = STEP_WARN, .next = next };
+	struct doctor_user user = { .uid = getuid(),
+		.manager_pid = userbus_pid(deploy->manager.bus) };
+	struct doctor_groups groups;
+	struct doctor_finding finding;
+	char next[DOCTOR_TEXT_MAX + sizeof deploy->again + 32];
+	struct step step = { "groups", NULL, STEP_WARN, next, NULL };
 
-	if (!video || uid == 0)
-		return;
-	if (!user_has_group(setup_user(user), group)) {
-		snprintf(next, sizeof next,
-			"sudo usermod -aG " CAMERA_GROUP
-			" %s && sudo systemctl restart user@%u, then again: `%s`",
-			user, uid, deploy->again);
-		report_step(&deploy->report, &warning,
-			"%s is not in the group " CAMERA_GROUP " and may not open a camera", user);
-	} else if (manager > 0 && process_has_group(manager, group) == 0) {
-		snprintf(next, sizeof next, "sudo systemctl restart user@%u, then again: `%s`", uid,
-			deploy->again);
-		report_step(&deploy->report, &warning,
-			"%s came to the group " CAMERA_GROUP " after the user's manager had "
-			"started; its services are not in it",
-			user);
-	} else {
-		report_ok(
-			&deploy->report, "groups", NULL, "%s is in the group " CAMERA_GROUP, user);
-	}
+	setup_user(user.name);
+	doctor_groups_read(&user, true, &groups);
+	finding = doctor_groups(&groups);
+	snprintf(next, sizeof next, "%s, then again: `%s`", finding.fix, deploy->again);
+	if (finding.verdict == DOCTOR_OK)
+		report_ok(&deploy->report, "groups", NULL, "%s", finding.text);
+	else
+		report_step(&deploy->report, &step, "%s", finding.text);
 }
 
 /* Also where lingering is on and no manager is there: logind starts it then. */

@@ -14,7 +14,7 @@
 
 #define SETUP_OPTIONS                                                                              \
 	{ "json", 0, NULL, "an object a line, for scripts" },                                      \
-		{ "timeout", 't', "DURATION", "wait for jobs that long; as the units allow" },     \
+		{ "timeout", 't', "DURATION", "wait for jobs that long; 10min" },                  \
 	{                                                                                          \
 		"root", 0, NULL, "really for root's own services"                                  \
 	}

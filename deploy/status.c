@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* deploypi status: our units as the manager sees them, and whether they live without a login. */
 #include <errno.h>
-#include <json-c/json.h>
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/json.h"
 #include "common/userbus.h"
 #include "common/utc.h"
 #include "deploy/commands.h"
@@ -35,36 +35,34 @@ static bool unit_is_well(const struct unit_state *u)
 	return outcome.code != CLI_INTERNAL;
 }
 
-static void add_text(struct json_object *o, const char *key, const char *text)
+static void add_word(struct json_object *o, const char *key, const char *word)
 {
-	if (*text)
-		json_object_object_add(o, key, json_object_new_string(text));
+	if (*word)
+		json_add_text(o, key, word);
 }
 
 static void add_time(struct json_object *o, const char *key, uint64_t us)
 {
-	char text[UTC_TEXT_MAX];
-
 	if (us > 0 && us < INT64_MAX)
-		add_text(o, key, utc_format((int64_t)us, text));
+		json_add_time(o, key, (int64_t)us);
 }
 
 static struct json_object *unit_object(const struct unit_state *u)
 {
 	struct json_object *o = json_object_new_object();
 
-	add_text(o, "unit", u->name);
-	json_object_object_add(o, "ok", json_object_new_boolean(unit_is_well(u)));
-	add_text(o, "load", u->load);
-	add_text(o, "active", u->active);
-	add_text(o, "sub", u->sub);
-	add_text(o, "enabled", u->file_state);
-	add_text(o, "result", u->result);
-	add_text(o, "status", u->status_text);
+	add_word(o, "unit", u->name);
+	json_add_bool(o, "ok", unit_is_well(u));
+	add_word(o, "load", u->load);
+	add_word(o, "active", u->active);
+	add_word(o, "sub", u->sub);
+	add_word(o, "enabled", u->file_state);
+	add_word(o, "result", u->result);
+	add_word(o, "status", u->status_text);
 	if (*u->type)
-		json_object_object_add(o, "restarts", json_object_new_int64(u->restarts));
+		json_add_number(o, "restarts", u->restarts);
 	if (u->pid)
-		json_object_object_add(o, "pid", json_object_new_int64(u->pid));
+		json_add_number(o, "pid", u->pid);
 	add_time(o, "since", u->active_since_us);
 	add_time(o, "next", u->next_us);
 	add_time(o, "last", u->last_us);
@@ -96,14 +94,14 @@ static void overview_print_json(const struct overview *o)
 {
 	struct json_object *all = json_object_new_object(), *units = json_object_new_array();
 
-	add_text(all, "user", o->user);
+	add_word(all, "user", o->user);
 	if (o->linger_known)
-		json_object_object_add(all, "linger", json_object_new_boolean(o->lingers));
-	json_object_object_add(all, "manager", json_object_new_boolean(o->manager));
+		json_add_bool(all, "linger", o->lingers);
+	json_add_bool(all, "manager", o->manager);
 	for (size_t i = 0; i < o->n_units; i++)
 		json_object_array_add(units, unit_object(&o->units[i]));
 	json_object_object_add(all, "units", units);
-	report_print_json(all);
+	json_print(all);
 }
 
 static void overview_print(const struct overview *o)

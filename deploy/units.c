@@ -11,12 +11,9 @@
 #include "common/userbus.h"
 #include "common/util.h"
 
-#define JOB_MARGIN_US (30 * US_PER_SEC) /* beyond what the unit's own time-outs allow */
-#define JOB_LEAST_US (90 * US_PER_SEC)
-#define JOB_UNLIMITED_US (600 * US_PER_SEC) /* for units without a time-out */
+#define JOBS_US (600 * US_PER_SEC) /* the time-outs of most units end their jobs earlier */
 #define PROGRESS_NS (15 * NS_PER_SEC)
 #define SETTLE_NS (2 * NS_PER_SEC) /* until a unit that was started is looked at again */
-#define RELOAD_AGAIN_NS (2 * NS_PER_SEC)
 
 static const struct {
 	const char *method, *deed;
@@ -158,13 +155,6 @@ int units_reload_manager(struct deploy *deploy)
 	CLEANUP(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	int r = manager_call(&deploy->manager, "Reload", &error, NULL, "");
 
-	/* 253 and newer may be told to limit how often */
-	if (r < 0 && sd_bus_error_has_name(&error, SD_BUS_ERROR_LIMITS_EXCEEDED)) {
-		sd_bus_error_free(&error);
-		r = manager_sleep(&deploy->manager, clock_mono_ns(&clock_real) + RELOAD_AGAIN_NS);
-		if (r >= 0)
-			r = manager_call(&deploy->manager, "Reload", &error, NULL, "");
-	}
 	return r < 0 ? units_tell_error(deploy, "reload", NULL, r, &error) : CLI_OK;
 }
 
@@ -177,24 +167,6 @@ int units_enable(struct deploy *deploy, const char *unit, bool *ret_changed)
 	report_ok(&deploy->report, "enable", unit, "starts with the machine %s",
 		*ret_changed ? "from now on" : "already");
 	return units_reload_manager(deploy);
-}
-
-static int64_t jobs_deadline_ns(
-	const struct deploy *deploy, const struct unit_task *tasks, size_t n)
-{
-	int64_t longest_us = deploy->timeout_us ? deploy->timeout_us : JOB_LEAST_US;
-
-	for (size_t i = 0; i < n && !deploy->timeout_us; i++) {
-		const struct unit_state *u = &tasks[i].job.state;
-		const uint64_t limits[] = { u->start_limit_us, u->stop_limit_us };
-		int64_t sum_us = JOB_MARGIN_US;
-
-		for (size_t k = 0; k < ARRAY_SIZE(limits); k++)
-			sum_us += limits[k] > (uint64_t)INT64_MAX / 4 ? JOB_UNLIMITED_US
-								      : (int64_t)limits[k];
-		longest_us = sum_us > longest_us ? sum_us : longest_us;
-	}
-	return clock_mono_ns(&clock_real) + longest_us * 1000;
 }
 
 /* A refusal is of one unit; the others are still done. */
@@ -220,7 +192,8 @@ static int jobs_queue(struct deploy *deploy, const char *step, struct unit_task 
 /* 0, also when the time is over: then some have no result. */
 static int jobs_wait(struct deploy *deploy, const struct unit_task *tasks, size_t n)
 {
-	int64_t deadline_ns = jobs_deadline_ns(deploy, tasks, n);
+	const int64_t wait_us = deploy->timeout_us ? deploy->timeout_us : JOBS_US;
+	const int64_t deadline_ns = clock_mono_ns(&clock_real) + wait_us * NS_PER_US;
 
 	for (;;) {
 		int64_t next_ns = clock_mono_ns(&clock_real) + PROGRESS_NS;

@@ -17,7 +17,7 @@ struct deploy {
 	struct manager manager;
 	const char *name; /* --name: another camera of capturepi than the first; NULL: that */
 	char again[256]; /* "deploypi capture": how to go on after a failure */
-	int64_t timeout_us; /* for jobs; 0: what their units allow */
+	int64_t timeout_us; /* for jobs; 0: as usual */
 };
 
 enum unit_work {

@@ -19,7 +19,7 @@
 
 struct fake_unit {
 	const char *name, *load, *active, *sub, *result, *type;
-	uint32_t job, restarts;
+	uint32_t restarts;
 };
 
 struct fake {
@@ -115,11 +115,8 @@ static void fake_answer_unit(struct fake *fake, sd_bus_message *m)
 	add(reply, "SubState", "s", u && u->sub ? u->sub : "dead");
 	add(reply, "Result", "s", u && u->result ? u->result : "success");
 	add(reply, "Type", "s", u && u->type ? u->type : "notify");
-	if (u) {
-		sd_bus_message_append(
-			reply, "{sv}", "Job", "(uo)", u->job, "/org/freedesktop/systemd1/job/1");
+	if (u)
 		sd_bus_message_append(reply, "{sv}", "NRestarts", "u", u->restarts);
-	}
 	sd_bus_message_close_container(reply);
 	sd_bus_send(NULL, reply, NULL);
 }

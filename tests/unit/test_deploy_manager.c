@@ -271,7 +271,7 @@ TEST(ctrl_c_while_the_manager_is_away)
 TEST(units_are_read)
 {
 	struct fake fake = {
-		.units = { { UNIT, "loaded", "failed", "failed", "exit-code", "notify", 7, 3 } }
+		.units = { { UNIT, "loaded", "failed", "failed", "exit-code", "notify", 3 } }
 	};
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 	struct manager *m = &fake.manager;
@@ -281,7 +281,6 @@ TEST(units_are_read)
 		CHECK_STR(state.name, UNIT);
 		CHECK_STR(state.active, "failed");
 		CHECK_STR(state.result, "exit-code");
-		CHECK_INT(state.job, 7);
 		CHECK_INT(state.restarts, 3);
 		CHECK(state.condition_ok);
 		CHECK_INT(manager_read_unit(m, "other.service", &error, &state), 0);

@@ -93,7 +93,6 @@ TEST(a_unit)
 		CHECK(!u.condition_ok);
 		CHECK_STR(u.condition, "ConditionPathExists=|!/b");
 		CHECK_STR(u.assertion, "");
-		CHECK_INT(u.job, 42);
 		CHECK_STR(u.load_error, "bad?line");
 		CHECK_INT(u.n_needs, 2);
 		CHECK_STR(u.needs[1], "b.mount");
@@ -137,7 +136,6 @@ TEST(other_types_are_passed_over)
 	if (CHECK(parse(&t, &u) == 0)) {
 		CHECK_STR(u.sub, "");
 		CHECK_INT(u.restarts, 0);
-		CHECK_INT(u.job, 0);
 		CHECK_STR(u.program, "");
 		CHECK_INT(u.n_needs, 0);
 	}
@@ -180,14 +178,14 @@ TEST(answers_that_are_none)
 
 	for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
 		struct message t = begin();
-		struct unit_state u = { .job = 77 };
+		struct unit_state u = { .pid = 77 };
 
 		if (strcmp(bodies[i], "s") == 0)
 			sd_bus_message_append(t.m, "s", "failed");
 		else if (*bodies[i])
 			sd_bus_message_append(t.m, bodies[i], 0);
 		CHECK_INT(parse(&t, &u), -EBADMSG);
-		CHECK_INT(u.job, 77); /* untouched */
+		CHECK_INT(u.pid, 77); /* untouched */
 		end(&t);
 	}
 	/* without the states it is no unit */
