@@ -55,14 +55,14 @@ static void examination_tell(
 	doctor_tell(&e->doctor, check, finding);
 }
 
-static struct json_object *get(struct json_object *o, const char *key)
+static struct json_object *json_get(struct json_object *o, const char *key)
 {
 	return json_object_is_type(o, json_type_object) ? json_object_object_get(o, key) : NULL;
 }
 
-static const char *get_text(struct json_object *o, const char *key)
+static const char *json_get_text(struct json_object *o, const char *key)
 {
-	const char *text = json_object_get_string(get(o, key));
+	const char *text = json_object_get_string(json_get(o, key));
 
 	return text ? text : "";
 }
@@ -77,7 +77,7 @@ static void read_archive(struct examination *e)
 		e->status = status_object(e->archive, &e->settings->schedule);
 	else
 		e->status = status_service(path);
-	e->service = e->archive ? get(e->status, "service") : e->status;
+	e->service = e->archive ? json_get(e->status, "service") : e->status;
 	e->has_newest = e->archive && archive_newest(e->archive, &e->newest) == 0;
 }
 
@@ -150,13 +150,13 @@ static void see_camera(void *data, const char *id, const char *model)
 static void check_camera(struct examination *e)
 {
 	struct doctor_camera camera = { .source = e->settings->camera.source };
-	struct json_object *its = get(e->service, "camera");
+	struct json_object *its = json_get(e->service, "camera");
 	const struct camera_ops *ops = camera_ops_of("auto");
 
 	if (its) {
-		camera.state = get_text(its, "state");
-		camera.model = get_text(its, "model");
-		camera.error = get_text(its, "error");
+		camera.state = json_get_text(its, "state");
+		camera.model = json_get_text(its, "model");
+		camera.error = json_get_text(its, "error");
 	} else {
 		camera.listed = ops ? ops->list(see_camera, &camera) : -ENOSYS;
 	}
@@ -174,41 +174,36 @@ static void check_memory(struct examination *e)
 static void check_disk(struct examination *e)
 {
 	const struct capture_settings *s = e->settings;
-	struct json_object *store = get(e->service, "store");
+	struct json_object *store = json_get(e->service, "store");
 	int64_t now = clock_wall_us(&clock_real);
 	struct doctor_use use = {
 		.frames_per_day = (double)schedule_count(&s->schedule, now, now + 7 * DAY_US) / 7,
 		.frame_bytes = e->has_newest ? (double)e->newest.bytes : FRAME_GUESS_BYTES,
 		.makes_room = s->archive.reserve != 0,
-		.held_frames = (double)json_object_get_int64(get(store, "frames")),
+		.held_frames = (double)json_object_get_int64(json_get(store, "frames")),
 	};
 	char where[PATH_MAX];
 
 	if (store)
 		examination_tell(e, "store",
-			doctor_store(-json_object_get_int(get(store, "errno")),
+			doctor_store(-json_object_get_int(json_get(store, "errno")),
 				store_find_unwritable(s->archive.path, now, where) == 0,
-				get_text(store, "where"), s->archive.path));
+				json_get_text(store, "where"), s->archive.path));
 	doctor_tell_disk(&e->doctor, s->archive.path, s->archive.require_mount,
 		place_check(s->archive.path, s->archive.require_mount, NULL, NULL), &use);
 }
 
 static void check_newest(struct examination *e)
 {
-	const int64_t now = clock_wall_us(&clock_real), slot_us = e->newest.slot_us;
-	struct doctor_newest newest = {
-		.error = e->archive_error,
-		.has_frame = e->has_newest,
-		.age_us = now - e->newest.exposed_us,
-		.in_future =
-			slot_us > now + US_PER_SEC, /* the one of this moment may be on its way */
-		.synced = clock_synced(&clock_real),
-	};
+	const struct record *frame = e->has_newest ? &e->newest : NULL;
+	int64_t now = clock_wall_us(&clock_real);
+	uint64_t due = 0;
 
-	if (e->has_newest && slot_us < now)
-		newest.due =
-			schedule_count(&e->settings->schedule, slot_us + 1, now - 2 * US_PER_SEC);
-	examination_tell(e, "newest", doctor_newest(&newest));
+	if (frame && frame->slot_us < now)
+		due = schedule_count(
+			&e->settings->schedule, frame->slot_us + 1, now - 2 * US_PER_SEC);
+	examination_tell(e, "newest",
+		doctor_newest(e->archive_error, frame, now, due, clock_synced(&clock_real)));
 }
 
 static bool command_names_nothing(const struct cli *cli, const char *command)
@@ -307,13 +302,13 @@ static int read_no_delay(void)
 static void check_network(struct examination *e)
 {
 	CLEANUP_FREE char *idle = NULL, *congestion = NULL;
-	struct doctor_network network = { read_no_delay(), -1, -1 };
+	int r = doctor_read_file("/proc/sys/net/ipv4/tcp_slow_start_after_idle", &idle);
+	const int slow_start = r < 0 ? r : idle[0] == '1';
 
-	if (doctor_read_file("/proc/sys/net/ipv4/tcp_slow_start_after_idle", &idle) == 0)
-		network.slow_start_after_idle = idle[0] == '1';
-	if (doctor_read_file("/proc/sys/net/ipv4/tcp_congestion_control", &congestion) == 0)
-		network.bbr = strcmp(congestion, "bbr\n") == 0;
-	examination_tell(e, "network", doctor_network(&network));
+	r = doctor_read_file("/proc/sys/net/ipv4/tcp_congestion_control", &congestion);
+	examination_tell(e, "network",
+		doctor_network(
+			read_no_delay(), slow_start, r < 0 ? r : strcmp(congestion, "bbr\n") == 0));
 }
 
 int doctor_command(struct cli *cli)

@@ -11,6 +11,7 @@
 
 #include "common/doctor.h"
 #include "common/limits.h"
+#include "common/record.h"
 
 /* CLI_OK, or CLI_INTERNAL where something failed. */
 int doctor_command(struct cli *cli);
@@ -36,16 +37,12 @@ struct doctor_finding doctor_store(int error, bool writable, const char *where, 
 /* Whether cgroups can limit and count memory; `known`: there are cgroups of version 2 to ask. */
 struct doctor_finding doctor_memory(bool known, bool has_memory);
 
-/* How old the newest frame may be by the schedule. */
-struct doctor_newest {
-	int error; /* of the archive; -ENOENT: there is none yet */
-	bool has_frame;
-	bool in_future;
-	int64_t age_us;
-	uint64_t due; /* slots since, that should have a frame by now */
-	bool synced;
-};
-struct doctor_finding doctor_newest(const struct doctor_newest *newest);
+/*
+ * How old the newest frame is: `frame`, NULL: there is none. `error` of the archive, -ENOENT: there is none yet.
+ * `due`: slots since that frame that should have one by now.
+ */
+struct doctor_finding doctor_newest(
+	int error, const struct record *frame, int64_t now_us, uint64_t due, bool synced);
 
 /* One line of authorized_keys; sshd(8), AUTHORIZED_KEYS FILE FORMAT. */
 struct doctor_key {
@@ -62,9 +59,4 @@ int doctor_command_check(const struct cli *cli, const char *command);
 struct doctor_finding doctor_key(const struct doctor_key *key, int command_error);
 
 /* What makes pulling quicker; below 0: not known or not there. */
-struct doctor_network {
-	int no_delay; /* of ssh.socket */
-	int slow_start_after_idle;
-	int bbr;
-};
-struct doctor_finding doctor_network(const struct doctor_network *network);
+struct doctor_finding doctor_network(int no_delay, int slow_start_after_idle, int bbr);

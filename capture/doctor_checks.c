@@ -5,6 +5,7 @@
 
 #include "capture/doctor.h"
 #include "capture/store.h"
+#include "common/clock.h"
 #include "common/text.h"
 #include "common/utc.h"
 
@@ -74,26 +75,27 @@ struct doctor_finding doctor_memory(bool known, bool has_memory)
 		"add cgroup_enable=memory to /boot/firmware/cmdline.txt");
 }
 
-struct doctor_finding doctor_newest(const struct doctor_newest *newest)
+struct doctor_finding doctor_newest(
+	int error, const struct record *frame, int64_t now_us, uint64_t due, bool synced)
 {
 	char age[UTC_TEXT_MAX];
 
-	if (newest->error < 0 && newest->error != -ENOENT)
-		return doctor_find(DOCTOR_FAIL, "the archive cannot be read: %s",
-			store_error_text(newest->error));
-	if (newest->error == -ENOENT || !newest->has_frame)
+	if (error < 0 && error != -ENOENT)
+		return doctor_find(
+			DOCTOR_FAIL, "the archive cannot be read: %s", store_error_text(error));
+	if (!frame)
 		return doctor_find(
 			DOCTOR_WARN, "no frame yet\nstart the service, or try `capturepi shot`");
-	if (newest->in_future)
-		return doctor_find(newest->synced ? DOCTOR_FAIL : DOCTOR_WARN,
+	if (frame->slot_us > now_us + US_PER_SEC) /* the one of this moment may be on its way */
+		return doctor_find(synced ? DOCTOR_FAIL : DOCTOR_WARN,
 			"the newest frame is of the future: the clock was wrong then or is now\n"
 			"see that the clock is synchronised");
-	duration_format(newest->age_us, age);
-	if (newest->due >= DUE_LATE)
+	duration_format(now_us - frame->exposed_us, age);
+	if (due >= DUE_LATE)
 		return doctor_find(DOCTOR_FAIL,
 			"%s old: %llu slots since have no frame\n"
 			"look at `capturepi status` and `capturepi list --gaps`",
-			age, (unsigned long long)newest->due);
+			age, (unsigned long long)due);
 	return doctor_find(DOCTOR_OK, "%s old, as the schedule has it", age);
 }
 
@@ -209,13 +211,12 @@ static const char *switch_text(int value)
 	return value < 0 ? "not known" : value ? "on" : "off";
 }
 
-struct doctor_finding doctor_network(const struct doctor_network *n)
+struct doctor_finding doctor_network(int no_delay, int slow_start_after_idle, int bbr)
 {
-	const bool all = n->no_delay == 1 && n->slow_start_after_idle == 0 && n->bbr == 1;
+	const bool all = no_delay == 1 && slow_start_after_idle == 0 && bbr == 1;
 
 	return doctor_find(DOCTOR_INFO,
 		"NoDelay of ssh.socket %s, slow start after idle %s, BBR %s%s",
-		switch_text(n->no_delay), switch_text(n->slow_start_after_idle),
-		switch_text(n->bbr),
+		switch_text(no_delay), switch_text(slow_start_after_idle), switch_text(bbr),
 		all ? "" : "\n`deploy/install --tune-network` sets what pulls quickest");
 }

@@ -10,6 +10,7 @@
 
 #include "common/clock.h"
 #include "common/json.h"
+#include "common/outcome.h"
 #include "common/text.h"
 #include "common/userunits.h"
 #include "common/utc.h"
@@ -260,15 +261,8 @@ static const char *unit_setup_command(const char *unit, char *buf, size_t size)
 
 static struct doctor_finding find_not_running(const char *name, const struct unit_state *unit)
 {
-	const bool again = word_is(unit->sub, "auto-restart");
 	char command[UNIT_NAME_MAX + 64];
 
-	if (word_is(unit->active, "failed") || again)
-		return doctor_find(DOCTOR_FAIL,
-			"%s failed (%s)%s\nlook at `journalctl --user -u %s -n 20`", name,
-			unit->result, again ? " and is started again" : "", name);
-	if (!word_is(unit->active, "inactive"))
-		return doctor_find(DOCTOR_WARN, "%s is %s (%s)", name, unit->active, unit->sub);
 	if (unit_is_enabled(unit))
 		return doctor_find(DOCTOR_FAIL, "%s does not run\nrun `systemctl --user start %s`",
 			name, name);
@@ -280,24 +274,22 @@ static struct doctor_finding find_not_running(const char *name, const struct uni
 static bool find_unit_problem(
 	int error, const char *name, const struct unit_state *unit, struct doctor_finding *ret)
 {
+	struct outcome o;
+
+	outcome_judge(UNIT_START, "done", unit, false, NULL, &o);
 	if (error < 0)
 		*ret = doctor_find(DOCTOR_FAIL, "%s: not known: %s", name, strerror(-error));
-	else if (word_is(unit->load, "not-found"))
-		*ret = doctor_find(DOCTOR_FAIL,
-			"%s is not installed\n"
-			"install the package, then `systemctl --user daemon-reload`",
-			name);
-	else if (word_is(unit->load, "masked"))
-		*ret = doctor_find(
-			DOCTOR_FAIL, "%s is masked\nrun `systemctl --user unmask %s`", name, name);
-	else if (!word_is(unit->load, "loaded"))
-		*ret = doctor_find(DOCTOR_FAIL,
-			"%s is not loaded: %s\nlook at `systemctl --user status %s`", name,
-			*unit->load_error ? unit->load_error : unit->load, name);
-	else if (!word_is(unit->active, "active"))
+	else if (word_is(unit->load, "loaded") && word_is(unit->active, "inactive"))
 		*ret = find_not_running(name, unit);
-	else
+	else if (o.code == CLI_OK)
 		return false;
+	else if (o.code == CLI_TEMPFAIL)
+		*ret = doctor_find(DOCTOR_WARN, "%s: %s", name, o.text);
+	else if (*o.next)
+		*ret = doctor_find(DOCTOR_FAIL, "%s: %s\n%s", name, o.text, o.next);
+	else
+		*ret = doctor_find(DOCTOR_FAIL, "%s: %s\nlook at `journalctl --user -u %s -n 20`",
+			name, o.text, name);
 	return true;
 }
 

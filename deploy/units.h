@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 #include "deploy/manager.h"
-#include "deploy/outcome.h"
+#include "common/outcome.h"
 #include "deploy/report.h"
 
 struct deploy {

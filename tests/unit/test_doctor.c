@@ -50,10 +50,14 @@ struct unit_case {
 	const char *text, *fix;
 };
 
-static struct unit_state unit_of(const struct unit_case *c)
+static struct unit_state unit_of(const struct unit_case *c, const char *name)
 {
-	struct unit_state unit = { .restarts = c->restarts, .next_us = c->next_us };
+	struct unit_state unit = { .restarts = c->restarts,
+		.next_us = c->next_us,
+		.condition_ok = true,
+		.exit_status = 1 };
 
+	snprintf(unit.name, sizeof unit.name, "%s", name);
 	snprintf(unit.load, sizeof unit.load, "%s", c->load);
 	snprintf(unit.active, sizeof unit.active, "%s", c->active);
 	snprintf(unit.sub, sizeof unit.sub, "%s", c->sub);
@@ -69,11 +73,11 @@ TEST(service)
 			"enabled and runs", "" },
 		{ "not asked", -ETIMEDOUT, "", "", "", "", "", 0, 0, DOCTOR_FAIL, "timed out", "" },
 		{ "not there", 0, "not-found", "inactive", "dead", "", "", 0, 0, DOCTOR_FAIL,
-			"not installed", "daemon-reload" },
+			"no such unit", "install" },
 		{ "masked", 0, "masked", "inactive", "dead", "masked", "", 0, 0, DOCTOR_FAIL,
 			"masked", "unmask" },
 		{ "a bad file", 0, "bad-setting", "inactive", "dead", "bad", "", 0, 0, DOCTOR_FAIL,
-			"bad-setting", "status" },
+			"cannot be used", "verify u.service" },
 		{ "never enabled", 0, "loaded", "inactive", "dead", "disabled", "success", 0, 0,
 			DOCTOR_FAIL, "not enabled", "enable --now" },
 		{ "stopped", 0, "loaded", "inactive", "dead", "enabled", "success", 0, 0,
@@ -81,17 +85,17 @@ TEST(service)
 		{ "started by hand", 0, "loaded", "active", "running", "disabled", "success", 0, 0,
 			DOCTOR_WARN, "will not after", "enable u" },
 		{ "failed", 0, "loaded", "failed", "failed", "enabled", "exit-code", 0, 0,
-			DOCTOR_FAIL, "exit-code", "journalctl" },
+			DOCTOR_FAIL, "status 1", "journalctl" },
 		{ "again and again", 0, "loaded", "activating", "auto-restart", "enabled",
 			"watchdog", 3, 0, DOCTOR_FAIL, "started again", "journalctl" },
 		{ "starting", 0, "loaded", "activating", "start", "enabled", "success", 0, 0,
-			DOCTOR_WARN, "activating", "" },
+			DOCTOR_WARN, "still starting", "" },
 		{ "many restarts", 0, "loaded", "active", "running", "enabled", "success", 5, 0,
 			DOCTOR_WARN, "5 times", "journalctl" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct unit_state unit = unit_of(&cases[i]);
+		struct unit_state unit = unit_of(&cases[i], "u.service");
 		struct doctor_finding got = doctor_service(cases[i].error, "u.service", &unit);
 
 		check_finding(cases[i].name, &got, cases[i].want, cases[i].text, cases[i].fix);
@@ -110,11 +114,11 @@ TEST(timer)
 		{ "dead: never", 0, "loaded", "active", "waiting", "enabled", "success", 0,
 			UNIT_TIME_NONE, DOCTOR_FAIL, "never fires", "restart u" },
 		{ "dead: elapsed", 0, "loaded", "active", "elapsed", "enabled", "success", 0, 0,
-			DOCTOR_FAIL, "never fires", "restart u" },
+			DOCTOR_FAIL, "never fires", "cat u.timer" },
 		{ "dead and disabled", 0, "loaded", "active", "elapsed", "disabled", "success", 0,
-			0, DOCTOR_FAIL, "never fires", "restart u" },
+			0, DOCTOR_FAIL, "never fires", "cat u.timer" },
 		{ "failed", 0, "loaded", "failed", "failed", "enabled", "resources", 0, 0,
-			DOCTOR_FAIL, "resources", "journalctl" },
+			DOCTOR_FAIL, "missing or full", "journalctl" },
 		{ "by hand", 0, "loaded", "active", "waiting", "disabled", "success", 0,
 			NOW_US + 60000000, DOCTOR_WARN, "will not after", "enable u" },
 		{ "off", 0, "loaded", "inactive", "dead", "disabled", "success", 0, 0, DOCTOR_FAIL,
@@ -122,7 +126,7 @@ TEST(timer)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct unit_state unit = unit_of(&cases[i]);
+		struct unit_state unit = unit_of(&cases[i], "u.timer");
 		struct doctor_finding got = doctor_timer(cases[i].error, "u.timer", &unit, NOW_US);
 
 		check_finding(cases[i].name, &got, cases[i].want, cases[i].text, cases[i].fix);

@@ -73,29 +73,33 @@ TEST(camera)
 
 TEST(newest)
 {
+	const int64_t now_us = INT64_C(1795190460000000);
 	static const struct {
 		const char *name;
-		struct doctor_newest newest;
+		int error;
+		int64_t age_us; /* 0: no frame */
+		uint64_t due;
+		bool synced;
 		enum doctor_verdict want;
 		const char *text, *fix;
 	} cases[] = {
-		{ "fresh", { .has_frame = true, .age_us = 30000000, .synced = true }, DOCTOR_OK,
-			"30 s old", "" },
-		{ "one on its way", { .has_frame = true, .age_us = 61000000, .due = 1 }, DOCTOR_OK,
-			"as the schedule", "" },
-		{ "two missing", { .has_frame = true, .age_us = 125000000, .due = 2 }, DOCTOR_FAIL,
-			"2 slots", "--gaps" },
-		{ "none yet", { .error = -ENOENT }, DOCTOR_WARN, "no frame yet", "shot" },
-		{ "an empty archive", { .error = 0 }, DOCTOR_WARN, "no frame yet", "shot" },
-		{ "not readable", { .error = -EIO }, DOCTOR_FAIL, "disk fails", "" },
-		{ "of the future", { .has_frame = true, .in_future = true, .synced = true },
-			DOCTOR_FAIL, "future", "clock" },
-		{ "of the future, who knows", { .has_frame = true, .in_future = true }, DOCTOR_WARN,
-			"future", "clock" },
+		{ "fresh", 0, 30000000, 0, true, DOCTOR_OK, "30 s old", "" },
+		{ "one on its way", 0, 61000000, 1, false, DOCTOR_OK, "as the schedule", "" },
+		{ "two missing", 0, 125000000, 2, false, DOCTOR_FAIL, "2 slots", "--gaps" },
+		{ "none yet", -ENOENT, 0, 0, false, DOCTOR_WARN, "no frame yet", "shot" },
+		{ "an empty archive", 0, 0, 0, false, DOCTOR_WARN, "no frame yet", "shot" },
+		{ "not readable", -EIO, 0, 0, false, DOCTOR_FAIL, "disk fails", "" },
+		{ "of this moment", 0, -1000000, 0, true, DOCTOR_OK, "old", "" },
+		{ "of the future", 0, -2000000, 0, true, DOCTOR_FAIL, "future", "clock" },
+		{ "of the future, who knows", 0, -2000000, 0, false, DOCTOR_WARN, "future",
+			"clock" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct doctor_finding got = doctor_newest(&cases[i].newest);
+		struct record frame = { .slot_us = now_us - cases[i].age_us,
+			.exposed_us = now_us - cases[i].age_us };
+		struct doctor_finding got = doctor_newest(cases[i].error,
+			cases[i].age_us ? &frame : NULL, now_us, cases[i].due, cases[i].synced);
 
 		check_finding(cases[i].name, &got, cases[i].want, cases[i].text, cases[i].fix);
 	}
@@ -136,14 +140,14 @@ TEST(machine)
 
 TEST(network)
 {
-	struct doctor_finding got = doctor_network(&(struct doctor_network){ 1, 0, 1 });
+	struct doctor_finding got = doctor_network(1, 0, 1);
 
 	check_finding("tuned", &got, DOCTOR_INFO,
 		"NoDelay of ssh.socket on, slow start after idle off, BBR on", "");
-	got = doctor_network(&(struct doctor_network){ 0, 1, 0 });
+	got = doctor_network(0, 1, 0);
 	check_finding("as it comes", &got, DOCTOR_INFO,
 		"NoDelay of ssh.socket off, slow start after idle on, BBR off", "--tune-network");
-	got = doctor_network(&(struct doctor_network){ -1, -1, -1 });
+	got = doctor_network(-1, -1, -1);
 	check_finding("not known", &got, DOCTOR_INFO, "BBR not known", "--tune-network");
 }
 

@@ -93,7 +93,7 @@ TEST(units)
 	got = doctor_latest(&off, &follow, NOW_US);
 	check_finding("follow instead", &got, DOCTOR_OK, "f.service", "");
 	got = doctor_latest(&off, &follow_failed, NOW_US);
-	check_finding("follow failed", &got, DOCTOR_FAIL, "f.service failed", "journalctl");
+	check_finding("follow failed", &got, DOCTOR_FAIL, "f.service: one of", "journalctl");
 	got = doctor_latest(&off, &follow_off, NOW_US);
 	check_finding("neither", &got, DOCTOR_FAIL, "a.timer", "enable --now");
 	follow_off.state.load[0] = '\0';

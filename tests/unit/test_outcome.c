@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Every word that systemd has, and the states that hide behind "done", as sentences. */
-#include "deploy/outcome.h"
+#include "common/outcome.h"
 
 #include <sys/wait.h>
 

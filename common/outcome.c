@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* From states and words to sentences. No calls to anybody here. */
-#include "deploy/outcome.h"
+#include "common/outcome.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,12 +17,12 @@
 #define REFUSAL "the manager refuses:"
 
 #define NOT_THERE "there is no such unit here", "install the package that has it"
-#define MASKED "it is masked: somebody forbade to start it", "systemctl --user unmask "
-#define BAD_FILE "its file cannot be used", "systemd-analyze --user verify "
+#define MASKED "it is masked: somebody forbade to start it", "run `systemctl --user unmask "
+#define BAD_FILE "its file cannot be used", "run `systemd-analyze --user verify "
 
 /*
- * What the manager's words mean; a word that is not here is told as it is. `next` is what to do; where it
- * ends in a blank, the unit's name follows.
+ * What the manager's words mean; a word that is not here is told as it is. `next` is what to do; a command
+ * that ends in a blank gets the unit's name.
  */
 static const struct phrase {
 	const char *kind, *word, *text, *next;
@@ -33,7 +33,7 @@ static const struct phrase {
 	{ RESULT, "resources", "something that it needs is missing or full", "" },
 	{ RESULT, "oom-kill", "it was ended because memory ran out", "" },
 	{ RESULT, "start-limit-hit", "it was started too often in a short time",
-		"systemctl --user reset-failed " },
+		"run `systemctl --user reset-failed " },
 	{ RESULT, "success", "it failed and does not say why", "" },
 	{ STATUS, "0", "one of its commands failed", "" },
 	{ STATUS, "78", "its program ended with status 78", "check its settings" },
@@ -43,7 +43,7 @@ static const struct phrase {
 	{ JOB, "canceled", "its job was canceled: something else stopped or started it meanwhile",
 		"" },
 	{ JOB, "timeout", "its job waited too long for its turn", "" },
-	{ JOB, "dependency", "a unit that it needs failed", "systemctl --user status " },
+	{ JOB, "dependency", "a unit that it needs failed", "look at `systemctl --user status " },
 	{ JOB, "assert", "an assertion of it does not hold", "" },
 	{ LOAD, "not-found", NOT_THERE },
 	{ LOAD, "masked", MASKED },
@@ -56,7 +56,7 @@ static const struct phrase {
 	{ REFUSAL, "org.freedesktop.systemd1.LoadFailed", BAD_FILE },
 	{ REFUSAL, "org.freedesktop.systemd1.BadUnitSetting", BAD_FILE },
 	{ REFUSAL, "org.freedesktop.systemd1.TransactionIsDestructive",
-		"a job that waits already forbids it", "systemctl --user list-jobs" },
+		"a job that waits already forbids it", "look at `systemctl --user list-jobs`" },
 };
 
 static void PRINTF(3, 4) outcome_say(struct outcome *o, enum cli_exit code, const char *fmt, ...)
@@ -81,14 +81,17 @@ static void outcome_fail(
 		if (strcmp(p->kind, kind) != 0 || strcmp(p->word, word) != 0)
 			continue;
 		outcome_say(o, CLI_INTERNAL, "%s%s%s", p->text, *detail ? ": " : "", detail);
-		snprintf(o->next, sizeof o->next, "%s%s", p->next,
-			n > 0 && p->next[n - 1] == ' ' ? unit : "");
+		if (n > 0 && p->next[n - 1] == ' ')
+			snprintf(o->next, sizeof o->next, "%s%s`", p->next, unit);
+		else
+			snprintf(o->next, sizeof o->next, "%s", p->next);
 	}
 }
 
 /* Why it failed: its Result, and of a program that ended, how. */
-static void outcome_fail_result(struct outcome *o, const struct unit_state *u)
+static void outcome_fail_result(struct outcome *o, const struct unit_state *u, const char *more)
 {
+	size_t n;
 	char status[16];
 
 	if (strcmp(u->result, "exit-code") != 0 && strcmp(u->result, "signal") != 0 &&
@@ -102,6 +105,8 @@ static void outcome_fail_result(struct outcome *o, const struct unit_state *u)
 		/* from 200 on it is systemd's, which could not start the program: systemd.exec(5) */
 		outcome_fail(o, STATUS, status, u->exit_status >= 200 ? u->program : "", u->name);
 	}
+	n = strlen(o->text);
+	snprintf(o->text + n, sizeof o->text - n, "%s", more);
 }
 
 /* It runs no more, and did not fail: as it should be where it runs to its end. */
@@ -111,7 +116,7 @@ static void outcome_judge_inactive(struct outcome *o, const struct unit_state *u
 		outcome_say(o, CLI_INTERNAL,
 			"it was not started, because a condition is not met: %s", u->condition);
 	else if (*u->result && strcmp(u->result, "success") != 0)
-		outcome_fail_result(o, u);
+		outcome_fail_result(o, u, "");
 	else if (strcmp(u->type, "oneshot") == 0 && !u->remains)
 		outcome_say(o, CLI_OK, "ran to its end");
 	else
@@ -127,7 +132,7 @@ static void outcome_judge_active(struct outcome *o, const struct unit_state *u)
 
 	if (timer && strcmp(u->sub, "elapsed") == 0) {
 		outcome_say(o, CLI_INTERNAL, "the timer has no next time: it never fires again");
-		snprintf(o->next, sizeof o->next, "see its OnCalendar=: systemctl --user cat %s",
+		snprintf(o->next, sizeof o->next, "see its OnCalendar=: `systemctl --user cat %s`",
 			u->name);
 	} else {
 		outcome_say(o, CLI_OK, "%s", timer ? "waits for its time" : "runs");
@@ -137,10 +142,11 @@ static void outcome_judge_active(struct outcome *o, const struct unit_state *u)
 static void outcome_judge_started(struct outcome *o, const struct unit_state *u, bool restarted)
 {
 	const bool activating = strcmp(u->active, "activating") == 0;
+	const bool again =
+		activating && strncmp(u->sub, "auto-restart", strlen("auto-restart")) == 0;
 
-	if (strcmp(u->active, "failed") == 0 ||
-		(activating && strncmp(u->sub, "auto-restart", strlen("auto-restart")) == 0))
-		outcome_fail_result(o, u);
+	if (again || strcmp(u->active, "failed") == 0)
+		outcome_fail_result(o, u, again ? "; it is started again" : "");
 	else if (restarted)
 		outcome_say(
 			o, CLI_INTERNAL, "it ended right after its start, and was started again");
@@ -175,7 +181,7 @@ void outcome_judge(enum unit_action action, const char *result, const struct uni
 	else if (action == UNIT_START && strcmp(u->load, "loaded") != 0)
 		outcome_fail(ret, LOAD, u->load, u->load_error, u->name);
 	else if (strcmp(result, "failed") == 0)
-		outcome_fail_result(ret, u);
+		outcome_fail_result(ret, u, "");
 	else if (strcmp(result, "dependency") == 0)
 		outcome_fail(ret, JOB, result, need ? need : "", need ? need : u->name);
 	else if (strcmp(result, "assert") == 0)
