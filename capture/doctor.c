@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* `capturepi doctor`: reads the facts of this machine, the archive and the service, has them judged, tells. */
+/*
+ * `capturepi doctor`: reads the facts of this machine, the archive and the service, has them
+ * judged, tells.
+ */
 #include "capture/doctor.h"
 
 #include <errno.h>
@@ -35,7 +38,10 @@ struct examination {
 	struct json_object *service; /* in that; NULL: none runs */
 };
 
-/* What to do is written for the first camera: each command of capturepi gets the name of another one. */
+/*
+ * What to do is written for the first camera: each command of capturepi gets the name of another
+ * one.
+ */
 static void fix_name_camera(const struct cli *cli, char fix[static DOCTOR_TEXT_MAX])
 {
 	static const char command[] = "`capturepi";

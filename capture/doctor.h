@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `capturepi doctor`: what it judges beside common/doctor.h, as pure functions from facts that were read to
- * findings. Nothing disturbs a running service.
+ * `capturepi doctor`: what it judges beside common/doctor.h, as pure functions from facts that were
+ * read to findings. Nothing disturbs a running service.
  */
 #pragma once
 
@@ -29,8 +29,8 @@ struct doctor_finding doctor_camera(const struct doctor_camera *camera);
 struct doctor_finding doctor_clock(bool synced);
 
 /*
- * `error`, -errno, at `where`, hinders the service from storing; 0: nothing. `writable`: who runs this can
- * write all of the archive at `path`, so it is the unit's sandbox that cannot.
+ * `error`, -errno, at `where`, hinders the service from storing; 0: nothing. `writable`: who runs
+ * this can write all of the archive at `path`, so it is the unit's sandbox that cannot.
  */
 struct doctor_finding doctor_store(int error, bool writable, const char *where, const char *path);
 
@@ -38,8 +38,8 @@ struct doctor_finding doctor_store(int error, bool writable, const char *where, 
 struct doctor_finding doctor_memory(bool known, bool has_memory);
 
 /*
- * How old the newest frame is: `frame`, NULL: there is none. `error` of the archive, -ENOENT: there is none yet.
- * `due`: slots since that frame that should have one by now.
+ * How old the newest frame is: `frame`, NULL: there is none. `error` of the archive, -ENOENT: there
+ * is none yet. `due`: slots since that frame that should have one by now.
  */
 struct doctor_finding doctor_newest(
 	int error, const struct record *frame, int64_t now_us, uint64_t due, bool synced);
@@ -53,7 +53,10 @@ struct doctor_key {
 };
 /* Reads a line without newline. -ENOENT a comment or blank, -EINVAL no key. */
 int doctor_key_read(const char *line, size_t length, struct doctor_key *ret);
-/* Whether a forced command can be run: 0; -ENODEV the settings of the camera that it names are gone; -errno. */
+/*
+ * Whether a forced command can be run: 0; -ENODEV the settings of the camera that it names are
+ * gone; -errno.
+ */
 int doctor_command_check(const struct cli *cli, const char *command);
 /* `command_error` of that. */
 struct doctor_finding doctor_key(const struct doctor_key *key, int command_error);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Findings of `doctor`, for people and for scripts; the user's manager, its units, the login shell. */
+/*
+ * Findings of `doctor`, for people and for scripts; the user's manager, its units, the login shell.
+ */
 #include "common/doctor.h"
 
 #include <errno.h>

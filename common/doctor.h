@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the doctors of both programs share: findings, and the checks of the user's manager, units, the login
- * shell and the disk under an archive. A check is a pure function of facts to a finding: a verdict, what is
- * so, and where it is not well what to do. Facts are read apart from that, each on its own, so that one that
- * cannot be read spoils no other check.
+ * What the doctors of both programs share: findings, and the checks of the user's manager, units,
+ * the login shell and the disk under an archive. A check is a pure function of facts to a finding:
+ * a verdict, what is so, and where it is not well what to do. Facts are read apart from that, each
+ * on its own, so that one that cannot be read spoils no other check.
  *
- * A finding is one line, or with --json one object a line; totals end it. A machine with warnings is
- * in order (exit 0), one with a failure is not (1).
+ * A finding is one line, or with --json one object a line; totals end it. A machine with warnings
+ * is in order (exit 0), one with a failure is not (1).
  */
 #pragma once
 
@@ -37,8 +37,8 @@ struct doctor_finding {
 };
 
 /*
- * "WHAT IS SO\nWHAT TO DO"; without a newline there is nothing to do. Strings from outside must have passed
- * text_clean(), or end before their first newline.
+ * "WHAT IS SO\nWHAT TO DO"; without a newline there is nothing to do. Strings from outside must
+ * have passed text_clean(), or end before their first newline.
  */
 struct doctor_finding PRINTF(2, 3) doctor_find(enum doctor_verdict verdict, const char *fmt, ...);
 
@@ -66,9 +66,10 @@ struct doctor {
 };
 
 /*
- * Reads the settings as cli_settings() does, and tells of them: strictly first, but those that a lenient
- * reader takes are good enough to go on with. Then reads who runs this and tells of "linger" and "manager";
- * `deploy` is the command that sets up the program's units. CLI_OK, or an exit code.
+ * Reads the settings as cli_settings() does, and tells of them: strictly first, but those that a
+ * lenient reader takes are good enough to go on with. Then reads who runs this and tells of
+ * "linger" and "manager"; `deploy` is the command that sets up the program's units. CLI_OK, or an
+ * exit code.
  */
 int doctor_begin(struct doctor *doctor, struct cli *cli, const char *deploy, void **ret_settings);
 
@@ -78,13 +79,18 @@ void doctor_tell(struct doctor *doctor, const char *check, struct doctor_finding
 /* Prints the totals. Returns the exit code: CLI_OK, or CLI_INTERNAL where something failed. */
 int doctor_end(struct doctor *doctor);
 
-/* `text` up to the first NUL of a file of the system, for free(): also of /proc. It may be a symlink. */
+/*
+ * `text` up to the first NUL of a file of the system, for free(): also of /proc. It may be a
+ * symlink.
+ */
 int doctor_read_file(const char *path, char **ret);
 
 struct doctor_finding doctor_linger(const struct doctor_user *user, const char *deploy);
 struct doctor_finding doctor_manager(const struct doctor_user *user);
 
-/* Group `video`, which owns the camera's devices. A process keeps the groups it was started with. */
+/*
+ * Group `video`, which owns the camera's devices. A process keeps the groups it was started with.
+ */
 struct doctor_groups {
 	const char *user;
 	unsigned uid;
@@ -96,7 +102,10 @@ struct doctor_groups {
 void doctor_groups_read(const struct doctor_user *user, bool needed, struct doctor_groups *ret);
 struct doctor_finding doctor_groups(const struct doctor_groups *groups);
 
-/* The state of a unit, within a few seconds. -ENOTCONN where `bus` is NULL; else as unit_state_read(). */
+/*
+ * The state of a unit, within a few seconds. -ENOTCONN where `bus` is NULL; else as
+ * unit_state_read().
+ */
 int doctor_unit_read(sd_bus *bus, const char *name, struct unit_state *ret);
 /* Whether it is there, and enabled or at work. */
 bool doctor_unit_used(int error, const struct unit_state *unit);
@@ -153,6 +162,9 @@ struct doctor_finding doctor_mount(bool required, int error, const char *path);
 /* How long space and inodes last at that rate. */
 struct doctor_finding doctor_space(const struct doctor_disk *disk, const struct doctor_use *use);
 
-/* Tells "disk", "publish", "mount" and "space" of the archive at `path`; the rest as doctor_mount(). */
+/*
+ * Tells "disk", "publish", "mount" and "space" of the archive at `path`; the rest as
+ * doctor_mount().
+ */
 void doctor_tell_disk(struct doctor *doctor, const char *path, bool required, int mount_error,
 	const struct doctor_use *use);

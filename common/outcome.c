@@ -21,8 +21,8 @@
 #define BAD_FILE "its file cannot be used", "run `systemd-analyze --user verify "
 
 /*
- * What the manager's words mean; a word that is not here is told as it is. `next` is what to do; a command
- * that ends in a blank gets the unit's name.
+ * What the manager's words mean; a word that is not here is told as it is. `next` is what to do; a
+ * command that ends in a blank gets the unit's name.
  */
 static const struct phrase {
 	const char *kind, *word, *text, *next;
@@ -102,7 +102,9 @@ static void outcome_fail_result(struct outcome *o, const struct unit_state *u, c
 			u->exit_status, strsignal(u->exit_status));
 	} else {
 		snprintf(status, sizeof status, "%d", u->exit_status);
-		/* from 200 on it is systemd's, which could not start the program: systemd.exec(5) */
+		/*
+		 * from 200 on it is systemd's, which could not start the program: systemd.exec(5)
+		 */
 		outcome_fail(o, STATUS, status, u->exit_status >= 200 ? u->program : "", u->name);
 	}
 	n = strlen(o->text);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What became of a unit, in a sentence: a pure function of the job's result and of what the manager says
- * of the unit a little later. A job that is "done" proves little: a Type=simple service whose program is
- * missing is "done", and so is one whose condition was false and that never ran. Sources:
- * org.freedesktop.systemd1(5) "JobRemoved", systemd.service(5), systemd.exec(5), and what systemd 252
- * and 257 were seen to answer.
+ * What became of a unit, in a sentence: a pure function of the job's result and of what the manager
+ * says of the unit a little later. A job that is "done" proves little: a Type=simple service whose
+ * program is missing is "done", and so is one whose condition was false and that never ran.
+ * Sources: org.freedesktop.systemd1(5) "JobRemoved", systemd.service(5), systemd.exec(5), and what
+ * systemd 252 and 257 were seen to answer.
  */
 #pragma once
 
@@ -28,8 +28,9 @@ struct outcome {
 };
 
 /*
- * `result` is what JobRemoved said; "" where the job had not ended in time. `restarted`: it ended and was
- * started again since its job was over. `need` is a unit that it needs and that failed; NULL: none.
+ * `result` is what JobRemoved said; "" where the job had not ended in time. `restarted`: it ended
+ * and was started again since its job was over. `need` is a unit that it needs and that failed;
+ * NULL: none.
  */
 void outcome_judge(enum unit_action action, const char *result, const struct unit_state *unit,
 	bool restarted, const char *need, struct outcome *ret);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * deploypi capture: from settings to a picture in the archive. A first start that fails is undone, so that
- * nothing is left that fails again at every boot; a service that was enabled before stays enabled,
- * because it may well run again by itself. The proof is a frame that was not there before: the newest one,
- * as `capturepi status` has it, changes when a frame is stored.
+ * deploypi capture: from settings to a picture in the archive. A first start that fails is undone,
+ * so that nothing is left that fails again at every boot; a service that was enabled before stays
+ * enabled, because it may well run again by itself. The proof is a frame that was not there before:
+ * the newest one, as `capturepi status` has it, changes when a frame is stored.
  */
 #include <errno.h>
 #include <string.h>

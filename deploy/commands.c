@@ -18,8 +18,8 @@ const struct cli_option remove_options[] = {
 };
 
 /*
- * A unit that runs to its end (a pull) is started and not restarted: restarting would kill it in the middle,
- * and started twice it runs once, with both waiting for that.
+ * A unit that runs to its end (a pull) is started and not restarted: restarting would kill it in
+ * the middle, and started twice it runs once, with both waiting for that.
  */
 static int restart_add(struct deploy *deploy, const char *unit, struct unit_task *task)
 {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The commands of deploypi: each takes the parsed line, tells its steps and returns an exit code. */
+/*
+ * The commands of deploypi: each takes the parsed line, tells its steps and returns an exit code.
+ */
 #pragma once
 
 #include "common/cli.h"

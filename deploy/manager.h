@@ -2,11 +2,12 @@
 /*
  * A conversation with the systemd manager of this user: calls, jobs and Ctrl-C in one event loop.
  *
- * It ends with its connection, which the manager closes when it executes itself again (an upgrade of
- * systemd does that). Every function then returns -ECONNRESET, and the person runs the command again:
- * whatever deploypi asks for may be asked for twice.
+ * It ends with its connection, which the manager closes when it executes itself again (an upgrade
+ * of systemd does that). Every function then returns -ECONNRESET, and the person runs the command
+ * again: whatever deploypi asks for may be asked for twice.
  *
- * Every function returns -EINTR once SIGINT, SIGTERM or SIGHUP came; what was begun goes on without us.
+ * Every function returns -EINTR once SIGINT, SIGTERM or SIGHUP came; what was begun goes on without
+ * us.
  */
 #pragma once
 
@@ -25,8 +26,8 @@
 struct manager_job {
 	char unit[UNIT_NAME_MAX];
 	/*
-	 * What the manager tells of the unit until the job is forgotten is taken into this: a unit that
-	 * nothing refers to is unloaded as soon as its job is over, and then nobody can ask.
+	 * What the manager tells of the unit until the job is forgotten is taken into this: a unit
+	 * that nothing refers to is unloaded as soon as its job is over, and then nobody can ask.
 	 */
 	struct unit_state state;
 	char result[UNIT_WORD_MAX]; /* "done", "failed", ...: how it ended; "": it has not */
@@ -50,8 +51,8 @@ int manager_init(struct manager *manager);
 void manager_clear(struct manager *manager);
 
 /*
- * Connects, trying again while the manager comes up. -ETIMEDOUT nothing answered until `deadline_ns`
- * (CLOCK_MONOTONIC, as all deadlines here); -EPERM see userbus_runtime().
+ * Connects, trying again while the manager comes up. -ETIMEDOUT nothing answered until
+ * `deadline_ns` (CLOCK_MONOTONIC, as all deadlines here); -EPERM see userbus_runtime().
  */
 int manager_connect(struct manager *manager, int64_t deadline_ns);
 

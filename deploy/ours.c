@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lists of our units from the manager, and the end of some or all of them. Names come from outside: what is
- * no unit's name is skipped.
+ * Lists of our units from the manager, and the end of some or all of them. Names come from outside:
+ * what is no unit's name is skipped.
  */
 #include "deploy/ours.h"
 
@@ -33,8 +33,8 @@ static void names_add(struct unit_names *names, const char *name)
 }
 
 /*
- * Adds what `member` answers: an array of structs, each with the name, or a path that ends in it, first;
- * `rest` are the fields after that.
+ * Adds what `member` answers: an array of structs, each with the name, or a path that ends in it,
+ * first; `rest` are the fields after that.
  */
 static int ours_ask(struct deploy *deploy, const char *member, const char *rest,
 	const struct ours_choice *choice, bool templates, struct unit_names *names)
@@ -89,7 +89,10 @@ bool unit_name_complete(const char *text, char ret[static UNIT_NAME_MAX])
 	return true;
 }
 
-/* One unit more to stop, if it runs. One that failed is forgotten, or every list would still have it. */
+/*
+ * One unit more to stop, if it runs. One that failed is forgotten, or every list would still have
+ * it.
+ */
 static int ours_add_stop(
 	struct deploy *deploy, const char *unit, struct unit_task *tasks, size_t *n)
 {

@@ -20,14 +20,14 @@ struct ours_choice {
 bool ours_chosen(const struct ours_choice *choice, const char *unit);
 
 /*
- * Every unit of ours that is chosen and could be read with units_read(): no templates, but their instances
- * that are enabled or did something. Exit code.
+ * Every unit of ours that is chosen and could be read with units_read(): no templates, but their
+ * instances that are enabled or did something. Exit code.
  */
 int ours_list(struct deploy *deploy, const struct ours_choice *choice, struct unit_names *ret);
 
 /*
- * Stops and disables what is chosen and removes its drop-ins; of every one their templates too. Says nothing
- * where `known` leaves nothing to choose. Exit code.
+ * Stops and disables what is chosen and removes its drop-ins; of every one their templates too.
+ * Says nothing where `known` leaves nothing to choose. Exit code.
  */
 int ours_remove(struct deploy *deploy, const struct ours_choice *choice);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * deploypi pull: for each paired camera the timer that brings the newest picture, or the service that follows
- * it live, and the timer that brings all the others. A first fetch shows whether the pairing holds.
+ * deploypi pull: for each paired camera the timer that brings the newest picture, or the service
+ * that follows it live, and the timer that brings all the others. A first fetch shows whether the
+ * pairing holds.
  */
 #include <errno.h>
 #include <string.h>

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What deploypi says while it works: a line for each step as it ends, on stdout; with --json an object a
- * line. A failed step says on stderr what is wrong, the last log lines of the unit, and what to do next.
+ * What deploypi says while it works: a line for each step as it ends, on stdout; with --json an
+ * object a line. A failed step says on stderr what is wrong, the last log lines of the unit, and
+ * what to do next.
  *
- *   {"step":"start","result":"failed","unit":"capturepi.service","text":"...","next":"...","log":["..."]}
+ *   {"step":"start","result":"failed","unit":"x.service","text":"...","next":"...","log":["..."]}
  */
 #pragma once
 

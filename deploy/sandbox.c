@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Drop-ins for archives in unusual places. A program cannot open its own sandbox, and the shipped unit cannot know the
- * settings; deploypi sees both.
+ * Drop-ins for archives in unusual places. A program cannot open its own sandbox, and the shipped
+ * unit cannot know the settings; deploypi sees both.
  */
 #include "deploy/sandbox.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What comes before the units, each a step in the report: the right user, the program's own check of its
- * settings, folders, groups, lingering, the manager. As in units.h, these functions tell what is wrong and
- * return an exit code.
+ * What comes before the units, each a step in the report: the right user, the program's own check
+ * of its settings, folders, groups, lingering, the manager. As in units.h, these functions tell
+ * what is wrong and return an exit code.
  */
 #pragma once
 
@@ -22,8 +22,8 @@
 #define SETUP_WAIT_MAX_US (24 * 3600 * INT64_C(1000000)) /* of --timeout and --wait */
 
 /*
- * Refuses root, unless it was told that root is meant. The manager is not connected yet. `jobs`: the command
- * has all of SETUP_OPTIONS.
+ * Refuses root, unless it was told that root is meant. The manager is not connected yet. `jobs`:
+ * the command has all of SETUP_OPTIONS.
  */
 int setup_begin(struct cli *cli, bool jobs, struct deploy *ret);
 void setup_end(struct deploy *deploy);
@@ -35,8 +35,8 @@ int setup_name(struct cli *cli, const char **ret);
 const char *setup_user(char ret[static 64]);
 
 /*
- * What PROGRAM [--name NAME] prints on these words, at most 5, which end with NULL: a JSON value, for
- * json_object_put(). -EBADMSG it prints none; else as child_run().
+ * What PROGRAM [--name NAME] prints on these words, at most 5, which end with NULL: a JSON value,
+ * for json_object_put(). -EBADMSG it prints none; else as child_run().
  */
 int setup_ask(struct deploy *deploy, const char *program, const char *const words[],
 	struct json_object **ret);
@@ -53,8 +53,9 @@ int setup_settings_path(const char *program, const char *name, char ret[static P
 char *setup_last_line(char *text);
 
 /*
- * Makes ~/.local/state/PROGRAM and ~/.config/PROGRAM. The first must be there before systemd 257 looks for
- * a StateDirectory=: finding only the second, it takes that for an upgrade and links the state to it.
+ * Makes ~/.local/state/PROGRAM and ~/.config/PROGRAM. The first must be there before systemd 257
+ * looks for a StateDirectory=: finding only the second, it takes that for an upgrade and links the
+ * state to it.
  */
 int setup_folders(struct deploy *deploy, const char *program);
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Work on units that every command shares: enable, start, stop, restart, each with a step in the report.
- * These are at the edge: they tell the person what is wrong and return an exit code.
+ * Work on units that every command shares: enable, start, stop, restart, each with a step in the
+ * report. These are at the edge: they tell the person what is wrong and return an exit code.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "deploy/manager.h"
 #include "common/outcome.h"
+#include "deploy/manager.h"
 #include "deploy/report.h"
 
 struct deploy {
@@ -42,29 +42,35 @@ struct unit_task {
 int units_read(struct deploy *deploy, const char *step, const char *unit, struct unit_state *ret);
 
 /*
- * What to do with a unit so that it runs what is installed and set now; `reason` where it is not obvious.
- * `settings`: the file that it reads; NULL: none.
+ * What to do with a unit so that it runs what is installed and set now; `reason` where it is not
+ * obvious. `settings`: the file that it reads; NULL: none.
  */
 enum unit_work units_choose_work(
 	const struct unit_state *unit, const char *settings, const char **ret_reason);
 
 /*
- * Enables the unit (its Install section) and makes the manager read its files again, which is also a
- * barrier: what was installed is known afterwards. `ret_changed`: links were made that were not there.
+ * Enables the unit (its Install section) and makes the manager read its files again, which is also
+ * a barrier: what was installed is known afterwards. `ret_changed`: links were made that were not
+ * there.
  */
 int units_enable(struct deploy *deploy, const char *unit, bool *ret_changed);
-/* Makes or removes the links alone; units_reload_manager() is to follow. Step "enable" or "disable". */
+/*
+ * Makes or removes the links alone; units_reload_manager() is to follow. Step "enable" or
+ * "disable".
+ */
 int units_link(struct deploy *deploy, bool enable, const char *unit, bool *ret_changed);
 int units_reload_manager(struct deploy *deploy);
 
 /*
- * Queues the tasks' jobs, all before the first is waited for, waits for their real ends, looks at the units,
- * looks again a little later, and tells of each. CLI_OK; CLI_INTERNAL one is not as it should be;
- * CLI_TEMPFAIL one is still on its way; else the exit code of what went wrong.
+ * Queues the tasks' jobs, all before the first is waited for, waits for their real ends, looks at
+ * the units, looks again a little later, and tells of each. CLI_OK; CLI_INTERNAL one is not as it
+ * should be; CLI_TEMPFAIL one is still on its way; else the exit code of what went wrong.
  */
 int units_work(struct deploy *deploy, const char *step, struct unit_task *tasks, size_t n);
 
-/* After a first start that failed: stopped, so that it is not tried again for ever, and disabled. */
+/*
+ * After a first start that failed: stopped, so that it is not tried again for ever, and disabled.
+ */
 void units_undo(struct deploy *deploy, const char *unit);
 
 /* Exit code and words for an error of the conversation with the manager. */

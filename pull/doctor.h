@@ -25,8 +25,8 @@ struct doctor_unit {
 };
 
 /*
- * What brings the newest picture: the timer of `latest`, or `follow` instead where that is enabled or
- * runs.
+ * What brings the newest picture: the timer of `latest`, or `follow` instead where that is enabled
+ * or runs.
  */
 struct doctor_finding doctor_latest(
 	const struct doctor_unit *timer, const struct doctor_unit *follow, int64_t now_us);

@@ -8,8 +8,9 @@
 #include "pull/doctor.h"
 
 /*
- * The first versions without the faults of 2026 that a client can meet, CVE-2026-59847 (AES-GCM tags that
- * are not checked), -59850, -59843: libssh's CHANGELOG and Debian's changelog of the package.
+ * The first versions without the faults of 2026 that a client can meet, CVE-2026-59847 (AES-GCM
+ * tags that are not checked), -59850, -59843: libssh's CHANGELOG and Debian's changelog of the
+ * package.
  */
 #define DEBIAN_12_UPSTREAM "0.10.6-0+deb12u"
 #define DEBIAN_12_FIXED 3

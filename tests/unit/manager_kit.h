@@ -34,7 +34,7 @@ struct fake {
 	const char *error_at, *error_name; /* the member that is answered with this error */
 	const char *silent_at; /* the member that is not answered */
 	const char *drop_at; /* the connection ends when this member is called, once */
-	bool drop_after_job; /* the connection ends behind the answer with the job */
+	bool drop_after_job; /* the connection ends after the answer with the job */
 	int refusals; /* so many connections fail first; -1: all */
 
 	/* what happened */

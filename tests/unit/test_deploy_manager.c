@@ -95,7 +95,7 @@ TEST(several_jobs_in_any_order)
 	fake_end(&fake);
 }
 
-/* It is said, whatever was under way, and nothing is tried again behind the person's back. */
+/* Whatever was under way, the caller learns of it, and nothing is tried again. */
 TEST(a_connection_that_is_lost)
 {
 	struct fake in_job = { .drop_after_job = true }, in_call = { .drop_at = "StartUnit" };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Every word that systemd has, and the states that hide behind "done", as sentences. */
+/* Every word that systemd has, and what "done" may hide, as sentences. */
 #include "common/outcome.h"
 
 #include <sys/wait.h>
@@ -15,10 +15,9 @@ struct row {
 
 static struct unit_state unit_of(const struct row *row)
 {
-	struct unit_state u = { .name = "x.service",
-		.load = "loaded",
-		.condition_ok = true,
-		.condition_us = 1 };
+	struct unit_state u = {
+		.name = "x.service", .load = "loaded", .condition_ok = true, .condition_us = 1
+	};
 
 	snprintf(u.active, sizeof u.active, "%s", row->active);
 	snprintf(u.sub, sizeof u.sub, "%s", row->sub);
