@@ -61,26 +61,27 @@ static int64_t capture_next_slot_us(struct capture *c)
 	return us;
 }
 
-/* A service that ran already may have stored one just now: that will do. True where it is told. */
-static bool capture_tell_frame(struct capture *c, struct json_object *status)
+/* Whether the frame is there, which is told then. One of a service that ran already will do. */
+static bool capture_has_frame(struct capture *c)
 {
-	const int64_t took_ns = clock_mono_ns(&clock_real) - c->begun_ns;
-	const int64_t exposed_us = setup_time(status, "/newest_exposed");
+	struct json_object *status = capture_status(c);
 	const char *newest = setup_text(status, "/newest");
+	const int64_t exposed_us = setup_time(status, "/newest_exposed");
+	const int64_t due_us = setup_time(status, "/due");
+	const bool stored = *newest && strcmp(newest, c->before) != 0;
+	const bool recent = *newest && c->task.work == UNIT_WORK_NONE &&
+		(due_us == TIME_NONE || exposed_us >= due_us - GRACE_US);
 	char time[UTC_TEXT_MAX];
 
-	if (strcmp(newest, c->before) != 0) {
+	if (stored)
 		report_ok(&c->deploy.report, "frame", NULL,
 			"%s/%s is stored, %.1f s after this began", c->archive, newest,
-			(double)took_ns / NS_PER_SEC);
-		return true;
-	}
-	if (!*newest || c->task.work != UNIT_WORK_NONE ||
-		exposed_us < setup_time(status, "/due") - GRACE_US)
-		return false;
-	report_ok(&c->deploy.report, "frame", NULL, "the newest is %s/%s, of %s", c->archive,
-		newest, utc_format_local(exposed_us, time));
-	return true;
+			(double)(clock_mono_ns(&clock_real) - c->begun_ns) / NS_PER_SEC);
+	else if (recent)
+		report_ok(&c->deploy.report, "frame", NULL, "the newest is %s/%s, of %s",
+			c->archive, newest, utc_format_local(exposed_us, time));
+	json_object_put(status);
+	return stored || recent;
 }
 
 static int capture_fail(struct capture *c, int code, const char *next, const char *what)
@@ -126,16 +127,6 @@ static int capture_look_at_service(struct capture *c)
 		return CLI_OK;
 	snprintf(what, sizeof what, "before its first frame: %s", outcome.text);
 	return capture_fail(c, CLI_INTERNAL, *outcome.next ? outcome.next : c->deploy.again, what);
-}
-
-/* Whether the frame is there, and told. */
-static bool capture_has_frame(struct capture *c)
-{
-	struct json_object *status = capture_status(c);
-	bool told = capture_tell_frame(c, status);
-
-	json_object_put(status);
-	return told;
 }
 
 static int capture_wait_until(struct capture *c, int64_t deadline_ns)
