@@ -24,26 +24,20 @@ static const struct {
 	[UNIT_WORK_STOP] = { "StopUnit", NULL },
 };
 
-static int units_tell_refusal(
-	struct deploy *deploy, const char *step, const char *unit, const sd_bus_error *error)
-{
-	struct outcome o;
-
-	outcome_refused(unit ? unit : "", error->name, error->message ? error->message : "", &o);
-	return report_failed(&deploy->report,
-		sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED) ? CLI_REFUSED
-									 : CLI_INTERNAL,
-		step, unit, *o.next ? o.next : NULL, "%s", o.text);
-}
-
 int units_tell_error(struct deploy *deploy, const char *step, const char *unit, int error,
 	const sd_bus_error *bus_error)
 {
 	const struct report *report = &deploy->report;
+	struct outcome o;
 
-	if (bus_error && sd_bus_error_is_set(bus_error))
-		return units_tell_refusal(deploy, step, unit, bus_error);
 	switch (error) {
+	case -EREMOTEIO:
+		outcome_refused(unit ? unit : "", bus_error->name,
+			bus_error->message ? bus_error->message : "", &o);
+		return report_failed(report,
+			sd_bus_error_has_name(bus_error, SD_BUS_ERROR_ACCESS_DENIED) ? CLI_REFUSED
+										     : CLI_INTERNAL,
+			step, unit, *o.next ? o.next : NULL, "%s", o.text);
 	case -EINTR:
 		return report_failed(report, 128 + deploy->manager.signal, step, unit,
 			"deploypi status", "%s; nothing waits any more, but what was begun goes on",
@@ -169,22 +163,24 @@ int units_enable(struct deploy *deploy, const char *unit, bool *ret_changed)
 	return units_reload_manager(deploy);
 }
 
-/* A refusal is of one unit; the others are still done. */
-static int jobs_queue(struct deploy *deploy, const char *step, struct unit_task *tasks, size_t n)
+/* A refusal is of one unit, and is told; the others are still done. */
+static int jobs_queue(
+	struct deploy *deploy, const char *step, struct unit_task *tasks, size_t n, int *ret_worst)
 {
 	for (size_t i = 0; i < n; i++) {
 		CLEANUP(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 		struct unit_task *task = &tasks[i];
-		int r = manager_queue_job(
-			&deploy->manager, works[task->work].method, &task->job, &error);
+		int code,
+			r = manager_queue_job(
+				&deploy->manager, works[task->work].method, &task->job, &error);
 
-		if (r < 0 && r != -EREMOTEIO)
-			return units_tell_error(deploy, step, task->job.unit, r, &error);
-		if (r < 0) {
-			outcome_refused(task->job.unit, error.name,
-				error.message ? error.message : "", &task->outcome);
-			task->work = UNIT_WORK_NONE;
-		}
+		if (r >= 0)
+			continue;
+		code = units_tell_error(deploy, step, task->job.unit, r, &error);
+		if (r != -EREMOTEIO)
+			return code;
+		task->work = UNIT_WORK_NONE;
+		*ret_worst = code;
 	}
 	return CLI_OK;
 }
@@ -237,49 +233,42 @@ static const char *task_failed_need(struct deploy *deploy, const struct unit_tas
 	return NULL;
 }
 
-static int task_tell(struct deploy *deploy, const char *step, const struct unit_task *task,
-	const char *log_unit, int64_t since_us)
+static int task_tell_failure(struct deploy *deploy, const char *step, const struct unit_task *task,
+	const struct outcome *o, const char *log_unit, int64_t since_us)
 {
-	const char *deed = task->deed ? task->deed : works[task->work].deed;
-	const struct outcome *o = &task->outcome;
-	char next[REPORT_TEXT_MAX];
+	char next[REPORT_TEXT_MAX] = "it goes on by itself; see `deploypi status`";
+	struct step line = { step, task->job.unit, STEP_FAILED, next, NULL };
 	struct unitlog log;
-	struct step line = { .name = step, .unit = task->job.unit, .next = next };
 
-	if (o->code == CLI_OK) {
-		report_ok(&deploy->report, step, task->job.unit, "%s%s%s%s%s", deed ? deed : "",
-			task->reason ? ", since " : "", task->reason ? task->reason : "",
-			deed ? ": " : "", o->text);
-		return CLI_OK;
-	}
-	line.result = STEP_FAILED;
-	if (o->code == CLI_TEMPFAIL) {
-		snprintf(next, sizeof next, "it goes on by itself; see `deploypi status`");
-	} else {
+	if (o->code != CLI_TEMPFAIL) {
 		snprintf(next, sizeof next, "%s, then again: `%s`",
 			*o->next ? o->next : "mend that", deploy->again);
-		if (task->work != UNIT_WORK_NONE) { /* else it was refused, and did nothing */
-			unitlog_read(log_unit, since_us, &log);
-			line.log = &log;
-		}
+		unitlog_read(log_unit, since_us, &log);
+		line.log = &log;
 	}
 	report_step(&deploy->report, &line, "%s", o->text);
 	return o->code;
 }
 
 /* What it became, by its state now and right after the job. */
-static int task_finish(
-	struct deploy *deploy, const char *step, struct unit_task *task, int64_t since_us)
+static int task_tell(
+	struct deploy *deploy, const char *step, const struct unit_task *task, int64_t since_us)
 {
+	const char *deed = task->deed ? task->deed : works[task->work].deed;
+	const char *unit = task->job.unit, *need = task_failed_need(deploy, task);
 	const struct unit_state *u = &task->job.state;
-	const char *need = task_failed_need(deploy, task);
-	bool restarted = u->restarts > task->restarts ||
+	const bool restarted = u->restarts > task->restarts ||
 		(task->was_active && strcmp(u->active, "activating") == 0);
+	struct outcome o;
 
-	if (task->work != UNIT_WORK_NONE) /* else it was refused, and why is known */
-		outcome_judge(task->work == UNIT_WORK_STOP ? UNIT_STOP : UNIT_START,
-			task->job.result, u, restarted, need, &task->outcome);
-	return task_tell(deploy, step, task, need ? need : task->job.unit, since_us);
+	outcome_judge(task->work == UNIT_WORK_STOP ? UNIT_STOP : UNIT_START, task->job.result, u,
+		restarted, need, &o);
+	if (o.code != CLI_OK)
+		return task_tell_failure(deploy, step, task, &o, need ? need : unit, since_us);
+	report_ok(&deploy->report, step, unit, "%s%s%s%s%s", deed ? deed : "",
+		task->reason ? ", since " : "", task->reason ? task->reason : "", deed ? ": " : "",
+		o.text);
+	return CLI_OK;
 }
 
 /* Reads the units; what was unloaded meanwhile is as it was told until its job ended. */
@@ -301,10 +290,10 @@ static int tasks_look(struct deploy *deploy, const char *step, struct unit_task 
 }
 
 static int tasks_finish(struct deploy *deploy, const char *step, struct unit_task *tasks, size_t n,
-	int64_t since_us)
+	int64_t since_us, int worst)
 {
 	int64_t settled_ns = clock_mono_ns(&clock_real);
-	int worst = CLI_OK, r = tasks_look(deploy, step, tasks, n);
+	int r = tasks_look(deploy, step, tasks, n);
 
 	if (r != CLI_OK)
 		return r;
@@ -321,7 +310,8 @@ static int tasks_finish(struct deploy *deploy, const char *step, struct unit_tas
 	if (r != CLI_OK)
 		return r;
 	for (size_t i = 0; i < n; i++) {
-		r = task_finish(deploy, step, &tasks[i], since_us);
+		r = tasks[i].work == UNIT_WORK_NONE ? CLI_OK /* it was refused */
+						    : task_tell(deploy, step, &tasks[i], since_us);
 		if (r == CLI_INTERNAL || worst == CLI_OK)
 			worst = r;
 	}
@@ -331,7 +321,7 @@ static int tasks_finish(struct deploy *deploy, const char *step, struct unit_tas
 int units_work(struct deploy *deploy, const char *step, struct unit_task *tasks, size_t n)
 {
 	int64_t since_us = clock_wall_us(&clock_real);
-	int r = jobs_queue(deploy, step, tasks, n);
+	int worst = CLI_OK, r = jobs_queue(deploy, step, tasks, n, &worst);
 
 	if (r == CLI_OK) {
 		r = jobs_wait(deploy, tasks, n);
@@ -340,7 +330,7 @@ int units_work(struct deploy *deploy, const char *step, struct unit_task *tasks,
 				deploy, step, n == 1 ? tasks[0].job.unit : NULL, r, NULL);
 	}
 	if (r == CLI_OK)
-		r = tasks_finish(deploy, step, tasks, n, since_us);
+		r = tasks_finish(deploy, step, tasks, n, since_us, worst);
 	manager_forget_jobs(&deploy->manager);
 	return r;
 }

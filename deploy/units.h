@@ -35,7 +35,6 @@ struct unit_task {
 	const char *reason; /* why; NULL: because it was asked for */
 	uint32_t restarts; /* right after the job */
 	bool was_active;
-	struct outcome outcome;
 };
 
 /* Reads the unit. CLI_OK, or tells why not as step `step`. */
@@ -73,6 +72,8 @@ int units_work(struct deploy *deploy, const char *step, struct unit_task *tasks,
  */
 void units_undo(struct deploy *deploy, const char *unit);
 
-/* Exit code and words for an error of the conversation with the manager. */
+/*
+ * Exit code and words for an error of the conversation with the manager; `bus_error` of -EREMOTEIO.
+ */
 int units_tell_error(struct deploy *deploy, const char *step, const char *unit, int error,
 	const sd_bus_error *bus_error);
