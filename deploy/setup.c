@@ -109,14 +109,13 @@ int setup_ask(struct deploy *deploy, const char *program, const char *const word
 
 static int setup_tell_child(struct deploy *deploy, const char *program, int error)
 {
-	if (error == -ENOENT)
-		return report_failed(&deploy->report, CLI_INTERNAL, "settings", NULL, "install it",
-			"%s is not installed", program);
-	return report_failed(&deploy->report,
-		error == -ETIMEDOUT         ? CLI_TEMPFAIL
-			: error == -EBADMSG ? CLI_PROTOCOL
-					    : CLI_INTERNAL,
-		"settings", NULL, NULL, "%s: %s", program, strerror(-error));
+	const bool missing = error == -ENOENT;
+	const int code = error == -ETIMEDOUT ? CLI_TEMPFAIL
+		: error == -EBADMSG          ? CLI_PROTOCOL
+					     : CLI_INTERNAL;
+
+	return report_failed(&deploy->report, code, "settings", NULL, missing ? "install it" : NULL,
+		"%s: %s", program, missing ? "it is not installed" : strerror(-error));
 }
 
 static int setup_check_settings(struct deploy *deploy, const char *program)
