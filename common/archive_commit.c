@@ -172,9 +172,7 @@ static int commit_named(struct commit *commit)
 		const struct partial *partial = commit->named[i];
 
 		archive_note_newest(archive, &partial->record);
-		if (archive->copy && !partial->kept)
-			partial_remove_kept(archive, &partial->record);
-		else if (!archive->copy)
+		if (!archive->copy)
 			archive->next_seq = partial->record.seq + 1;
 	}
 	return 0;

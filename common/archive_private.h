@@ -71,7 +71,6 @@ struct partial {
 	char temp[ARCHIVE_TEMP_MAX], name[FRAME_NAME_MAX];
 	int fd; /* -1: its data is on the disk, or there is no file */
 	bool there; /* the file, under its hidden name */
-	bool kept; /* that outlives the process */
 	bool checked; /* it is what the record says */
 	int error; /* of writing its data to the disk */
 	bool has_line, adopted; /* what a puller's archive has of it: its line, the named file */

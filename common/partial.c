@@ -137,33 +137,6 @@ static int partial_check_record(const struct archive *archive, const struct reco
 	return partial_is_open(archive, frame->seq) ? -EBUSY : 0;
 }
 
-static int partial_new_received(struct archive *archive, const struct record *frame,
-	const char *suffix, struct partial **ret)
-{
-	CLEANUP(partial_freep) struct partial *partial = NULL;
-	int r = partial_check_record(archive, frame);
-
-	if (r == 0)
-		r = partial_make(archive, frame, suffix, &partial);
-	if (r == 0)
-		r = digest_new(&partial->digest);
-	if (r == 0)
-		*ret = TAKE_PTR(partial);
-	return r;
-}
-
-int partial_new(struct archive *archive, const struct record *frame, struct partial **ret)
-{
-	CLEANUP(partial_freep) struct partial *partial = NULL;
-	int r = partial_new_received(archive, frame, TEMP_SUFFIX, &partial);
-
-	if (r == 0)
-		r = partial_create_file(partial);
-	if (r == 0)
-		*ret = TAKE_PTR(partial);
-	return r;
-}
-
 static void partial_note_ends(struct partial *partial, const uint8_t *data, size_t bytes)
 {
 	for (size_t i = 0; i < bytes && partial->bytes + (int64_t)i < 2; i++)
@@ -261,14 +234,17 @@ int partial_resume(
 {
 	CLEANUP(partial_freep) struct partial *partial = NULL;
 	int64_t bytes;
-	int r;
+	int r = partial_check_record(archive, frame);
 
-	if (offset < 0 || offset > frame->bytes)
-		return -EINVAL;
-	r = partial_new_received(archive, frame, KEPT_SUFFIX, &partial);
 	if (r < 0)
 		return r;
-	partial->kept = true;
+	if (offset < 0 || offset > frame->bytes)
+		return -EINVAL;
+	r = partial_make(archive, frame, KEPT_SUFFIX, &partial);
+	if (r == 0)
+		r = digest_new(&partial->digest);
+	if (r < 0)
+		return r;
 	if (partial_look_kept(partial->folder_fd, partial->temp, &bytes) == -EBUSY)
 		return -EBUSY;
 	r = offset ? partial_open_kept(partial, offset) : partial_create_file(partial);

@@ -23,15 +23,11 @@ int partial_stage(struct archive *archive, const struct record *frame, const voi
 	size_t bytes, struct partial **ret);
 
 /*
- * The puller's side: an empty partial `.NAME.part`, which does not outlive the writer that made it.
- * -EBUSY a partial of that number is open; -EINVAL, -EFBIG it is no frame, or an impossible one.
- */
-int partial_new(struct archive *archive, const struct record *frame, struct partial **ret);
-/*
- * The same with a file of its own, `.NAME.rest`, which outlives the process. Resumes after the
- * first `offset` bytes, which must be there (partial_kept_bytes()); 0 begins again. The file is
- * locked until it is committed, kept or freed: one process at a time receives a frame. -EBUSY
- * another one does; -ESTALE: the bytes are not there.
+ * The puller's side: a partial `.NAME.rest`, which outlives the process. Resumes after the first
+ * `offset` bytes, which must be there (partial_kept_bytes()); 0 begins, or begins again. The file
+ * is locked until it is committed, kept or freed: one process at a time receives a frame. -EBUSY
+ * another one does, or this one; -ESTALE the bytes are not there; -EINVAL, -EFBIG it is no frame,
+ * or an impossible one.
  */
 int partial_resume(
 	struct archive *archive, const struct record *frame, int64_t offset, struct partial **ret);

@@ -106,7 +106,7 @@ __attribute__((unused)) static int crash_bring(
 	int r = archive_open(path, &options, &archive);
 
 	if (r == 0)
-		r = partial_new(archive, &frame, &partial);
+		r = partial_resume(archive, &frame, 0, &partial);
 	if (r == 0)
 		r = partial_write(partial, jpeg, 1000);
 	if (r == 0)

@@ -98,7 +98,7 @@ static void store_frame(struct archive *archive, uint64_t seq)
 	uint8_t jpeg[KIT_JPEG_BYTES];
 	struct record frame = kit_sent(seq, KIT_SLOT + (int64_t)seq * KIT_MINUTE, jpeg);
 
-	CHECK_INT(partial_new(archive, &frame, &partial), 0);
+	CHECK_INT(partial_resume(archive, &frame, 0, &partial), 0);
 	CHECK_INT(partial_write(partial, jpeg, sizeof jpeg), 0);
 	CHECK_INT(kit_commit(archive, partial), 0);
 }
@@ -274,7 +274,7 @@ TEST(a_rest_that_is_not_the_frame)
 	CHECK_INT(partial_write(partial, jpeg, 10), 0);
 	partial_keep(partial);
 	CHECK_INT(partial_kept_bytes(archive, &frame), 10);
-	CHECK_INT(partial_new(archive, &frame, &partial), 0);
+	CHECK_INT(partial_resume(archive, &frame, 0, &partial), 0);
 	CHECK_INT(partial_write(partial, jpeg, sizeof jpeg), 0);
 	CHECK_INT(kit_commit(archive, partial), 0);
 	partial_free(partial);

@@ -138,7 +138,7 @@ static void begin(void)
 		uint8_t jpeg[KIT_JPEG_BYTES];
 		struct record frame = wire_frame(seq, jpeg);
 
-		CHECK_INT(partial_new(archive, &frame, &partial), 0);
+		CHECK_INT(partial_resume(archive, &frame, 0, &partial), 0);
 		CHECK_INT(partial_write(partial, jpeg, sizeof jpeg), 0);
 		CHECK_INT(kit_commit(archive, partial), 0);
 	}

@@ -18,7 +18,7 @@ static int bring(struct archive *archive, const struct record *frame, const uint
 	size_t bytes, size_t piece)
 {
 	CLEANUP(partial_freep) struct partial *partial = NULL;
-	int r = partial_new(archive, frame, &partial);
+	int r = partial_resume(archive, frame, 0, &partial);
 
 	for (size_t done = 0; r == 0 && done < bytes; done += piece)
 		r = partial_write(
@@ -82,14 +82,14 @@ TEST(damaged_partials_leave_nothing)
 	CHECK_INT(digest_buffer(tiny, sizeof(tiny), bad.sha256), 0);
 	CHECK_INT(bring(archive, &bad, tiny, sizeof(tiny), 1), -EBADMSG);
 	bad.bytes = FRAME_BYTES_MAX + 1;
-	CHECK_INT(partial_new(archive, &bad, &partial), -EFBIG);
+	CHECK_INT(partial_resume(archive, &bad, 0, &partial), -EFBIG);
 	bad.bytes = 3;
-	CHECK_INT(partial_new(archive, &bad, &partial), -EINVAL);
+	CHECK_INT(partial_resume(archive, &bad, 0, &partial), -EINVAL);
 	bad = kit_miss(KIT_SLOT);
 	bad.seq = 1;
-	CHECK_INT(partial_new(archive, &bad, &partial), -EINVAL);
+	CHECK_INT(partial_resume(archive, &bad, 0, &partial), -EINVAL);
 	/* given up half-way; two of one number */
-	CHECK_INT(partial_new(archive, &frame, &partial), 0);
+	CHECK_INT(partial_resume(archive, &frame, 0, &partial), 0);
 	CHECK_INT(partial_write(partial, jpeg, 100), 0);
 	CHECK_INT(bring(archive, &frame, jpeg, 3000, 999), -EBUSY);
 	CHECK_INT(kit_count(path, KIT_DAY, &hidden), 0);
@@ -157,9 +157,9 @@ TEST(partials_side_by_side)
 	CHECK_INT(open_copy(path, NULL, &archive), 0);
 	a = kit_sent(1, KIT_SLOT, jpeg);
 	b = kit_sent(2, KIT_SLOT + 24 * 60 * KIT_MINUTE, newer);
-	CHECK_INT(partial_new(archive, &a, &old), 0);
+	CHECK_INT(partial_resume(archive, &a, 0, &old), 0);
 	CHECK_INT(partial_write(old, jpeg, 1000), 0);
-	CHECK_INT(partial_new(archive, &b, &fresh), 0);
+	CHECK_INT(partial_resume(archive, &b, 0, &fresh), 0);
 	CHECK_INT(partial_write(fresh, newer, sizeof(newer)), 0);
 	CHECK_INT(kit_commit(archive, fresh), 0);
 	CHECK_INT(kit_commit(archive, fresh), -EBADF);
@@ -173,7 +173,7 @@ TEST(partials_side_by_side)
 	CHECK_INT(kit_findings(path), 0);
 	/* one that is open when the archive is closed goes with it */
 	a = kit_sent(3, KIT_SLOT, jpeg);
-	CHECK_INT(partial_new(archive, &a, &old), 0);
+	CHECK_INT(partial_resume(archive, &a, 0, &old), 0);
 	archive_freep(&archive);
 	archive = NULL;
 	CHECK_INT(kit_findings(path), 0);
@@ -220,7 +220,7 @@ static struct partial *filled(
 {
 	struct partial *partial = NULL;
 
-	*ret = partial_new(archive, frame, &partial);
+	*ret = partial_resume(archive, frame, 0, &partial);
 	if (*ret == 0)
 		*ret = partial_write(partial, jpeg, KIT_JPEG_BYTES);
 	if (*ret == 0)
@@ -286,7 +286,7 @@ TEST(partials_that_are_wrong_never_get_together)
 	CHECK_INT(error, -EBADF);
 	partial_free(partial);
 	/* nor one that nobody has checked */
-	CHECK_INT(partial_new(archive, &frame, &partial), 0);
+	CHECK_INT(partial_resume(archive, &frame, 0, &partial), 0);
 	archive_commit(archive, &partial, 1, &error);
 	CHECK_INT(error, -EBADMSG);
 	partial_free(partial);
@@ -363,7 +363,7 @@ TEST(dated_frames_arrive)
 			frames[i].seq, KIT_SLOT + (int64_t)frames[i].seq * KIT_MINUTE, jpeg);
 
 		frame.was = frames[i].was;
-		CHECK_INT(partial_new(archive, &frame, &partial), 0);
+		CHECK_INT(partial_resume(archive, &frame, 0, &partial), 0);
 		CHECK_INT(partial_write(partial, jpeg, sizeof(jpeg)), 0);
 		CHECK_INT(kit_commit(archive, partial), 0);
 		partial_free(partial);

@@ -342,7 +342,7 @@ static void bring(struct archive *archive, struct pruner *p, uint64_t seq)
 	uint8_t jpeg[BYTES];
 	struct record frame = kit_sent(seq, slot_us, jpeg);
 
-	CHECK_INT(partial_new(archive, &frame, &partial), 0);
+	CHECK_INT(partial_resume(archive, &frame, 0, &partial), 0);
 	CHECK_INT(partial_write(partial, jpeg, sizeof(jpeg)), 0);
 	CHECK_INT(kit_commit(archive, partial), 0);
 	pruner_stored(p, &frame);

@@ -113,7 +113,7 @@ TEST(the_old_one_goes_after_a_crash)
 	CHECK_INT(dated_anew(1, false), 2);
 	CHECK_INT(archive_open(run.camera.archive, &copy, &archive), 0);
 	/* as if it had not been removed */
-	CHECK_INT(partial_new(archive, &old, &partial), 0);
+	CHECK_INT(partial_resume(archive, &old, 0, &partial), 0);
 	CHECK_INT(partial_write(partial, jpeg, sizeof jpeg), 0);
 	CHECK_INT(kit_commit(archive, partial), 0);
 	partial_free(partial);
