@@ -219,7 +219,7 @@ static int source_load(struct cli *cli, enum cli_strictness strictness, const st
 	if (bad > 0 && !source->text)
 		return tell_unreadable(cli, strictness, source);
 	if (cli->wrong)
-		return strictness == CLI_STRICT || (strictness == CLI_KEEP && cli->file)
+		return strictness == CLI_STRICT || (strictness == CLI_KEEP && cli->file && bad > 0)
 			? CLI_SETTINGS
 			: CLI_OK;
 	if (strictness == CLI_KEEP)

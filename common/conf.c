@@ -37,7 +37,7 @@ struct complaints {
 
 /* A section that was found: its items are those of the table with that section. */
 struct section {
-	const char *section; /* the table's own text; NULL: none, its lines are passed over */
+	const char *section; /* the table's own text; NULL: none, its lines are skipped */
 	char name[CONF_VALUE_MAX]; /* "" for an unnamed one */
 	void *base; /* what the items' offsets count from */
 };
@@ -288,12 +288,23 @@ static void load_section(struct loader *l, char *line)
 		&l->section);
 }
 
+static void strip_comment(char *line)
+{
+	char *comment = find_comment(line);
+
+	if (comment)
+		*comment = '\0';
+	/* `key =#x` as well: dumped as `key = #x`, it would read as another value */
+	comment = line + strcspn(line, "=:");
+	if (*comment && (comment[1] == '#' || comment[1] == ';'))
+		comment[1] = '\0';
+}
+
 /* Copies the next line to `line`, in UTF-8 and without comment. 0, or 1 at the end of the file. */
 static int next_line(struct loader *l, char line[static CONF_LINE_MAX + 1])
 {
 	const char *start = l->rest, *newline;
 	size_t length;
-	char *comment;
 
 	line[0] = '\0';
 	if (start >= l->end)
@@ -316,17 +327,12 @@ static int next_line(struct loader *l, char line[static CONF_LINE_MAX + 1])
 		*tab = ' ';
 	if (length > 0 && line[length - 1] == '\r')
 		line[length - 1] = ' ';
-	if (!text_is_plain(line, length)) {
-		complaint_add(&l->complaints, "not text in UTF-8; the line is passed over");
-		line[0] = '\0';
+	if (text_is_plain(line, length)) {
+		strip_comment(line);
+		return 0;
 	}
-	comment = find_comment(line);
-	if (comment)
-		*comment = '\0';
-	/* `key =#x` as well: dumped as `key = #x`, it would read as another value */
-	comment = line + strcspn(line, "=:");
-	if (*comment && (comment[1] == '#' || comment[1] == ';'))
-		comment[1] = '\0';
+	complaint_add(&l->complaints, "not text in UTF-8; the line is skipped");
+	line[0] = '\0';
 	return 0;
 }
 

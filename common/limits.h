@@ -15,8 +15,8 @@
 #define SEGMENT_LINES 100000 /* sequence numbers per journal segment */
 #define RESTORE_MAX 1000 /* frames whose lines recovery writes again */
 #define BRANCHES_MAX 16 /* histories that are kept beside the camera's present one */
-#define PRUNE_LINES_MAX 1000 /* sequence numbers of one prune line of ours */
-#define PRUNE_PER_FRAME 32 /* files that go for one that comes, at most */
+#define PRUNE_LINES_MAX 1000 /* sequence numbers of one prune line that we write */
+#define PRUNE_PER_FRAME 32 /* files removed for one that is stored, at most */
 #define INODES_RESERVED 1024 /* that stay free where the reserve is a number of bytes */
 #define BALLAST_BYTES (1024 * 1024) /* that make room for the journal on a full disk */
 #define BATCH_FRAMES_MAX 50 /* frames that are made durable together, on both sides */
@@ -56,7 +56,6 @@
 #define KEY_FILE_MAX (16 * 1024)
 #define KNOWN_HOSTS_MAX (1024 * 1024)
 #define SERVE_COMMAND_MAX 512 /* forced command, NUL included */
-#define INSTALL_OUTPUT_MAX (64 * 1024) /* what a login shell may say when a key is installed */
 #define CONTACT_FILE_MAX 16384
 #define SYNC_LIST_LINES 500 /* asked for at once */
 #define SYNC_FIRST_LINES 32 /* asked for before the camera's last number is known */

@@ -170,7 +170,7 @@ static const struct property {
 	BASIC("LastTriggerUSec", "t", last_us),
 };
 
-/* One value that stands in a variant; what is not wanted, or of another type, is passed over. */
+/* Reads one variant; skips what is not wanted or of another type. */
 static int read_property(sd_bus_message *m, const char *name, struct unit_state *state)
 {
 	const char *type;

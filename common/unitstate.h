@@ -3,7 +3,7 @@
  * What the manager says of one unit, as a struct: the properties that tell a person or a program
  * how it is. Sources: org.freedesktop.systemd1(5), systemd.exec(5) "Process Exit Codes".
  *
- * The answer comes from outside: unknown properties and types are passed over, text is cleaned,
+ * The answer comes from outside: unknown properties and types are skipped, text is cleaned,
  * lists are cut at their limits.
  */
 #pragma once

@@ -14,7 +14,7 @@
 #define GROUPS_MAX 256 /* of a user */
 #define LINGER_TIMEOUT_US (30 * UINT64_C(1000000))
 
-/* A folder that this user alone can write to; else whoever made it could be the manager. */
+/* Only this user may write to the folder; else its owner could pose as the manager. */
 static int check_folder(const char *path)
 {
 	struct stat st;

@@ -14,7 +14,7 @@ struct camera_settings {
 	char host[256];
 	int64_t port;
 	char user[64];
-	char remote_name[CAMERA_NAME_MAX]; /* capturepi's --name over there; "": its first camera */
+	char remote_name[CAMERA_NAME_MAX]; /* capturepi's --name there; "": its first camera */
 	char key[CONF_VALUE_MAX]; /* private key; "": id_ed25519-NAME in the state folder */
 	char archive[CONF_VALUE_MAX]; /* "" is ~/pulled/NAME */
 	int64_t stale_after_us; /* 0: auto, by the camera's schedule */

@@ -260,8 +260,8 @@ static const struct {
 	{ "[house]\ncount = 4\n  3s\n", "F:3: not a line of the form `key = value`\n" },
 	{ "[time]\nevery = \"2s\"\n",
 		"F:2: time.every = \"2s\": not a duration from 100ms to 1d\n" },
-	{ "[house]\nlabel = \x01\n", "F:2: not text in UTF-8; the line is passed over\n" },
-	{ "[house]\nlabel = \xff\n", "F:2: not text in UTF-8; the line is passed over\n" },
+	{ "[house]\nlabel = \x01\n", "F:2: not text in UTF-8; the line is skipped\n" },
+	{ "[house]\nlabel = \xff\n", "F:2: not text in UTF-8; the line is skipped\n" },
 	{ "[house]\nlabel = 0123456789abcdef\n",
 		"F:2: house.label = 0123456789abcdef: not allowed text\n" },
 	{ "[door]\n", "F:1: [door]: a name is missing: [door NAME]\n" },
@@ -340,7 +340,7 @@ TEST(nul_bytes)
 	struct house house;
 
 	CHECK_INT(load_bytes(&house, text, sizeof(text) - 1), 1);
-	CHECK_STR(complaints, "F:2: not text in UTF-8; the line is passed over\n");
+	CHECK_STR(complaints, "F:2: not text in UTF-8; the line is skipped\n");
 	CHECK_INT(house.every, 2000000);
 }
 
