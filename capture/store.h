@@ -115,7 +115,8 @@ void store_tidy(struct store *store, bool idle);
 /*
  * One piece of clock correction (clock_correct.h) of the frames that the mark tells of; `boot` and
  * `zero_us` are of the boot that runs. 1 there is more, 0 all is done; -EBUSY the archive is not
- * open; other -errno: not now. `ret` has what was done since it began.
+ * open, or a frame of an unknown clock is staged; other -errno: not now. `ret` has what was done
+ * since it began.
  */
 int store_correct(
 	struct store *store, const char *boot, int64_t zero_us, struct correction_totals *ret);

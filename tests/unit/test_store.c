@@ -314,6 +314,43 @@ TEST(batches)
 	test_remove_folder(path);
 }
 
+/* A frame that was taken before the clock was known, and whose batch is written after that. */
+TEST(a_staged_frame_gets_its_true_time)
+{
+	struct store_options options;
+	CLEANUP(store_freep) struct store *store = NULL;
+	struct record frame = kit_frame(KIT_SLOT);
+	struct correction_totals totals = { 0 };
+	static uint8_t jpeg[KIT_JPEG_BYTES];
+	uint64_t from;
+	char path[64];
+	int r;
+
+	kit_make_folder(path);
+	options = new_options(path, NULL);
+	CHECK_INT(store_new(&options, &store), 0);
+	CHECK_INT(store_ready(store), 0);
+	CHECK_INT(store_correct(store, KIT_ID, 0, &totals), 0);
+	kit_jpeg(jpeg, 1);
+	frame.synced = false;
+	frame.up_ns = 100 * NS_PER_SEC;
+	CHECK_INT(store_stage(store, &frame, jpeg, sizeof(jpeg)), 0);
+	staged++;
+	CHECK_INT(correction_marked(store_archive(store), &from), 0);
+	CHECK_INT(from, 1);
+	CHECK_INT(store_correct(store, KIT_ID, KIT_SLOT, &totals), -EBUSY);
+	commit(store);
+	CHECK_INT(told.stored, 1);
+	while ((r = store_correct(store, KIT_ID, KIT_SLOT, &totals)) > 0)
+		continue;
+	CHECK_INT(r, 0);
+	CHECK_INT(totals.corrected, 1);
+	CHECK_INT(correction_marked(store_archive(store), &from), -ENOENT);
+	store_free(TAKE_PTR(store));
+	CHECK_INT(findings(path), 0);
+	test_remove_folder(path);
+}
+
 TEST(room_is_made_between_frames)
 {
 	struct store_options options;
