@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opening the journal and appending to it. A segment appears whole, with its header, by rename;
+ * Opening the journal, appending to it, showing a range of numbers. A segment appears whole, with its header, by rename;
  * after that it only grows by lines, and a line that could not be made durable is cut off again.
  *
  * Only a puller appends out of order. It announces that first by a file NNNNNNNN.unsorted, so
@@ -318,4 +318,29 @@ void journal_free(struct journal *journal)
 	free(journal->have);
 	closep(&journal->dirfd);
 	free(journal);
+}
+
+int journal_visit(struct journal *journal, uint64_t first, uint64_t last, journal_visitor *visit,
+	void *data, uint64_t *ret_next)
+{
+	const uint64_t end = last - last % SEGMENT_LINES + SEGMENT_LINES;
+	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
+	uint64_t seq = 0, next = 0;
+	const char *line;
+	size_t len;
+	int r = journal_seek(journal, first, &cursor);
+
+	while (r >= 0 && seq < end && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0) {
+		if (seq >= first && seq <= last)
+			r = visit(data, seq, line, len);
+		else if (seq > last && (next == 0 || seq < next))
+			next = seq;
+		if (r >= 0 && seq > last && seq < end)
+			r = journal_cursor_pass(cursor);
+	}
+	if (r < 0)
+		return r;
+	/* the first line of the next segment need not be its lowest */
+	*ret_next = next < end ? next : next - next % SEGMENT_LINES;
+	return 0;
 }
