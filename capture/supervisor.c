@@ -266,7 +266,7 @@ int supervisor_take(struct supervisor *s, struct frame *ret)
 		count_failure(s, s->gone ? "is gone" : "the stream broke", strerror(-r));
 		return -EAGAIN;
 	}
-	s->alive_ns = s->facts.last_frame_ns = clock_mono_ns(s->options.clock);
+	s->alive_ns = clock_mono_ns(s->options.clock);
 	if (ret->duration_ns > 0)
 		s->facts.frame_duration_ns = ret->duration_ns;
 	s->exposure_us = ret->exposure_us;

@@ -51,7 +51,6 @@ struct supervisor_facts {
 	unsigned failures; /* since the last frame */
 	uint64_t climbed[RUNGS];
 	uint64_t starts; /* of the stream: the sensor's phase is new with each */
-	int64_t last_frame_ns; /* CLOCK_MONOTONIC when the last frame was taken, 0: none yet */
 	int64_t frame_duration_ns; /* of the last frame that reported one */
 	struct settling settling; /* how long its exposure takes to settle */
 	char text[192]; /* the last failure, a sentence for people; "" while all is well */
