@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the parts of the journal share: journal_segment.c, journal_read.c above it, and above both
- * journal.c (opening, appending) and journal_rebuild.c.
+ * journal_newest.c, journal.c (opening, appending) and journal_rebuild.c.
  */
 #pragma once
+
+#include <errno.h>
 
 #include "common/journal.h"
 
@@ -48,6 +50,12 @@ struct segment {
 	bool sorted;
 	off_t ordered; /* up to there its lines are in order; the end of it where `sorted` */
 };
+
+/* Whether readers pass over the segment by that error of opening it: no header, or a stranger's. */
+static inline bool segment_is_skipped(int r)
+{
+	return r == -ENODATA || r == -EBADMSG || r == -ELOOP;
+}
 
 static inline void segment_close(struct segment *segment)
 {

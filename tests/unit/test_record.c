@@ -590,7 +590,8 @@ TEST(describes_for_people)
 		"126  removed 18 of the frames 1 to 20, 1000 B, for space");
 	prune.first_seq = prune.last_seq;
 	snprintf(prune.text, sizeof(prune.text), "redated");
-	CHECK(strstr(record_describe(&prune, buf, sizeof(buf)), "has a new number: clock correction"));
+	CHECK(strstr(
+		record_describe(&prune, buf, sizeof(buf)), "has a new number: clock correction"));
 
 	other.seq = 127;
 	CHECK_STR(record_describe(&other, buf, sizeof(buf)),
