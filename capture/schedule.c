@@ -346,10 +346,3 @@ struct schedule_due schedule_due(const struct schedule_settings *settings, int64
 	}
 	return due;
 }
-
-bool schedule_open_at(const struct schedule_settings *settings, int64_t wall_us)
-{
-	int64_t until_us;
-
-	return wall_us >= 0 && wall_us < END_US && open_span(settings, wall_us, &until_us);
-}

@@ -78,9 +78,6 @@ int64_t schedule_interval_us(const struct schedule_settings *settings);
 /* Whether that minute of the local day, 0..1439, is within the hours of any day. */
 bool schedule_has_minute(const struct schedule_settings *settings, int minute);
 
-/* Whether the windows are open at that instant, whatever the grid: the definition of the above. */
-bool schedule_open_at(const struct schedule_settings *settings, int64_t wall_us);
-
 /* The slots as a puller sees them at `now_us`: those of struct wire_schedule. */
 struct schedule_due {
 	int64_t due_us, pending_us, next_us; /* TIME_NONE: there is none */
