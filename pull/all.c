@@ -80,7 +80,7 @@ static void run_line_up(struct run *run)
 			struct contact contact;
 
 			contact_load(settings->cameras[i].name, &contact);
-			if ((contact.code == CLI_TEMPFAIL) == late)
+			if ((contact.camera.code == CLI_TEMPFAIL) == late)
 				run->workers[run->n++].camera = &settings->cameras[i];
 		}
 	}

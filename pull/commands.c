@@ -170,21 +170,6 @@ void report_failure(
 		log_error("%s: %s", camera, error);
 }
 
-/* `r`: whether it could be noted. */
-static void report_try(const struct cli *cli, const char *camera, int code, const char *error,
-	int before, int64_t since_us, int r)
-{
-	char since[UTC_TEXT_MAX];
-
-	if (r < 0)
-		log_warning_errno(r, "%s: the state folder cannot be written", camera);
-	if (code != CLI_OK)
-		report_failure(cli, camera, code, error, before != code);
-	else if (before != CLI_OK && since_us != TIME_NONE)
-		log_notice("%s: works again; it did not since %s", camera,
-			utc_format_local(since_us, since));
-}
-
 void report_warning(const struct cli *cli, const char *camera, const char *text)
 {
 	if (*text && log_is_journal())
@@ -202,20 +187,20 @@ void add_fork(struct json_object *o, const struct history_fork *fork)
 		json_add_number(o, "branch", fork->branch);
 }
 
-void report_visit(const struct cli *cli, const char *camera, int code, const char *error)
+void report_result(const struct cli *cli, const char *camera, enum contact_side side, int code,
+	const char *error)
 {
-	struct contact before;
-	int r = contact_note(camera, &clock_real, code, error, &before);
+	struct contact_state before;
+	char since[UTC_TEXT_MAX];
+	int r = contact_note(camera, &clock_real, side, code, error, &before);
 
-	report_try(cli, camera, code, error, before.code, before.since_us, r);
-}
-
-void report_here(const struct cli *cli, const char *camera, int code, const char *error)
-{
-	struct contact before;
-	int r = contact_note_here(camera, &clock_real, code, error, &before);
-
-	report_try(cli, camera, code, error, before.here_code, before.here_since_us, r);
+	if (r < 0)
+		log_warning_errno(r, "%s: the state folder cannot be written", camera);
+	if (code != CLI_OK)
+		report_failure(cli, camera, code, error, before.code != code);
+	else if (before.code != CLI_OK && before.since_us != TIME_NONE)
+		log_notice("%s: works again; it did not since %s", camera,
+			utc_format_local(before.since_us, since));
 }
 
 void report_room(const struct cli *cli, const char *camera, uint64_t removed, int error)
@@ -227,7 +212,7 @@ void report_room(const struct cli *cli, const char *camera, uint64_t removed, in
 			(unsigned long long)removed);
 	if (error < 0)
 		snprintf(text, sizeof text, "old frames cannot be removed: %s", strerror(-error));
-	report_here(cli, camera, error < 0 ? CLI_INTERNAL : CLI_OK, text);
+	report_result(cli, camera, CONTACT_HERE, error < 0 ? CLI_INTERNAL : CLI_OK, text);
 }
 
 /* After all that somebody waits for. */
@@ -252,10 +237,8 @@ void report_seen(const char *camera, const struct sighting *sighting, int64_t ra
 void report_session(
 	const struct cli *cli, const char *camera, int code, const struct session_result *result)
 {
-	if (result->why == CONNECT_HERE)
-		report_here(cli, camera, code, result->error);
-	else
-		report_visit(cli, camera, code, result->error);
+	report_result(cli, camera, result->why == CONNECT_HERE ? CONTACT_HERE : CONTACT_CAMERA,
+		code, result->error);
 	report_seen(camera, &result->sighting, result->rate);
 }
 

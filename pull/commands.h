@@ -36,17 +36,13 @@ int choose_camera(const struct cli *cli, const struct pull_settings *settings, c
 	const struct camera_settings **ret);
 
 /*
- * Notes the result of a visit as the last contact, and tells
- * what failed: a person each time, the log of a service when it changes.
+ * Notes the result of a visit, or of storing here (CLI_OK: something was stored), and tells what
+ * failed: a person each time, the log of a service when it changes.
  */
-void report_visit(const struct cli *cli, const char *camera, int code, const char *error);
-/*
- * The same of what says nothing about the camera, but of this machine; CLI_OK: something was
- * stored.
- */
-void report_here(const struct cli *cli, const char *camera, int code, const char *error);
+void report_result(const struct cli *cli, const char *camera, enum contact_side side, int code,
+	const char *error);
 
-/* Both of a session that has ended, with what the camera said of itself. */
+/* The same of a session that has ended, with what the camera said of itself. */
 struct session_result;
 void report_session(
 	const struct cli *cli, const char *camera, int code, const struct session_result *result);

@@ -25,8 +25,8 @@
 	}
 const struct contact contact_none = { .last_try_us = TIME_NONE,
 	.last_ok_us = TIME_NONE,
-	.since_us = TIME_NONE,
-	.here_since_us = TIME_NONE,
+	.camera.since_us = TIME_NONE,
+	.here.since_us = TIME_NONE,
 	.seen_us = TIME_NONE,
 	.schedule = NO_SCHEDULE };
 const struct sighting sighting_none = { .seen_us = TIME_NONE, .schedule = NO_SCHEDULE };
@@ -56,9 +56,9 @@ static const struct field {
 	}
 	FIELD("last_try", FIELD_TIME, last_try_us),
 	FIELD("last_ok", FIELD_TIME, last_ok_us),
-	FIELD("since", FIELD_TIME, since_us),
-	FIELD("code", FIELD_CODE, code),
-	FIELD("error", FIELD_TEXT, error),
+	FIELD("since", FIELD_TIME, camera.since_us),
+	FIELD("code", FIELD_CODE, camera.code),
+	FIELD("error", FIELD_TEXT, camera.error),
 	FIELD("archive", FIELD_TEXT, archive),
 	FIELD("mount", FIELD_TEXT, mount),
 	FIELD("camera_first", FIELD_NUMBER, first),
@@ -70,9 +70,9 @@ static const struct field {
 	FIELD("camera_pending", FIELD_TIME, schedule.pending_us),
 	FIELD("camera_next", FIELD_TIME, schedule.next_us),
 	FIELD("unkept", FIELD_NUMBER, unkept),
-	FIELD("here_code", FIELD_CODE, here_code),
-	FIELD("here_since", FIELD_TIME, here_since_us),
-	FIELD("here", FIELD_TEXT, here),
+	FIELD("here_code", FIELD_CODE, here.code),
+	FIELD("here_since", FIELD_TIME, here.since_us),
+	FIELD("here", FIELD_TEXT, here.error),
 #undef FIELD
 };
 
@@ -246,29 +246,41 @@ static void contact_note_gap(struct contact *contact, int64_t now_us, int64_t bo
 	gaps_us[0] = now_us - last_us;
 }
 
+static void contact_state_set(
+	struct contact_state *state, int64_t now_us, int code, const char *error)
+{
+	if (state->since_us == TIME_NONE || state->code != code)
+		state->since_us = now_us;
+	state->code = code;
+	text_format(state->error, sizeof state->error, "%s", error);
+}
+
 void contact_tried(
 	struct contact *contact, int64_t now_us, int64_t up_us, int code, const char *error)
 {
 	contact_note_gap(contact, now_us, now_us - up_us);
-	if (contact->last_try_us == TIME_NONE || contact->code != code)
-		contact->since_us = now_us;
 	contact->last_try_us = now_us;
 	if (code == 0)
 		contact->last_ok_us = now_us;
-	contact->code = code;
-	text_format(contact->error, sizeof contact->error, "%s", error);
+	contact_state_set(&contact->camera, now_us, code, error);
 }
 
-int contact_note(const char *camera, const struct clock *clock, int code, const char *error,
-	struct contact *ret_before)
+int contact_note(const char *camera, const struct clock *clock, enum contact_side side, int code,
+	const char *error, struct contact_state *ret_before)
 {
+	int64_t now_us = clock_wall_us(clock), up_us = clock_up_ns(clock) / NS_PER_US;
 	struct contact contact;
 	CLEANUP_FD int lock = contact_begin(camera, &contact);
 
-	*ret_before = contact;
+	*ret_before = side == CONTACT_HERE ? contact.here : contact.camera;
 	if (lock < 0)
 		return lock;
-	contact_tried(&contact, clock_wall_us(clock), clock_up_ns(clock) / NS_PER_US, code, error);
+	if (side == CONTACT_CAMERA)
+		contact_tried(&contact, now_us, up_us, code, error);
+	else if (code == 0 && contact.here.code == 0)
+		return 0;
+	else
+		contact_state_set(&contact.here, now_us, code, error);
 	return contact_save(camera, &contact);
 }
 
@@ -287,24 +299,6 @@ int contact_forget(const char *camera)
 	if (r < 0)
 		return r;
 	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
-}
-
-int contact_note_here(const char *camera, const struct clock *clock, int code, const char *error,
-	struct contact *ret_before)
-{
-	struct contact contact;
-	CLEANUP_FD int lock = contact_begin(camera, &contact);
-
-	*ret_before = contact;
-	if (lock < 0)
-		return lock;
-	if (code == 0 && contact.here_code == 0)
-		return 0;
-	if (contact.here_code != code)
-		contact.here_since_us = clock_wall_us(clock);
-	contact.here_code = code;
-	snprintf(contact.here, sizeof contact.here, "%s", error);
-	return contact_save(camera, &contact);
 }
 
 struct sighting sighting_of(const struct wire_greeting *greeting, const struct clock *clock)

@@ -15,18 +15,20 @@
 
 #define CONTACT_GAPS 8 /* more than the few fetches of a person in between */
 
+struct contact_state {
+	int code; /* an exit code; 0: all is well */
+	int64_t since_us; /* when it began */
+	char error[PULL_ERROR_MAX]; /* "" where code is 0 */
+};
+
 struct contact {
 	int64_t last_try_us; /* wall time; TIME_NONE: never */
 	int64_t last_ok_us;
-	int64_t since_us; /* the first of the tries in a row that ended like the last one */
-	int code; /* of the last try, an exit code */
-	char error[PULL_ERROR_MAX]; /* "" where code is 0 */
+	struct contact_state camera; /* by the last try */
+	/* What is wrong on this machine, whatever the camera says; a stored frame ends it. */
+	struct contact_state here;
 	uint64_t first, last; /* of the camera's journal when it answered last; 0: not known */
 	int64_t rate; /* bytes a second of the last pull, 0: not known */
-	/* What is wrong on this machine, whatever the camera says; a stored frame ends it. */
-	int here_code; /* 0: nothing */
-	int64_t here_since_us;
-	char here[PULL_ERROR_MAX];
 	char archive[CONF_VALUE_MAX]; /* its folder, */
 	char mount[CONF_VALUE_MAX]; /* and where the disk of that is mounted; "": not known */
 	/* From each of the last tries to the one before it, newest first; 0: none. */
@@ -74,19 +76,15 @@ void contact_tried(
 	struct contact *contact, int64_t now_us, int64_t up_us, int code, const char *error);
 void contact_answered(struct contact *contact, const struct sighting *sighting, int64_t rate);
 
-/*
- * As contact_note(), of what this machine could or could not do: code 0 where something was
- * stored.
- */
-int contact_note_here(const char *camera, const struct clock *clock, int code, const char *error,
-	struct contact *ret_before);
+/* Whether a result is about the camera, or about what this machine could do. */
+enum contact_side { CONTACT_CAMERA, CONTACT_HERE };
 
 /*
- * Notes the result of a try at `clock`'s time. `ret_before` is what was known until then, also
- * after -errno, where the result could not be kept.
+ * Notes the result of a try, or of storing here, at `clock`'s time. `ret_before` is what was known
+ * of that until then, also after -errno, where the result could not be kept.
  */
-int contact_note(const char *camera, const struct clock *clock, int code, const char *error,
-	struct contact *ret_before);
+int contact_note(const char *camera, const struct clock *clock, enum contact_side side, int code,
+	const char *error, struct contact_state *ret_before);
 
 /* Notes an answer and the rate of the link; `rate` 0 leaves the old one. -errno. */
 int contact_seen(const char *camera, const struct sighting *sighting, int64_t rate);

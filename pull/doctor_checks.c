@@ -101,9 +101,10 @@ struct doctor_finding doctor_stale(int error, const struct due_facts *facts)
 			"the archive cannot be read: %s\nlook at `pullpi verify`",
 			strerror(-error));
 	due_describe(&due, facts, text, sizeof text);
-	if (due.state == DUE_HERE && contact->last_try_us != TIME_NONE && contact->code != CLI_OK)
+	if (due.state == DUE_HERE && contact->last_try_us != TIME_NONE &&
+		contact->camera.code != CLI_OK)
 		return doctor_find(
-			DOCTOR_WARN, "%s\nthe last try failed: %s", text, contact->error);
+			DOCTOR_WARN, "%s\nthe last try failed: %s", text, contact->camera.error);
 	if (due.state == DUE_HERE)
 		verdict = stopped ? DOCTOR_WARN : DOCTOR_OK;
 	else if (facts->newest_us == TIME_NONE)

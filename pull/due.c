@@ -61,7 +61,7 @@ static enum due_state due_blame(const struct contact *contact)
 {
 	if (contact->last_try_us == TIME_NONE)
 		return DUE_NOT_TRIED;
-	if (contact->code != CLI_OK)
+	if (contact->camera.code != CLI_OK)
 		return DUE_NOT_REACHED;
 	return contact->schedule.running == WIRE_STOPPED ? DUE_STOPPED : DUE_NOT_TAKEN;
 }
@@ -79,14 +79,14 @@ static int64_t missed_from(
 	int64_t try_us = contact->last_try_us != TIME_NONE ? contact->last_try_us + ahead_us : 0;
 	int64_t period_us = contact_period(contact);
 
-	if (contact->code != CLI_OK && try_us >= due_us && try_us >= boot_us) {
+	if (contact->camera.code != CLI_OK && try_us >= due_us && try_us >= boot_us) {
 		*ret_state = DUE_NOT_REACHED;
 		if (period_us == 0 || period_us > DUE_PERIOD_US)
 			period_us = DUE_PERIOD_US;
 		return due_us + period_us + DUE_GRACE_US;
 	}
 	*ret_state = DUE_NOT_TRIED;
-	if (contact->code == CLI_OK)
+	if (contact->camera.code == CLI_OK)
 		due_us = time_max(due_us, try_us);
 	/* fetches by hand in between make the period look shorter than it is */
 	return time_max(due_us, boot_us) + time_max(period_us + period_us / 4, DUE_PERIOD_US) +
@@ -126,7 +126,7 @@ static struct due judge_schedule(const struct due_facts *facts, struct due due, 
 	const struct wire_schedule *schedule = &contact->schedule;
 	int64_t slot_us, answer_us = contact->seen_us + ahead_us;
 	enum due_state state;
-	bool answered = contact->code == CLI_OK && contact->seen_us != TIME_NONE;
+	bool answered = contact->camera.code == CLI_OK && contact->seen_us != TIME_NONE;
 
 	slot_us = counts                        ? first_missing(schedule, facts->newest_us)
 		: facts->newest_us == TIME_NONE ? 0
@@ -135,7 +135,7 @@ static struct due judge_schedule(const struct due_facts *facts, struct due due, 
 	if (slot_us == 0 || (answered && answer_us >= slot_us + DUE_US)) {
 		due.state = due_blame(contact);
 	} else if (due.set_back) {
-		due.state = contact->code != CLI_OK ? DUE_NOT_REACHED : DUE_HERE;
+		due.state = contact->camera.code != CLI_OK ? DUE_NOT_REACHED : DUE_HERE;
 	} else if (now_us >= missed_from(facts, slot_us + DUE_US, ahead_us, &state)) {
 		due.state = state;
 	}
@@ -216,7 +216,7 @@ const char *due_describe(
 		break;
 	case DUE_NOT_REACHED:
 		why = "; the last try failed: ";
-		more = contact->error;
+		more = contact->camera.error;
 		break;
 	case DUE_STOPPED:
 		why = "; the camera answers, but capturing does not run there";

@@ -57,14 +57,14 @@ static void follow_print_frame(const struct telling *t, const struct session_res
 static void follow_note_contact(struct telling *t)
 {
 	int64_t now_ns = clock_mono_ns(&clock_real);
-	struct contact before;
+	struct contact_state before;
 
 	if (now_ns - t->noted_ns < NOTE_NS)
 		return;
 	t->noted_ns = now_ns;
 	if (zone_has_changed(&t->zone))
 		(void)zone_read_again(&t->zone, clock_wall_us(&clock_real));
-	contact_note(t->camera->name, &clock_real, CLI_OK, "", &before);
+	contact_note(t->camera->name, &clock_real, CONTACT_CAMERA, CLI_OK, "", &before);
 }
 
 static void follow_tidy_up(struct telling *t, const struct session_result *result)
@@ -81,22 +81,21 @@ static void follow_tidy_up(struct telling *t, const struct session_result *resul
 
 static void follow_report_success(struct telling *t)
 {
-	report_visit(t->cli, t->camera->name, CLI_OK, "");
+	report_result(t->cli, t->camera->name, CONTACT_CAMERA, CLI_OK, "");
 	t->noted_ns = clock_mono_ns(&clock_real);
 	t->failing = false;
 }
 
 static void follow_report_failure(struct telling *t, const struct session_result *result)
 {
-	const bool here = result->why == CONNECT_HERE;
 	bool changed = !t->failing || t->code != result->code || t->why != result->why;
-	struct contact before = { 0 };
+	struct contact_state before;
 
-	(here ? contact_note_here : contact_note)(
-		t->camera->name, &clock_real, result->code, result->error, &before);
+	contact_note(t->camera->name, &clock_real,
+		result->why == CONNECT_HERE ? CONTACT_HERE : CONTACT_CAMERA, result->code,
+		result->error, &before);
 	/* the service was started again in an outage that the log knows of */
-	if (log_is_journal() && !t->failing &&
-		(here ? before.here_code : before.code) == result->code)
+	if (log_is_journal() && !t->failing && before.code == result->code)
 		changed = false;
 	if (changed)
 		report_failure(t->cli, t->camera->name, result->code, result->error, true);
@@ -150,7 +149,7 @@ static bool follow_tell(void *data, enum session_event event, const struct sessi
 		break;
 	case SESSION_FRAME:
 		if (t->failing && t->why == CONNECT_HERE)
-			report_here(t->cli, t->camera->name, CLI_OK, "");
+			report_result(t->cli, t->camera->name, CONTACT_HERE, CLI_OK, "");
 		if (t->failing)
 			follow_report_success(t);
 		follow_print_frame(t, result);

@@ -153,14 +153,14 @@ static void print_contact(const struct contact *contact)
 		printf("contact    never\n");
 		return;
 	}
-	printf("contact    %s, last try %s", contact_word(contact->code),
+	printf("contact    %s, last try %s", contact_word(contact->camera.code),
 		utc_format_local(contact->last_try_us, time));
 	printf(", last success %s\n",
 		contact->last_ok_us == TIME_NONE ? "never"
 						 : utc_format_local(contact->last_ok_us, time));
-	if (contact->code != CLI_OK)
-		printf("error      since %s: %s\n", utc_format_local(contact->since_us, time),
-			contact->error);
+	if (contact->camera.code != CLI_OK)
+		printf("error      since %s: %s\n",
+			utc_format_local(contact->camera.since_us, time), contact->camera.error);
 }
 
 static const char *archive_error(const struct camera_status *s)
@@ -196,9 +196,9 @@ static void print_person(const struct camera_status *s, bool more)
 	if (s->has_gaps)
 		print_gaps(s);
 	print_contact(&s->contact);
-	if (s->contact.here_code != CLI_OK)
-		printf("here       since %s: %s\n", utc_format_local(s->contact.here_since_us, age),
-			s->contact.here);
+	if (s->contact.here.code != CLI_OK)
+		printf("here       since %s: %s\n", utc_format_local(s->contact.here.since_us, age),
+			s->contact.here.error);
 	if (s->contact.rate > 0)
 		printf("link       %.1f KB/s in the last pull\n", (double)s->contact.rate / 1024);
 }
@@ -209,16 +209,16 @@ static struct json_object *contact_object(const struct contact *contact)
 
 	json_add_time(o, "last_try", contact->last_try_us);
 	json_add_time(o, "last_ok", contact->last_ok_us);
-	json_add_time(o, "since", contact->since_us);
+	json_add_time(o, "since", contact->camera.since_us);
 	if (contact->last_try_us != TIME_NONE) {
-		json_add_bool(o, "reachable", contact->code == CLI_OK);
-		json_add_number(o, "code", contact->code);
+		json_add_bool(o, "reachable", contact->camera.code == CLI_OK);
+		json_add_number(o, "code", contact->camera.code);
 	}
-	if (contact->error[0])
-		json_add_text(o, "error", contact->error);
-	if (contact->here_code != CLI_OK) {
-		json_add_text(o, "here_error", contact->here);
-		json_add_time(o, "here_since", contact->here_since_us);
+	if (contact->camera.error[0])
+		json_add_text(o, "error", contact->camera.error);
+	if (contact->here.code != CLI_OK) {
+		json_add_text(o, "here_error", contact->here.error);
+		json_add_time(o, "here_since", contact->here.since_us);
 	}
 	if (contact->last > 0)
 		json_add_number(o, "camera_last", (int64_t)contact->last);

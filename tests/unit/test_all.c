@@ -144,17 +144,17 @@ TEST(who_lost_the_link_keeps_nobody_waiting)
 	tear_down();
 }
 
-static int note(
-	const char *camera, int64_t now_us, int code, const char *error, struct contact *ret_before)
+static int note(const char *camera, int64_t now_us, int code, const char *error,
+	struct contact_state *ret_before)
 {
 	struct clock_fake clock = clock_fake(now_us);
 
-	return contact_note(camera, &clock.clock, code, error, ret_before);
+	return contact_note(camera, &clock.clock, CONTACT_CAMERA, code, error, ret_before);
 }
 
 TEST(who_did_not_answer_last_time_comes_last)
 {
-	struct contact before;
+	struct contact_state before;
 
 	set_up();
 	CHECK_INT(note("0", 1, CLI_TEMPFAIL, "away", &before), 0);

@@ -149,9 +149,9 @@ TEST(stale)
 	struct doctor_finding got;
 
 	stopped.schedule.running = WIRE_STOPPED;
-	bad.code = 75;
+	bad.camera.code = 75;
 	bad.last_try_us = NOW_US + 50 * min_us;
-	snprintf(bad.error, sizeof bad.error, "no route to host");
+	snprintf(bad.camera.error, sizeof bad.camera.error, "no route to host");
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		if (strcmp(cases[i].name, "unreachable, nothing due") == 0)
 			bad.last_try_us = seen_us;

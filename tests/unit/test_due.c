@@ -164,7 +164,7 @@ static void check(struct world *w, int64_t now_us)
 			"  at %s: %s; code %d; in min: held %lld, missing %lld, try %lld, boot "
 			"%lld, period "
 			"%lld\n",
-			utc_format(now_us, text), due_state_name(due.state), w->contact.code,
+			utc_format(now_us, text), due_state_name(due.state), w->contact.camera.code,
 			(long long)((w->held_us - cam_us) / MIN_US),
 			(long long)((missing_us - cam_us) / MIN_US),
 			(long long)((w->contact.last_try_us - now_us) / MIN_US),

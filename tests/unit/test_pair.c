@@ -229,25 +229,26 @@ TEST(aliases_and_commands)
 		"pullpi pair cam@[2001:db8::7]:2222 --camera Garden-2");
 }
 
-static int note(
-	const char *camera, int64_t now_us, int code, const char *error, struct contact *ret_before)
+static int note(const char *camera, int64_t now_us, int code, const char *error,
+	struct contact_state *ret_before)
 {
 	struct clock_fake clock = clock_fake(now_us);
 
-	return contact_note(camera, &clock.clock, code, error, ret_before);
+	return contact_note(camera, &clock.clock, CONTACT_CAMERA, code, error, ret_before);
 }
 
 TEST(contacts)
 {
 	const struct sighting seen = { 4600000, 4, 901,
 		{ 4700000, 1000000, 2000000, 9000000, WIRE_STOPPED } };
-	struct contact before, now;
+	struct contact_state before;
+	struct contact now;
 	char folder[64];
 
 	test_make_folder(folder);
 	setenv("STATE_DIRECTORY", folder, 1);
 	CHECK_INT(note("garden", 1000000, 0, "", &before), 0);
-	CHECK(before.last_try_us == TIME_NONE && before.last_ok_us == TIME_NONE);
+	CHECK(before.since_us == TIME_NONE);
 	CHECK_INT(note("garden", 2000000, 75, "no \"route\"\n", &before), 0);
 	CHECK_INT(before.code, 0);
 	CHECK_INT(note("garden", 3000000, 75, "still none", &before), 0);
@@ -256,12 +257,12 @@ TEST(contacts)
 	contact_load("garden", &now);
 	CHECK_INT(now.last_try_us, 3000000);
 	CHECK_INT(now.last_ok_us, 1000000);
-	CHECK_INT(now.since_us, 2000000);
-	CHECK_STR(now.error, "still none");
+	CHECK_INT(now.camera.since_us, 2000000);
+	CHECK_STR(now.camera.error, "still none");
 	CHECK_INT(note("garden", 4000000, 0, "", &before), 0);
 	contact_load("garden", &now);
-	CHECK_INT(now.since_us, 4000000);
-	CHECK_STR(now.error, "");
+	CHECK_INT(now.camera.since_us, 4000000);
+	CHECK_STR(now.camera.error, "");
 	CHECK_INT(now.last, 0);
 	CHECK_INT(contact_seen("garden", &(struct sighting){ 4500000, 3, 900, wire_schedule_none },
 			  125000),
@@ -279,7 +280,7 @@ TEST(contacts)
 	CHECK_INT(now.schedule.next_us, 9000000);
 	CHECK_INT(now.schedule.running, WIRE_STOPPED);
 	CHECK_INT(contact_period(&now), 1000000);
-	CHECK_INT(now.code, 75);
+	CHECK_INT(now.camera.code, 75);
 	contact_load("gate", &now);
 	CHECK(now.last_try_us == TIME_NONE);
 	unsetenv("STATE_DIRECTORY");
@@ -303,8 +304,8 @@ TEST(contacts_that_are_none)
 		fclose(file);
 		contact_load("garden", &contact);
 		CHECK(contact.last_try_us == TIME_NONE);
-		CHECK_INT(contact.code, 0);
-		CHECK_STR(contact.error, "");
+		CHECK_INT(contact.camera.code, 0);
+		CHECK_STR(contact.camera.error, "");
 	}
 	unsetenv("STATE_DIRECTORY");
 	test_remove_folder(folder);
