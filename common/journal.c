@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opening the journal, appending to it, showing a range of numbers. A segment appears whole, with its header, by rename;
- * after that it only grows by lines, and a line that could not be made durable is cut off again.
+ * Opening the journal, appending to it, showing a range of its numbers. A segment appears whole,
+ * with its header, by rename; after that it only grows by lines, and a line that could not be made
+ * durable is cut off again.
  *
  * Only a puller appends out of order. It announces that first by a file NNNNNNNN.unsorted, so
  * readers may search a segment without one by halves.
