@@ -325,6 +325,39 @@ TEST(somebody_else_was_faster)
 	visit_end(&v);
 }
 
+static int free_for_others;
+
+static void try_archive(void)
+{
+	const struct archive_options write = { .mode = ARCHIVE_WRITE, .id = KIT_ID, .copy = true };
+	struct archive *archive = NULL;
+
+	free_for_others = archive_open(now->camera.archive, &write, &archive);
+	archive_free(archive);
+}
+
+TEST(nobody_waits_while_bytes_travel)
+{
+	uint8_t jpeg[KIT_JPEG_BYTES];
+	struct record frame = wire_frame(9, jpeg);
+	struct visit v;
+
+	visit_init(&v);
+	visit_begin(&v, KIT_ID, 9);
+	say_record(&v.peer, &frame);
+	fwrite(jpeg, 1, 1500, v.peer.out);
+	fflush(v.peer.out);
+	v.peer.between_at = v.peer.len;
+	v.peer.between = try_archive;
+	v.peer.piece = 100;
+	fwrite(jpeg + 1500, 1, KIT_JPEG_BYTES - 1500, v.peer.out);
+	free_for_others = -1;
+	CHECK_INT(visit_receive(&v), CLI_OK);
+	CHECK_INT(free_for_others, 0);
+	CHECK_INT(v.result.frames, 1);
+	visit_end(&v);
+}
+
 /* Another process is in the middle of the frame: that is said at once, and its partial is left alone. */
 TEST(somebody_else_receives_it)
 {
