@@ -123,7 +123,7 @@ int rivals_find(
 			continue;
 		*end = '\0';
 		if (cli_name_ok(cli->program->name, name) &&
-			(!cli->name || strcmp(name, cli->name)))
+			(!cli->name || strcmp(name, cli->name) != 0))
 			compare_settings(&s, name);
 	}
 	if (dir)

@@ -202,14 +202,6 @@ static bool service_is_done(struct service *s, int64_t now_us)
 			now_us >= s->end_by_us);
 }
 
-static bool same_camera(const struct capture_settings *a, const struct capture_settings *b)
-{
-	return memcmp(&a->camera, &b->camera, sizeof a->camera) == 0 &&
-		a->n_controls == b->n_controls &&
-		memcmp(a->controls, b->controls, a->n_controls * sizeof a->controls[0]) == 0 &&
-		memcmp(&a->test, &b->test, sizeof a->test) == 0;
-}
-
 static int service_begin_camera(struct service *s)
 {
 	struct supervisor_options options = {
@@ -341,6 +333,7 @@ static int64_t service_settings_us(const struct service *s)
  */
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
 {
+	static const char *const of_camera[] = { "camera", "control", "test", NULL };
 	struct service *s = data;
 	CLEANUP_FREE struct capture_settings *new = calloc(1, sizeof *new);
 	int64_t changed_us = service_settings_us(s);
@@ -352,7 +345,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 		return 0;
 	if (strcmp(new->archive.path, s->settings->archive.path) != 0)
 		log_warning("archive.path is used after a restart of the service");
-	camera = !same_camera(new, s->settings);
+	camera = !conf_sections_equal(&capture_settings_table, new, s->settings, of_camera);
 	if (camera) {
 		service_abandon_slots(s, "the settings were read again");
 		supervisor_free(s->supervisor);
@@ -438,7 +431,7 @@ static void service_end(struct service *s)
 	sd_event_source_disable_unref(s->timer_source);
 	sd_event_source_disable_unref(s->wake_source);
 	sd_event_unref(s->event);
-	closep(&s->timer_fd);
+	fd_closep(&s->timer_fd);
 }
 
 int service_run(const struct service_options *options, struct record *ret_last)

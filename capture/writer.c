@@ -460,7 +460,7 @@ void writer_free(struct writer *w)
 	writer_stop(w);
 	store_free(w->store);
 	jpeg_encoder_free(w->encoder);
-	closep(&w->fd);
+	fd_closep(&w->fd);
 	pthread_cond_destroy(&w->changed);
 	pthread_mutex_destroy(&w->lock);
 	free(w);

@@ -300,18 +300,18 @@ void archive_free(struct archive *archive)
 		partial_free(archive->partials);
 	journal_free(archive->journal);
 	journal_free(archive->local);
-	closep(&archive->folder_fd);
+	fd_closep(&archive->folder_fd);
 	while (archive->n_orphans > 0)
-		closep(&archive->orphans[--archive->n_orphans].folder_fd);
-	closep(&archive->writer_fd);
-	closep(&archive->root_fd);
+		fd_closep(&archive->orphans[--archive->n_orphans].folder_fd);
+	fd_closep(&archive->writer_fd);
+	fd_closep(&archive->root_fd);
 	free(archive->path);
 	free(archive);
 }
 
 void archive_release(struct archive *archive)
 {
-	closep(&archive->writer_fd);
+	fd_closep(&archive->writer_fd);
 	archive->writer_fd = -1;
 }
 

@@ -47,7 +47,7 @@ int archive_use_folder(struct archive *archive, const struct frame_name *name)
 	if (r < 0)
 		return r;
 	if (!archive_folder_is_current(archive, folder)) {
-		closep(&archive->folder_fd);
+		fd_closep(&archive->folder_fd);
 		archive->folder_fd = -1;
 		r = fs_open_folder(
 			archive->fs, archive->root_fd, folder, true, &archive->folder_fd);
@@ -84,7 +84,7 @@ static int archive_remove_orphans(struct archive *archive)
 				continue;
 			return -errno;
 		}
-		closep(&orphan->folder_fd);
+		fd_closep(&orphan->folder_fd);
 		*orphan = archive->orphans[--archive->n_orphans];
 	}
 	return 0;

@@ -30,8 +30,8 @@ struct fork {
 static void fork_clear(struct fork *fork)
 {
 	archive_free(fork->branch);
-	closep(&fork->from_fd);
-	closep(&fork->to_fd);
+	fd_closep(&fork->from_fd);
+	fd_closep(&fork->to_fd);
 }
 
 /* ---- the plan */
@@ -151,8 +151,8 @@ static int fork_enter_folder(struct fork *fork, const struct frame_name *name)
 		if (r == 0)
 			archive_remove_empty(fork->archive, fork->folder);
 	}
-	closep(&fork->from_fd);
-	closep(&fork->to_fd);
+	fd_closep(&fork->from_fd);
+	fd_closep(&fork->to_fd);
 	fork->from_fd = fork->to_fd = -1;
 	fork->folder[0] = '\0';
 	if (r < 0 || !name)

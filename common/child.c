@@ -128,8 +128,8 @@ int child_run(const char *const argv[], int64_t timeout_us, struct child_result 
 	r = null < 0 || pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0 ? -errno : 0;
 	if (r == 0)
 		r = child_start(find_program(argv[0], program), argv, null, out[1], err[1], &pid);
-	closep(&out[1]);
-	closep(&err[1]);
+	fd_closep(&out[1]);
+	fd_closep(&err[1]);
 	streams[0] = (struct stream){ out[0], out_text, 0 };
 	streams[1] = (struct stream){ err[0], err_text, 0 };
 	if (r == 0) {
@@ -138,8 +138,8 @@ int child_run(const char *const argv[], int64_t timeout_us, struct child_result 
 			kill(pid, SIGKILL);
 		code = child_wait(pid);
 	}
-	closep(&streams[0].fd);
-	closep(&streams[1].fd);
+	fd_closep(&streams[0].fd);
+	fd_closep(&streams[1].fd);
 	if (r < 0 || code < 0)
 		return r < 0 ? r : code;
 	*ret = (struct child_result){ code, TAKE_PTR(out_text), TAKE_PTR(err_text) };

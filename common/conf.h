@@ -131,6 +131,13 @@ int conf_dump(const struct conf_table *table, void *settings, FILE *out);
 /* The same as one JSON object, {"section":{"key":"value"}}. */
 int conf_dump_json(const struct conf_table *table, void *settings, FILE *out);
 
+/*
+ * Whether the sections of that NULL-terminated list have the same values in `a` and `b`. False also
+ * where memory is short.
+ */
+bool conf_sections_equal(
+	const struct conf_table *table, void *a, void *b, const char *const *sections);
+
 /* Parses `value` for the item into *dest. 0, -EINVAL, -errno. */
 int conf_parse(const struct conf_item *item, const char *value, void *dest);
 

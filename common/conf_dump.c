@@ -59,7 +59,7 @@ static int json_add_item(struct json_object *object, const struct conf_item *ite
 	int r;
 
 	if (!object || !out) {
-		fclosep(&out);
+		file_closep(&out);
 		return -ENOMEM;
 	}
 	r = item->type->print(item, (const char *)base + item->offset, out);
@@ -175,4 +175,18 @@ int conf_dump_json(const struct conf_table *table, void *settings, FILE *out)
 		return -ENOMEM;
 	fprintf(out, "%s\n", text);
 	return ferror(out) ? -EIO : 0;
+}
+
+bool conf_sections_equal(
+	const struct conf_table *table, void *a, void *b, const char *const *sections)
+{
+	struct json_object *one CLEANUP(json_free) = NULL, *other CLEANUP(json_free) = NULL;
+
+	if (conf_tree(table, a, &one) < 0 || conf_tree(table, b, &other) < 0)
+		return false;
+	for (; *sections; sections++)
+		if (!json_object_equal(json_object_object_get(one, *sections),
+			    json_object_object_get(other, *sections)))
+			return false;
+	return true;
 }

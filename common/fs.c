@@ -305,7 +305,7 @@ int fs_open_folder(const struct fs_ops *fs, int dirfd, const char *path, bool cr
 		next = fs_open_component(fs, from, name);
 		if (next < 0)
 			return next;
-		closep(&fd);
+		fd_closep(&fd);
 		fd = next;
 		p += len;
 		p += *p == '/' && p[1];

@@ -90,12 +90,12 @@ int fs_open_folder(const struct fs_ops *fs, int dirfd, const char *path, bool cr
 
 /* The names in a folder, for readdir(3); a symlink is not followed. -errno. */
 int fs_list_folder(int dirfd, const char *path, DIR **ret);
-static inline void closedirp(DIR **dir)
+static inline void dir_closep(DIR **dir)
 {
 	if (*dir)
 		closedir(*dir);
 }
-#define CLEANUP_DIR __attribute__((cleanup(closedirp)))
+#define CLEANUP_DIR __attribute__((cleanup(dir_closep)))
 
 /* Whether `path` is `folder` or in it, as the names have it: no link is looked at. */
 bool fs_path_is_below(const char *folder, const char *path);

@@ -120,7 +120,7 @@ static int journal_finish_segment(struct journal *journal)
 		r = -errno;
 	if (r < 0)
 		return r;
-	closep(&journal->fd);
+	fd_closep(&journal->fd);
 	journal->fd = -1;
 	journal->unsynced = false;
 	return 0;
@@ -314,10 +314,10 @@ void journal_free(struct journal *journal)
 	if (!journal)
 		return;
 	journal_finish_segment(journal);
-	closep(&journal->fd);
+	fd_closep(&journal->fd);
 	journal_cursor_free(journal->have_cursor);
 	free(journal->have);
-	closep(&journal->dirfd);
+	fd_closep(&journal->dirfd);
 	free(journal);
 }
 

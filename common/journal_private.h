@@ -59,7 +59,7 @@ static inline bool segment_is_skipped(int r)
 
 static inline void segment_close(struct segment *segment)
 {
-	closep(&segment->fd);
+	fd_closep(&segment->fd);
 	segment->fd = -1;
 }
 

@@ -341,7 +341,7 @@ void partial_free(struct partial *partial)
 		}
 	}
 	partial_discard(partial);
-	closep(&partial->folder_fd);
+	fd_closep(&partial->folder_fd);
 	digest_free(partial->digest);
 	free(partial);
 }

@@ -45,7 +45,7 @@ void repair_free(struct repair *repair)
 {
 	if (!repair)
 		return;
-	closep(&repair->aside_fd);
+	fd_closep(&repair->aside_fd);
 	free(repair->list);
 	ranges_clear(&repair->drop);
 	ranges_clear(&repair->segments);

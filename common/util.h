@@ -33,23 +33,23 @@
 		free_function(*p);                                                                 \
 	}
 
-static inline void freep(void *p)
+static inline void memory_freep(void *p)
 {
 	free(*(void **)p);
 }
 
-static inline void closep(int *fd)
+static inline void fd_closep(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
 }
 
-static inline void fclosep(FILE **f)
+static inline void file_closep(FILE **f)
 {
 	if (*f)
 		fclose(*f);
 }
 
-#define CLEANUP_FREE CLEANUP(freep)
-#define CLEANUP_FD CLEANUP(closep)
-#define CLEANUP_FILE CLEANUP(fclosep)
+#define CLEANUP_FREE CLEANUP(memory_freep)
+#define CLEANUP_FD CLEANUP(fd_closep)
+#define CLEANUP_FILE CLEANUP(file_closep)

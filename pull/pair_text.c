@@ -30,7 +30,7 @@ static int edit_begin(struct edit *edit, const char *text)
 
 static void edit_clear(struct edit *edit)
 {
-	fclosep(&edit->out);
+	file_closep(&edit->out);
 	free(edit->copy);
 	free(edit->text);
 }

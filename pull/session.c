@@ -222,7 +222,7 @@ int session_pull(const struct session_options *options, struct session_result *r
 	ret->room_error = s->room.error;
 	ranges_clear(&s->seen);
 	ranges_clear(&s->skipped);
-	closep(&s->lock_fd);
+	fd_closep(&s->lock_fd);
 	free(s);
 	return code;
 }

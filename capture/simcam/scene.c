@@ -130,7 +130,8 @@ static void paint_hand(
 {
 	int side = (int)ceil(width * s->radius);
 
-	for (double at = from * s->radius; at <= to * s->radius; at++) {
+	for (int step = 0; from * s->radius + step <= to * s->radius; step++) {
+		double at = from * s->radius + step;
 		int x = (int)lround(s->x + sin(2 * M_PI * turns) * at) - side / 2;
 		int y = (int)lround(s->y - cos(2 * M_PI * turns) * at) - side / 2;
 

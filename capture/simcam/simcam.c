@@ -266,7 +266,7 @@ static void simcam_close(struct camera *camera)
 	faults_put(t->faults);
 	for (int i = 0; i < CAMERA_BUFFERS; i++)
 		free(t->buffer[i].canvas.plane[0]);
-	closep(&t->camera.fd);
+	fd_closep(&t->camera.fd);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
 }

@@ -112,7 +112,7 @@ TEST(the_next_address_at_once)
 			  &failed),
 		0);
 	CHECK(fd >= 0);
-	closep(&fd);
+	fd_closep(&fd);
 	fd = -1;
 	CHECK_INT(dial_addresses(make_list(ports, 2, list, addresses), deadline_in(US_PER_SEC), &fd,
 			  &failed),
@@ -141,7 +141,7 @@ TEST(link_local_without_its_interface)
 	listen(server, 5);
 	lost.ai_next = make_list(&port, 1, list, addresses);
 	CHECK_INT(dial_addresses(&lost, deadline_in(US_PER_SEC), &fd, &failed), 0);
-	closep(&fd);
+	fd_closep(&fd);
 	fd = -1;
 	make_list(&closed_port, 1, list, addresses);
 	CHECK_INT(dial_addresses(&lost, deadline_in(US_PER_SEC), &fd, &failed), -ECONNREFUSED);
@@ -171,7 +171,7 @@ TEST(no_answer)
 		-ETIMEDOUT);
 	CHECK(strstr(error, "does not answer") != NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(fillers); i++)
-		closep(&fillers[i]);
+		fd_closep(&fillers[i]);
 	close(server);
 }
 
