@@ -358,7 +358,9 @@ int store_correct(struct store *s, const char *boot, int64_t zero_us, struct cor
 	};
 	int r = s->archive ? 0 : -EBUSY;
 
-	/* it goes up to the journal's end, so it begins after the lines of those that wait for it */
+	/*
+	 * it goes up to the journal's end, so it begins after the lines of those that wait for it
+	 */
 	for (unsigned i = 0; !s->correction && i < s->n_staged; i++)
 		if (!s->staged[i].outcome.record.synced)
 			r = -EBUSY;

@@ -34,8 +34,9 @@ struct jump {
 };
 
 /*
- * Starts ssh towards the host through `options->jump`; `ret_fd` is a stream socket like that of a TCP connection. Whether
- * it leads anywhere shows in use. -EINVAL that is no host; -ENOENT there is no ssh here.
+ * Starts ssh towards the host through `options->jump`; `ret_fd` is a stream socket like that of a
+ * TCP connection. Whether it leads anywhere shows in use. -EINVAL that is no host; -ENOENT there is
+ * no ssh here.
  */
 int jump_open(const struct ssh_options *options, struct jump *ret, int *ret_fd);
 /*

@@ -23,7 +23,10 @@ struct ssh_options {
 	const char *jump;
 	const char *jump_known_hosts; /* file with the host key of that, under its own name */
 	const char *command; /* exec request: "capturepi serve latest 12" */
-	/* CLOCK_MONOTONIC; DEADLINE_NONE of wait.h: only our own of 10 s to connect and 15 s to log in */
+	/*
+	 * CLOCK_MONOTONIC; DEADLINE_NONE of wait.h: only our own of 10 s to connect and 15 s to log
+	 * in
+	 */
 	int64_t deadline_ns;
 };
 

@@ -86,7 +86,9 @@ __attribute__((unused)) static uint64_t test_random(uint64_t *state)
 	return *state * UINT64_C(2685821657736338717);
 }
 
-/* A new empty folder in TMPDIR, else /tmp, removed with all that is in it by test_remove_folder(). */
+/*
+ * A new empty folder in TMPDIR, else /tmp, removed with all that is in it by test_remove_folder().
+ */
 __attribute__((unused)) static void test_make_folder(char path[static 64])
 {
 	const char *in = getenv("TMPDIR");

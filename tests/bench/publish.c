@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Frames per second of archive_publish() against a bare loop that makes the same system calls for
- * durability (write, fsync, rename, fsync of the folder, write and fdatasync of a line), and against
- * one that moves a symlink to the newest frame as well, in turns so that all meet the same disk.
+ * durability (write, fsync, rename, fsync of the folder, write and fdatasync of a line), and
+ * against one that moves a symlink to the newest frame as well, in turns so that all meet the same
+ * disk.
  *
  *   bench_publish [FOLDER [ROUNDS [FRAMES]]]      FOLDER is on the file system to be measured
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For tests/bench/pull: runs a command and prints the most memory in KB that it or a child of its had
- * resident. What the command prints goes to stderr. Ends as the command did.
+ * For tests/bench/pull: runs a command and prints the most memory in KB that it or a child of its
+ * had resident. What the command prints goes to stderr. Ends as the command did.
  */
 #include <errno.h>
 #include <stdio.h>

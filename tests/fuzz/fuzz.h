@@ -19,7 +19,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 		}                                                                                  \
 	} while (0)
 
-/* The input at the very end of a block of its size, so that a sanitizer sees a byte read too far. */
+/*
+ * The input at the very end of a block of its size, so that a sanitizer sees a byte read too far.
+ */
 static inline char *fuzz_copy(const uint8_t *data, size_t size)
 {
 	char *copy = malloc(size + (size == 0));

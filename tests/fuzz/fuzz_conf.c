@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A settings file, through the tables of both programs: complaints are text for a terminal, and what
- * was taken is dumped, read back without a complaint and dumped to the same bytes.
+ * A settings file, through the tables of both programs: complaints are text for a terminal, and
+ * what was taken is dumped, read back without a complaint and dumped to the same bytes.
  */
 #include "common/conf.h"
 #include "common/text.h"
@@ -15,8 +15,8 @@
 #endif
 
 /*
- * Settings are blocks of their own, so that a sanitizer sees a value that is too long. They are large:
- * made once, and made new by copying, or for one with named sections by forgetting those.
+ * Settings are blocks of their own, so that a sanitizer sees a value that is too long. They are
+ * large: made once, and made new by copying, or for one with named sections by forgetting those.
  */
 struct program {
 	const struct conf_table *table;
@@ -117,7 +117,9 @@ static void check_dump(struct program *program, const char *text, size_t size)
 	MUST(again_size == size && memcmp(again, text, size) == 0);
 }
 
-/* Nothing is dumped that was just dumped: the settings as they come, and the same as the last time. */
+/*
+ * Nothing is dumped that was just dumped: the settings as they come, and the same as the last time.
+ */
 static void check_file(struct program *program, const char *text, size_t size)
 {
 	CLEANUP_FREE char *dumped = NULL;

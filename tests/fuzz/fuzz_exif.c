@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A JPEG that gets another time: a refused one is as it was, and the markers around the EXIF stay. */
+/*
+ * A JPEG that gets another time: a refused one is as it was, and the markers around the EXIF stay.
+ */
 #include "capture/exif.h"
 #include "tests/fuzz/fuzz.h"
 

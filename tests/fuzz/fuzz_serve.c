@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All that a client may send to `capturepi serve` in one session, with a small archive behind it: the server
- * comes to an end, what it says is what the wire knows, and the archive's frames are as they were.
+ * All that a client may send to `capturepi serve` in one session, with a small archive behind it:
+ * the server comes to an end, what it says is what the wire knows, and the archive's frames are as
+ * they were.
  */
 #include <errno.h>
 #include <fcntl.h>

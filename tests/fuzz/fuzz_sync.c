@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All that a camera may say to a sync, and then to a fetch, over up to four connections: both come to an
- * end, and whatever is in the archive then is whole and accounted for. An input is what the camera
- * says; a line `----` begins the next connection, the last one belongs to the fetch.
+ * All that a camera may say to a sync, and then to a fetch, over up to four connections: both come
+ * to an end, and whatever is in the archive then is whole and accounted for. An input is what the
+ * camera says; a line `----` begins the next connection, the last one belongs to the fetch.
  */
 #include <ftw.h>
 #include <time.h>

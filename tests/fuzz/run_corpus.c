@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Feeds every file of the given folders to a fuzz target, for builds without libFuzzer: what once was
- * found stays found. A crash names the file. No files at all is a failure.
+ * Feeds every file of the given folders to a fuzz target, for builds without libFuzzer: what once
+ * was found stays found. A crash names the file. No files at all is a failure.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -6,10 +6,10 @@
  *
  * Makes a TUN device `tl0` in each namespace (names of `ip netns`) and carries packets between them
  * with a one-way delay, a rate in bit/s for each direction (0: no limit), a drop-tail queue (0: no
- * limit) and random loss. Prints `ready` when the devices exist; they have no addresses and are down:
- * kit.bash does the rest. SIGUSR1 makes the link dark, where packets vanish as behind a NAT that forgot
- * the flow, SIGUSR2 light again; what is under way when it becomes dark is lost. Ends with SIGTERM.
- * Needs root and /dev/net/tun.
+ * limit) and random loss. Prints `ready` when the devices exist; they have no addresses and are
+ * down: kit.bash does the rest. SIGUSR1 makes the link dark, where packets vanish as behind a NAT
+ * that forgot the flow, SIGUSR2 light again; what is under way when it becomes dark is lost. Ends
+ * with SIGTERM. Needs root and /dev/net/tun.
  */
 #include <errno.h>
 #include <fcntl.h>

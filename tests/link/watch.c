@@ -5,8 +5,8 @@
  *   watch FOLDER ARCHIVE
  *
  * Each picture that appears anywhere below FOLDER is at once compared with the one of the same day
- * and name in ARCHIVE, the camera's. A fault is one that differs, that is written to under its visible
- * name, or that goes again. Prints `ready`, then a line for each fault; SIGTERM ends it
+ * and name in ARCHIVE, the camera's. A fault is one that differs, that is written to under its
+ * visible name, or that goes again. Prints `ready`, then a line for each fault; SIGTERM ends it
  * with a last line `N pictures appeared, N faults`, exit code 1 if there was any.
  */
 #include <dirent.h>

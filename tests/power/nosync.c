@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * LD_PRELOAD: a capturepi that forgets to sync. What it is to forget stands in NOSYNC: "file" (fsync of
- * files), "folder" (fsync of folders), "line" (fdatasync), or several of them. A power-cut lab that finds
- * nothing wrong with it proves nothing.
+ * LD_PRELOAD: a capturepi that forgets to sync. What it is to forget stands in NOSYNC: "file"
+ * (fsync of files), "folder" (fsync of folders), "line" (fdatasync), or several of them. A
+ * power-cut lab that finds nothing wrong with it proves nothing.
  */
 #include <fcntl.h>
 #include <stdbool.h>

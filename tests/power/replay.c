@@ -4,23 +4,25 @@
  *
  *   power_replay [-t BYTES] [-s SEED] LOG BASE COUNT FOLDER
  *
- * LOG is what QEMU's `blklogwrites` wrote: every write and flush in the order in which the disk had done
- * them (format: Linux, Documentation/admin-guide/device-mapper/log-writes.rst). BASE is the disk from
- * before. Makes FOLDER/N.img for N below COUNT, and FOLDER/N.reported: the lines of the frames that had
- * been reported stored when the power failed.
+ * LOG is what QEMU's `blklogwrites` wrote: every write and flush in the order in which the disk had
+ * done them (format: Linux, Documentation/admin-guide/device-mapper/log-writes.rst). BASE is the
+ * disk from before. Makes FOLDER/N.img for N below COUNT, and FOLDER/N.reported: the lines of the
+ * frames that had been reported stored when the power failed.
  *
- * A cut is a place in the log. What the log has before the last flush in front of it is there, also what was
- * still on its way when that flush was asked for: QEMU does one after the other. Of what was written after
- * that flush each write is there, or not, or torn: some of its pieces of BYTES (512) only. Kept writes stay
- * in the order of the log, for a disk may lose writes but does not bring back older content of a sector; as
- * any subset may be lost, this covers every order in which a cache is written back.
+ * A cut is a place in the log. What the log has before the last flush in front of it is there, also
+ * what was still on its way when that flush was asked for: QEMU does one after the other. Of what
+ * was written after that flush each write is there, or not, or torn: some of its pieces of BYTES
+ * (512) only. Kept writes stay in the order of the log, for a disk may lose writes but does not
+ * bring back older content of a sector; as any subset may be lost, this covers every order in which
+ * a cache is written back.
  *
- * Reports: power_report puts each into the last block of the disk, behind the file system, after the frame
- * was reported stored; so the log itself says which reports were before the cut, whatever the clocks say.
- * That block is part of no disk made here.
+ * Reports: power_report puts each into the last block of the disk, behind the file system, after
+ * the frame was reported stored; so the log itself says which reports were before the cut, whatever
+ * the clocks say. That block is part of no disk made here.
  *
- * Where cuts fall: a quarter right behind a report; a quarter within the dozen writes behind one; a quarter in
- * front of a flush, where the most is at stake; a quarter anywhere, so also in mounting and recovery.
+ * Where cuts fall: a quarter right behind a report; a quarter within the dozen writes behind one; a
+ * quarter in front of a flush, where the most is at stake; a quarter anywhere, so also in mounting
+ * and recovery.
  */
 #include <endian.h>
 #include <errno.h>
@@ -105,8 +107,8 @@ static int map_file(const char *path, const uint8_t **ret, size_t *ret_bytes)
 }
 
 /*
- * The entry at `*at` of the log, which moves behind it. 0: the log ends here, in a hole of the file; the
- * number in its head is older than that.
+ * The entry at `*at` of the log, which moves behind it. 0: the log ends here, in a hole of the
+ * file; the number in its head is older than that.
  */
 static int next_entry(const struct lab *lab, uint64_t sector_bytes, uint64_t *at, struct entry *ret)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * power_report PORT [DISK]: hands each line of stdin out of the machine at once. A line goes into the last
- * block of DISK, past the page cache and without a flush, so that the log of the disk's writes shows what
- * had been reported by then; and to PORT, a virtio port whose other end is a file of the host.
+ * power_report PORT [DISK]: hands each line of stdin out of the machine at once. A line goes into
+ * the last block of DISK, past the page cache and without a flush, so that the log of the disk's
+ * writes shows what had been reported by then; and to PORT, a virtio port whose other end is a file
+ * of the host.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A camera's archive for the tests of pulling, made without a camera and without waiting for a disk.
+ * A camera's archive for the tests of pulling, made without a camera and without waiting for a
+ * disk.
  *
- *   camera FOLDER add COUNT BYTES [DAYS]  so many frames of that size; behind each tenth a miss; DAYS
+ *   camera FOLDER add COUNT BYTES [DAYS]  so many frames of that size; behind each tenth a miss;
+ *                                         DAYS
  *                                   later or, negative, earlier than they should be
  *   camera FOLDER undated COUNT BYTES   the same as add, with a clock that is not set
  *   camera FOLDER prune FIRST LAST  takes these numbers away

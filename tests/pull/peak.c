@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * peak FILE COMMAND...: runs the command, and writes into FILE how many KB of memory the biggest of its
- * processes had. Ends as it does. Small itself, for a child begins with what its parent has.
+ * peak FILE COMMAND...: runs the command, and writes into FILE how many KB of memory the biggest of
+ * its processes had. Ends as it does. Small itself, for a child begins with what its parent has.
  */
 #include <stdio.h>
 #include <sys/resource.h>

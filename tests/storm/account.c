@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The judge: every slot from the first to the last has one outcome, and misses have the right cause. */
+/*
+ * The judge: every slot from the first to the last has one outcome, and misses have the right
+ * cause.
+ */
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -244,7 +247,9 @@ static void judge_life(struct account *a, int l)
 		"life %d: only %lld slots are down after it hung", l + 1, (long long)down);
 }
 
-/* Frames are there again in time, unless another fault of the camera or the life's end comes first. */
+/*
+ * Frames are there again in time, unless another fault of the camera or the life's end comes first.
+ */
 static void judge_resume(struct account *a, const struct life *life, const struct event *event)
 {
 	int64_t resumed_us = next_frame_us(a, event->end_us), us = resumed_us - event->end_us;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A storm: lives of one service after another over one archive, each with its plan of faults. plan.c
- * makes the plans, storm.c lives through them, account.c reads the journal and judges.
+ * A storm: lives of one service after another over one archive, each with its plan of faults.
+ * plan.c makes the plans, storm.c lives through them, account.c reads the journal and judges.
  */
 #pragma once
 
@@ -34,7 +34,8 @@ enum kind {
 extern const struct kind_rule {
 	const char *name;
 	const char *fault; /* of simcam/faults.h; NULL: not the camera's */
-	bool broken; /* it shows only when the stream is stopped or started, so that is broken first */
+	/* it shows only when the stream is stopped or started, so that is broken first */
+	bool broken;
 	bool lasts; /* has a duration */
 	enum miss_cause cause;
 } kind_rules[KINDS];

@@ -76,7 +76,10 @@ static void redirect(int fd, const char *path)
 	close(file);
 }
 
-/* Runs "prog ARGS", words split at blanks; stdout goes to `to`, NULL: to `out`. Returns the exit code. */
+/*
+ * Runs "prog ARGS", words split at blanks; stdout goes to `to`, NULL: to `out`. Returns the exit
+ * code.
+ */
 static int run_to(const char *to, const char *args)
 {
 	char path[128], words[2048], *argv[256], *word, *rest = words;

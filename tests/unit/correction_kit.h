@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An archive of small pictures with real EXIF, taken by a machine whose clock is a story: boots, a wall
- * clock that is wrong until it is set, and the truth to compare with. Each picture has a number of its
- * own behind its EXIF, so it is known again under every name.
+ * An archive of small pictures with real EXIF, taken by a machine whose clock is a story: boots, a
+ * wall clock that is wrong until it is set, and the truth to compare with. Each picture has a
+ * number of its own behind its EXIF, so it is known again under every name.
  */
 #pragma once
 
@@ -179,7 +179,9 @@ __attribute__((unused)) static int correction_run(
 	return r;
 }
 
-/* Reads a stored picture and checks it against the story: its EXIF must say what its record says. */
+/*
+ * Reads a stored picture and checks it against the story: its EXIF must say what its record says.
+ */
 static uint32_t check_picture(struct story *s, struct archive *reader, const struct record *frame)
 {
 	uint8_t got[2048], want[2048];
@@ -201,7 +203,8 @@ static uint32_t check_picture(struct story *s, struct archive *reader, const str
 
 /*
  * Every picture is there once. `dated` says of a picture whether it must have its true time by now;
- * one that need not has the time it was given first; NULL: any may have either. Returns how many were corrected.
+ * one that need not has the time it was given first; NULL: any may have either. Returns how many
+ * were corrected.
  */
 __attribute__((unused)) static int story_check(
 	struct story *s, bool (*dated)(const struct story *s, const struct picture *p))

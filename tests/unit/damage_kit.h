@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* An archive of some frames, and one kind of damage at a time: what a check says, what a repair leaves. */
+/*
+ * An archive of some frames, and one kind of damage at a time: what a check says, what a repair
+ * leaves.
+ */
 #pragma once
 
 #include "tests/unit/archive_kit.h"

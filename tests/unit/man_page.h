@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Compares a settings table with its man page, so that they cannot drift apart: each key stands once in
- * the section of its name as "*key* = default", and the page tells of no other.
+ * Compares a settings table with its man page, so that they cannot drift apart: each key stands
+ * once in the section of its name as "*key* = default", and the page tells of no other.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A fake of systemd's Manager at the other end of a socketpair, in deploypi's own event loop: one thread,
- * and things happen in the order that a test says.
+ * A fake of systemd's Manager at the other end of a socketpair, in deploypi's own event loop: one
+ * thread, and things happen in the order that a test says.
  */
 #pragma once
 

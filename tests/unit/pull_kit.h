@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What pullpi's tests share: a peer that says what it was told to, in pieces, and then ends somehow. */
+/*
+ * What pullpi's tests share: a peer that says what it was told to, in pieces, and then ends
+ * somehow.
+ */
 #pragma once
 
 #include "common/wire.h"

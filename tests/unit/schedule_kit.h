@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests of the schedule share. The zones come from tzdata where it is installed, else from a POSIX
- * rule that says the same for today.
+ * What the tests of the schedule share. The zones come from tzdata where it is installed, else from
+ * a POSIX rule that says the same for today.
  */
 #pragma once
 

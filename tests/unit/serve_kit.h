@@ -31,7 +31,10 @@ static pid_t serve_start(const char *path, int fd, int other_fd, const char *com
 	_exit(serve_client(&serve_options) < 0);
 }
 
-/* A camera's archive and the copy of it, with a link between them whenever the copy's side asks for one. */
+/*
+ * A camera's archive and the copy of it, with a link between them whenever the copy's side asks for
+ * one.
+ */
 static struct pair {
 	char folder[64], camera[128];
 	struct camera_settings settings;

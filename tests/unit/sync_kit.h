@@ -8,7 +8,9 @@
 
 #define CONNECTIONS_MAX 4
 
-/* The connections of one sync, in order; the code of vtables gives no room for a pointer to this. */
+/*
+ * The connections of one sync, in order; the code of vtables gives no room for a pointer to this.
+ */
 static struct {
 	char folder[64];
 	struct camera_settings camera;

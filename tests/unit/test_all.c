@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A process per camera: who waits for whom, what a crash takes with it, and the exit code of all. */
+/*
+ * A process per camera: who waits for whom, what a crash takes with it, and the exit code of all.
+ */
 #include "pull/all.h"
 
 #include <signal.h>

@@ -416,7 +416,10 @@ TEST(folder_moved_away)
 	test_remove_folder(path);
 }
 
-/* A clock a year back, and then right again: numbers and names go on, and the newest is what came last. */
+/*
+ * A clock a year back, and then right again: numbers and names go on, and the newest is what came
+ * last.
+ */
 TEST(a_clock_a_year_back)
 {
 	const int64_t year = 365 * 24 * 60 * KIT_MINUTE;

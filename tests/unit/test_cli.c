@@ -239,7 +239,9 @@ TEST(settings_files)
 	test_remove_folder(folder);
 }
 
-/* Another one beside the first: settings of its own, which must be there, over defaults of its own. */
+/*
+ * Another one beside the first: settings of its own, which must be there, over defaults of its own.
+ */
 TEST(names)
 {
 	static const char *const bad[] = { "../x", "@", "a/b", "Porch", "porch.service",
@@ -286,7 +288,9 @@ TEST(bad_settings_warn_or_fail)
 	CHECK_INT(run_plain("check"), 78);
 	CHECK_STR(err, "/prog/prog.conf:2: s.every = x: not a duration\n");
 	CHECK_STR(out, "");
-	/* work by a file that was named, and is wrong, would be work by a mixture with the defaults */
+	/*
+	 * work by a file that was named, and is wrong, would be work by a mixture with the defaults
+	 */
 	snprintf(args, sizeof(args), "keep -c %s/prog/prog.conf", folder);
 	CHECK_INT(run(args), 78);
 	CHECK_STR(out, "");
@@ -299,7 +303,10 @@ TEST(bad_settings_warn_or_fail)
 	test_remove_folder(folder);
 }
 
-/* A start with wrong settings goes by the last good ones, whole; never by a mixture with the defaults. */
+/*
+ * A start with wrong settings goes by the last good ones, whole; never by a mixture with the
+ * defaults.
+ */
 TEST(the_last_good_settings_hold)
 {
 	static const char good[] = "[s]\nevery = 2s\npath = /disk/one\n# end\n";

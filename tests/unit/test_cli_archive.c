@@ -123,7 +123,10 @@ TEST(list_of_a_camera)
 	test_remove_folder(folder);
 }
 
-/* Minutes from 2025-11-20T16:02:00Z on; the clock is set back after 10, and 3 frames are dated anew later. */
+/*
+ * Minutes from 2025-11-20T16:02:00Z on; the clock is set back after 10, and 3 frames are dated anew
+ * later.
+ */
 TEST(list_of_a_time)
 {
 	static const struct list_case cases[] = {
@@ -151,7 +154,10 @@ TEST(list_of_a_time)
 	if (!archive)
 		return;
 	for (uint64_t seq = 1; seq <= 20; seq++) {
-		/* 11 is the step back by five minutes, 18 a prune line, 19 of 16:09, 20 a span to 16:20 */
+		/*
+		 * 11 is the step back by five minutes, 18 a prune line, 19 of 16:09, 20 a span to
+		 * 16:20
+		 */
 		struct record record = seq == 11 ? record_new(RECORD_CLOCK) : new_miss(seq);
 
 		if (seq > 11)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Clock correction, over real archives: what is there afterwards, and that it may be cut short anywhere. */
+/*
+ * Clock correction, over real archives: what is there afterwards, and that it may be cut short
+ * anywhere.
+ */
 #include "tests/unit/correction_kit.h"
 
 #define WRONG (-400 * 24 * 3600 * S)
@@ -209,7 +212,10 @@ TEST(boots_before_each_other)
 	story_end(&s);
 }
 
-/* A clock that was known and is not any more, in the middle of a boot; what is before `from` is not looked at. */
+/*
+ * A clock that was known and is not any more, in the middle of a boot; what is before `from` is not
+ * looked at.
+ */
 TEST(another_place)
 {
 	struct correction_options options;
@@ -354,7 +360,9 @@ static const char *file_of(struct story *s, uint64_t seq)
 	return kit_path(s->path, path);
 }
 
-/* A damaged file stays as it is, and is no reason not to go on; so does one that somebody deleted. */
+/*
+ * A damaged file stays as it is, and is no reason not to go on; so does one that somebody deleted.
+ */
 TEST(damaged_files)
 {
 	struct correction_options options;

@@ -266,7 +266,10 @@ TEST(every_call_fails)
 	}
 }
 
-/* Of files made visible together a power cut left the first and the last: no number is without a line. */
+/*
+ * Of files made visible together a power cut left the first and the last: no number is without a
+ * line.
+ */
 TEST(a_gap_in_what_is_left)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Which frames get another time, and by how much: boots, anchors, clocks that were set in between. */
+/*
+ * Which frames get another time, and by how much: boots, anchors, clocks that were set in between.
+ */
 #include "tests/test.h"
 #include "tests/unit/clock_kit.h"
 
@@ -81,7 +83,10 @@ TEST(this_boot_is_known)
 		{ B, 5 * S, WRONG_US + 5 * S, .want = CORRECTION_UNKNOWN },
 		{ NULL, 0, WRONG_US, .want = CORRECTION_PASS },
 		{ A, 10 * S, WRONG_US + 10 * S, .want = CORRECTION_DUE, .delta_us = delta },
-		/* set by hand in between: to a time that was wrong as well, then to one that is right */
+		/*
+		 * set by hand in between: to a time that was wrong as well, then to one that is
+		 * right
+		 */
 		{ A, 20 * S, WRONG_US + 9000 * S, .want = CORRECTION_DUE,
 			.delta_us = delta - 8980 * S },
 		{ A, 30 * S, TRUE_US + 30 * S, .want = CORRECTION_RIGHT },

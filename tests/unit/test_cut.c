@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A whole sync with the real server behind it, cut at every byte of either direction: what was seen in
- * between is whole, in the end all is equal, and no byte of a picture came twice. TEST_ALL=1: at every
- * byte in each way in which a link can end.
+ * A whole sync with the real server behind it, cut at every byte of either direction: what was seen
+ * in between is whole, in the end all is equal, and no byte of a picture came twice. TEST_ALL=1: at
+ * every byte in each way in which a link can end.
  */
 #include "tests/unit/serve_kit.h"
 
@@ -216,7 +216,9 @@ TEST(at_every_byte_down)
 	static const char *const names[] = { "ended", "reset", "silent" };
 
 	for (int end = ENDED; end <= SILENT; end++) {
-		/* each end at each byte takes its time: one of them does, the others now and then */
+		/*
+		 * each end at each byte takes its time: one of them does, the others now and then
+		 */
 		const int64_t step = end == ENDED || getenv("TEST_ALL") ? 1 : 7;
 		int64_t n = 0;
 

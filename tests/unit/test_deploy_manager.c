@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls and jobs against a fake manager: every end of a job, and a connection that is lost at any point. */
+/*
+ * Calls and jobs against a fake manager: every end of a job, and a connection that is lost at any
+ * point.
+ */
 #include "tests/unit/manager_kit.h"
 
 #define UNIT "capturepi.service"

@@ -110,7 +110,9 @@ TEST(units)
 	check_finding("well", &got, DOCTOR_OK, "a.timer", "");
 }
 
-/* A slot every ten minutes; the camera answered two minutes ago with the last one due and the next. */
+/*
+ * A slot every ten minutes; the camera answered two minutes ago with the last one due and the next.
+ */
 TEST(stale)
 {
 	const int64_t min_us = 60 * US_PER_SEC, seen_us = NOW_US - 2 * min_us;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is due, over simulated years of cameras and pulls, and against a camera whose word is void. The
- * world knows what is truly missing; the judge knows only what a greeting, a contact and an archive tell.
+ * What is due, over simulated years of cameras and pulls, and against a camera whose word is void.
+ * The world knows what is truly missing; the judge knows only what a greeting, a contact and an
+ * archive tell.
  */
 #include "pull/due.h"
 
@@ -18,8 +19,8 @@
 #define YEAR_START INT64_C(1767225600000000) /* 2026-01-01T00:00:00Z */
 #define STORING_US (12 * US_PER_SEC) /* a frame is stored so long after its slot */
 /*
- * From the first slot that is missing on: a minute, a pull period as it may be taken for, and the grace. Of slots that
- * were not stored yet when the camera answered it names the newest.
+ * From the first slot that is missing on: a minute, a pull period as it may be taken for, and the
+ * grace. Of slots that were not stored yet when the camera answered it names the newest.
  */
 #define PULLS_US (10 * MIN_US + 2 * US_PER_SEC) /* with what the timer and the pull differ by */
 #define PATIENCE_US (STORING_US + MIN_US + PULLS_US * 5 / 4 + DUE_GRACE_US)
@@ -178,7 +179,9 @@ static int64_t until(struct world *w, int64_t max_us)
 	return (int64_t)(test_random(&w->random) % (uint64_t)max_us);
 }
 
-/* When the next try begins after `us`: the timers' as the units have them, or a follower's minutes. */
+/*
+ * When the next try begins after `us`: the timers' as the units have them, or a follower's minutes.
+ */
 static int64_t next_pull(struct world *w, int64_t us)
 {
 	int64_t latest_us = us / w->timer_us * w->timer_us + 5 * US_PER_SEC;
@@ -219,7 +222,10 @@ static void live(struct world *w, int64_t days)
 	}
 }
 
-/* Windows of the local time, through both changes of the clock, and a sun that stays away for months. */
+/*
+ * Windows of the local time, through both changes of the clock, and a sun that stays away for
+ * months.
+ */
 static struct world world_of(size_t i)
 {
 	static const struct {
@@ -373,7 +379,10 @@ TEST(a_restart_here)
 	CHECK_INT(judge(&w, boot_us + PATIENCE_US).state, DUE_NOT_TRIED);
 }
 
-/* No picture comes any more, and the camera answers each pull with this; stale within the day at last. */
+/*
+ * No picture comes any more, and the camera answers each pull with this; stale within the day at
+ * last.
+ */
 TEST(words_that_are_void)
 {
 	static const struct {
@@ -488,7 +497,10 @@ static void publish(struct archive *archive, int64_t slot_us, bool shot)
 	CHECK_INT(archive_publish(archive, &frame, jpeg, sizeof jpeg), 0);
 }
 
-/* Frames of the future, and of no slot, hide nothing; the longest gap is that of the schedule's frames. */
+/*
+ * Frames of the future, and of no slot, hide nothing; the longest gap is that of the schedule's
+ * frames.
+ */
 TEST(what_is_held)
 {
 	struct archive_options options = { .mode = ARCHIVE_WRITE, .camera = "garden" };

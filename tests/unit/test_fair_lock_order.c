@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fair lock's order: what the real one does to its two files, step by step, is recorded; then all
- * that can happen to several processes which do the same is tried, kills included.
+ * The fair lock's order: what the real one does to its two files, step by step, is recorded; then
+ * all that can happen to several processes which do the same is tried, kills included.
  */
 #include "common/fair_lock.h"
 

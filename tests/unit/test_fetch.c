@@ -358,7 +358,10 @@ TEST(nobody_waits_while_bytes_travel)
 	visit_end(&v);
 }
 
-/* Another process is in the middle of the frame: that is said at once, and its partial is left alone. */
+/*
+ * Another process is in the middle of the frame: that is said at once, and its partial is left
+ * alone.
+ */
 TEST(somebody_else_receives_it)
 {
 	const struct archive_options options = { .mode = ARCHIVE_WRITE,
@@ -493,7 +496,9 @@ TEST(codes_of_connections)
 	}
 }
 
-/* What the network does never looks like a refused key, a broken peer or a fault of this program. */
+/*
+ * What the network does never looks like a refused key, a broken peer or a fault of this program.
+ */
 TEST(codes_of_the_network)
 {
 	static const int names[] = { EAI_ADDRFAMILY, EAI_AGAIN, EAI_BADFLAGS, EAI_FAIL, EAI_FAMILY,

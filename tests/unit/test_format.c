@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* FORMAT.md tells of each key that a line has, each cause and each request, and the program knows each of them. */
+/*
+ * FORMAT.md tells of each key that a line has, each cause and each request, and the program knows
+ * each of them.
+ */
 #include <fcntl.h>
 #include <json-c/json.h>
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What is missing in a copy, and why: lines in any order, holes of each kind, segments that are not there. */
+/*
+ * What is missing in a copy, and why: lines in any order, holes of each kind, segments that are not
+ * there.
+ */
 #include "pull/gaps.h"
 
 #include "pull/contact.h"

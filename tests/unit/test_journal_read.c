@@ -342,8 +342,8 @@ static void check_against(struct journal *journal, const bool *held, uint64_t n,
 }
 
 /*
- * In order at first, then out of it: what is in order is searched, what is not is read, and after it
- * was sorted the answers are the same and the file has the same lines.
+ * In order at first, then out of it: what is in order is searched, what is not is read, and after
+ * it was sorted the answers are the same and the file has the same lines.
  */
 TEST(a_part_in_order_and_sorting)
 {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kill -9 at every system call. A child runs a scenario under ptrace(2) and is killed at the entry of
- * its first system call, in a new run at that of its second, and so on until it runs through. At the
- * exit of a call the disk is as at the entry of the next one; TEST_KILL_EXITS=1 in the environment
- * kills there as well. After each death: no partial frame is visible, every frame with a line is whole, every
- * frame that was reported stored is there; opening for writing repairs the rest, and the numbers go on.
+ * kill -9 at every system call. A child runs a scenario under ptrace(2) and is killed at the entry
+ * of its first system call, in a new run at that of its second, and so on until it runs through. At
+ * the exit of a call the disk is as at the entry of the next one; TEST_KILL_EXITS=1 in the
+ * environment kills there as well. After each death: no partial frame is visible, every frame with
+ * a line is whole, every frame that was reported stored is there; opening for writing repairs the
+ * rest, and the numbers go on.
  */
 #include <fcntl.h>
 #include <sched.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Cameras that lie, to a sync and to a fetch: each ends with a clear error and the right exit code,
- * after a bounded number of bytes, in bounded memory, and the archive is as it was. Time is made here:
- * a peer that drips for hours takes no time.
+ * after a bounded number of bytes, in bounded memory, and the archive is as it was. Time is made
+ * here: a peer that drips for hours takes no time.
  */
 #include <sys/resource.h>
 #include <sys/syscall.h>

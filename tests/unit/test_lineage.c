@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A camera that comes back with an older copy of its card, and gives numbers that are here to other pictures:
- * both histories are kept, apart and whole.
+ * A camera that comes back with an older copy of its card, and gives numbers that are here to other
+ * pictures: both histories are kept, apart and whole.
  */
 #include "tests/unit/serve_kit.h"
 
@@ -92,7 +92,10 @@ static void check_equal(void)
 	CHECK_STR(pair_gaps(), "");
 }
 
-/* All of the old history is here, and a copy of the card from the middle of it is in the camera again. */
+/*
+ * All of the old history is here, and a copy of the card from the middle of it is in the camera
+ * again.
+ */
 static void begin(int taken_since)
 {
 	pair_begin();
@@ -107,7 +110,10 @@ static void begin(int taken_since)
 
 TEST(sync_keeps_both)
 {
-	/* the numbers end where the copy does, before the old ones, with them, behind them, far behind */
+	/*
+	 * the numbers end where the copy does, before the old ones, with them, behind them, far
+	 * behind
+	 */
 	static const int taken[] = { 0, 2, 4, 9, 700 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(taken); i++) {
@@ -304,7 +310,9 @@ TEST(follow_keeps_both)
 	pair_end();
 }
 
-/* What was removed here by retention: each history knows of its own, and nothing of it comes again. */
+/*
+ * What was removed here by retention: each history knows of its own, and nothing of it comes again.
+ */
 TEST(what_was_removed_here)
 {
 	const struct archive_options options = { .mode = ARCHIVE_WRITE, .copy = true };

@@ -142,7 +142,10 @@ TEST(a_batch_waits_to_be_one)
 	CHECK_INT(outbox_due_us(&outbox, true), 0);
 }
 
-/* However much fails while the disk takes nothing, each slot is counted and the memory stays bounded. */
+/*
+ * However much fails while the disk takes nothing, each slot is counted and the memory stays
+ * bounded.
+ */
 TEST(a_full_outbox_loses_no_slot)
 {
 	uint64_t slots = 0, frames = 0, random = test_seed() | 1;

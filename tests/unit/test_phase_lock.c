@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Steers the test camera's sensor for hours of its own time, and counts how far from their slots the
- * exposures start. */
+/*
+ * Steers the simulated sensor for hours of its own time, and counts how far from their slots the
+ * exposures start.
+ */
 #include "tests/test.h"
 
 #include <math.h>
@@ -187,7 +189,9 @@ TEST(exposures_start_on_their_slots)
 		rig.slots = SLOTS_MAX;
 		run(&rig);
 		CHECK_LOCKED(&rig, "10 frames a second");
-		/* after the slot, not before: a picture of noon must not be of the second before it */
+		/*
+		 * after the slot, not before: a picture of noon must not be of the second before it
+		 */
 		CHECK(rig.n_early <= rig.n_off / 1000);
 		CHECK(fabs(rig.lock.drift_ppm - cases[i].drift_ppm) < 10);
 		CHECK(rig.lock.residual_mean_ns < 500e3);

@@ -21,7 +21,9 @@ TEST(places)
 	if (!mkdtemp(memory)) {
 		printf("skipped: no /dev/shm\n");
 	} else {
-		/* another file system than `root`, and a folder that is not there on one in memory */
+		/*
+		 * another file system than `root`, and a folder that is not there on one in memory
+		 */
 		CHECK_INT(place_check(memory, true, NULL, path), 0);
 		CHECK_INT(place_check(path, true, NULL, memory), 0);
 		snprintf(inner, sizeof(inner), "%s/captures", memory);

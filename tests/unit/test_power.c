@@ -8,8 +8,8 @@
  *   names   every name, but of each file only what was synced
  *   torn    the same, and half of what was not
  *
- * On each of them: no partial picture is visible, every frame with a line is whole, every frame that
- * was reported stored is there.
+ * On each of them: no partial picture is visible, every frame with a line is whole, every frame
+ * that was reported stored is there.
  */
 #include <fcntl.h>
 

@@ -175,7 +175,9 @@ TEST(latest_follows_what_was_taken_last)
 	test_remove_folder(path);
 }
 
-/* A crash before the prune line, and one between it and the file; the old file may be damaged too. */
+/*
+ * A crash before the prune line, and one between it and the file; the old file may be damaged too.
+ */
 TEST(opening_finishes_what_was_begun)
 {
 	for (int i = 0; i < 4; i++) {

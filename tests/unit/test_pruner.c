@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Retention on real archives in memory: what goes, what the journal and journal/retention say of it. */
+/*
+ * Retention on real archives in memory: what goes, what the journal and journal/retention say of
+ * it.
+ */
 #include "common/pruner_private.h"
 
 #include "tests/unit/archive_kit.h"
@@ -10,7 +13,10 @@
 
 static struct clock_fake fake;
 
-/* A disk of 1000 frames, with as many free as a test says; archives have as many inodes as they like. */
+/*
+ * A disk of 1000 frames, with as many free as a test says; archives have as many inodes as they
+ * like.
+ */
 static int64_t disk_free;
 
 static int fake_statvfs(int fd, struct statvfs *st)
@@ -218,7 +224,9 @@ TEST(files_that_a_person_deleted)
 	for (int i = 0; i < 5; i++)
 		CHECK_INT(pruner_make_room(p, BYTES, &removed), 0);
 	CHECK_INT(pruner_count(p, 100), 1);
-	/* 19 at most are said to be there; of the last ones half are not, which nobody has seen yet */
+	/*
+	 * 19 at most are said to be there; of the last ones half are not, which nobody has seen yet
+	 */
 	CHECK(pruner_totals(p).frames <= 19 && pruner_totals(p).frames >= 17);
 	CHECK_INT(pruner_totals(p).bytes, pruner_totals(p).frames * BYTES);
 	CHECK(!is_there(archive, 11));
@@ -226,7 +234,10 @@ TEST(files_that_a_person_deleted)
 	test_remove_folder(path);
 }
 
-/* Many lines and no journal/retention: counted some at a time, and nothing goes before that is done. */
+/*
+ * Many lines and no journal/retention: counted some at a time, and nothing goes before that is
+ * done.
+ */
 TEST(counting_is_bounded)
 {
 	struct retention_settings settings = { .max_bytes = BYTES };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Journal lines: every kind there and back, everything that must be refused, the text for people. */
+/* Journal lines: each kind there and back, all that must be refused, the text for people. */
 #include "common/record.h"
 
 #include <locale.h>

@@ -31,8 +31,8 @@ static const char *local_line(void)
 }
 
 /*
- * Frame 1 is published again as 3. `seed` makes its picture, of `bytes` the last one is wrong. What is
- * left here then, in frames.
+ * Frame 1 is published again as 3. `seed` makes its picture, of `bytes` the last one is wrong. What
+ * is left here then, in frames.
  */
 static int dated_anew(uint64_t seed, bool damaged)
 {

@@ -164,7 +164,9 @@ TEST(the_camera_tells_of_it)
 	CHECK_STR(line.text, PRUNE_LOST);
 	CHECK_INT(line.first_seq, 4);
 	archive_free(archive);
-	/* a good copy that somebody puts back stays, although the journal's last line tells of it */
+	/*
+	 * a good copy that somebody puts back stays, although the journal's last line tells of it
+	 */
 	kit_write(path, KIT_DAY "/20261120T160400Z-00000004.jpg", "x", 1, 0);
 	archive = open_for(path, ARCHIVE_WRITE, false);
 	archive_free(archive);
@@ -358,7 +360,9 @@ static void own_make(char path[static 64], bool copy)
 		kit_write(path, ".settled", "settled 1 x\nend\n", 16, 0);
 }
 
-/* Opens, goes on under the same id with numbers that were never used, and is right after a repair. */
+/*
+ * Opens, goes on under the same id with numbers that were never used, and is right after a repair.
+ */
 static void own_case(const char *name, size_t hurt, bool copy)
 {
 	struct archive_options options = { .mode = ARCHIVE_WRITE, .copy = copy, .camera = "shed" };

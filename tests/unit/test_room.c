@@ -80,7 +80,10 @@ static uint64_t findings(const char *path)
 	return totals.findings + totals.deleted;
 }
 
-/* Newest first until the disk is full: the oldest of those that came go, and what is older stays away. */
+/*
+ * Newest first until the disk is full: the oldest of those that came go, and what is older stays
+ * away.
+ */
 TEST(a_small_disk)
 {
 	struct camera_settings camera = { .reserve = 100 * KIT_JPEG_BYTES };

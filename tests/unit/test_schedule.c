@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Slots of the schedule against a plain oracle that asks the C library for every single slot; days on
- * which the clocks change; the sun; a million slots with clock steps.
+ * Slots of the schedule against a plain oracle that asks the C library for every single slot; days
+ * on which the clocks change; the sun; a million slots with clock steps.
  */
 #include "tests/unit/schedule_kit.h"
 
@@ -146,7 +146,9 @@ TEST(clock_changes)
 			"2026-10-25T00:30:00Z" },
 		{ LONDON, "all", "2026-10-24T23:00:00Z", "2026-10-26T00:00:00Z", 150,
 			"2026-10-24T23:00:00Z" },
-		/* spring: an hour that never was has no slots, and takes none from its neighbours */
+		/*
+		 * spring: an hour that never was has no slots, and takes none from its neighbours
+		 */
 		{ LONDON, "00:30-02:30", "2026-03-29T00:00:00Z", "2026-03-29T23:00:00Z", 6,
 			"2026-03-29T00:30:00Z" },
 		{ LONDON, "01:15-01:45, 02:00-02:10", "2026-03-29T00:00:00Z",
@@ -160,7 +162,9 @@ TEST(clock_changes)
 			"2026-10-03T14:30:00Z" },
 		{ LORD_HOWE, "02:00-02:30", "2026-10-03T13:30:00Z", "2026-10-04T13:00:00Z", 0,
 			"2026-10-04T15:00:00Z" },
-		/* Dublin's summer time is its standard time: the sign of tm_isdst must not matter */
+		/*
+		 * Dublin's summer time is its standard time: the sign of tm_isdst must not matter
+		 */
 		{ DUBLIN, "00:50-02:10", "2026-10-24T23:00:00Z", "2026-10-26T00:00:00Z", 14,
 			"2026-10-24T23:50:00Z" },
 		{ ST_JOHNS, "01:00-03:00", "2026-03-08T03:30:00Z", "2026-03-09T02:30:00Z", 6,

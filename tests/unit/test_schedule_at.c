@@ -60,7 +60,9 @@ TEST(local_times)
 			{ "2026-10-03T15:45:00Z", "2026-10-04T15:15:00Z" } },
 		{ DUBLIN, "01:30", "all", "all", 0, "2026-10-24T12:00:00Z",
 			{ "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z" } },
-		/* the clock goes at midnight: a time of the day before comes after one of this day */
+		/*
+		 * the clock goes at midnight: a time of the day before comes after one of this day
+		 */
 		{ BEIRUT, "23:30, 00:30, 01:15", "all", "all", 0, "2026-03-28T12:00:00Z",
 			{ "2026-03-28T21:30:00Z", "2026-03-28T22:15:00Z", "2026-03-28T22:30:00Z",
 				"2026-03-29T20:30:00Z" } },

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The camera's end of the wire, driven as a client and as a person would, hostile input included. */
+/*
+ * The camera's end of the wire, driven as a client and as a person would, hostile input included.
+ */
 #include "tests/test.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Clients that mean harm, to the server in a process of its own: it answers or ends, its memory does not
- * grow, and the archive is as it was.
+ * Clients that mean harm, to the server in a process of its own: it answers or ends, its memory
+ * does not grow, and the archive is as it was.
  */
 #include <poll.h>
 #include <sys/resource.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The whole service in a child process, under a wall clock that is set while it runs: real time and an
- * offset that the parent changes. Checked is the journal: both sides of each step, every slot of a
- * timeline once and in order, and that capture goes on.
+ * The whole service in a child process, under a wall clock that is set while it runs: real time and
+ * an offset that the parent changes. Checked is the journal: both sides of each step, every slot of
+ * a timeline once and in order, and that capture goes on.
  */
 #include "tests/test.h"
 

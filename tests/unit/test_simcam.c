@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The simulated camera through the contract of camera.h, as a program uses it. It runs in real time, so
- * the tests wait for frames (up to 10 s before they call it a failure) but measure nothing; the
- * physics are tested in test_sensor.c. Each test has its own seed, since faults belong to (script,
- * seed).
+ * The simulated camera through the contract of camera.h, as a program uses it. It runs in real
+ * time, so the tests wait for frames (up to 10 s before they call it a failure) but measure
+ * nothing; the physics are tested in test_sensor.c. Each test has its own seed, since faults belong
+ * to (script, seed).
  */
 #include "tests/test.h"
 

@@ -313,8 +313,8 @@ static int64_t random_step(uint64_t *state)
 }
 
 /*
- * 10 frames/s with 20 ms of jitter, 70 ms on their way, now and then some seconds without any, and a
- * clock that is set some 1,000 times.
+ * 10 frames/s with 20 ms of jitter, 70 ms on their way, now and then some seconds without any, and
+ * a clock that is set some 1,000 times.
  */
 TEST(frames_of_years_with_clock_steps)
 {
@@ -363,12 +363,17 @@ TEST(frames_of_years_with_clock_steps)
 		}
 		CHECK(a.frames > 100 && a.segments > 100 && a.skipped > 100000);
 		CHECK(schedule.every_us > S || a.misses > 100);
-		/* the nearest of frames every 100 ms, but for the ends of a silence and a timeline */
+		/*
+		 * the nearest of frames every 100 ms, but for the ends of a silence and a timeline
+		 */
 		CHECK(a.far <= 2 * breaks);
 	}
 }
 
-/* What is expected while the schedule changes again and again: first the slots that had come by then. */
+/*
+ * What is expected while the schedule changes again and again: first the slots that had come by
+ * then.
+ */
 struct changes {
 	struct schedule_settings schedule;
 	struct slots slots;

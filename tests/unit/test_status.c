@@ -32,7 +32,10 @@ TEST(each_has_its_own)
 	CHECK(says(paths[0], "n0") && says(paths[1], "n1") && says(paths[2], "n2"));
 	status_withdraw(paths[1]);
 	CHECK(says(paths[0], "n0") && !says(paths[1], "") && says(paths[2], "n2"));
-	/* left by one that crashed: as having the archive, which nobody has; of a process that is gone */
+	/*
+	 * left by one that crashed: as having the archive, which nobody has; of a process that is
+	 * gone
+	 */
 	snprintf(json, sizeof json, "{\"pid\":%d,\"store\":{\"open\":true}}", (int)getpid());
 	CHECK_INT(status_publish(paths[0], json), 0);
 	CHECK(!says(paths[0], ""));
@@ -41,7 +44,9 @@ TEST(each_has_its_own)
 	test_remove_folder(folder);
 }
 
-/* The plan of the service that runs, which may not have read the settings since; else the settings. */
+/*
+ * The plan of the service that runs, which may not have read the settings since; else the settings.
+ */
 TEST(what_pullers_are_told)
 {
 	const struct schedule_settings settings = { .every_us = 600 * US_PER_SEC, .days = 0x7f };
@@ -74,7 +79,10 @@ TEST(what_pullers_are_told)
 	test_remove_folder(folder);
 }
 
-/* Whether the service goes by the settings as they are now: by the file itself, so no clock matters. */
+/*
+ * Whether the service goes by the settings as they are now: by the file itself, so no clock
+ * matters.
+ */
 TEST(settings_that_were_changed)
 {
 	char folder[64], path[100], text[200];

@@ -471,8 +471,8 @@ TEST(last_outcomes)
 }
 
 /*
- * The day's folder cannot be written, and all else can: the archive can be opened again and again, but nothing
- * is stored, and it is one trouble until a frame is.
+ * The day's folder cannot be written, and all else can: the archive can be opened again and again,
+ * but nothing is stored, and it is one trouble until a frame is.
  */
 TEST(a_folder_that_takes_no_frame_is_one_trouble)
 {

@@ -52,7 +52,10 @@ TEST(all_newest_first_then_nothing)
 	run_end();
 }
 
-/* What retention has removed here, and all that is older, is neither listed nor fetched nor waited for. */
+/*
+ * What retention has removed here, and all that is older, is neither listed nor fetched nor waited
+ * for.
+ */
 TEST(what_was_removed_here_is_not_wanted)
 {
 	static const char retention[] =

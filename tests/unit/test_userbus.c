@@ -246,7 +246,10 @@ TEST(linger_is_a_file)
 		CHECK(!on);
 }
 
-/* logind: answers one call, with an error of that name or with nothing. Exits 0 if the call was right. */
+/*
+ * logind: answers one call, with an error of that name or with nothing. Exits 0 if the call was
+ * right.
+ */
 static void answer_one(int fd, const char *error)
 {
 	CLEANUP(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;

@@ -81,7 +81,9 @@ static int64_t add_up(const char *folder, int64_t *ret_frames, int64_t *ret_disk
 	return next;
 }
 
-/* A disk on which calls fail at random, the more the higher `per_mille`; what undoes never fails. */
+/*
+ * A disk on which calls fail at random, the more the higher `per_mille`; what undoes never fails.
+ */
 static struct {
 	uint64_t random;
 	unsigned per_mille;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Whether two pictures show the same: the mean colours of a grid of cells, as a JPEG decoder sees them. */
+/*
+ * Whether two pictures show the same: the mean colours of a grid of cells, as a JPEG decoder sees
+ * them.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -13,7 +16,10 @@
 
 #include "common/util.h"
 
-/* Grids of one scene differ by less than the first, of two different photographs by more than the other. */
+/*
+ * Grids of one scene differ by less than the first, of two different photographs by more than the
+ * other.
+ */
 #define GRID_SAME 8
 #define GRID_OTHER 25
 

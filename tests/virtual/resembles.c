@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* resembles PICTURE PHOTO...: prints which photo the picture shows, counted from 1; exit 1 if none. */
+/*
+ * resembles PICTURE PHOTO...: prints which photo the picture shows, counted from 1; exit 1 if none.
+ */
 #include "tests/virtual/grid.h"
 
 int main(int argc, char **argv)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Takes the place of libcamera's Camera::queueRequest() and Camera::stop() in the program that links it: the
- * linker prefers a program's own definition to a library's.
+ * Takes the place of libcamera's Camera::queueRequest() and Camera::stop() in the program that
+ * links it: the linker prefers a program's own definition to a library's.
  */
 #include "tests/virtual/sensor.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A sensor played by hand behind the libcamera shim: the program that links sensor.cpp has its requests
- * kept here instead of queued to the pipeline, and a test finishes them one by one as a real camera would.
- * One camera at a time; no threads.
+ * A sensor played by hand behind the libcamera shim: the program that links sensor.cpp has its
+ * requests kept here instead of queued to the pipeline, and a test finishes them one by one as a
+ * real camera would. One camera at a time; no threads.
  */
 #pragma once
 

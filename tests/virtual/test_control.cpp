@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Settings' text to libcamera's controls, against whichever libcamera this is built with. Needs no camera:
- * the names are libcamera's own, the ranges are made here.
+ * Settings' text to libcamera's controls, against whichever libcamera this is built with. Needs no
+ * camera: the names are libcamera's own, the ranges are made here.
  */
 #include "capture/libcamera_control.hpp"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the libcamera shim does with a camera that paces itself, as real ones do: facts, steering, frames
- * that are not to be had, streams that break. The sensor is played by hand (sensor.h) on a camera of
- * virtual.yaml, so no test waits for anything. Run by tests/virtual/run.
+ * What the libcamera shim does with a camera that paces itself, as real ones do: facts, steering,
+ * frames that are not to be had, streams that break. The sensor is played by hand (sensor.h) on a
+ * camera of virtual.yaml, so no test waits for anything. Run by tests/virtual/run.
  */
 #include "tests/test.h"
 

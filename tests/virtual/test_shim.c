@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The libcamera shim on libcamera's `virtual` pipeline: the two cameras of virtual.yaml, one shows the
- * photographs of photos/ in turn, the other bars. Run by tests/virtual/run, where that file is
+ * The libcamera shim on libcamera's `virtual` pipeline: the two cameras of virtual.yaml, one shows
+ * the photographs of photos/ in turn, the other bars. Run by tests/virtual/run, where that file is
  * installed.
  */
 #include "tests/test.h"

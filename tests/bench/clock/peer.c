@@ -2,12 +2,13 @@
 /*
  * What else one could keep time with, for `run` to compare capturepi to:
  *
- *   peer timerfd EVERY_MS SECONDS   the least there is: an absolute timer for each slot, read, look at the clock
+ *   peer timerfd EVERY_MS SECONDS   the least there is: an absolute timer for each slot, read, look
+ *                                   at the clock
  *   peer sleep EVERY_MS SECONDS     a loop that does nothing and sleeps for the interval
  *
- * `timerfd` prints "P50 P99 MAX SAMPLES" of the lateness in microseconds, counted with the service's own
- * code, so that both are rounded alike. `sleep` prints by how many microseconds it is late after its last
- * slot and how many slots that were.
+ * `timerfd` prints "P50 P99 MAX SAMPLES" of the lateness in microseconds, counted with the
+ * service's own code, so that both are rounded alike. `sleep` prints by how many microseconds it is
+ * late after its last slot and how many slots that were.
  */
 #include <stdbool.h>
 #include <stdio.h>

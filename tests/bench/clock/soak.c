@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The service with slots ten times as close as a schedule allows, to see in minutes what a day does to its
- * memory: soak FOLDER FRAMES [EVERY_MS]. The test camera at 320x240; ends by itself.
+ * The service with slots ten times as close as a schedule allows, to see in minutes what a day does
+ * to its memory: soak FOLDER FRAMES [EVERY_MS]. The test camera at 320x240; ends by itself.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -2,10 +2,13 @@
 /*
  * For scale/run: makes archives of any size at once, and takes times.
  *
- *   scale make PATH FRAMES [copy]     a frame a minute until today, all hard links to some small files; a
- *                                     copy's journal has its last 500 lines out of order
- *   scale open|newest|find|prune PATH ROUNDS      milliseconds of one, the middle one of ROUNDS. prune: a day
- *   scale run ROUNDS COMMAND...       milliseconds, and the most memory in KB, of a program that exits 0
+ *   scale make PATH FRAMES [copy]
+ *           a frame a minute until today, all hard links to some small files; a copy's journal
+ *           has its last 500 lines out of order
+ *   scale open|newest|find|prune PATH ROUNDS
+ *           milliseconds of one, the middle one of ROUNDS. prune: a day
+ *   scale run ROUNDS COMMAND...
+ *           milliseconds, and the most memory in KB, of a program that exits 0
  */
 #include <errno.h>
 #include <fcntl.h>
