@@ -46,7 +46,7 @@ static int open_archive(struct cli *cli, const struct capture_settings *settings
 {
 	struct archive_options options = { .mode = mode };
 	struct store_settings store = store_settings(settings);
-	int r = mode == ARCHIVE_WRITE ? store_open_archive(&store, NULL, NULL, ret)
+	int r = mode == ARCHIVE_WRITE ? store_open_archive(&store, NULL, NULL, NULL, ret)
 				      : archive_open(settings->archive.path, &options, ret);
 
 	return r == 0 ? CLI_OK : tell_open_error(cli, settings->archive.path, r);
@@ -60,7 +60,7 @@ static int open_for_run(struct cli *cli, const struct capture_settings *settings
 	struct archive **ret, int *ret_error)
 {
 	struct store_settings store = store_settings(settings);
-	int r = store_open_archive(&store, NULL, NULL, ret);
+	int r = store_open_archive(&store, NULL, NULL, NULL, ret);
 
 	*ret_error = r;
 	if (r == 0)

@@ -29,6 +29,7 @@ struct store {
 	struct archive *archive; /* NULL: not open */
 	struct pruner *pruner; /* with it */
 	struct correction *correction; /* of it, NULL: none is at work */
+	struct archive_undone undone; /* of the one before */
 	bool marked; /* a frame of an unknown clock was staged since that began */
 	char id[UUID_CHARS + 1];
 	char mount[PATH_MAX]; /* where its disk was mounted; "": it has none of its own */
@@ -80,6 +81,7 @@ static void store_close(struct store *s, int error)
 	}
 	correction_free(TAKE_PTR(s->correction));
 	pruner_free(TAKE_PTR(s->pruner));
+	archive_add_undone(s->archive, &s->undone);
 	archive_free(TAKE_PTR(s->archive));
 	s->marked = false;
 	s->retry_us = 0; /* once at once */
@@ -108,8 +110,11 @@ static int store_open_again(struct store *s)
 	int r;
 
 	snprintf(settings.mount, sizeof settings.mount, "%s", s->mount);
-	r = store_open_archive(&settings, s->options.fs, s->root, &archive);
-	return r < 0 ? r : store_adopt(s, archive);
+	r = store_open_archive(&settings, s->options.fs, s->root, &s->undone, &archive);
+	if (r < 0)
+		return r;
+	s->undone.n = 0;
+	return store_adopt(s, archive);
 }
 
 /* Whether the path still leads to what is open. */

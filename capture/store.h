@@ -59,10 +59,11 @@ struct store_facts {
 };
 
 /*
- * Opens the archive of the settings for writing, where that is allowed. `fs`, `root` may be NULL.
+ * Opens the archive of the settings for writing, where that is allowed. `fs`, `root` and `undone`
+ * may be NULL.
  */
 int store_open_archive(const struct store_settings *settings, const struct fs_ops *fs,
-	const char *root, struct archive **ret);
+	const char *root, const struct archive_undone *undone, struct archive **ret);
 
 /* Whether an error says that it is full. */
 bool store_is_full(int error);

@@ -33,10 +33,10 @@ struct store_settings store_settings(const struct capture_settings *settings)
 }
 
 int store_open_archive(const struct store_settings *settings, const struct fs_ops *fs,
-	const char *root, struct archive **ret)
+	const char *root, const struct archive_undone *undone, struct archive **ret)
 {
 	struct archive_options options = {
-		.mode = ARCHIVE_WRITE, .camera = settings->camera, .fs = fs
+		.mode = ARCHIVE_WRITE, .camera = settings->camera, .fs = fs, .undone = undone
 	};
 	int r = place_check(settings->path, settings->require_mount, settings->mount, root);
 

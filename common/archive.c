@@ -268,6 +268,7 @@ int archive_open(const char *path, const struct archive_options *options, struct
 		return -ENOMEM;
 	archive->fs = options->fs ? options->fs : &fs_real;
 	archive->copy = options->copy;
+	archive->undone_before = options->undone;
 	archive->root_fd = archive->writer_fd = archive->folder_fd = -1;
 	r = archive_open_root(archive, path, options->mode);
 	if (r == 0 && write)
@@ -288,6 +289,7 @@ int archive_open(const char *path, const struct archive_options *options, struct
 		r = archive_recover(archive);
 	if (r < 0)
 		return r;
+	archive->undone_before = NULL;
 	*ret = TAKE_PTR(archive);
 	return 0;
 }

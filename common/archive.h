@@ -64,6 +64,15 @@ enum archive_mode {
 	ARCHIVE_WRITE, /* the one writer: makes the archive if missing, recovers it */
 };
 
+/*
+ * The camera's side: frames of failed commits whose files could not be removed for sure, because the
+ * disk was away. The next opening does it.
+ */
+struct archive_undone {
+	struct frame_name names[BATCH_FRAMES_MAX];
+	unsigned n;
+};
+
 struct archive_options {
 	enum archive_mode mode;
 	const char *camera; /* its name from now on; NULL: as it was, or "camera" */
@@ -77,6 +86,8 @@ struct archive_options {
 	int64_t wait_until_ns;
 	const char *who; /* a word for .writer, where there may be a wait */
 	const struct fs_ops *fs; /* NULL: the system's */
+	/* Their files go, instead of getting lines as frames that a crash left. NULL: none. */
+	const struct archive_undone *undone;
 };
 
 /* What opening for writing had to repair. */
@@ -96,6 +107,8 @@ struct archive_repairs {
  */
 int archive_open(const char *path, const struct archive_options *options, struct archive **ret);
 void archive_free(struct archive *archive);
+/* Adds what this archive could not undo, for the opening after it. */
+void archive_add_undone(const struct archive *archive, struct archive_undone *undone);
 DEFINE_CLEANUP(struct archive, archive_free)
 
 /*

@@ -143,6 +143,13 @@ static int commit_lines(struct commit *commit)
 	return used ? archive_append_lines(commit->archive, first, last, lines, used) : 0;
 }
 
+/* More than one batch cannot fail before the archive is closed. */
+static void undone_add(struct archive_undone *undone, struct frame_name name)
+{
+	if (undone->n < ARRAY_SIZE(undone->names))
+		undone->names[undone->n++] = name;
+}
+
 /* Takes the names back that were given in vain. */
 static void commit_undo(struct commit *commit)
 {
@@ -153,7 +160,16 @@ static void commit_undo(struct commit *commit)
 		if (!commit->named[i]->adopted)
 			archive_remove_name(archive, folder_fd, commit->named[i]->name, false);
 	}
-	fs_sync_folder(archive->fs, folder_fd);
+	if (fs_sync_folder(archive->fs, folder_fd) == 0)
+		return;
+	for (unsigned i = 0; i < commit->n; i++)
+		undone_add(&archive->undone, record_name(&commit->named[i]->record));
+}
+
+void archive_add_undone(const struct archive *archive, struct archive_undone *undone)
+{
+	for (unsigned i = 0; i < archive->undone.n; i++)
+		undone_add(undone, archive->undone.names[i]);
 }
 
 /* Their folder to the disk, then their lines. */
@@ -168,6 +184,7 @@ static int commit_named(struct commit *commit)
 		commit_undo(commit);
 		return r;
 	}
+	archive->undone.n = 0;
 	for (unsigned i = 0; i < commit->n; i++) {
 		const struct partial *partial = commit->named[i];
 

@@ -55,6 +55,8 @@ struct archive {
 		bool harmless; /* a temp whose name nobody needs: frames go on without it */
 	} orphans[BATCH_FRAMES_MAX];
 	unsigned n_orphans;
+	struct archive_undone undone;
+	const struct archive_undone *undone_before; /* while it is opened */
 
 	bool ballast; /* it is there for sure */
 

@@ -54,6 +54,25 @@ static int recover_sweep_journal(struct archive *archive)
 	return 0;
 }
 
+/* A commit that failed has told that the frame is lost. */
+static bool recover_is_undone(const struct archive *archive, const struct frame_name *name)
+{
+	const struct archive_undone *undone = archive->undone_before;
+
+	for (unsigned i = 0; undone && i < undone->n; i++) {
+		if (undone->names[i].seq == name->seq && undone->names[i].slot_us == name->slot_us)
+			return true;
+	}
+	return false;
+}
+
+static int recover_undo(struct scan *scan, const char *file)
+{
+	if (scan->archive->fs->unlinkat(scan->fd, file, 0) < 0)
+		return -errno;
+	return fs_sync_folder(scan->archive->fs, scan->fd);
+}
+
 static int recover_see_file(struct scan *scan, const char *file)
 {
 	char own[FRAME_PATH_MAX];
@@ -65,6 +84,8 @@ static int recover_see_file(struct scan *scan, const char *file)
 	/* A number beyond one lost segment is no frame of ours. */
 	if (name.seq <= scan->last || name.seq > scan->last + SEGMENT_LINES)
 		return 0;
+	if (recover_is_undone(scan->archive, &name))
+		return recover_undo(scan, file);
 	if (name.seq > scan->highest)
 		scan->highest = name.seq;
 	/* More than that is for a repair; the numbers are not used again. */

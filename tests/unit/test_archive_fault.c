@@ -231,6 +231,46 @@ TEST(no_symlinks)
 	}
 }
 
+/* The disk goes away at call `at`, and comes back with what it had; whether the frame was refused. */
+static bool lose_frame(int at)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	struct archive_undone undone = { .n = 0 };
+	const struct archive_options again = { .mode = ARCHIVE_WRITE, .undone = &undone };
+	struct record frame;
+	char path[64];
+	int r;
+
+	kit_make_folder(path);
+	CHECK_INT(kit_open(path, &kit_fs, &archive), 0);
+	CHECK_INT(kit_publish(archive, KIT_SLOT, 1, NULL), 0);
+	kit_fault_set(at, 1000, EIO);
+	r = kit_publish(archive, KIT_SLOT + KIT_MINUTE, 2, NULL);
+	archive_add_undone(archive, &undone);
+	archive_freep(&archive);
+	archive = NULL;
+	kit_fault_set(0, 0, 0);
+	CHECK_INT(archive_open(path, &again, &archive), 0);
+	CHECK_INT(archive_repairs(archive)->lines_restored, 0);
+	CHECK_INT(kit_publish(archive, KIT_SLOT + 2 * KIT_MINUTE, 3, &frame), 0);
+	archive_freep(&archive);
+	archive = NULL;
+	CHECK_INT(kit_newest(path), (int64_t)frame.seq);
+	CHECK_INT(kit_findings(path), 0);
+	test_remove_folder(path);
+	return r < 0;
+}
+
+/* Its slot has a miss by then: the file that could not be removed is no frame that a crash left. */
+TEST(a_frame_told_as_lost_stays_lost)
+{
+	int at = 1;
+
+	while (lose_frame(at))
+		at++;
+	CHECK(at > 5);
+}
+
 TEST(taken_name_is_not_overwritten)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;
