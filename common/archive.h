@@ -65,8 +65,8 @@ enum archive_mode {
 };
 
 /*
- * The camera's side: frames of failed commits whose files could not be removed for sure, because the
- * disk was away. The next opening does it.
+ * The camera's side: frames of failed commits whose files could not be removed for sure, because
+ * the disk was away. The next opening does it.
  */
 struct archive_undone {
 	struct frame_name names[BATCH_FRAMES_MAX];

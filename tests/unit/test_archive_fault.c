@@ -231,7 +231,9 @@ TEST(no_symlinks)
 	}
 }
 
-/* The disk goes away at call `at`, and comes back with what it had; whether the frame was refused. */
+/*
+ * The disk goes away at call `at`, and comes back with what it had; whether the frame was refused.
+ */
 static bool lose_frame(int at)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;
