@@ -89,27 +89,34 @@ bool unit_name_complete(const char *text, char ret[static UNIT_NAME_MAX])
 	return true;
 }
 
-/*
- * One unit more to stop, if it runs. One that failed is forgotten, or every list would still have
- * it.
- */
+/* One unit more to stop, if it runs. */
 static int ours_add_stop(
 	struct deploy *deploy, const char *unit, struct unit_task *tasks, size_t *n)
 {
-	CLEANUP(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	struct unit_task *task = &tasks[*n];
 	int r = units_read(deploy, "stop", unit, &task->job.state);
 
-	if (r != CLI_OK || strcmp(task->job.state.active, "inactive") == 0)
+	if (r != CLI_OK || strcmp(task->job.state.active, "inactive") == 0 ||
+		strcmp(task->job.state.active, "failed") == 0)
 		return r;
-	if (strcmp(task->job.state.active, "failed") == 0) {
-		(void)manager_call(&deploy->manager, "ResetFailedUnit", &error, NULL, "s", unit);
-		return CLI_OK;
-	}
 	strcpy(task->job.unit, unit);
 	task->work = UNIT_WORK_STOP;
 	++*n;
 	return CLI_OK;
+}
+
+/*
+ * Units that failed are forgotten, or every list would still have them: only after all have stopped,
+ * since a timer may have started one again meanwhile.
+ */
+static void ours_forget_failures(struct deploy *deploy, const struct unit_names *names)
+{
+	for (size_t i = 0; i < names->n; i++) {
+		CLEANUP(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+
+		(void)manager_call(
+			&deploy->manager, "ResetFailedUnit", &error, NULL, "s", names->names[i]);
+	}
 }
 
 /* Timers before what they start, or it may be started again meanwhile. */
@@ -117,23 +124,23 @@ static int ours_stop(struct deploy *deploy, const struct unit_names *names)
 {
 	CLEANUP_FREE struct unit_task *tasks = calloc(UNITS_MAX, sizeof *tasks);
 	size_t n = 0;
+	int r = CLI_OK;
 
 	if (!tasks)
 		return CLI_INTERNAL;
 	for (int timers = 1; timers >= 0; timers--) {
-		for (size_t i = 0; i < names->n; i++) {
-			int r = CLI_OK;
-
+		for (size_t i = 0; i < names->n && r == CLI_OK; i++)
 			if ((strstr(names->names[i], ".timer") != NULL) == timers)
 				r = ours_add_stop(deploy, names->names[i], tasks, &n);
-			if (r != CLI_OK)
-				return r;
-		}
 	}
+	if (r != CLI_OK)
+		return r;
 	if (n > 0)
-		return units_work(deploy, "stop", tasks, n);
-	report_ok(&deploy->report, "stop", NULL, "nothing of ours runs");
-	return CLI_OK;
+		r = units_work(deploy, "stop", tasks, n);
+	else
+		report_ok(&deploy->report, "stop", NULL, "nothing of ours runs");
+	ours_forget_failures(deploy, names);
+	return r;
 }
 
 static int ours_disable(struct deploy *deploy, const struct unit_names *names)
