@@ -106,8 +106,8 @@ static int ours_add_stop(
 }
 
 /*
- * Units that failed are forgotten, or every list would still have them: only after all have stopped,
- * since a timer may have started one again meanwhile.
+ * Units that failed are forgotten, or every list would still have them: only after all have
+ * stopped, since a timer may have started one again meanwhile.
  */
 static void ours_forget_failures(struct deploy *deploy, const struct unit_names *names)
 {
