@@ -115,16 +115,19 @@ static int64_t service_wake_us(struct service *s, int64_t camera_ns, int64_t now
 {
 	int64_t now = service_mono_us(s), wake = now + CLOCK_CHECK_US;
 	int64_t ahead_us = now - now_us; /* of the wall clock */
-	int64_t slot_us = s->slots.open_us, start_us = slot_us - service_lead_us(s);
+	int64_t slot_us = s->slots.open_us;
 	int64_t pending_us = s->due.pending_us + DUE_SECONDS * US_PER_SEC;
 
 	if (s->options->zone_look_us)
 		service_wake_by(&wake, now + s->options->zone_look_us);
 	service_wake_by(&wake, camera_ns == INT64_MAX ? INT64_MAX : camera_ns / NS_PER_US);
-	if (slot_us != TIME_NONE)
+	if (slot_us != TIME_NONE) {
+		int64_t start_us = slot_us - service_lead_us(s);
+
 		service_wake_by(&wake, ahead_us + slots_deadline(&s->slots, service_latency_us(s)));
-	if (slot_us != TIME_NONE && start_us > now_us)
-		service_wake_by(&wake, ahead_us + start_us);
+		if (start_us > now_us)
+			service_wake_by(&wake, ahead_us + start_us);
+	}
 	if (s->waiting_clock || supervisor_facts(s->supervisor)->state == CAMERA_STREAMING)
 		service_wake_by(&wake, now + US_PER_SEC);
 	if (s->due.pending_us != TIME_NONE && pending_us > now_us)

@@ -20,8 +20,7 @@
 #define YEAR_10000_US INT64_C(253402300800000000)
 /*
  * Years are counted from March here, so that the leap day is a year's last; months from March then
- * begin (153 * month + 2) / 5 days after it (H. Hinnant, "chrono-Compatible Low-Level Date
- * Algorithms").
+ * begin (153 * month + 2) / 5 days after it ("chrono-Compatible Low-Level Date Algorithms").
  */
 #define CYCLE_DAYS 146097 /* 400 years, after which the Gregorian calendar repeats */
 #define EPOCH_DAYS 719468 /* from 1 March of the year 0 to 1 January 1970 */
@@ -37,7 +36,7 @@ void utc_split(int64_t wall_us, struct utc_fields *ret)
 {
 	const int64_t days = floor_div(wall_us, US_PER_DAY) + EPOCH_DAYS;
 	const int64_t cycle = floor_div(days, CYCLE_DAYS);
-	const int64_t us = wall_us - floor_div(wall_us, US_PER_DAY) * US_PER_DAY;
+	const int64_t us = (wall_us % US_PER_DAY + US_PER_DAY) % US_PER_DAY;
 	const int second = (int)(us / US_PER_SEC), day_of_cycle = (int)(days - cycle * CYCLE_DAYS);
 	const int year = (day_of_cycle - day_of_cycle / 1460 + day_of_cycle / 36524 -
 				 day_of_cycle / (CYCLE_DAYS - 1)) /
