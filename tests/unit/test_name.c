@@ -125,7 +125,9 @@ TEST(refuses_names)
 	CHECK_INT(
 		frame_name_parse("20261120T160100Z-00000123.jpg\0", 30, &(struct frame_name){ 0 }),
 		-EINVAL);
-	CHECK_INT(frame_name_parse("20261120T160100Z-0000\0123.jpg", 29, &(struct frame_name){ 0 }),
+	CHECK_INT(frame_name_parse("20261120T160100Z-0000\0"
+				   "123.jpg",
+			  29, &(struct frame_name){ 0 }),
 		-EINVAL);
 }
 
