@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include "common/clock.h"
@@ -62,7 +63,8 @@ int dial_fault_of_name(int result, int error)
 
 struct lookup {
 	char host[NI_MAXHOST], port[8];
-	atomic_flag left; /* by the caller or by the thread; the other one frees it */
+	atomic_int holders; /* the caller and, while it runs, the thread; the last one frees it */
+	int done_fd; /* an eventfd; -1: no thread */
 	int result; /* EAI_* */
 	int error; /* errno for EAI_SYSTEM */
 	struct addrinfo *list;
@@ -70,17 +72,14 @@ struct lookup {
 
 static void lookup_free(struct lookup *lookup)
 {
-	if (lookup && lookup->list)
+	if (!lookup || atomic_fetch_sub(&lookup->holders, 1) > 1)
+		return;
+	if (lookup->list)
 		freeaddrinfo(lookup->list);
+	fd_closep(&lookup->done_fd);
 	free(lookup);
 }
 DEFINE_CLEANUP(struct lookup, lookup_free)
-
-static void lookup_leave(struct lookup *lookup)
-{
-	if (atomic_flag_test_and_set(&lookup->left))
-		lookup_free(lookup);
-}
 
 static int lookup_now(struct lookup *lookup, int flags)
 {
@@ -95,15 +94,19 @@ static int lookup_now(struct lookup *lookup, int flags)
 
 static void *lookup_thread(void *data)
 {
-	lookup_now(data, 0);
-	lookup_leave(data);
+	struct lookup *lookup = data;
+
+	lookup_now(lookup, 0);
+	(void)eventfd_write(lookup->done_fd, 1);
+	lookup_free(lookup);
 	return NULL;
 }
 
 /* Starts the thread, which gets no signals. */
-static int lookup_start(struct lookup *lookup, pthread_t *ret)
+static int lookup_start(struct lookup *lookup)
 {
 	pthread_attr_t attr;
+	pthread_t thread;
 	sigset_t all;
 	int r = pthread_attr_init(&attr);
 
@@ -111,30 +114,30 @@ static int lookup_start(struct lookup *lookup, pthread_t *ret)
 		return -r;
 	sigfillset(&all);
 	pthread_attr_setsigmask_np(&attr, &all);
-	r = pthread_create(ret, &attr, lookup_thread, lookup);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	atomic_fetch_add(&lookup->holders, 1);
+	r = pthread_create(&thread, &attr, lookup_thread, lookup);
+	if (r)
+		atomic_fetch_sub(&lookup->holders, 1);
 	pthread_attr_destroy(&attr);
 	return -r;
 }
 
-/* Looks the name up on a thread. -ETIMEDOUT: the thread goes on, and frees `lookup`. */
-static int lookup_until(struct lookup **lookup, int64_t deadline_ns)
+/* Looks the name up on a thread. -ETIMEDOUT: that goes on, with `lookup`. */
+static int lookup_until(struct lookup *lookup, int64_t deadline_ns)
 {
-	const struct timespec until = { .tv_sec = deadline_ns / NS_PER_SEC,
-		.tv_nsec = deadline_ns % NS_PER_SEC };
-	pthread_t thread;
-	int r = lookup_start(*lookup, &thread);
+	eventfd_t done;
+	int r;
 
-	if (r < 0)
-		return r;
-	r = pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until);
-	if (r == 0) {
-		/* orders what the thread wrote for sanitizers that do not know this join */
-		(void)atomic_flag_test_and_set(&(*lookup)->left);
-		return 0;
-	}
-	pthread_detach(thread);
-	lookup_leave(TAKE_PTR(*lookup));
-	return -r;
+	lookup->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (lookup->done_fd < 0)
+		return -errno;
+	r = lookup_start(lookup);
+	if (r == 0)
+		r = wait_fd(lookup->done_fd, POLLIN, deadline_ns);
+	if (r >= 0)
+		(void)eventfd_read(lookup->done_fd, &done);
+	return r < 0 ? r : 0;
 }
 
 /* Finds the addresses of `host`; else an error of dial_fault() and a sentence. */
@@ -146,11 +149,13 @@ static int resolve_name(const char *host, int port, int64_t deadline_ns, struct 
 
 	if (!lookup)
 		return -ENOMEM;
+	lookup->holders = 1;
+	lookup->done_fd = -1;
 	if (snprintf(lookup->host, sizeof lookup->host, "%s", host) >= (int)sizeof lookup->host)
 		r = -ENAMETOOLONG;
 	snprintf(lookup->port, sizeof lookup->port, "%u", (unsigned)port & 0xffff);
 	if (r == 0 && lookup_now(lookup, AI_NUMERICHOST) != 0)
-		r = lookup_until(&lookup, deadline_ns);
+		r = lookup_until(lookup, deadline_ns);
 	if (r == -ETIMEDOUT)
 		snprintf(error, size, "the name %s could not be looked up in time", host);
 	else if (r < 0)
