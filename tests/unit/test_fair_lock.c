@@ -2,7 +2,6 @@
 /* The fair lock with real processes, which are killed. Its order is test_fair_lock_order.c's. */
 #include "common/fair_lock.h"
 
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -13,23 +12,9 @@
 
 #include "common/clock.h"
 #include "common/util.h"
-#include "tests/test.h"
+#include "tests/unit/fair_lock_kit.h"
 
 #define N 3 /* processes at once */
-
-static int enter(int dirfd, const char *who, int64_t deadline_ns, bool *ret_others)
-{
-	int fd = -1, r;
-
-	r = fair_lock_take(dirfd, ".gate", ".lock", who, deadline_ns, &fd, ret_others);
-	return r < 0 ? r : fd;
-}
-
-static int open_folder(char folder[static 64])
-{
-	test_make_folder(folder);
-	return open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
 
 struct shared {
 	atomic_int inside; /* process number + 1, 0: nobody */

@@ -5,7 +5,6 @@
  */
 #include "common/fair_lock.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -14,23 +13,9 @@
 
 #include "common/clock.h"
 #include "common/util.h"
-#include "tests/test.h"
+#include "tests/unit/fair_lock_kit.h"
 
 #define N 3 /* processes; the first is the one that waits for a short moment, as fetch does */
-
-static int enter(int dirfd, const char *who, int64_t deadline_ns, bool *ret_others)
-{
-	int fd = -1, r;
-
-	r = fair_lock_take(dirfd, ".gate", ".lock", who, deadline_ns, &fd, ret_others);
-	return r < 0 ? r : fd;
-}
-
-static int open_folder(char folder[static 64])
-{
-	test_make_folder(folder);
-	return open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
 
 /* ---- the steps of the real one */
 

@@ -1,39 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* The storing thread: the journal keeps the order of outcomes, merged misses contain no frame. */
-#include <math.h>
 #include <poll.h>
 
-#include "capture/writer.h"
 #include "tests/unit/archive_kit.h"
-
-#define W 64
-#define H 48
-static uint8_t pixels[W * H * 3 / 2];
-static int released;
-
-static void fake_release(struct camera *camera, struct frame *frame)
-{
-	(void)camera, (void)frame;
-	__atomic_add_fetch(&released, 1, __ATOMIC_SEQ_CST);
-}
-
-static const struct camera_ops fake_ops = { .release = fake_release };
-static struct camera fake_camera = { .ops = &fake_ops, .info.model = "fake" };
+#include "tests/unit/writer_kit.h"
 
 static int submit(struct writer *w, int64_t slot)
 {
 	struct record record = record_new(RECORD_FRAME);
-	struct frame frame = { .plane = { pixels, pixels + W * H, pixels + W * H * 5 / 4 },
-		.stride = { W, W / 2, W / 2 },
-		.plane_bytes = { W * H, W * H / 4, W * H / 4 },
-		.width = W,
-		.height = H,
-		.exposure_us = NAN,
-		.gain = NAN };
 
 	record.slot_us = record.exposed_us = (1800000000 + slot) * US_PER_SEC;
 	record.late_us = 0;
-	return writer_submit(w, &fake_camera, &frame, &record);
+	return submit_record(w, &record);
 }
 
 static void note(struct writer *w, int64_t slot, enum miss_cause cause)

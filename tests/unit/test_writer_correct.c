@@ -2,40 +2,21 @@
 /* The storing thread corrects older frames in the time that newer ones leave. */
 #include <poll.h>
 
-#include "capture/writer.h"
 #include "tests/unit/correction_kit.h"
+#include "tests/unit/writer_kit.h"
 
-#define W 64
-#define H 48
 #define WRONG (-400 * 24 * 3600 * S)
-
-static uint8_t pixels[W * H * 3 / 2];
-
-static void fake_release(struct camera *camera, struct frame *frame)
-{
-	(void)camera, (void)frame;
-}
-
-static const struct camera_ops fake_ops = { .release = fake_release };
-static struct camera fake_camera = { .ops = &fake_ops, .info.model = "fake" };
 
 static int submit(struct writer *w, int64_t slot_us, int64_t up_us, bool synced)
 {
 	struct record record = record_new(RECORD_FRAME);
-	struct frame frame = { .plane = { pixels, pixels + W * H, pixels + W * H * 5 / 4 },
-		.stride = { W, W / 2, W / 2 },
-		.plane_bytes = { W * H, W * H / 4, W * H / 4 },
-		.width = W,
-		.height = H,
-		.exposure_us = NAN,
-		.gain = NAN };
 
 	record.slot_us = record.exposed_us = slot_us;
 	record.late_us = 0;
 	record.up_ns = up_us * NS_PER_US;
 	record.synced = synced;
 	memcpy(record.boot, boot_id(0), sizeof record.boot);
-	return writer_submit(w, &fake_camera, &frame, &record);
+	return submit_record(w, &record);
 }
 
 /* The result of one frame. */
