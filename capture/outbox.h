@@ -27,8 +27,8 @@ enum outbox_kind { OUTBOX_NOTE, OUTBOX_FRAME, OUTBOX_STAGED };
 
 struct outbox_item {
 	enum outbox_kind kind;
-	struct record
-		record; /* a note as it will stand in the journal; a frame without its number */
+	/* a note as it will stand in the journal; a frame without its number */
+	struct record record;
 	int64_t since_us; /* monotonic: it is of this kind since then */
 	bool in_hand; /* a note on its way to the disk: no miss is merged into it */
 	struct camera *camera; /* of OUTBOX_FRAME, with its buffer */

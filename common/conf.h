@@ -55,8 +55,8 @@ extern const struct conf_type conf_bool, /* [bool] yes/no, true/false, on/off, 1
 /* One setting. */
 struct conf_item {
 	const char *section; /* "schedule"; "camera" is "[camera NAME]" where the table has names */
-	const char
-		*key; /* "every"; "*": any key that the type's parser takes, which finds it here */
+	/* "every"; "*": any key that the type's parser takes, which finds it here */
+	const char *key;
 	const struct conf_type *type;
 	size_t offset, size; /* CONF_FIELD(): in the settings' struct, or in the named section's */
 	const char *def; /* default as text, parsed at start; NULL: none */

@@ -18,8 +18,8 @@ struct zone {
 	/* of the file that was read; all 0: there was none */
 	dev_t device;
 	ino_t inode;
-	struct timespec
-		changed; /* st_ctim, which nobody can set: `cp -p` over the file changes it */
+	/* st_ctim, which nobody can set: `cp -p` over the file changes it */
+	struct timespec changed;
 };
 
 /*
