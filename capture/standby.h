@@ -2,10 +2,10 @@
 /*
  * When the sensor streams and when it rests: pure policy.
  *
- *   stream   it always streams, but for closed windows of the schedule stop     it stops after a
- *   slot and starts again before the next one auto     stop for intervals above 30 s, stream up to
- *   there: starting costs about as much exposure control, and so as much power, as a good part of a
- *   minute of frames
+ *   stream   it always streams, but for closed windows of the schedule
+ *   stop     it stops after a slot and starts again before the next one
+ *   auto     stop for intervals above 30 s, stream up to there: starting costs about as much
+ *            exposure control, and so as much power, as a good part of a minute of frames
  *
  * The stream has to start so early that exposure and white balance have settled at the slot. How
  * early is learned: each start is measured from there to the first settled frame (one that the
@@ -24,30 +24,12 @@
 #include <stdint.h>
 
 #include "capture/settings.h"
+#include "capture/settling.h"
 #include "common/clock.h"
 
 #define STANDBY_STREAM_UP_TO_US (30 * US_PER_SEC) /* auto: longer intervals stop the sensor */
 #define STANDBY_REST_US (2 * US_PER_SEC) /* a shorter rest is none */
 #define STANDBY_MARGIN_US (US_PER_SEC / 2)
-#define STANDBY_SETTLE_FIRST_US (2 * US_PER_SEC) /* expected before anything is known */
-#define STANDBY_SETTLE_MAX_US (20 * US_PER_SEC) /* some scenes never settle: more is not believed */
-
-/* What is learned of a camera. */
-struct settling {
-	int64_t settle_us; /* from a start to the first settled frame */
-	bool tells; /* the camera has called a frame converged */
-	int64_t started_us; /* TIME_NONE: it is stopped */
-	bool settled; /* since then */
-};
-
-struct settling settling_new(void);
-
-/*
- * The stream was started, a frame with these frame_flags has come, the stream was stopped or broke.
- */
-void settling_start(struct settling *settling, int64_t now_us);
-void settling_frame(struct settling *settling, int64_t now_us, unsigned flags);
-void settling_stop(struct settling *settling, int64_t now_us);
 
 /* How long before a slot the stream starts; `least_us` is what the phase lock needs. */
 int64_t standby_lead_us(

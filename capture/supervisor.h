@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #include "capture/camera.h"
-#include "capture/standby.h"
+#include "capture/settling.h"
 #include "common/clock.h"
 #include "common/util.h"
 

@@ -28,37 +28,6 @@ const struct cli_option fetch_options[] = {
 	{ .name = NULL },
 };
 
-/* "garden, gate, roof" */
-static void cameras_describe(const struct pull_settings *settings, char *buf, size_t size)
-{
-	size_t n = 0;
-
-	*buf = 0;
-	for (size_t i = 0; i < settings->n_cameras && n < size - 1; i++)
-		n += (size_t)snprintf(
-			buf + n, size - n, "%s%s", i ? ", " : "", settings->cameras[i].name);
-}
-
-int choose_camera(const struct cli *cli, const struct pull_settings *settings, const char *name,
-	const struct camera_settings **ret)
-{
-	char names[256];
-
-	if (settings->n_cameras == 0) {
-		cli_error(cli,
-			"no camera is paired yet; begin with: pullpi pair USER@HOST --camera NAME");
-		return CLI_SETTINGS;
-	}
-	cameras_describe(settings, names, sizeof names);
-	if (!name && settings->n_cameras > 1)
-		return cli_usage(cli, "there are several cameras, name one: %s", names);
-	*ret = name ? pull_camera(settings, name) : &settings->cameras[0];
-	if (*ret)
-		return CLI_OK;
-	cli_error(cli, "%s: no such camera; there is: %s", name, names);
-	return CLI_SETTINGS;
-}
-
 int choose_archive(struct cli *cli, const void *settings, char ret[static PATH_MAX])
 {
 	const struct camera_settings *camera = NULL;
@@ -72,7 +41,7 @@ int choose_archive(struct cli *cli, const void *settings, char ret[static PATH_M
 	slash = strchr(name, '/');
 	if (slash && sscanf(slash + 1, "%2u%c", &cli->branch, &(char){ 0 }) == 1)
 		*slash = '\0';
-	r = choose_camera(cli, settings, cli->argc > 0 ? name : NULL, &camera);
+	r = pull_choose_camera(cli, settings, cli->argc > 0 ? name : NULL, &camera);
 
 	if (r != CLI_OK)
 		return r;
@@ -298,7 +267,7 @@ int command_each(struct cli *cli, struct all_options *all)
 	all->settings = settings;
 	if (cli_flag(cli, "all") && all->settings->n_cameras > 0)
 		return all_cameras(all);
-	r = choose_camera(cli, settings, name, &camera);
+	r = pull_choose_camera(cli, settings, name, &camera);
 	return r != CLI_OK ? r : all->work(all->data, camera, NULL);
 }
 

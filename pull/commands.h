@@ -12,14 +12,11 @@
 int command_doctor(struct cli *cli); /* doctor.c */
 int command_fetch(struct cli *cli); /* commands.c */
 int command_follow(struct cli *cli); /* follow_command.c */
-int command_pair(struct cli *cli); /* pair.c */
 int command_sync(struct cli *cli); /* sync_command.c */
 int command_list(struct cli *cli); /* gaps_command.c */
 int command_status(struct cli *cli); /* status.c */
-int command_unpair(struct cli *cli); /* unpair.c */
 
-extern const struct cli_option doctor_options[], fetch_options[], pair_options[], sync_options[],
-	unpair_options[];
+extern const struct cli_option doctor_options[], fetch_options[], sync_options[];
 
 struct json_object;
 
@@ -27,13 +24,6 @@ struct json_object;
 void add_frame(struct json_object *o, const struct record *frame, const char *path);
 /* "taken 3 s ago", or when it was where the two clocks disagree. Returns `buf`. */
 const char *describe_age(const struct record *frame, char *buf, size_t size);
-
-/*
- * The camera that is meant: the one named, or the only one where `name` is NULL. CLI_OK, or an exit
- * code after having told why.
- */
-int choose_camera(const struct cli *cli, const struct pull_settings *settings, const char *name,
-	const struct camera_settings **ret);
 
 /*
  * Notes the result of a visit, or of storing here (CLI_OK: something was stored), and tells what

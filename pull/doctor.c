@@ -227,7 +227,7 @@ int command_doctor(struct cli *cli)
 
 	settings = data;
 	if (r == CLI_OK && cli->argc > 0)
-		r = choose_camera(cli, settings, cli->argv[0], &only);
+		r = pull_choose_camera(cli, settings, cli->argv[0], &only);
 	if (r != CLI_OK) {
 		sd_bus_flush_close_unref(doctor.bus);
 		return r;

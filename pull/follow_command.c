@@ -188,7 +188,7 @@ int command_follow(struct cli *cli)
 	int r = cli_settings(cli, CLI_KEEP, &settings);
 
 	if (r == CLI_OK)
-		r = choose_camera(cli, settings, cli->argc > 0 ? cli->argv[0] : NULL, &camera);
+		r = pull_choose_camera(cli, settings, cli->argc > 0 ? cli->argv[0] : NULL, &camera);
 	if (r != CLI_OK)
 		return r;
 	telling.camera = camera;

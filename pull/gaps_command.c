@@ -108,7 +108,7 @@ static int list_gaps(struct cli *cli)
 	if (r == CLI_OK)
 		r = cli_settings(cli, CLI_LENIENT, &settings);
 	if (r == CLI_OK)
-		r = choose_camera(cli, settings, cli->argc > 0 ? cli->argv[0] : NULL, &camera);
+		r = pull_choose_camera(cli, settings, cli->argc > 0 ? cli->argv[0] : NULL, &camera);
 	if (r == CLI_OK)
 		r = cli_open_archive(cli, &archive);
 	if (r != CLI_OK)

@@ -2,6 +2,7 @@
 /* pullpi: brings frames from the cameras to this machine. The commands; their work is elsewhere. */
 #include "common/cli.h"
 #include "pull/commands.h"
+#include "pull/pair.h"
 #include "pull/settings.h"
 
 static const struct cli_command commands[] = {

@@ -14,7 +14,6 @@
 #include "common/archive.h"
 #include "common/fs.h"
 #include "pull/client.h"
-#include "pull/commands.h"
 #include "pull/connect.h"
 #include "pull/keys.h"
 #include "pull/pair.h"

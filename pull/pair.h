@@ -83,3 +83,8 @@ int pair_pin(const struct cli *cli, const struct endpoint *endpoint, const char 
 /* Puts these settings into the section of `camera`; NULL: removes the section. As pair_pin(). */
 int pair_edit_settings(const struct cli *cli, const char *camera, const struct setting *settings,
 	size_t n_settings);
+
+/* The commands `pair` and `unpair`, and their options. */
+int command_pair(struct cli *cli);
+int command_unpair(struct cli *cli);
+extern const struct cli_option pair_options[], unpair_options[];

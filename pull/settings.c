@@ -316,3 +316,34 @@ int pull_state_path(const char *file, char ret[static PATH_MAX])
 {
 	return conf_state_path("pullpi", file, ret);
 }
+
+/* "garden, gate, roof" */
+static void cameras_describe(const struct pull_settings *settings, char *buf, size_t size)
+{
+	size_t n = 0;
+
+	*buf = 0;
+	for (size_t i = 0; i < settings->n_cameras && n < size - 1; i++)
+		n += (size_t)snprintf(
+			buf + n, size - n, "%s%s", i ? ", " : "", settings->cameras[i].name);
+}
+
+int pull_choose_camera(const struct cli *cli, const struct pull_settings *settings,
+	const char *name, const struct camera_settings **ret)
+{
+	char names[256];
+
+	if (settings->n_cameras == 0) {
+		cli_error(cli,
+			"no camera is paired yet; begin with: pullpi pair USER@HOST --camera NAME");
+		return CLI_SETTINGS;
+	}
+	cameras_describe(settings, names, sizeof names);
+	if (!name && settings->n_cameras > 1)
+		return cli_usage(cli, "there are several cameras, name one: %s", names);
+	*ret = name ? pull_camera(settings, name) : &settings->cameras[0];
+	if (*ret)
+		return CLI_OK;
+	cli_error(cli, "%s: no such camera; there is: %s", name, names);
+	return CLI_SETTINGS;
+}

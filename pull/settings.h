@@ -67,3 +67,12 @@ int pull_key_path(const struct camera_settings *camera, char ret[static PATH_MAX
 bool pull_key_is_used(const struct pull_settings *settings, const char *key, const char *name);
 /* `file` in $STATE_DIRECTORY, else $XDG_STATE_HOME/pullpi, else ~/.local/state/pullpi. */
 int pull_state_path(const char *file, char ret[static PATH_MAX]);
+
+struct cli;
+
+/*
+ * The camera that is meant: the one named, or the only one where `name` is NULL. CLI_OK, or an exit
+ * code after having told why.
+ */
+int pull_choose_camera(const struct cli *cli, const struct pull_settings *settings,
+	const char *name, const struct camera_settings **ret);

@@ -284,7 +284,7 @@ int command_status(struct cli *cli)
 
 	settings = data;
 	if (r == CLI_OK && (cli->argc > 0 || settings->n_cameras == 0))
-		r = choose_camera(cli, settings, cli->argc > 0 ? cli->argv[0] : NULL, &only);
+		r = pull_choose_camera(cli, settings, cli->argc > 0 ? cli->argv[0] : NULL, &only);
 	if (r != CLI_OK)
 		return r;
 	for (size_t i = 0; i < settings->n_cameras; i++) {

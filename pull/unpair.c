@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "common/fs.h"
-#include "pull/commands.h"
 #include "pull/connect.h"
 #include "pull/contact.h"
 #include "pull/keys.h"
@@ -55,7 +54,7 @@ static int unpair_begin(struct unpair *u)
 	if (key_public(u->endpoint.key, &u->public_key, error, sizeof error) < 0)
 		u->public_key = NULL;
 	if (!u->section && !u->public_key && !contact_exists(name))
-		return choose_camera(u->cli, u->settings, name, &camera);
+		return pull_choose_camera(u->cli, u->settings, name, &camera);
 	return CLI_OK;
 }
 

@@ -111,14 +111,14 @@ TEST(a_start_that_never_settled)
 	start(&s, 3 * S, FRAME_STARTUP, FRAME_STARTUP); /* stopped after 5 s */
 	CHECK_INT(s.settle_us, 10 * S);
 	start(&s, 30 * S, FRAME_STARTUP, FRAME_STARTUP);
-	CHECK_INT(s.settle_us, STANDBY_SETTLE_MAX_US);
+	CHECK_INT(s.settle_us, SETTLE_MAX_US);
 	/* broken before it could: nothing is learned from that */
 	start(&s, S, FRAME_STARTUP, FRAME_STARTUP);
-	CHECK_INT(s.settle_us, STANDBY_SETTLE_MAX_US);
+	CHECK_INT(s.settle_us, SETTLE_MAX_US);
 	/* a late frame of a stream that was stopped */
 	s = settling_new();
 	settling_start(&s, 100 * S);
 	settling_stop(&s, 101 * S);
 	settling_frame(&s, 110 * S, 0);
-	CHECK_INT(s.settle_us, STANDBY_SETTLE_FIRST_US);
+	CHECK_INT(s.settle_us, SETTLE_FIRST_US);
 }
