@@ -8,10 +8,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "common/archive.h"
-#include "common/clock.h"
-#include "common/name.h"
-#include "common/utc.h"
+#include "common/archive/archive.h"
+#include "common/base/clock.h"
+#include "common/base/utc.h"
+#include "common/journal/name.h"
 #include "deploy/commands.h"
 #include "deploy/sandbox.h"
 #include "deploy/setup.h"

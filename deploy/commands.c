@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "common/conf.h"
+#include "common/settings/conf.h"
 #include "deploy/ours.h"
 #include "deploy/setup.h"
 

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "common/cli.h"
+#include "common/commands/cli.h"
 
 extern const struct cli_option capture_options[];
 extern const struct cli_option pull_options[];

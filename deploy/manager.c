@@ -7,9 +7,9 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "common/clock.h"
-#include "common/text.h"
-#include "common/userbus.h"
+#include "common/base/clock.h"
+#include "common/base/text.h"
+#include "common/systemd/userbus.h"
 
 #define CONNECT_PAUSE_NS (50 * INT64_C(1000000))
 

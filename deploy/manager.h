@@ -16,9 +16,9 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
-#include "common/limits.h"
-#include "common/unitstate.h"
-#include "common/util.h"
+#include "common/base/limits.h"
+#include "common/base/util.h"
+#include "common/systemd/unitstate.h"
 
 #define MANAGER_CALL_US (120 * INT64_C(1000000)) /* it reads all unit files in one call */
 

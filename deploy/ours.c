@@ -8,8 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "common/userunits.h"
-#include "common/util.h"
+#include "common/base/util.h"
+#include "common/systemd/userunits.h"
 #include "deploy/sandbox.h"
 
 bool ours_chosen(const struct ours_choice *choice, const char *unit)

@@ -7,9 +7,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "common/child.h"
-#include "common/clock.h"
-#include "common/utc.h"
+#include "common/base/child.h"
+#include "common/base/clock.h"
+#include "common/base/utc.h"
 #include "deploy/commands.h"
 #include "deploy/sandbox.h"
 #include "deploy/setup.h"

@@ -5,8 +5,8 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "common/json.h"
-#include "common/text.h"
+#include "common/base/json.h"
+#include "common/base/text.h"
 
 static void step_print_json(const struct step *step, const char *text)
 {

@@ -10,8 +10,8 @@
 
 #include <stdbool.h>
 
-#include "common/cli.h"
-#include "common/util.h"
+#include "common/base/util.h"
+#include "common/commands/cli.h"
 #include "deploy/unitlog.h"
 
 #define REPORT_TEXT_MAX 1024

@@ -12,10 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/conf.h"
-#include "common/fs.h"
-#include "common/userunits.h"
-#include "common/util.h"
+#include "common/base/fs.h"
+#include "common/base/util.h"
+#include "common/settings/conf.h"
+#include "common/systemd/userunits.h"
 
 bool sandbox_is_open(const char *usual, const char *archive)
 {

@@ -7,13 +7,13 @@
 #include <pwd.h>
 #include <string.h>
 
-#include "common/child.h"
-#include "common/clock.h"
-#include "common/conf.h"
-#include "common/doctor.h"
-#include "common/fs.h"
-#include "common/userbus.h"
-#include "common/utc.h"
+#include "common/base/child.h"
+#include "common/base/clock.h"
+#include "common/base/fs.h"
+#include "common/base/utc.h"
+#include "common/doctor/doctor.h"
+#include "common/settings/conf.h"
+#include "common/systemd/userbus.h"
 
 #define CHILD_US (20 * US_PER_SEC)
 #define WORDS_MAX 5

@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "common/clock.h"
-#include "common/json.h"
-#include "common/userbus.h"
-#include "common/utc.h"
+#include "common/base/clock.h"
+#include "common/base/json.h"
+#include "common/base/utc.h"
+#include "common/systemd/userbus.h"
 #include "deploy/commands.h"
 #include "deploy/ours.h"
 #include "deploy/setup.h"

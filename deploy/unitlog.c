@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/child.h"
-#include "common/clock.h"
-#include "common/text.h"
-#include "common/util.h"
+#include "common/base/child.h"
+#include "common/base/clock.h"
+#include "common/base/text.h"
+#include "common/base/util.h"
 
 #define JOURNALCTL_US (10 * US_PER_SEC)
 #define WAIT_STEP_US 200000

@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#include "common/limits.h"
+#include "common/base/limits.h"
 
 #define UNITLOG_LINES 10
 #define UNITLOG_LINE_MAX 400 /* a longer one is cut */

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "common/clock.h"
-#include "common/userbus.h"
-#include "common/util.h"
+#include "common/base/clock.h"
+#include "common/base/util.h"
+#include "common/systemd/userbus.h"
 
 #define JOBS_US (600 * US_PER_SEC) /* the time-outs of most units end their jobs earlier */
 #define PROGRESS_NS (15 * NS_PER_SEC)

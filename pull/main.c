@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* pullpi: brings frames from the cameras to this machine. The commands; their work is elsewhere. */
-#include "common/cli.h"
-#include "pull/commands.h"
-#include "pull/pair.h"
-#include "pull/settings.h"
+#include "common/commands/cli.h"
+#include "pull/commands/commands.h"
+#include "pull/pair/pair.h"
+#include "pull/settings/settings.h"
 
 static const struct cli_command commands[] = {
 	{ "pair", "[USER@]HOST[:PORT]", "meet a camera: host key, login key, settings",

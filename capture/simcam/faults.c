@@ -12,8 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/clock.h"
-#include "common/util.h"
+#include "common/base/clock.h"
+#include "common/base/util.h"
 
 enum fault_kind { FREEZE, CANCEL, BUSY, GONE, SLOWSTOP, HANGSTOP, STALE, KINDS };
 enum fault_when { AT_FRAME, AT_TIME, AT_OPEN, AT_START };

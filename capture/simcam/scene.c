@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/utc.h"
-#include "common/util.h"
+#include "common/base/utc.h"
+#include "common/base/util.h"
 
 #define LETTER_WIDTH 6 /* with the gap to the next one */
 #define LETTER_HEIGHT 7

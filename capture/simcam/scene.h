@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "capture/camera.h"
+#include "capture/camera/camera.h"
 #include "capture/simcam/sensor.h"
 
 struct canvas {

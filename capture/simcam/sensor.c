@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 #define PIXELS_PER_SECOND 123e6 /* 4056x3040 at 10 frames/s */
 #define DURATION_FLOOR_NS INT64_C(2000000)

@@ -31,7 +31,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/limits.h"
+#include "common/base/limits.h"
 
 #define SENSOR_KEPT 3 /* frames kept while there is no request */
 #define SENSOR_LATENCY 2

@@ -6,7 +6,7 @@
  *
  * Its controls are ExposureTime (microseconds), AnalogueGain, and TestLatency (frames, 1 to 8).
  */
-#include "capture/camera.h"
+#include "capture/camera/camera.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -21,8 +21,8 @@
 #include "capture/simcam/faults.h"
 #include "capture/simcam/scene.h"
 #include "capture/simcam/sensor.h"
-#include "common/clock.h"
-#include "common/util.h"
+#include "common/base/clock.h"
+#include "common/base/util.h"
 
 #define STRIDE_ALIGN 64 /* as the Pi's */
 

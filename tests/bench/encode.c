@@ -21,7 +21,7 @@
 
 #include <turbojpeg.h>
 
-#include "capture/jpeg.h"
+#include "capture/picture/jpeg.h"
 #include "capture/simcam/scene.h"
 
 #define QUALITY 90

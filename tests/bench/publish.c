@@ -14,8 +14,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/archive.h"
-#include "common/util.h"
+#include "common/archive/archive.h"
+#include "common/base/util.h"
 
 #define FRAME_BYTES (500 * 1000)
 #define ROUNDS_MAX 1000

@@ -3,15 +3,15 @@
  * A settings file, through the tables of both programs: complaints are text for a terminal, and
  * what was taken is dumped, read back without a complaint and dumped to the same bytes.
  */
-#include "common/conf.h"
-#include "common/text.h"
-#include "common/util.h"
+#include "common/base/text.h"
+#include "common/base/util.h"
+#include "common/settings/conf.h"
 #include "tests/fuzz/fuzz.h"
 #ifdef HAVE_CAPTURE
-#include "capture/settings.h"
+#include "capture/settings/settings.h"
 #endif
 #ifdef HAVE_PULL
-#include "pull/settings.h"
+#include "pull/settings/settings.h"
 #endif
 
 /*

@@ -2,7 +2,7 @@
 /*
  * A JPEG that gets another time: a refused one is as it was, and the markers around the EXIF stay.
  */
-#include "capture/exif.h"
+#include "capture/picture/exif.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A frame name or path: what parses is formatted to the very bytes it came as. */
-#include "common/name.h"
+#include "common/journal/name.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

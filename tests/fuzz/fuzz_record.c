@@ -2,7 +2,7 @@
 /* A journal line: what parses is formatted, parses again, and is formatted to the same bytes. */
 #include <math.h>
 
-#include "common/record.h"
+#include "common/journal/record.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check_frame(const struct record *record)

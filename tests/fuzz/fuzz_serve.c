@@ -10,9 +10,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "capture/serve.h"
-#include "common/util.h"
-#include "common/wire.h"
+#include "capture/commands/serve.h"
+#include "common/base/util.h"
+#include "common/wire/wire.h"
 #include "tests/fuzz/fuzz.h"
 
 #define FRAMES 4

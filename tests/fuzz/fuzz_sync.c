@@ -8,11 +8,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/cli.h"
-#include "common/util.h"
-#include "common/verify.h"
-#include "pull/session.h"
-#include "pull/wait.h"
+#include "common/base/util.h"
+#include "common/commands/cli.h"
+#include "common/upkeep/verify.h"
+#include "pull/session/session.h"
+#include "pull/ssh/wait.h"
 #include "tests/fuzz/fuzz.h"
 
 #define CONNECTIONS_MAX 4

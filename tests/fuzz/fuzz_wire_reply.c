@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a server may say: a greeting or an answer line, there and back; texts are safe to print. */
-#include "common/text.h"
-#include "common/wire.h"
+#include "common/base/text.h"
+#include "common/wire/wire.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check_greeting(const struct wire_greeting *greeting)

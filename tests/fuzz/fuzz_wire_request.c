@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A request line: what parses is formatted and parses to the same; what does not has a sentence. */
-#include "common/wire.h"
+#include "common/wire/wire.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check_again(const struct wire_request *request)

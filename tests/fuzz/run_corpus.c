@@ -7,8 +7,8 @@
 #include <fcntl.h>
 #include <signal.h>
 
-#include "common/fs.h"
-#include "common/util.h"
+#include "common/base/fs.h"
+#include "common/base/util.h"
 #include "tests/fuzz/fuzz.h"
 
 #define INPUT_MAX 8192 /* what the fuzzers are given at most */

@@ -26,8 +26,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "common/clock.h"
-#include "common/util.h"
+#include "common/base/clock.h"
+#include "common/base/util.h"
 
 #define DEVICE "tl0"
 #define SLOTS (1 << 13) /* packets under way in one direction at most */

@@ -20,9 +20,9 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#include "common/digest.h"
-#include "common/limits.h"
-#include "common/util.h"
+#include "common/base/digest.h"
+#include "common/base/limits.h"
+#include "common/base/util.h"
 
 #define FOLDERS_MAX 1024
 #define PATH_BYTES 512

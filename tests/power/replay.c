@@ -34,7 +34,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "common/util.h"
+#include "common/base/util.h"
 #include "tests/power/mark.h"
 
 #define LOG_MAGIC UINT64_C(0x6a736677736872)

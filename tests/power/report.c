@@ -10,8 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "common/limits.h"
-#include "common/util.h"
+#include "common/base/limits.h"
+#include "common/base/util.h"
 #include "tests/power/mark.h"
 
 static int mark(int disk, void *block, const char *line)

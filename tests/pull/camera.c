@@ -15,8 +15,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "common/archive.h"
-#include "common/clock.h"
+#include "common/archive/archive.h"
+#include "common/base/clock.h"
 
 #define BASE_US (INT64_C(1795000000) * US_PER_SEC)
 

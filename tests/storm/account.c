@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/archive.h"
+#include "common/archive/archive.h"
 #include "tests/storm/storm.h"
 
 #define MS INT64_C(1000)

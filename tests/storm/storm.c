@@ -14,10 +14,10 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "capture/jpeg.h"
-#include "capture/service.h"
-#include "common/fs.h"
-#include "common/log.h"
+#include "capture/picture/jpeg.h"
+#include "capture/service/service.h"
+#include "common/base/fs.h"
+#include "common/base/log.h"
 
 #define LIFE_SECONDS 27 /* about */
 

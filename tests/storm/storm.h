@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/clock.h"
-#include "common/record.h"
+#include "common/base/clock.h"
+#include "common/journal/record.h"
 
 #define EVERY_US 200000 /* 5 frames/s */
 #define CALL_SECONDS 2 /* a camera call that takes longer ends the process */

@@ -7,10 +7,10 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
-#include "common/archive.h"
-#include "common/partial.h"
-#include "common/utc.h"
-#include "common/verify.h"
+#include "common/archive/archive.h"
+#include "common/archive/partial.h"
+#include "common/base/utc.h"
+#include "common/upkeep/verify.h"
 #include "tests/test.h"
 
 #define KIT_JPEG_BYTES 3000

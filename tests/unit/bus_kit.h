@@ -4,7 +4,7 @@
 
 #include <systemd/sd-bus.h>
 
-#include "common/util.h"
+#include "common/base/util.h"
 
 /* Takes the socket over, also on failure. */
 __attribute__((unused)) static int userbus_open_fd(int fd, sd_bus **ret)

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "common/cli.h"
+#include "common/commands/cli.h"
 
 #include <fcntl.h>
 #include <stddef.h>

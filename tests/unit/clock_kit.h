@@ -2,7 +2,7 @@
 /* A clock that stands still until a test moves it. */
 #pragma once
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 /* `clock` must stay the first member. */
 struct clock_fake {

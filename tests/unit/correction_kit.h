@@ -8,8 +8,8 @@
 
 #include <math.h>
 
-#include "capture/clock_correct.h"
-#include "capture/exif.h"
+#include "capture/picture/exif.h"
+#include "capture/store/clock_correct.h"
 #include "tests/unit/archive_kit.h"
 
 #define PICTURES_MAX 400

@@ -2,7 +2,7 @@
 /* What the tests of the doctors share. */
 #pragma once
 
-#include "common/doctor.h"
+#include "common/doctor/doctor.h"
 #include "tests/test.h"
 
 /* The verdict, and what must stand in its text and in its fix; "": there must be no fix. */

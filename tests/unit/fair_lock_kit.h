@@ -4,7 +4,7 @@
 
 #include <fcntl.h>
 
-#include "common/fair_lock.h"
+#include "common/base/fair_lock.h"
 #include "tests/test.h"
 
 /* Takes the turn; its descriptor, or -errno. */

@@ -2,7 +2,7 @@
 /* What the journal's tests share: a journal in a folder of its own, and lines for it. */
 #pragma once
 
-#include "common/journal.h"
+#include "common/journal/journal.h"
 #include "tests/unit/archive_kit.h"
 
 struct fixture {

@@ -7,8 +7,8 @@
 
 #include <fcntl.h>
 
-#include "common/conf.h"
-#include "common/fs.h"
+#include "common/base/fs.h"
+#include "common/settings/conf.h"
 #include "tests/test.h"
 
 /* The text below "## [SECTION]" or "## [SECTION NAME]" up to the next heading; the caller frees. */

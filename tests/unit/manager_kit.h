@@ -8,8 +8,8 @@
 #include <signal.h>
 #include <sys/socket.h>
 
-#include "common/clock.h"
-#include "common/userbus.h"
+#include "common/base/clock.h"
+#include "common/systemd/userbus.h"
 #include "deploy/manager.h"
 #include "tests/test.h"
 #include "tests/unit/bus_kit.h"

@@ -5,9 +5,9 @@
  */
 #pragma once
 
-#include "common/wire.h"
-#include "pull/stream.h"
-#include "pull/wait.h"
+#include "common/wire/wire.h"
+#include "pull/ssh/stream.h"
+#include "pull/ssh/wait.h"
 #include "tests/unit/archive_kit.h"
 
 /* What memory may grow by in a test; a sanitizer keeps what was freed. */

@@ -7,9 +7,9 @@
 
 #include <math.h>
 
-#include "capture/schedule.h"
-#include "common/clock.h"
-#include "common/utc.h"
+#include "capture/schedule/schedule.h"
+#include "common/base/clock.h"
+#include "common/base/utc.h"
 #include "tests/test.h"
 
 #define MINUTE (60 * US_PER_SEC)

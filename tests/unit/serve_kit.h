@@ -5,11 +5,11 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "capture/serve.h"
-#include "common/cli.h"
-#include "pull/contact.h"
-#include "pull/gaps.h"
-#include "pull/session.h"
+#include "capture/commands/serve.h"
+#include "common/commands/cli.h"
+#include "pull/session/gaps.h"
+#include "pull/session/session.h"
+#include "pull/state/contact.h"
 #include "tests/unit/pull_kit.h"
 #include "tests/unit/stream_kit.h"
 

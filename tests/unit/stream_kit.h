@@ -7,8 +7,8 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include "pull/stream.h"
-#include "pull/wait.h"
+#include "pull/ssh/stream.h"
+#include "pull/ssh/wait.h"
 
 struct stream_fd {
 	struct stream stream;

@@ -2,8 +2,8 @@
 /* For tests of whole syncs: a camera is what the test scripts for each connection. */
 #pragma once
 
-#include "common/cli.h"
-#include "pull/session.h"
+#include "common/commands/cli.h"
+#include "pull/session/session.h"
 #include "tests/unit/pull_kit.h"
 
 #define CONNECTIONS_MAX 4

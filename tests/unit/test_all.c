@@ -2,15 +2,15 @@
 /*
  * A process per camera: who waits for whom, what a crash takes with it, and the exit code of all.
  */
-#include "pull/all.h"
+#include "pull/commands/all.h"
 
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "common/limits.h"
-#include "pull/contact.h"
+#include "common/base/limits.h"
+#include "pull/state/contact.h"
 #include "tests/test.h"
 #include "tests/unit/clock_kit.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The archive: publishing, identity, the lock, recovery. */
-#include "common/archive.h"
+#include "common/archive/archive.h"
 
 #include <json-c/json.h>
 

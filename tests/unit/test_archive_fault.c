@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The archive on a failing disk, on a poor file system, and among planted names. */
-#include "common/archive.h"
+#include "common/archive/archive.h"
 
 #include "tests/unit/archive_kit.h"
 

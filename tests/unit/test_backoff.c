@@ -2,8 +2,8 @@
 /* The pause before the next try: bounds, growth, spread, and that the kinds are apart. */
 #include "tests/test.h"
 
-#include "common/util.h"
-#include "pull/backoff.h"
+#include "common/base/util.h"
+#include "pull/ssh/backoff.h"
 
 #define SECOND INT64_C(1000000)
 

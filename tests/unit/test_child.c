@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Programs that are asked something: their output, their ends, and those that do not end. */
-#include "common/child.h"
+#include "common/base/child.h"
 
 #include <signal.h>
 

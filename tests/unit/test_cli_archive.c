@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* `list` and `verify` over archives of both kinds: a camera's and a puller's. */
-#include "common/archive.h"
+#include "common/archive/archive.h"
 #include "tests/unit/cli_kit.h"
 
 static const struct cli_command commands[] = {

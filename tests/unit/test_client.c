@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The wire client against peers that are right, broken, hostile, or no capturepi at all. */
-#include "pull/client.h"
+#include "pull/ssh/client.h"
 
-#include "common/partial.h"
+#include "common/archive/partial.h"
 #include "tests/unit/pull_kit.h"
 
 static const struct client_options patient = { .idle_us = US_PER_SEC,

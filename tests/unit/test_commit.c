@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Frames that become durable and visible together. */
-#include "common/archive.h"
+#include "common/archive/archive.h"
 
 #include "tests/unit/archive_kit.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Settings: values and back, files with every kind of bad line, options, dump. */
-#include "common/conf.h"
+#include "common/settings/conf.h"
 
 #include <fcntl.h>
 #include <locale.h>

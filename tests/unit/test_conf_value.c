@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Values of settings: what is taken, what is refused, and that each reads back as it is printed. */
-#include "common/conf.h"
+#include "common/settings/conf.h"
 
 #include <math.h>
 

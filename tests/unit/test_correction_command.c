@@ -2,7 +2,7 @@
 /* `redate` as people and scripts see it. */
 #include "tests/unit/correction_kit.h"
 
-#include "capture/clock_correct.h"
+#include "capture/store/clock_correct.h"
 #include "tests/unit/cli_kit.h"
 
 static int redate(struct cli *cli)

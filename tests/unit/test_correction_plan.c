@@ -5,7 +5,7 @@
 #include "tests/test.h"
 #include "tests/unit/clock_kit.h"
 
-#include "capture/clock_correct.h"
+#include "capture/store/clock_correct.h"
 
 #define TRUE_US (INT64_C(1795190460) * US_PER_SEC) /* 2026-11-20T16:01:00Z */
 #define WRONG_US (INT64_C(1500000000) * US_PER_SEC)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A picture that went bad on the camera: a gap with its cause, and all the others come. */
-#include "common/repair.h"
+#include "common/upkeep/repair.h"
 #include "tests/unit/serve_kit.h"
 
 #define FRAMES 5

@@ -6,9 +6,9 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "common/fs.h"
-#include "common/userunits.h"
-#include "common/util.h"
+#include "common/base/fs.h"
+#include "common/base/util.h"
+#include "common/systemd/userunits.h"
 #include "tests/test.h"
 
 TEST(what_the_units_have_open)

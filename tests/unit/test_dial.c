@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Connections against deadlines, on loopback only, and the stream over descriptors. */
-#include "pull/dial.h"
+#include "pull/ssh/dial.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -8,9 +8,9 @@
 #include <signal.h>
 #include <sys/socket.h>
 
-#include "common/clock.h"
-#include "pull/stream.h"
-#include "pull/wait.h"
+#include "common/base/clock.h"
+#include "pull/ssh/stream.h"
+#include "pull/ssh/wait.h"
 #include "tests/test.h"
 #include "tests/unit/stream_kit.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* SHA-256 against NIST's examples (FIPS 180-4 examples, SHAVS), in one piece and in many. */
-#include "common/digest.h"
+#include "common/base/digest.h"
 
 #include <sys/mman.h>
 
-#include "common/util.h"
+#include "common/base/util.h"
 #include "tests/test.h"
 
 #define MILLION 1000000

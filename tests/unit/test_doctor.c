@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* What the doctors of both programs share: facts in, verdicts out, and how they are told. */
-#include "common/doctor.h"
+#include "common/doctor/doctor.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
 
-#include "common/cli.h"
+#include "common/commands/cli.h"
 #include "tests/unit/doctor_kit.h"
 
 #define NOW_US INT64_C(1795190460000000)

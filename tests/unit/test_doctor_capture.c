@@ -3,9 +3,9 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "capture/doctor.h"
-#include "capture/rivals.h"
-#include "capture/settings.h"
+#include "capture/commands/doctor.h"
+#include "capture/commands/rivals.h"
+#include "capture/settings/settings.h"
 #include "tests/unit/doctor_kit.h"
 
 TEST(groups)

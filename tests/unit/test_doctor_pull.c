@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Facts about a puller's machine, judged. */
-#include "pull/doctor.h"
+#include "pull/commands/doctor.h"
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "tests/unit/doctor_kit.h"
 
 #define NOW_US INT64_C(1795190460000000)

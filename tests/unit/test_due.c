@@ -4,12 +4,12 @@
  * The world knows what is truly missing; the judge knows only what a greeting, a contact and an
  * archive tell.
  */
-#include "pull/due.h"
+#include "pull/state/due.h"
 
 #include <assert.h>
 
-#include "capture/schedule.h"
-#include "common/cli.h"
+#include "capture/schedule/schedule.h"
+#include "common/commands/cli.h"
 #include "tests/unit/archive_kit.h"
 #include "tests/unit/clock_kit.h"
 

@@ -7,9 +7,9 @@
 #include <libexif/exif-data.h>
 #include <libexif/exif-utils.h>
 
-#include "capture/exif.h"
-#include "common/clock.h"
-#include "common/util.h"
+#include "capture/picture/exif.h"
+#include "common/base/clock.h"
+#include "common/base/util.h"
 
 #define WINTER_US (INT64_C(1795190460) * US_PER_SEC) /* 2026-11-20T16:01:00Z */
 #define SUMMER_US (INT64_C(1782000000) * US_PER_SEC) /* 2026-06-21T00:00:00Z */

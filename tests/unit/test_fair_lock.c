@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The fair lock with real processes, which are killed. Its order is test_fair_lock_order.c's. */
-#include "common/fair_lock.h"
+#include "common/base/fair_lock.h"
 
 #include <sched.h>
 #include <signal.h>
@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "common/clock.h"
-#include "common/util.h"
+#include "common/base/clock.h"
+#include "common/base/util.h"
 #include "tests/unit/fair_lock_kit.h"
 
 #define N 3 /* processes at once */

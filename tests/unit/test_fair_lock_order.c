@@ -3,7 +3,7 @@
  * The fair lock's order: what the real one does to its two files, step by step, is recorded; then
  * all that can happen to several processes which do the same is tried, kills included.
  */
-#include "common/fair_lock.h"
+#include "common/base/fair_lock.h"
 
 #include <signal.h>
 #include <sys/file.h>
@@ -11,8 +11,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "common/clock.h"
-#include "common/util.h"
+#include "common/base/clock.h"
+#include "common/base/util.h"
 #include "tests/unit/fair_lock_kit.h"
 
 #define N 3 /* processes; the first is the one that waits for a short moment, as fetch does */

@@ -3,8 +3,8 @@
 #include "tests/test.h"
 
 #include "capture/simcam/faults.h"
-#include "common/clock.h"
-#include "common/util.h"
+#include "common/base/clock.h"
+#include "common/base/util.h"
 
 #define T0 (1000 * NS_PER_SEC)
 #define SEC NS_PER_SEC

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* One visit for the newest frame, against scripted cameras; what each failure leaves behind. */
-#include "pull/session.h"
+#include "pull/session/session.h"
 
 #include <netdb.h>
 
-#include "common/cli.h"
-#include "common/partial.h"
-#include "pull/connect.h"
-#include "pull/dial.h"
+#include "common/archive/partial.h"
+#include "common/commands/cli.h"
+#include "pull/ssh/connect.h"
+#include "pull/ssh/dial.h"
 #include "tests/unit/pull_kit.h"
 
 #define OTHER_ID "5f0c7a9e-0d3b-4c1a-9f55-2b8f6f0a7d11"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Following scripted cameras: what is asked for, what is told, what each failure leaves behind. */
-#include "pull/session.h"
+#include "pull/session/session.h"
 
-#include "common/cli.h"
+#include "common/commands/cli.h"
 #include "tests/unit/pull_kit.h"
 
 #define OTHER_ID "5f0c7a9e-0d3b-4c1a-9f55-2b8f6f0a7d11"

@@ -6,9 +6,9 @@
 #include <fcntl.h>
 #include <json-c/json.h>
 
-#include "common/fs.h"
-#include "common/record.h"
-#include "common/wire.h"
+#include "common/base/fs.h"
+#include "common/journal/record.h"
+#include "common/wire/wire.h"
 #include "tests/test.h"
 
 #define PAGE SOURCE_ROOT "/FORMAT.md"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Small files and folders: durable replacement, limits, and paths that must not be followed. */
-#include "common/fs.h"
+#include "common/base/fs.h"
 
 #include "tests/unit/archive_kit.h"
 

@@ -3,9 +3,9 @@
  * What is missing in a copy, and why: lines in any order, holes of each kind, segments that are not
  * there.
  */
-#include "pull/gaps.h"
+#include "pull/session/gaps.h"
 
-#include "pull/contact.h"
+#include "pull/state/contact.h"
 #include "tests/unit/archive_kit.h"
 
 static char folder[64];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What is settled: ranges against a plain array, the state file against the journal; the credit. */
-#include "pull/held.h"
+#include "pull/session/held.h"
 
-#include "pull/pace.h"
+#include "pull/ssh/pace.h"
 #include "tests/unit/archive_kit.h"
 
 #define SPAN 200

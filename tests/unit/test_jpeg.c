@@ -10,7 +10,7 @@
 
 #include <jpeglib.h>
 
-#include "capture/jpeg.h"
+#include "capture/picture/jpeg.h"
 
 #define SIDE_MAX 128
 

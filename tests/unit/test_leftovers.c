@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* What is found of a camera that has no section any more. */
-#include "pull/leftovers.h"
+#include "pull/pair/leftovers.h"
 
 #include <fcntl.h>
 #include <string.h>
 
-#include "common/fs.h"
+#include "common/base/fs.h"
 #include "tests/test.h"
 
 static void touch(const char *folder, const char *name)

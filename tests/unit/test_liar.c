@@ -8,8 +8,8 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-#include "common/cli.h"
-#include "pull/session.h"
+#include "common/commands/cli.h"
+#include "pull/session/session.h"
 #include "tests/unit/pull_kit.h"
 
 #define NEWEST 3 /* what the archive has before: frames 1 to 3; the camera has up to LAST */

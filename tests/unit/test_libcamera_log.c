@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What libcamera tells of itself is in the debug log, and nowhere else. Needs no camera. */
-#include "capture/camera.h"
-#include "common/log.h"
+#include "capture/camera/camera.h"
+#include "common/base/log.h"
 
 #include <fcntl.h>
 

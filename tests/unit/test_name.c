@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Frame names: one spelling each, and nothing else gets through. */
-#include "common/name.h"
+#include "common/journal/name.h"
 
-#include "common/clock.h"
-#include "common/util.h"
+#include "common/base/clock.h"
+#include "common/base/util.h"
 #include "tests/test.h"
 
 #define LAST_US INT64_C(253402300799000000) /* 9999-12-31T23:59:59Z */

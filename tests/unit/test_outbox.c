@@ -2,7 +2,7 @@
 /* The outbox: order, misses that become ranges, when the first item goes. */
 #include "tests/test.h"
 
-#include "capture/outbox.h"
+#include "capture/store/outbox.h"
 
 #define S US_PER_SEC
 #define NOW (1000 * S)

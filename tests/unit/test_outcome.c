@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Every word that systemd has, and what "done" may hide, as sentences. */
-#include "common/outcome.h"
+#include "common/systemd/outcome.h"
 
 #include <sys/wait.h>
 
-#include "common/util.h"
+#include "common/base/util.h"
 #include "tests/test.h"
 
 struct row {

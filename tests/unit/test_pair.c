@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The text work of pairing: what is typed, and the files of other people that are edited. */
-#include "pull/pair.h"
+#include "pull/pair/pair.h"
 
 #include <fcntl.h>
 
-#include "common/clock.h"
-#include "pull/contact.h"
-#include "pull/keys.h"
+#include "common/base/clock.h"
+#include "pull/ssh/keys.h"
+#include "pull/state/contact.h"
 #include "tests/test.h"
 #include "tests/unit/clock_kit.h"
 

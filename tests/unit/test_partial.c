@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Frames that arrive in pieces: any order, damaged, twice, side by side, on a failing disk. */
-#include "common/archive.h"
+#include "common/archive/archive.h"
 
 #include "tests/unit/archive_kit.h"
 

@@ -7,10 +7,10 @@
 
 #include <math.h>
 
-#include "capture/phase_lock.h"
 #include "capture/simcam/sensor.h"
-#include "common/clock.h"
-#include "common/util.h"
+#include "capture/stream/phase_lock.h"
+#include "common/base/clock.h"
+#include "common/base/util.h"
 
 #define MS INT64_C(1000000)
 #define SLOTS_MAX 10000

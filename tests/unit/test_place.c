@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Where an archive may be made. Real mounts are in tests/disk and tests/pull/mount. */
-#include "common/place.h"
+#include "common/archive/place.h"
 
 #include "tests/unit/archive_kit.h"
 

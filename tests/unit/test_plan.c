@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* What a session asks next, and whether it comes again: tables of facts. */
-#include "pull/plan.h"
+#include "pull/session/plan.h"
 
-#include "common/cli.h"
-#include "common/limits.h"
-#include "common/util.h"
+#include "common/base/limits.h"
+#include "common/base/util.h"
+#include "common/commands/cli.h"
 #include "tests/test.h"
 
 #define SECOND INT64_C(1000000)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Taking frames away, and frames that take the place of others. */
-#include "common/archive.h"
+#include "common/archive/archive.h"
 
 #include "tests/unit/archive_kit.h"
 

@@ -3,7 +3,7 @@
  * Retention on real archives in memory: what goes, what the journal and journal/retention say of
  * it.
  */
-#include "common/pruner_private.h"
+#include "common/upkeep/pruner_private.h"
 
 #include "tests/unit/archive_kit.h"
 #include "tests/unit/clock_kit.h"

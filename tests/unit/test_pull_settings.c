@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The settings of pullpi: sections per camera, names, paths, the man page. */
-#include "pull/settings.h"
+#include "pull/settings/settings.h"
 
 #include "tests/test.h"
 #include "tests/unit/man_page.h"

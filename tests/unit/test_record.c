@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Journal lines: each kind there and back, all that must be refused, the text for people. */
-#include "common/record.h"
+#include "common/journal/record.h"
 
 #include <locale.h>
 #include <math.h>
 
-#include "common/util.h"
+#include "common/base/util.h"
 #include "tests/test.h"
 
 #define SLOT_US INT64_C(1795190460000000) /* 2026-11-20T16:01:00Z */

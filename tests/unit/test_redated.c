@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Pictures that come again under their true time: when the old one goes, and when it must not. */
-#include "pull/redated.h"
+#include "pull/session/redated.h"
 
 #include "tests/unit/sync_kit.h"
 

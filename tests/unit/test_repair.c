@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Repairs: after one the check has nothing more to say, and no file that was there is gone. */
-#include "common/repair.h"
+#include "common/upkeep/repair.h"
 
-#include "common/archive_private.h"
+#include "common/archive/archive_private.h"
 #include "tests/unit/clock_kit.h"
 #include "tests/unit/damage_kit.h"
 

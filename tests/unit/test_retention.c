@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Which frames have to go: tables of facts. */
-#include "common/retention.h"
+#include "common/upkeep/retention.h"
 
-#include "common/util.h"
+#include "common/base/util.h"
 #include "tests/test.h"
 
 #define MB INT64_C(1000000)

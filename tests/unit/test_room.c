@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* A puller's archive is kept small: what goes stays known, and is not wanted again. */
-#include "pull/room.h"
+#include "pull/session/room.h"
 
 #include <sys/wait.h>
 
-#include "common/pruner_private.h"
+#include "common/upkeep/pruner_private.h"
 #include "tests/unit/clock_kit.h"
 #include "tests/unit/pull_kit.h"
 

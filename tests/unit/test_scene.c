@@ -7,8 +7,8 @@
 
 #include "capture/simcam/scene.h"
 #include "capture/simcam/sensor.h"
-#include "common/clock.h"
-#include "common/util.h"
+#include "common/base/clock.h"
+#include "common/base/util.h"
 
 #define NOON_US (INT64_C(1795176000) * US_PER_SEC) /* 2026-11-20T12:00:00Z */
 #define GUARD 0xa5

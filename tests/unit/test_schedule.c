@@ -5,8 +5,8 @@
  */
 #include "tests/unit/schedule_kit.h"
 
-#include "capture/slots.h"
-#include "capture/sun.h"
+#include "capture/schedule/slots.h"
+#include "capture/schedule/sun.h"
 
 /* The definition, said once more without any of the code under test but the sun. */
 static bool oracle(const struct schedule_settings *settings, int64_t us)

@@ -2,7 +2,7 @@
 /* The schedule's settings as text: what is read, what is refused, and that printing reads back. */
 #include "tests/test.h"
 
-#include "capture/schedule.h"
+#include "capture/schedule/schedule.h"
 
 static const char *printed(conf_printer *print, const void *value, char buf[static 256])
 {

@@ -5,8 +5,8 @@
 #include <math.h>
 
 #include "capture/simcam/sensor.h"
-#include "common/clock.h"
-#include "common/util.h"
+#include "common/base/clock.h"
+#include "common/base/util.h"
 
 #define NOON (12 * 3600 * NS_PER_SEC) /* with midnight_ns = 0 */
 #define MIDNIGHT (24 * 3600 * NS_PER_SEC)

@@ -11,8 +11,8 @@
 #include <sys/inotify.h>
 #include <sys/syscall.h>
 
-#include "capture/serve.h"
-#include "common/wire.h"
+#include "capture/commands/serve.h"
+#include "common/wire/wire.h"
 
 static const int64_t base = INT64_C(1795000000) * US_PER_SEC;
 

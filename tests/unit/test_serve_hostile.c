@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "capture/serve.h"
-#include "common/wire.h"
+#include "capture/commands/serve.h"
+#include "common/wire/wire.h"
 #include "tests/unit/pull_kit.h"
 
 #define FRAMES 20

@@ -12,9 +12,9 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#include "capture/service.h"
-#include "common/fs.h"
-#include "common/log.h"
+#include "capture/service/service.h"
+#include "common/base/fs.h"
+#include "common/base/log.h"
 
 #define EVERY_US 100000
 

@@ -12,8 +12,8 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "capture/service.h"
-#include "common/log.h"
+#include "capture/service/service.h"
+#include "common/base/log.h"
 
 #define EVERY_US 100000
 #define MS 1000

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The settings of capturepi: defaults, every key, checks across keys, the man page. */
-#include "capture/settings.h"
+#include "capture/settings/settings.h"
 
 #include <math.h>
 

@@ -11,10 +11,10 @@
 #include <poll.h>
 #include <pthread.h>
 
-#include "capture/camera.h"
-#include "capture/jpeg.h"
-#include "common/clock.h"
-#include "common/util.h"
+#include "capture/camera/camera.h"
+#include "capture/picture/jpeg.h"
+#include "common/base/clock.h"
+#include "common/base/util.h"
 
 #define FAST_FPS 250
 

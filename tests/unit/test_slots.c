@@ -2,9 +2,9 @@
 /* Frames are matched to slots: nearest wins, every slot has one outcome, clock steps re-plan. */
 #include "tests/test.h"
 
-#include "capture/slots.h"
-#include "common/clock.h"
-#include "common/util.h"
+#include "capture/schedule/slots.h"
+#include "common/base/clock.h"
+#include "common/base/util.h"
 
 #define S US_PER_SEC
 static const int64_t base = INT64_C(1800000000) * US_PER_SEC;

@@ -2,8 +2,8 @@
 /* When the stream is wanted, and what is learned from one start for the next. */
 #include "tests/test.h"
 
-#include "capture/standby.h"
-#include "common/util.h"
+#include "capture/service/standby.h"
+#include "common/base/util.h"
 
 #define S US_PER_SEC
 

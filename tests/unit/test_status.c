@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What several services of one user publish in one folder: none may take another's away. */
-#include "capture/status.h"
+#include "capture/service/status.h"
 
 #include <fcntl.h>
 #include <json-c/json.h>

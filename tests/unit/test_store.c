@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Storing while the disk fails, is full, is away and comes back. */
-#include "capture/store.h"
+#include "capture/store/store.h"
 
-#include "common/place.h"
+#include "common/archive/place.h"
 
 #include "tests/unit/archive_kit.h"
 #include "tests/unit/clock_kit.h"

@@ -5,8 +5,8 @@
 
 #include <math.h>
 
-#include "capture/supervisor.h"
-#include "common/log.h"
+#include "capture/stream/supervisor.h"
+#include "common/base/log.h"
 
 /* One camera at a time; what the script says and what the supervisor did. */
 static struct fake {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Foreign text: UTF-8 and its forgeries, control characters, cutting, UUIDs. */
-#include "common/text.h"
+#include "common/base/text.h"
 
 #include <stdint.h>
 
-#include "common/util.h"
+#include "common/base/util.h"
 #include "tests/test.h"
 
 static const struct {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Of what goes on being wrong a log has few lines. */
-#include "common/trouble.h"
+#include "common/base/trouble.h"
 
-#include "common/clock.h"
-#include "common/util.h"
+#include "common/base/clock.h"
+#include "common/base/util.h"
 #include "tests/test.h"
 
 /* Bad for `bad` seconds, good for `good`, and so on for `seconds`; counts the news. */

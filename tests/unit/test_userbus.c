@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* What the manager and logind answer, right and wrong, as structs and errors. */
-#include "common/userbus.h"
+#include "common/systemd/userbus.h"
 
 #include <grp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "common/unitstate.h"
-#include "common/util.h"
+#include "common/base/util.h"
+#include "common/systemd/unitstate.h"
 #include "tests/test.h"
 #include "tests/unit/bus_kit.h"
 

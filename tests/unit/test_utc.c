@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Instants as text and back; the calendar is checked day by day against the C library's. */
-#include "common/utc.h"
+#include "common/base/utc.h"
 
-#include "common/clock.h"
-#include "common/util.h"
+#include "common/base/clock.h"
+#include "common/base/util.h"
 #include "tests/test.h"
 
 #define DAY_S INT64_C(86400)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* verify: one kind of damage at a time in an archive of some frames, and what it says of it. */
-#include "common/verify.h"
+#include "common/upkeep/verify.h"
 
 #include "tests/unit/damage_kit.h"
 

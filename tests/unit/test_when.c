@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Instants as people say them, through both changes of the clock and in zones of half hours. */
-#include "common/when.h"
+#include "common/base/when.h"
 
-#include "common/clock.h"
-#include "common/utc.h"
-#include "common/util.h"
+#include "common/base/clock.h"
+#include "common/base/utc.h"
+#include "common/base/util.h"
 #include "tests/test.h"
 
 #define DAY_US (INT64_C(86400) * US_PER_SEC)

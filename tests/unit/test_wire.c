@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The wire's lines: requests as machines and people write them, greeting, answers. */
-#include "common/wire.h"
+#include "common/wire/wire.h"
 
-#include "common/util.h"
+#include "common/base/util.h"
 #include "tests/test.h"
 
 #define ID "5f0c7a9e-0d3b-4c1a-9f55-2b8f6f0a7d11"

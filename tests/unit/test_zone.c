@@ -2,9 +2,9 @@
 /* The time zone's file is replaced in all the ways there are, and local times follow. */
 #include "tests/unit/zone_kit.h"
 
-#include "common/record.h"
-#include "common/utc.h"
-#include "common/zone.h"
+#include "common/base/utc.h"
+#include "common/base/zone.h"
+#include "common/journal/record.h"
 
 #define NOW_US (INT64_C(1795190460) * US_PER_SEC) /* 2026-11-20T16:01:00Z */
 #define SUMMER_US (INT64_C(1782000000) * US_PER_SEC) /* 2026-06-21T00:00:00Z */

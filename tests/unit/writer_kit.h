@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "capture/writer.h"
+#include "capture/store/writer.h"
 
 #define W 64
 #define H 48

@@ -14,7 +14,7 @@
 /* after stdio.h */
 #include <jpeglib.h>
 
-#include "common/util.h"
+#include "common/base/util.h"
 
 /*
  * Grids of one scene differ by less than the first, of two different photographs by more than the

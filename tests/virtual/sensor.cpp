@@ -11,7 +11,7 @@
 
 #include <libcamera/libcamera.h>
 
-#include "capture/libcamera_control.hpp"
+#include "capture/camera/libcamera_control.hpp"
 
 using namespace libcamera;
 

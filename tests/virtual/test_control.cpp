@@ -3,7 +3,7 @@
  * Settings' text to libcamera's controls, against whichever libcamera this is built with. Needs no
  * camera: the names are libcamera's own, the ranges are made here.
  */
-#include "capture/libcamera_control.hpp"
+#include "capture/camera/libcamera_control.hpp"
 
 #include <array>
 #include <cerrno>

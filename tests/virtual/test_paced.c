@@ -9,9 +9,9 @@
 #include <math.h>
 #include <poll.h>
 
-#include "capture/camera.h"
-#include "common/clock.h"
-#include "common/util.h"
+#include "capture/camera/camera.h"
+#include "common/base/clock.h"
+#include "common/base/util.h"
 #include "tests/virtual/sensor.h"
 
 #define FRAME_NS INT64_C(33333000)

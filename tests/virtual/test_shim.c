@@ -9,9 +9,9 @@
 #include <dirent.h>
 #include <poll.h>
 
-#include "capture/camera.h"
-#include "capture/jpeg.h"
-#include "common/clock.h"
+#include "capture/camera/camera.h"
+#include "capture/picture/jpeg.h"
+#include "common/base/clock.h"
 #include "tests/virtual/grid.h"
 
 #define PHOTOS 2

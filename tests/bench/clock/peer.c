@@ -18,8 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "capture/stats.h"
-#include "common/clock.h"
+#include "capture/service/stats.h"
+#include "common/base/clock.h"
 
 static struct timespec timespec_of(int64_t us)
 {

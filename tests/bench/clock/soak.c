@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "capture/service.h"
+#include "capture/service/service.h"
 
 int main(int argc, char **argv)
 {

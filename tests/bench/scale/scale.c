@@ -18,9 +18,9 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "common/archive.h"
-#include "common/pruner.h"
-#include "common/util.h"
+#include "common/archive/archive.h"
+#include "common/base/util.h"
+#include "common/upkeep/pruner.h"
 #include "tests/unit/clock_kit.h"
 
 #define ID "0b5c6a3e-7f60-4c1d-9a55-1f1f6f3b9f10"
@@ -156,7 +156,7 @@ static int put_frames(struct maker *m)
 	return r == 0 ? close_segment(m) : r;
 }
 
-/* What pullpi remembers of a copy (pull/held.h). */
+/* What pullpi remembers of a copy (pull/session/held.h). */
 static int put_settled(const struct maker *m)
 {
 	char path[64], text[4096];

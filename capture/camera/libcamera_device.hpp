@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* A camera of libcamera's, found, acquired and configured. For camera_libcamera.cpp only. */
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <libcamera/libcamera.h>
+
+#include "capture/camera/camera.h"
+
+/* libcamera ends the process when a second CameraManager is made: all users share one. */
+int shared_manager(std::shared_ptr<libcamera::CameraManager> *ret);
+
+std::vector<std::shared_ptr<libcamera::Camera>> sorted_cameras(libcamera::CameraManager &manager);
+std::string model_of(const libcamera::Camera &camera);
+
+/* The value of FrameDurationLimits. */
+libcamera::ControlValue duration_limits(int64_t min_ns, int64_t max_ns);
+
+class Device
+{
+public:
+	/* `base` has its info and shape filled by open_device(). */
+	explicit Device(::camera &base) : base_(base)
+	{
+	}
+	Device(const Device &) = delete;
+	Device &operator=(const Device &) = delete;
+	~Device();
+
+	/* The errors of camera_ops.open; `error` is one sentence where there is more to say. */
+	int open_device(const camera_options &options, std::string &error);
+
+	std::shared_ptr<libcamera::CameraManager> manager; /* outlives all below */
+	std::shared_ptr<libcamera::Camera> camera;
+	std::unique_ptr<libcamera::CameraConfiguration> config;
+	std::unique_ptr<libcamera::ControlList> controls; /* for each start */
+	unsigned limits_id = 0; /* of FrameDurationLimits, 0 where there is none */
+	int64_t min_ns = 0, max_ns = 0; /* its normal values */
+	int64_t period_ns = 0; /* between frames, for a pipeline that does not pace */
+
+private:
+	int find_camera(const char *id, std::string &error);
+	int acquire_camera(std::string &error);
+	int configure_stream(const camera_options &options, std::string &error);
+	int set_control(const char *name, const char *text, std::string &error);
+	void set_durations(double fps);
+	void describe_stream(const libcamera::StreamConfiguration &stream);
+
+	::camera &base_;
+	bool acquired_ = false;
+};

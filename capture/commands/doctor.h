@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `capturepi doctor`: what it judges beside common/doctor/doctor.h, as pure functions from facts that were
+ * read to findings. Nothing disturbs a running service.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/limits.h"
+#include "common/doctor/doctor.h"
+#include "common/journal/record.h"
+
+/* CLI_OK, or CLI_INTERNAL where something failed. */
+int doctor_command(struct cli *cli);
+
+/* From the running service, or from a list of the cameras where none runs. */
+struct doctor_camera {
+	const char *source; /* the setting */
+	const char *state, *model,
+		*error; /* of a service that runs; `state` NULL: none does. Then: */
+	int listed; /* how many there are, or -errno; -ENOSYS: built without libcamera */
+	bool found; /* the one of the settings is among them */
+};
+struct doctor_finding doctor_camera(const struct doctor_camera *camera);
+
+struct doctor_finding doctor_clock(bool synced);
+
+/*
+ * `error`, -errno, at `where`, hinders the service from storing; 0: nothing. `writable`: who runs
+ * this can write all of the archive at `path`, so it is the unit's sandbox that cannot.
+ */
+struct doctor_finding doctor_store(int error, bool writable, const char *where, const char *path);
+
+/* Whether cgroups can limit and count memory; `known`: there are cgroups of version 2 to ask. */
+struct doctor_finding doctor_memory(bool known, bool has_memory);
+
+/*
+ * How old the newest frame is: `frame`, NULL: there is none. `error` of the archive, -ENOENT: there
+ * is none yet. `due`: slots since that frame that should have one by now.
+ */
+struct doctor_finding doctor_newest(
+	int error, const struct record *frame, int64_t now_us, uint64_t due, bool synced);
+
+/* One line of authorized_keys; sshd(8), AUTHORIZED_KEYS FILE FORMAT. */
+struct doctor_key {
+	bool ours; /* its command or comment names capturepi or pullpi */
+	bool restricted; /* `restrict`, and nothing is allowed again */
+	char command[SERVE_COMMAND_MAX]; /* forced; "": none */
+	char comment[TEXT_MAX];
+};
+/* Reads a line without newline. -ENOENT a comment or blank, -EINVAL no key. */
+int doctor_key_read(const char *line, size_t length, struct doctor_key *ret);
+/*
+ * Whether a forced command can be run: 0; -ENODEV the settings of the camera that it names are
+ * gone; -errno.
+ */
+int doctor_command_check(const struct cli *cli, const char *command);
+/* `command_error` of that. */
+struct doctor_finding doctor_key(const struct doctor_key *key, int command_error);
+
+/* What makes pulling quicker; below 0: not known or not there. */
+struct doctor_finding doctor_network(int no_delay, int slow_start_after_idle, int bbr);

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Finds slots. The windows are never tried slot by slot: find_next() walks time in spans in which
+ * all of them are open or one of them is closed, and within an open span the slots of the grid are
+ * a matter of division. open_span() knows where spans end. The times of `at` are few: they are
+ * tried one by one.
+ */
+#include "capture/schedule/schedule.h"
+
+#include <assert.h>
+#include <math.h>
+
+#include "capture/schedule/sun.h"
+#include "common/base/clock.h"
+#include "common/base/utc.h"
+
+#define SECONDS_PER_DAY 86400
+#define US_PER_MIN (60 * US_PER_SEC)
+#define US_PER_DAY (SECONDS_PER_DAY * US_PER_SEC)
+#define HORIZON_US (400 * US_PER_DAY)
+#define END_US (INT64_C(253402300800) * US_PER_SEC) /* the year 10000 */
+#define ZONES_S (16 * 3600) /* no zone is further from UTC */
+#define THURSDAY 3 /* 1970-01-01; Monday is 0 */
+
+/* Times are from 0 to END_US + 400 days here, so nothing overflows and division rounds down. */
+static int64_t within_time(int64_t us)
+{
+	return us < 0 ? 0 : us > END_US ? END_US : us;
+}
+
+int64_t schedule_every_us(const struct schedule_settings *settings)
+{
+	if (settings->every_us == 0 && settings->n_at == 0)
+		return SCHEDULE_EVERY_US;
+	return settings->every_us;
+}
+
+int64_t schedule_interval_us(const struct schedule_settings *settings)
+{
+	int64_t interval = schedule_every_us(settings) ? schedule_every_us(settings) : US_PER_DAY;
+
+	for (int i = 0; i < settings->n_at; i++) {
+		int next = i + 1 < settings->n_at ? settings->at[i + 1].minute
+						  : settings->at[0].minute + 24 * 60;
+
+		if ((next - settings->at[i].minute) * US_PER_MIN < interval)
+			interval = (next - settings->at[i].minute) * US_PER_MIN;
+	}
+	return interval;
+}
+
+/* The first instant of the grid at or after `us`. */
+static int64_t grid_at_or_after(const struct schedule_settings *settings, int64_t us)
+{
+	int64_t every = schedule_every_us(settings), offset = settings->offset_us % every;
+
+	return us <= offset ? offset : (us - offset + every - 1) / every * every + offset;
+}
+
+static bool day_chosen(const struct schedule_settings *settings, int64_t local_day)
+{
+	return settings->days >> (local_day + THURSDAY + 7) % 7 & 1;
+}
+
+/* Whether it is open at that minute of a day, which is chosen or not, as is the day before it. */
+static bool window_has(const struct hours_window *w, int minute, bool today, bool yesterday)
+{
+	if (w->from_minute < w->to_minute)
+		return today && minute >= w->from_minute && minute < w->to_minute;
+	return (today && minute >= w->from_minute) || (yesterday && minute < w->to_minute);
+}
+
+static bool windows_have(
+	const struct schedule_settings *settings, int minute, bool today, bool yesterday)
+{
+	for (int i = 0; i < settings->n_hours; i++)
+		if (window_has(&settings->hours[i], minute, today, yesterday))
+			return true;
+	return settings->n_hours == 0 && today;
+}
+
+bool schedule_has_minute(const struct schedule_settings *settings, int minute)
+{
+	return windows_have(settings, minute, true, true);
+}
+
+/* Whether the wall clock's reading, seconds since its 1970, is in one of the windows. */
+static bool hours_open(const struct schedule_settings *settings, int64_t local_s)
+{
+	int64_t day = local_s >= 0 ? local_s / SECONDS_PER_DAY : -1;
+	int minute = (int)((local_s - day * SECONDS_PER_DAY) / 60);
+
+	return windows_have(
+		settings, minute, day_chosen(settings, day), day_chosen(settings, day - 1));
+}
+
+/* The reading after `local_s` at which hours_open() may change: the next edge or midnight. */
+static int64_t next_edge(const struct schedule_settings *settings, int64_t local_s)
+{
+	int64_t day = local_s >= 0 ? local_s / SECONDS_PER_DAY : -1;
+	int64_t midnight = day * SECONDS_PER_DAY, edge = midnight + SECONDS_PER_DAY;
+
+	for (int i = 0; i < settings->n_hours; i++) {
+		int64_t from = midnight + settings->hours[i].from_minute * 60;
+		int64_t to = midnight + settings->hours[i].to_minute * 60;
+
+		if (from > local_s && from < edge)
+			edge = from;
+		if (to > local_s && to < edge)
+			edge = to;
+	}
+	return edge;
+}
+
+/*
+ * Whether the hours are open at `us`, and until when that cannot change. The zone's offset is taken
+ * to change at most once from one edge to the next, which is a day at most.
+ */
+static bool hours_span(const struct schedule_settings *settings, int64_t us, int64_t *ret_until_us)
+{
+	int64_t now_s = us / US_PER_SEC;
+	int offset_s = utc_local_offset_s(us);
+	int64_t same_s = now_s, edge_s = next_edge(settings, now_s + offset_s) - offset_s;
+
+	if (utc_local_offset_s((edge_s - 1) * US_PER_SEC) != offset_s) {
+		/* the clock on the wall jumps on the way: the span ends there */
+		while (edge_s - same_s > 1) {
+			int64_t middle_s = same_s + (edge_s - same_s) / 2;
+
+			if (utc_local_offset_s(middle_s * US_PER_SEC) == offset_s)
+				same_s = middle_s;
+			else
+				edge_s = middle_s;
+		}
+	}
+	*ret_until_us = edge_s * US_PER_SEC;
+	return hours_open(settings, now_s + offset_s);
+}
+
+/*
+ * The same for daylight. No sunrise is computed: the sun moves only so fast, so as many minutes as
+ * it is away from the threshold nothing can happen. It holds everywhere, the poles included.
+ */
+static bool daylight_span(
+	const struct schedule_settings *settings, int64_t us, int64_t *ret_until_us)
+{
+	int64_t minute_us = us / US_PER_MIN * US_PER_MIN;
+	double above = sun_elevation(minute_us, settings->latitude, settings->longitude) -
+		settings->daylight_elevation;
+	int64_t minutes = (int64_t)(fabs(above) / SUN_SPEED_MAX);
+
+	*ret_until_us = minute_us + (minutes > 0 ? minutes : 1) * US_PER_MIN;
+	return above >= 0;
+}
+
+/* Whether all windows are open at `us`, and an instant after it until which that stays so. */
+static bool open_span(const struct schedule_settings *settings, int64_t us, int64_t *ret_until_us)
+{
+	int64_t until_us = INT64_MAX, daylight_until_us;
+	bool open = true;
+
+	if (settings->n_hours > 0 || (settings->days & 0x7f) != 0x7f)
+		open = hours_span(settings, us, &until_us);
+	if (open && settings->daylight && !isnan(settings->latitude) &&
+		!isnan(settings->longitude)) {
+		open = daylight_span(settings, us, &daylight_until_us);
+		if (!open || daylight_until_us < until_us)
+			until_us = daylight_until_us;
+	}
+	*ret_until_us = until_us;
+	return open;
+}
+
+/* ---- the times of `at` ---- */
+
+/* A day of the local calendar, with the zone's offset well before and after it. */
+struct local_day {
+	int64_t start_s; /* of what the wall clock shows */
+	int before_s, after_s;
+};
+
+static struct local_day local_day_new(int64_t day)
+{
+	int64_t start_s = day * SECONDS_PER_DAY;
+
+	return (struct local_day){
+		.start_s = start_s,
+		.before_s = utc_local_offset_s((start_s - ZONES_S) * US_PER_SEC),
+		.after_s = utc_local_offset_s((start_s + SECONDS_PER_DAY + ZONES_S) * US_PER_SEC),
+	};
+}
+
+static int64_t local_day_of(int64_t us)
+{
+	return (us / US_PER_SEC + utc_local_offset_s(us) + SECONDS_PER_DAY) / SECONDS_PER_DAY - 1;
+}
+
+/* Whether the wall clock's reading, seconds since its 1970, is a time of `at`. */
+static bool at_has(const struct schedule_settings *settings, int64_t local_s)
+{
+	for (int i = 0; i < settings->n_at; i++)
+		if (local_s % SECONDS_PER_DAY == settings->at[i].minute * 60)
+			return true;
+	return false;
+}
+
+/*
+ * The instant of a time of `at` on that day. The offset is taken to change at most once in the two
+ * days around it. TIME_NONE where it falls on another time of `at`, because its own is left out
+ * that day.
+ */
+static int64_t at_instant(
+	const struct schedule_settings *settings, const struct local_day *day, int i)
+{
+	int64_t local_s = day->start_s + settings->at[i].minute * 60;
+	int64_t first_s = local_s - day->before_s, second_s = local_s - day->after_s;
+	int offset_s;
+
+	if (day->before_s == day->after_s)
+		return first_s * US_PER_SEC;
+	offset_s = utc_local_offset_s(first_s * US_PER_SEC);
+	if (offset_s == day->before_s)
+		return first_s * US_PER_SEC;
+	if (utc_local_offset_s(second_s * US_PER_SEC) == day->after_s)
+		return second_s * US_PER_SEC;
+	return at_has(settings, first_s + offset_s) ? TIME_NONE : first_s * US_PER_SEC;
+}
+
+/* ---- slots ---- */
+
+/* Those of a stretch of time; where count is 0 there is no first and no last. */
+struct slots_found {
+	int64_t first_us, last_us;
+	uint64_t count;
+};
+
+static void add_slots(struct slots_found *found, int64_t first_us, int64_t last_us, uint64_t count)
+{
+	if (found->count == 0 || first_us < found->first_us)
+		found->first_us = first_us;
+	if (found->count == 0 || last_us > found->last_us)
+		found->last_us = last_us;
+	found->count += count;
+}
+
+/* The slots in [from_us, to_us), in which the windows are open. */
+static void find_in_span(const struct schedule_settings *settings, int64_t from_us, int64_t to_us,
+	struct slots_found *found)
+{
+	int64_t every_us = schedule_every_us(settings);
+	int64_t grid_us = every_us ? grid_at_or_after(settings, from_us) : to_us;
+	int64_t n = grid_us < to_us ? (to_us - 1 - grid_us) / every_us : -1;
+
+	if (n >= 0)
+		add_slots(found, grid_us, grid_us + n * every_us, (uint64_t)n + 1);
+	if (settings->n_at == 0)
+		return;
+	/*
+	 * where the clock changes at midnight, a day has slots before the last one of the day
+	 * before
+	 */
+	for (int64_t day = local_day_of(from_us) - 1; day <= local_day_of(to_us) + 1; day++) {
+		struct local_day local = local_day_new(day);
+
+		for (int i = 0; i < settings->n_at; i++) {
+			int64_t us = at_instant(settings, &local, i);
+
+			if (us >= from_us && us < to_us &&
+				!(every_us && grid_at_or_after(settings, us) == us))
+				add_slots(found, us, us, 1);
+		}
+	}
+}
+
+/*
+ * The slots from *from_us until the windows close or open, to_us at most, or a day has passed in
+ * which times of `at` have to be tried. Moves *from_us there; false: it is at to_us.
+ */
+static bool find_next(const struct schedule_settings *settings, int64_t *from_us, int64_t to_us,
+	struct slots_found *found)
+{
+	int64_t until_us;
+	bool open;
+
+	if (*from_us >= to_us)
+		return false;
+	open = open_span(settings, *from_us, &until_us);
+	if (until_us > to_us)
+		until_us = to_us;
+	if (settings->n_at > 0 && until_us - *from_us > US_PER_DAY)
+		until_us = *from_us + US_PER_DAY;
+	if (open)
+		find_in_span(settings, *from_us, until_us, found);
+	*from_us = until_us;
+	return true;
+}
+
+int64_t schedule_next(const struct schedule_settings *settings, int64_t wall_us)
+{
+	int64_t from_us = within_time(wall_us), to_us = within_time(from_us + HORIZON_US);
+	struct slots_found found = { 0 };
+
+	assert(settings->every_us >= 0 && settings->offset_us >= 0);
+	while (found.count == 0 && find_next(settings, &from_us, to_us, &found))
+		continue;
+	return found.count ? found.first_us : TIME_NONE;
+}
+
+int64_t schedule_previous(const struct schedule_settings *settings, int64_t wall_us)
+{
+	int64_t to_us = within_time(wall_us), end_us = within_time(to_us - HORIZON_US);
+	struct slots_found found = { 0 };
+
+	assert(settings->every_us >= 0 && settings->offset_us >= 0);
+	while (found.count == 0 && to_us > end_us) {
+		int64_t start_us = to_us - US_PER_DAY > end_us ? to_us - US_PER_DAY : end_us;
+
+		for (int64_t from_us = start_us; find_next(settings, &from_us, to_us, &found);)
+			continue;
+		to_us = start_us;
+	}
+	return found.count ? found.last_us : TIME_NONE;
+}
+
+uint64_t schedule_count(const struct schedule_settings *settings, int64_t from_us, int64_t to_us)
+{
+	struct slots_found found = { 0 };
+
+	from_us = within_time(from_us);
+	to_us = within_time(to_us);
+	assert(settings->every_us >= 0 && settings->offset_us >= 0);
+	while (find_next(settings, &from_us, to_us, &found))
+		continue;
+	return found.count;
+}
+
+struct schedule_due schedule_due(const struct schedule_settings *settings, int64_t now_us)
+{
+	int64_t last_us = schedule_previous(settings, now_us + 1);
+	int64_t until_us = now_us - DUE_SECONDS * US_PER_SEC;
+	struct schedule_due due = { last_us, TIME_NONE, schedule_next(settings, now_us + 1) };
+
+	if (last_us > until_us) {
+		due.due_us = schedule_previous(settings, until_us + 1);
+		due.pending_us = last_us;
+	}
+	return due;
+}

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The service. Everything that happens (a frame, a result of the writer, the slot timer, a clock
+ * step, a signal) ends in service_service_advance(), which looks at the whole state and arms what
+ * comes next; so no event can be lost between two states.
+ */
+#include "capture/service/service.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+#include "capture/service/service_private.h"
+#include "capture/service/status.h"
+#include "common/base/log.h"
+#include "common/base/utc.h"
+#include "common/systemd/notify.h"
+
+#define END_GRACE_US (5 * US_PER_SEC) /* SIGTERM and SIGHUP wait so long for the slot in hand */
+#define CLOCK_CHECK_US (30 * US_PER_SEC) /* a step is told from slewing by its size in that time */
+#define STATUS_EVERY_US (1 * US_PER_SEC) /* the status file is not written more often */
+#define TROUBLE_LIMIT_US (180 * US_PER_SEC) /* slots missed, no frame: the watchdog is let go */
+
+static void service_advance(struct service *s);
+
+/* ---- what comes next ---- */
+
+/* What the phase lock needs before it can have a frame on a slot. */
+static int64_t service_least_lead_us(const struct service *s)
+{
+	int64_t duration_ns = supervisor_facts(s->supervisor)->frame_duration_ns;
+
+	return s->locks_phase && duration_ns > 0
+		? phase_lock_lead_ns(&s->phase_lock, duration_ns) / NS_PER_US
+		: 0;
+}
+
+static int64_t service_lead_us(const struct service *s)
+{
+	return standby_lead_us(
+		s->settings, &supervisor_facts(s->supervisor)->settling, service_least_lead_us(s));
+}
+
+static bool service_wants_stream(const struct service *s, int64_t now_us)
+{
+	int64_t slot = s->slots.open_us;
+
+	return s->shot_wanted ||
+		standby_wanted(s->settings, &supervisor_facts(s->supervisor)->settling,
+			slot == TIME_NONE ? INT64_MAX : slot - now_us, service_least_lead_us(s));
+}
+
+static int on_camera(sd_event_source *source, int fd, uint32_t events, void *data)
+{
+	struct service *s = data;
+
+	(void)source, (void)fd, (void)events;
+	service_check_clock(s);
+	service_take_frames(s);
+	service_advance(s);
+	return 0;
+}
+
+/* A newly opened camera has a new fd; service_drain() let go of the one before. */
+static void service_watch_camera(struct service *s)
+{
+	struct camera *camera = supervisor_camera(s->supervisor);
+
+	if (!camera || s->camera_source)
+		return;
+	sd_event_add_io(s->event, &s->camera_source, camera->fd, EPOLLIN, on_camera, s);
+	s->phase_lock = phase_lock_new(&camera->info);
+	s->locks_phase = s->settings->camera.phase_lock && camera->info.can_steer;
+}
+
+/* Before the supervisor closes a camera: no frame of it may be held anywhere. */
+static void service_drain(void *data)
+{
+	struct service *s = data;
+
+	service_drop_candidate(s);
+	writer_drain(s->writer);
+	s->camera_source = sd_event_source_disable_unref(s->camera_source);
+}
+
+static void service_arm_tick(struct service *s, int64_t now_us)
+{
+	int64_t tick = schedule_next(&s->settings->schedule, now_us + 1);
+	struct itimerspec when = { 0 };
+
+	if (tick == s->tick_us)
+		return;
+	s->tick_us = tick;
+	if (tick != TIME_NONE) {
+		when.it_value.tv_sec = tick / US_PER_SEC;
+		when.it_value.tv_nsec = tick % US_PER_SEC * 1000;
+	}
+	timerfd_settime(s->timer_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &when, NULL);
+}
+
+static void service_wake_by(int64_t *wake, int64_t at_us)
+{
+	if (at_us < *wake)
+		*wake = at_us;
+}
+
+/* Monotonic time of the next thing that is due without an event of its own. */
+static int64_t service_wake_us(struct service *s, int64_t camera_ns, int64_t now_us)
+{
+	int64_t now = service_mono_us(s), wake = now + CLOCK_CHECK_US;
+	int64_t ahead_us = now - now_us; /* of the wall clock */
+	int64_t slot_us = s->slots.open_us;
+	int64_t pending_us = s->due.pending_us + DUE_SECONDS * US_PER_SEC;
+
+	if (s->options->zone_look_us)
+		service_wake_by(&wake, now + s->options->zone_look_us);
+	service_wake_by(&wake, camera_ns == INT64_MAX ? INT64_MAX : camera_ns / NS_PER_US);
+	if (slot_us != TIME_NONE) {
+		int64_t start_us = slot_us - service_lead_us(s);
+
+		service_wake_by(&wake, ahead_us + slots_deadline(&s->slots, service_latency_us(s)));
+		if (start_us > now_us)
+			service_wake_by(&wake, ahead_us + start_us);
+	}
+	if (s->waiting_clock || supervisor_facts(s->supervisor)->state == CAMERA_STREAMING)
+		service_wake_by(&wake, now + US_PER_SEC);
+	if (s->due.pending_us != TIME_NONE && pending_us > now_us)
+		service_wake_by(&wake, ahead_us + pending_us);
+	if (s->dirty)
+		service_wake_by(&wake, s->published_us + STATUS_EVERY_US);
+	if (s->ending || s->options->one_shot)
+		service_wake_by(&wake, ahead_us + s->end_by_us);
+	return wake > now ? wake : now;
+}
+
+/* Of slots that were before this archive nothing is due, and nothing while slots do not begin. */
+static struct schedule_due service_due(const struct service *s, int64_t now_us)
+{
+	const struct schedule_due none = { TIME_NONE, TIME_NONE, TIME_NONE };
+	struct schedule_due due =
+		s->slots_from_us == TIME_NONE ? none : schedule_due(&s->settings->schedule, now_us);
+
+	if (s->last_outcome_us == TIME_NONE && due.due_us < s->slots_from_us)
+		due.due_us = TIME_NONE;
+	return due;
+}
+
+/* A slot has come, or the picture of one is due by now. */
+static bool service_due_changed(const struct service *s, int64_t now_us)
+{
+	return (s->due.next_us != TIME_NONE && s->due.next_us <= now_us) ||
+		(s->due.pending_us != TIME_NONE &&
+			s->due.pending_us + DUE_SECONDS * US_PER_SEC <= now_us);
+}
+
+static void service_publish_status(struct service *s, int64_t now_us)
+{
+	struct camera *camera = supervisor_camera(s->supervisor);
+	struct stats_view view = {
+		.stats = &s->stats,
+		.camera = supervisor_facts(s->supervisor),
+		.camera_model = camera ? camera->info.model : "",
+		.next_us = s->slots.open_us,
+		.synced = clock_synced(s->clock),
+		.phase_lock = s->locks_phase ? &s->phase_lock : NULL,
+		.now_us = now_us,
+		.store = &s->store,
+		.archive = s->store_path,
+		.settings = s->options->settings_path,
+		.settings_us = s->settings_us,
+	};
+	char text[LINE_MAX_BYTES];
+
+	s->dirty |= service_due_changed(s, now_us);
+	if (!s->dirty || service_mono_us(s) < s->published_us + STATUS_EVERY_US)
+		return;
+	s->dirty = false;
+	view.due = s->due = service_due(s, now_us);
+	s->published_us = service_mono_us(s);
+	if (stats_json(&view, text, sizeof text) > 0)
+		status_publish(s->store_path, text);
+	notify_status("%s", stats_line(&view, text, sizeof text));
+}
+
+/* A slot has come and its frame is on its way. */
+static bool service_has_slot_in_hand(const struct service *s, int64_t now_us)
+{
+	return s->slots.open_us != TIME_NONE && s->slots.open_us <= now_us;
+}
+
+static bool service_is_done(struct service *s, int64_t now_us)
+{
+	if (s->options->frames_max && s->stats.frames >= s->options->frames_max)
+		return true;
+	if (s->options->one_shot && (s->stats.shots || now_us >= s->end_by_us))
+		return true;
+	return s->ending &&
+		(!service_has_slot_in_hand(s, s->end_by_us - END_GRACE_US) ||
+			now_us >= s->end_by_us);
+}
+
+static int service_begin_camera(struct service *s)
+{
+	struct supervisor_options options = {
+		.source = s->settings->camera.source,
+		.camera = &s->camera_options,
+		.clock = s->clock,
+		.call_seconds = s->options->call_seconds,
+		.may_exit = getenv("NOTIFY_SOCKET") != NULL,
+		.drain = service_drain,
+		.drain_data = s,
+	};
+
+	s->camera_options = capture_camera_options(s->settings, &s->control_arrays);
+	return supervisor_new(&options, &s->supervisor);
+}
+
+static void service_advance(struct service *s)
+{
+	int64_t now_us, camera_ns;
+
+	service_check_clock(s);
+	service_check_zone(s);
+	now_us = s->last_wall_us;
+	if (s->waiting_clock && !service_clock_awaited(s))
+		service_begin_slots(s);
+	service_watch_store(s);
+	service_correct(s);
+	service_expire_slots(s, now_us);
+	if (!service_wants_stream(s, now_us))
+		service_drop_candidate(s);
+	supervisor_want(s->supervisor, service_wants_stream(s, now_us));
+	camera_ns = supervisor_step(s->supervisor);
+	if (camera_ns == -ESHUTDOWN || service_is_done(s, now_us)) {
+		s->result = camera_ns == -ESHUTDOWN ? -ESHUTDOWN : 0;
+		sd_event_exit(s->event, 0);
+		return;
+	}
+	service_watch_camera(s);
+	if (!s->ready)
+		sd_notify(0, "READY=1");
+	s->dirty |= !s->ready;
+	s->ready = true;
+	service_publish_status(s, now_us);
+	service_arm_tick(s, now_us);
+	sd_event_source_set_time(s->wake_source, (uint64_t)service_wake_us(s, camera_ns, now_us));
+	sd_event_source_set_enabled(s->wake_source, SD_EVENT_ONESHOT);
+}
+
+/* ---- events ---- */
+
+static int on_wake(sd_event_source *source, uint64_t usec, void *data)
+{
+	(void)source, (void)usec;
+	service_advance(data);
+	return 0;
+}
+
+static int on_writer(sd_event_source *source, int fd, uint32_t events, void *data)
+{
+	struct service *s = data;
+
+	(void)source, (void)fd, (void)events;
+	service_take_results(s);
+	service_advance(s);
+	return 0;
+}
+
+static int on_tick(sd_event_source *source, int fd, uint32_t events, void *data)
+{
+	struct service *s = data;
+	uint64_t expirations;
+	ssize_t n = read(fd, &expirations, sizeof expirations);
+
+	(void)source, (void)events;
+	if (n < 0) /* ECANCELED: the clock was set, and the timer must be armed again */
+		s->tick_us = TIME_NONE;
+	else if (s->tick_us != TIME_NONE)
+		stats_wake(&s->stats, clock_wall_us(s->clock) - s->tick_us);
+	service_advance(s);
+	return 0;
+}
+
+/*
+ * Let go when slots are missed and no frame has passed the writer for three minutes, or three
+ * intervals: the ladder had its time. A disk that refuses frames is no reason, a new process would
+ * find it no better.
+ */
+static int on_watchdog(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct service *s = data;
+	uint64_t interval;
+
+	if (!s->trouble_us ||
+		service_mono_us(s) - s->trouble_us <
+			TROUBLE_LIMIT_US + 3 * schedule_interval_us(&s->settings->schedule))
+		sd_notify(0, "WATCHDOG=1");
+	if (sd_watchdog_enabled(0, &interval) > 0) {
+		sd_event_source_set_time(source, usec + interval / 2);
+		/* it is off each time it has fired */
+		sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	}
+	return 0;
+}
+
+static int on_end(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
+{
+	struct service *s = data;
+
+	(void)source, (void)info;
+	if (s->ending) { /* asked twice: at once */
+		sd_event_exit(s->event, 0);
+		return 0;
+	}
+	sd_notify(0, "STOPPING=1");
+	s->ending = true;
+	s->end_by_us = clock_wall_us(s->clock) + END_GRACE_US;
+	service_advance(s);
+	return 0;
+}
+
+static int64_t service_settings_us(const struct service *s)
+{
+	return s->options->settings_path ? status_settings_us(s->options->settings_path) : 0;
+}
+
+/*
+ * The new schedule holds from now on, and the slots that have come by now keep their frames.
+ * Another camera loses those whose frames are on their way.
+ */
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
+{
+	static const char *const of_camera[] = { "camera", "control", "test", NULL };
+	struct service *s = data;
+	CLEANUP_FREE struct capture_settings *new = calloc(1, sizeof *new);
+	int64_t changed_us = service_settings_us(s);
+	bool camera;
+
+	(void)source, (void)info;
+	service_check_clock(s);
+	if (!new || !s->options->reload || s->options->reload(s->options->reload_data, new) < 0)
+		return 0;
+	if (strcmp(new->archive.path, s->settings->archive.path) != 0)
+		log_warning("archive.path is used after a restart of the service");
+	camera = !conf_sections_equal(&capture_settings_table, new, s->settings, of_camera);
+	if (camera) {
+		service_abandon_slots(s, "the settings were read again");
+		supervisor_free(s->supervisor);
+		s->supervisor = NULL;
+	}
+	service_keep_slots(s);
+	*s->settings = *new;
+	s->settings_us = changed_us;
+	service_set_store(s);
+	service_plan_slots(s);
+	log_notice("settings read again%s", camera ? "; the camera is opened again" : "");
+	if (camera && service_begin_camera(s) < 0)
+		return sd_event_exit(s->event, -ENOMEM);
+	service_advance(s);
+	return 0;
+}
+
+static int on_shot(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
+{
+	struct service *s = data;
+
+	(void)source, (void)info;
+	s->shot_wanted = true;
+	s->shot_from_us = clock_wall_us(s->clock);
+	service_advance(s);
+	return 0;
+}
+
+/* Signals are blocked here, before libcamera starts its threads. */
+static int service_begin_events(struct service *s)
+{
+	static const struct {
+		int number;
+		sd_event_signal_handler_t handler;
+	} signals[] = { { SIGTERM, on_end }, { SIGINT, on_end }, { SIGHUP, on_reload },
+		{ SIGUSR1, on_shot } };
+	uint64_t interval;
+	int r = sd_event_new(&s->event);
+
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(signals); i++)
+		r = sd_event_add_signal(s->event, NULL,
+			signals[i].number | SD_EVENT_SIGNAL_PROCMASK, signals[i].handler, s);
+	s->timer_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (r >= 0 && s->timer_fd < 0)
+		r = -errno;
+	if (r >= 0)
+		r = sd_event_add_io(s->event, &s->timer_source, s->timer_fd, EPOLLIN, on_tick, s);
+	if (r >= 0)
+		r = sd_event_add_time(
+			s->event, &s->wake_source, CLOCK_MONOTONIC, 0, 1000, on_wake, s);
+	if (r >= 0 && sd_watchdog_enabled(0, &interval) > 0)
+		r = sd_event_add_time_relative(
+			s->event, NULL, CLOCK_MONOTONIC, interval / 2, 0, on_watchdog, s);
+	return r;
+}
+
+static int service_start(struct service *s)
+{
+	int r = service_begin_events(s);
+
+	if (r >= 0)
+		r = clock_boot_id(s->boot);
+	if (r >= 0)
+		r = service_begin_store(s);
+	if (r >= 0)
+		r = sd_event_add_io(s->event, NULL, writer_fd(s->writer), EPOLLIN, on_writer, s);
+	if (r >= 0)
+		r = service_begin_camera(s);
+	return r;
+}
+
+static void service_end(struct service *s)
+{
+	supervisor_free(s->supervisor); /* drains the writer's frames, then closes the camera */
+	if (s->writer) {
+		writer_stop(s->writer);
+		service_take_results(s); /* frames of the last batch */
+	}
+	writer_free(s->writer);
+	archive_free(s->archive);
+	status_withdraw(s->store_path);
+	sd_event_source_disable_unref(s->camera_source);
+	sd_event_source_disable_unref(s->timer_source);
+	sd_event_source_disable_unref(s->wake_source);
+	sd_event_unref(s->event);
+	fd_closep(&s->timer_fd);
+}
+
+int service_run(const struct service_options *options, struct record *ret_last)
+{
+	struct service s = {
+		.options = options,
+		.settings = options->settings,
+		.clock = options->clock,
+		.timer_fd = -1,
+		.tick_us = TIME_NONE,
+		.archive = options->archive,
+		.slots_from_us = TIME_NONE,
+		.last_outcome_us = TIME_NONE,
+		.due = { TIME_NONE, TIME_NONE, TIME_NONE },
+		.store.error = options->archive_error,
+	};
+	int64_t now_us = clock_wall_us(options->clock);
+	int r;
+
+	s.stats.started_us = now_us;
+	zone_begin(&s.zone);
+	s.settings_us = service_settings_us(&s);
+	r = service_start(&s);
+	if (r >= 0) {
+		service_begin(&s);
+		service_advance(&s);
+		r = sd_event_loop(s.event);
+	}
+	if (r >= 0)
+		r = s.result;
+	service_end(&s);
+	if (r == 0 && options->one_shot && !s.stats.shots)
+		r = -ETIMEDOUT;
+	*ret_last = s.stats.last;
+	return r;
+}

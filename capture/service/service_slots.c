@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: MIT */
+/* The service's accounting: which frame is for which slot, and one outcome for every slot. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "capture/service/service_private.h"
+#include "common/base/log.h"
+#include "common/base/utc.h"
+
+#define FRAME_LATENCY_US (2 * US_PER_SEC) /* a frame's way through sensor, ISP and libcamera */
+#define SHOT_US (30 * US_PER_SEC) /* a one-shot run gives up after it */
+#define ZONE_LOOK_US (20 * US_PER_SEC) /* with CLOCK_CHECK_US of the loop less than a minute */
+#define STEP_MIN_US 1000 /* less is the noise of reading two clocks */
+
+void service_drop_candidate(struct service *s)
+{
+	if (s->holding)
+		supervisor_release(s->supervisor, &s->candidate);
+	s->holding = false;
+	slots_drop_candidate(&s->slots);
+}
+
+/*
+ * Slots from `first_us` to `last_us` have no frame. Misses that are neighbours become one line on
+ * their way.
+ */
+static void service_miss(struct service *s, int64_t first_us, int64_t last_us, uint64_t count,
+	enum miss_cause cause, const char *text)
+{
+	struct record miss = record_new(RECORD_MISS);
+
+	miss.slot_us = first_us;
+	miss.last_us = last_us;
+	miss.count = count;
+	miss.cause = cause;
+	snprintf(miss.text, sizeof miss.text, "%s", text);
+	writer_note(s->writer, &miss);
+	if (!s->trouble_us && (cause == MISS_CAMERA || cause == MISS_BUSY))
+		s->trouble_us = service_mono_us(s);
+	stats_miss(&s->stats, cause, count, clock_wall_us(s->clock));
+	s->dirty = true;
+}
+
+static struct record service_make_record(
+	struct service *s, const struct frame *frame, int64_t slot_us, int64_t exposed_us)
+{
+	struct record record = record_new(RECORD_FRAME);
+	int64_t age_ns = clock_mono_ns(s->clock) - frame->start_ns;
+
+	record.slot_us = slot_us;
+	record.exposed_us = exposed_us;
+	record.late_us = exposed_us - slot_us;
+	record.up_ns = clock_up_ns(s->clock) - age_ns;
+	record.synced = clock_synced(s->clock);
+	memcpy(record.boot, s->boot, sizeof record.boot);
+	record.facts.exposure_us = frame->exposure_us;
+	record.facts.gain = frame->gain;
+	record.facts.colour_temperature = frame->colour_temperature;
+	record.facts.lens_position = frame->lens_position;
+	return record;
+}
+
+/* Hands the frame to the writer, or accounts for the slot that it could not take. */
+static void service_submit(
+	struct service *s, struct frame *frame, int64_t slot_us, int64_t exposed_us, bool shot)
+{
+	struct record record = service_make_record(s, frame, slot_us, exposed_us);
+	int r;
+
+	record.shot = shot;
+	r = writer_submit(s->writer, supervisor_camera(s->supervisor), frame, &record);
+	if (r == 0)
+		return;
+	supervisor_release(s->supervisor, frame);
+	if (!shot)
+		service_miss(s, slot_us, slot_us, 1, MISS_BUSY,
+			"the frame before it was still being stored");
+}
+
+static const char *service_camera_trouble(struct service *s)
+{
+	const struct supervisor_facts *facts = supervisor_facts(s->supervisor);
+
+	return *facts->text ? facts->text : "no frame near the slot";
+}
+
+static void service_match(struct service *s, struct frame *frame, int64_t exposed_us)
+{
+	for (;;) {
+		int64_t slot, candidate_us = s->slots.candidate_us;
+
+		switch (slots_offer(&s->slots, exposed_us, frame->duration_ns / NS_PER_US, &slot)) {
+		case SLOTS_DROP:
+			supervisor_release(s->supervisor, frame);
+			return;
+		case SLOTS_HOLD:
+			if (s->holding)
+				supervisor_release(s->supervisor, &s->candidate);
+			s->candidate = *frame;
+			s->holding = true;
+			return;
+		case SLOTS_TAKE:
+			if (s->holding)
+				supervisor_release(s->supervisor, &s->candidate);
+			s->holding = false;
+			service_submit(s, frame, slot, exposed_us, false);
+			return;
+		case SLOTS_TAKE_CANDIDATE:
+			service_submit(s, &s->candidate, slot, candidate_us, false);
+			s->holding = false;
+			break;
+		case SLOTS_MISS:
+			service_drop_candidate(s);
+			service_miss(s, slot, slot, 1, MISS_CAMERA, service_camera_trouble(s));
+			break;
+		}
+	}
+}
+
+/* From the open slot to the one after it, 0: there is none. */
+static int64_t service_open_interval_us(const struct service *s)
+{
+	const struct schedule_settings *schedule = &s->settings->schedule;
+	int64_t after_us;
+
+	if (schedule->n_at == 0)
+		return schedule_every_us(schedule);
+	after_us = schedule_next(schedule, s->slots.open_us + 1);
+	return after_us == TIME_NONE ? 0 : after_us - s->slots.open_us;
+}
+
+/* Shows a frame to the phase lock and carries out what it orders. */
+static void service_lock_phase(struct service *s, const struct frame *frame)
+{
+	struct camera *camera = supervisor_camera(s->supervisor);
+	uint64_t starts = supervisor_facts(s->supervisor)->starts;
+	struct phase_lock_order order;
+	int64_t slot_ns;
+	int r;
+
+	if (!s->locks_phase || s->slots.open_us == TIME_NONE)
+		return;
+	if (s->locked_start != starts)
+		phase_lock_start(&s->phase_lock);
+	s->locked_start = starts;
+	slot_ns = s->last_mono_ns + (s->slots.open_us - s->last_wall_us) * NS_PER_US;
+	r = phase_lock_frame(
+		&s->phase_lock, frame, slot_ns, service_open_interval_us(s) * NS_PER_US, &order);
+	if (r > 0)
+		r = camera->ops->set_frame_duration(camera, order.duration_ns, order.frames);
+	if (r < 0) {
+		log_notice("the camera's frames cannot be moved onto the slots; the nearest ones "
+			   "are taken");
+		s->locks_phase = false;
+	}
+}
+
+void service_take_frames(struct service *s)
+{
+	struct frame frame;
+
+	while (supervisor_take(s->supervisor, &frame) == 0) {
+		int64_t exposed_us = clock_wall_of_mono(s->clock, frame.start_ns);
+
+		service_lock_phase(s, &frame);
+		if (frame.flags & FRAME_STARTUP) {
+			supervisor_release(s->supervisor, &frame);
+		} else if (s->shot_wanted && exposed_us >= s->shot_from_us) {
+			s->shot_wanted = false;
+			service_submit(s, &frame, exposed_us, exposed_us, true);
+		} else {
+			service_match(s, &frame, exposed_us);
+		}
+	}
+}
+
+/* The open slot, if its time is over: the held candidate, or a miss. */
+static bool service_end_slot(struct service *s, int64_t now_us, int64_t latency_us, const char *why)
+{
+	int64_t slot, candidate_us = s->slots.candidate_us;
+	enum slots_verdict verdict = slots_expire(&s->slots, now_us, latency_us, &slot);
+
+	if (verdict == SLOTS_HOLD)
+		return false;
+	if (verdict == SLOTS_TAKE_CANDIDATE) {
+		service_submit(s, &s->candidate, slot, candidate_us, false);
+		s->holding = false;
+		return true;
+	}
+	service_drop_candidate(s);
+	service_miss(s, slot, slot, 1, MISS_CAMERA, why);
+	return true;
+}
+
+void service_abandon_slots(struct service *s, const char *why)
+{
+	int64_t now_us = clock_wall_us(s->clock);
+
+	while (s->slots.open_us != TIME_NONE && s->slots.open_us < now_us)
+		service_end_slot(s, INT64_MAX, 0, why);
+	service_drop_candidate(s);
+}
+
+static bool service_slots_have_begun(const struct service *s)
+{
+	return !s->waiting_clock && !s->options->one_shot;
+}
+
+void service_keep_slots(struct service *s)
+{
+	while (service_slots_have_begun(s) && slots_keep(&s->slots, s->last_wall_us) == -ENOSPC)
+		service_end_slot(s, INT64_MAX, 0, "the schedule was changed");
+}
+
+void service_plan_slots(struct service *s)
+{
+	if (service_slots_have_begun(s))
+		slots_plan(&s->slots, s->last_wall_us);
+	s->tick_us = TIME_NONE;
+	s->dirty = true;
+}
+
+int64_t service_latency_us(const struct service *s)
+{
+	return FRAME_LATENCY_US +
+		3 * supervisor_facts(s->supervisor)->frame_duration_ns / NS_PER_US;
+}
+
+void service_expire_slots(struct service *s, int64_t now_us)
+{
+	while (service_end_slot(s, now_us, service_latency_us(s), service_camera_trouble(s)))
+		continue;
+}
+
+static void service_take_frame_result(struct service *s, const struct writer_result *result)
+{
+	int64_t now_us = clock_wall_us(s->clock);
+
+	s->trouble_us = 0;
+	if (result->error < 0) {
+		log_debug("cannot store the frame of slot %lld: %s",
+			(long long)(result->record.slot_us / US_PER_SEC),
+			store_error_text(result->error));
+		if (!result->record.shot)
+			stats_miss(&s->stats, MISS_DISK, 1, now_us);
+		return;
+	}
+	stats_frame(&s->stats, &result->record, now_us);
+	s->stats.encode_us = result->encode_us;
+	s->stats.store_us = result->store_us;
+	if (s->options->stored)
+		s->options->stored(s->options->stored_data, &result->record);
+}
+
+void service_take_results(struct service *s)
+{
+	struct writer_result result;
+
+	while (writer_take_result(s->writer, &result) == 0) {
+		s->dirty = true;
+		if (result.news == WRITER_FRAME)
+			service_take_frame_result(s, &result);
+		else if (result.news == WRITER_OPENED)
+			service_account(s, result.last_outcome_us);
+		else
+			service_tell_corrected(&result);
+	}
+}
+
+/* The slots in [from, to) will have no frame. */
+static void service_miss_range(
+	struct service *s, int64_t from_us, int64_t to_us, enum miss_cause cause, const char *text)
+{
+	const struct schedule_settings *schedule = &s->settings->schedule;
+	int64_t first_us = schedule_next(schedule, from_us);
+	uint64_t count;
+
+	if (first_us == TIME_NONE || first_us >= to_us)
+		return;
+	count = schedule_count(schedule, first_us, to_us);
+	s->slots.done_us = schedule_previous(schedule, to_us);
+	service_miss(s, first_us, s->slots.done_us, count, cause, text);
+}
+
+void service_begin_slots(struct service *s)
+{
+	const struct schedule_settings *schedule = &s->settings->schedule;
+	int64_t now_us = clock_wall_us(s->clock);
+	int64_t start_us = now_us - (service_mono_us(s) - s->started_mono_us);
+	int64_t last_us = s->last_outcome_us;
+
+	s->waiting_clock = false;
+	s->dirty = true;
+	s->slots_from_us = start_us;
+	s->slots = slots_new(schedule, now_us);
+	if (last_us != TIME_NONE && last_us - now_us > slots_small_step_us(schedule))
+		last_us = TIME_NONE; /* the clock is far back: a new account begins */
+	/* it may be a little before the last outcome: no slot is taken twice */
+	s->slots.done_us = last_us;
+	if (last_us != TIME_NONE && last_us >= now_us)
+		s->slots.open_us = schedule_next(schedule, last_us + 1);
+	if (last_us == TIME_NONE)
+		last_us = start_us - 1;
+	if (last_us < start_us)
+		service_miss_range(s, last_us + 1, start_us, MISS_DOWN, "");
+	if (last_us < now_us)
+		service_miss_range(s, last_us < start_us ? start_us : last_us + 1, now_us,
+			MISS_CLOCK, "waiting for the clock to be synchronised");
+}
+
+void service_begin(struct service *s)
+{
+	s->started_mono_us = service_mono_us(s);
+	s->last_mono_ns = clock_mono_ns(s->clock);
+	s->last_wall_us = clock_wall_of_mono(s->clock, s->last_mono_ns);
+	s->slots = slots_new(&s->settings->schedule, s->last_wall_us);
+	s->slots.open_us = TIME_NONE;
+	s->waiting_clock = !s->options->one_shot;
+	if (s->options->one_shot)
+		service_begin_shot(s);
+	else if (!service_clock_awaited(s))
+		service_begin_slots(s);
+}
+
+/* After boot only: a machine that never finds a time server must not wait at every restart. */
+bool service_clock_awaited(const struct service *s)
+{
+	return s->waiting_clock && !clock_synced(s->clock) &&
+		clock_up_ns(s->clock) < s->settings->wait_for_clock_us * NS_PER_US;
+}
+
+void service_begin_shot(struct service *s)
+{
+	int64_t now_us = clock_wall_us(s->clock);
+
+	s->slots = slots_new(&s->settings->schedule, now_us);
+	s->slots.open_us = TIME_NONE;
+	s->shot_wanted = true;
+	s->shot_from_us = now_us + s->settings->camera.warmup_us;
+	s->end_by_us = now_us + s->settings->camera.warmup_us + SHOT_US;
+}
+
+/* The wall clock was set: journalled with both sides, slots are planned again. */
+static void service_clock_stepped(struct service *s, int64_t before_us, int64_t after_us)
+{
+	struct record note = record_new(RECORD_CLOCK);
+	int64_t first_us = 0, last_us = 0;
+	uint64_t skipped = 0;
+	bool back = after_us < before_us;
+
+	note.before_us = before_us;
+	note.after_us = after_us;
+	log_notice("the clock was set by %+.3f s", (double)(after_us - before_us) / US_PER_SEC);
+	service_drop_candidate(s);
+	s->tick_us = TIME_NONE;
+	s->dirty = true;
+	s->shot_from_us += after_us - before_us;
+	s->end_by_us += after_us - before_us;
+	if (service_slots_have_begun(s))
+		slots_step(&s->slots, before_us, after_us, &skipped, &first_us, &last_us);
+	/* an outcome stands on the side of the line that its slot is on */
+	if (skipped && back)
+		service_miss(s, first_us, last_us, skipped, MISS_CLOCK,
+			"the clock was set back before its frame was stored");
+	writer_note(s->writer, &note);
+	if (skipped && !back)
+		service_miss(s, first_us, last_us, skipped, MISS_CLOCK,
+			"the clock was set forward over it");
+}
+
+void service_check_clock(struct service *s)
+{
+	int64_t mono_ns = clock_mono_ns(s->clock);
+	int64_t wall_us = clock_wall_of_mono(s->clock, mono_ns);
+	int64_t passed_us = (mono_ns - s->last_mono_ns) / NS_PER_US;
+	int64_t expected_us = s->last_wall_us + passed_us;
+
+	s->last_mono_ns = mono_ns;
+	s->last_wall_us = wall_us;
+	/* a clock that is slewed moves by 500 ppm at most; what is more was set */
+	if (llabs(wall_us - expected_us) > STEP_MIN_US + passed_us / 1000)
+		service_clock_stepped(s, expected_us, wall_us);
+}
+
+/* Journalled like a step of the clock: outcomes by the old zone stand before it. */
+static void service_zone_changed(struct service *s)
+{
+	struct record note = record_new(RECORD_ZONE);
+	char name[ZONE_NAME_MAX];
+	int r;
+
+	note.at_us = s->last_wall_us;
+	note.from_s = utc_local_offset_s(note.at_us);
+	service_keep_slots(s);
+	r = zone_read_again(&s->zone, note.at_us);
+	service_plan_slots(s);
+	if (r < 0)
+		return;
+	note.to_s = utc_local_offset_s(note.at_us);
+	snprintf(note.text, sizeof note.text, "%s", zone_name(name));
+	log_notice("the time zone or its rules changed: %s, %+lld min from UTC, before %+lld min",
+		note.text, (long long)note.to_s / 60, (long long)note.from_s / 60);
+	writer_note(s->writer, &note);
+}
+
+void service_check_zone(struct service *s)
+{
+	int64_t now_us = service_mono_us(s), every_us = s->options->zone_look_us;
+
+	if (now_us - s->zone_looked_us < (every_us ? every_us : ZONE_LOOK_US))
+		return;
+	s->zone_looked_us = now_us;
+	if (zone_has_changed(&s->zone))
+		service_zone_changed(s);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* The settings of capturepi, one struct, one table. See capturepi.conf(5). */
+#pragma once
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "capture/camera/camera.h"
+#include "capture/schedule/schedule.h"
+#include "common/settings/conf.h"
+
+enum standby { STANDBY_AUTO, STANDBY_STREAM, STANDBY_STOP };
+enum durability { DURABILITY_FRAME, DURABILITY_BATCH };
+
+struct control_setting {
+	char name[64];
+	char value[64];
+};
+
+struct capture_settings {
+	struct {
+		char path[PATH_MAX];
+		char camera[CAMERA_NAME_MAX];
+		int64_t reserve; /* bytes, negative: percent */
+		int64_t keep_days; /* 0: no limit */
+		int64_t max_bytes; /* 0: no limit */
+		int durability;
+		bool require_mount;
+	} archive;
+	struct schedule_settings schedule;
+	int64_t wait_for_clock_us;
+	struct {
+		char source[256];
+		int64_t width, height, quality, rotation;
+		double fps;
+		int standby;
+		bool phase_lock;
+		int64_t warmup_us;
+	} camera;
+	struct control_setting controls[CONF_CONTROLS_MAX];
+	size_t n_controls;
+	struct {
+		int64_t seed;
+		double drift_ppm;
+		char faults[CONF_VALUE_MAX];
+	} test;
+};
+
+extern const struct conf_table capture_settings_table;
+
+/*
+ * Checks what needs more than one value of a struct capture_settings. Complains like conf_load(),
+ * and sets what it complains about to what it says, so that a camera in the field goes on with
+ * settings that make sense. Returns the number of complaints. Fits cli_program.check.
+ */
+int capture_settings_check(void *settings, conf_complain *complain, void *data);
+
+/*
+ * Sets the defaults of the camera `name` beside the first one: ~/captures-NAME, which no other
+ * archive contains, and its name. Fits cli_program.name_defaults.
+ */
+void capture_settings_name(void *settings, const char *name);
+
+/* The camera's part as camera_open() wants it; points into `settings` and `arrays`. */
+struct control_arrays {
+	const char *names[CONF_CONTROLS_MAX], *values[CONF_CONTROLS_MAX];
+};
+struct camera_options capture_camera_options(
+	const struct capture_settings *settings, struct control_arrays *arrays);

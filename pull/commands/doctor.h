@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* What `pullpi doctor` judges beside common/doctor/doctor.h: pure functions from facts to findings. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/doctor/doctor.h"
+#include "pull/pair/leftovers.h"
+#include "pull/state/due.h"
+
+/*
+ * libssh at run time, as ssh_version(0) has it ("0.10.6/openssl/zlib"), and the version of Debian's
+ * package ("" where it is not known): Debian mends old versions without changing their number.
+ */
+struct doctor_finding doctor_libssh(const char *version, const char *package);
+/* The version of the package in the text of /var/lib/dpkg/status; "" if it is not there. */
+void doctor_package_version(const char *status, const char *package, char *ret, size_t size);
+
+/* One unit as doctor_unit_read() gave it. */
+struct doctor_unit {
+	char name[UNIT_NAME_MAX];
+	int error;
+	struct unit_state state;
+};
+
+/*
+ * What brings the newest picture: the timer of `latest`, or `follow` instead where that is enabled
+ * or runs.
+ */
+struct doctor_finding doctor_latest(
+	const struct doctor_unit *timer, const struct doctor_unit *follow, int64_t now_us);
+/* What a timer starts: whether its last run was good. */
+struct doctor_finding doctor_work(
+	const struct doctor_unit *timer, const struct doctor_unit *service, int64_t now_us);
+
+/* Whether a picture is due; `error` of the archive, -ENOENT: nothing was fetched yet. */
+struct doctor_finding doctor_stale(int error, const struct due_facts *facts);
+/* Whether the two machines agree on the time; what is due is told by the camera's clock. */
+struct doctor_finding doctor_clocks(const struct due_facts *facts);
+
+/* Of a camera that has no section. */
+struct doctor_finding doctor_leftover(const struct leftover *leftover);

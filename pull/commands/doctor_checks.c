@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* Facts about a puller's machine, judged. */
+#include <errno.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/utc.h"
+#include "pull/commands/doctor.h"
+
+/*
+ * The first versions without the faults of 2026 that a client can meet, CVE-2026-59847 (AES-GCM
+ * tags that are not checked), -59850, -59843: libssh's CHANGELOG and Debian's changelog of the
+ * package.
+ */
+#define DEBIAN_12_UPSTREAM "0.10.6-0+deb12u"
+#define DEBIAN_12_FIXED 3
+
+static bool libssh_is_fixed(const char *version, const char *package)
+{
+	const size_t upstream = strlen(DEBIAN_12_UPSTREAM);
+	int v[3], number;
+
+	if (sscanf(version, "%d.%d.%d", &v[0], &v[1], &v[2]) != 3)
+		return false;
+	number = v[0] * 1000000 + v[1] * 1000 + v[2];
+	if (number >= 12000)
+		return number >= 12002;
+	return number >= 11005 ||
+		(strncmp(package, DEBIAN_12_UPSTREAM, upstream) == 0 &&
+			strtol(package + upstream, NULL, 10) >= DEBIAN_12_FIXED);
+}
+
+struct doctor_finding doctor_libssh(const char *version, const char *package)
+{
+	const int length = (int)strcspn(version, "/");
+	const char *of = *package ? ", package " : "";
+
+	if (libssh_is_fixed(version, package))
+		return doctor_find(DOCTOR_OK, "%.*s%s%s", length, version, of, package);
+	return doctor_find(DOCTOR_WARN,
+		"%.*s%s%s has known faults that a camera's host could use\n"
+		"install the security updates (Debian 12: 0.10.6-0+deb12u3; else 0.11.5, 0.12.2)",
+		length, version, of, package);
+}
+
+void doctor_package_version(const char *status, const char *package, char *ret, size_t size)
+{
+	char heading[64];
+	const char *at, *end, *version;
+
+	*ret = '\0';
+	snprintf(heading, sizeof heading, "Package: %s\n", package);
+	for (at = strstr(status, heading); at; at = strstr(at + 1, heading)) {
+		if (at != status && at[-1] != '\n')
+			continue;
+		end = strstr(at, "\n\n");
+		version = strstr(at, "\nVersion: ");
+		if (!version || (end && version > end))
+			return;
+		version += strlen("\nVersion: ");
+		snprintf(ret, size, "%.*s", (int)strcspn(version, "\n"), version);
+		return;
+	}
+}
+
+struct doctor_finding doctor_latest(
+	const struct doctor_unit *timer, const struct doctor_unit *follow, int64_t now_us)
+{
+	if (doctor_unit_used(follow->error, &follow->state))
+		return doctor_service(follow->error, follow->name, &follow->state);
+	return doctor_timer(timer->error, timer->name, &timer->state, now_us);
+}
+
+struct doctor_finding doctor_work(
+	const struct doctor_unit *timer, const struct doctor_unit *service, int64_t now_us)
+{
+	struct doctor_finding finding =
+		doctor_timer(timer->error, timer->name, &timer->state, now_us);
+
+	if (finding.verdict != DOCTOR_OK || service->error < 0 ||
+		strcmp(service->state.active, "failed") != 0)
+		return finding;
+	return doctor_find(DOCTOR_WARN,
+		"the last run of %s failed (%s)\nlook at `journalctl --user -u %s -n 20`",
+		service->name, service->state.result, service->name);
+}
+
+struct doctor_finding doctor_stale(int error, const struct due_facts *facts)
+{
+	const struct contact *contact = facts->contact;
+	const struct due due = due_judge(facts);
+	const bool stopped = due.state == DUE_STOPPED || due.state == DUE_NOT_TAKEN ||
+		(due.state == DUE_HERE && contact->schedule.running == WIRE_STOPPED);
+	enum doctor_verdict verdict = DOCTOR_FAIL;
+	char text[DOCTOR_TEXT_MAX];
+
+	if (error == -ENOMEDIUM)
+		return doctor_find(DOCTOR_FAIL, "the archive's disk is not mounted");
+	if (error < 0 && error != -ENOENT)
+		return doctor_find(DOCTOR_FAIL,
+			"the archive cannot be read: %s\nlook at `pullpi verify`",
+			strerror(-error));
+	due_describe(&due, facts, text, sizeof text);
+	if (due.state == DUE_HERE && contact->last_try_us != TIME_NONE &&
+		contact->camera.code != CLI_OK)
+		return doctor_find(
+			DOCTOR_WARN, "%s\nthe last try failed: %s", text, contact->camera.error);
+	if (due.state == DUE_HERE)
+		verdict = stopped ? DOCTOR_WARN : DOCTOR_OK;
+	else if (facts->newest_us == TIME_NONE)
+		verdict = DOCTOR_WARN;
+	return doctor_find(verdict, "%s%s", text,
+		stopped                              ? "\nlook there with `capturepi doctor`"
+			: due.state == DUE_NOT_TRIED ? "\nrun `deploypi pull`, which has it "
+						       "fetched from time to time"
+						     : "");
+}
+
+struct doctor_finding doctor_clocks(const struct due_facts *facts)
+{
+	struct due due = due_judge(facts);
+	char text[DOCTOR_TEXT_MAX];
+
+	if (*due_describe_clock(&due, text, sizeof text))
+		return doctor_find(DOCTOR_WARN, "%s\nlook at `timedatectl` on both machines", text);
+	return doctor_find(DOCTOR_OK, "that of the camera %s",
+		facts->contact->seen_us == TIME_NONE ? "is not known" : "agrees");
+}
+
+struct doctor_finding doctor_leftover(const struct leftover *l)
+{
+	return doctor_find(l->units ? DOCTOR_WARN : DOCTOR_INFO,
+		"no section [camera %s] any more, and still%s%s%s\nrun `%s%s`%s", l->camera,
+		l->units ? " its units" : "", l->key ? " its key" : "",
+		l->contact ? " its last contact" : "",
+		l->units ? "deploypi pull" : "pullpi unpair ", l->units ? "" : l->camera,
+		l->units ? ", which switches them off" : "");
+}

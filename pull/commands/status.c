@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `pullpi status`: what is here of each camera and how old it is, what is missing, and when the
+ * camera last answered. It reads files only and asks no camera.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "common/archive/archive.h"
+#include "common/base/clock.h"
+#include "common/base/json.h"
+#include "common/base/utc.h"
+#include "pull/commands/commands.h"
+#include "pull/session/copy.h"
+#include "pull/session/gaps.h"
+#include "pull/state/contact.h"
+#include "pull/state/due.h"
+
+#define GAPS_US (24 * 3600 * US_PER_SEC) /* older ones are for `list --gaps` */
+
+struct camera_status {
+	const struct camera_settings *camera;
+	char archive[PATH_MAX];
+	int error; /* of the archive; -ENOENT: nothing was fetched yet */
+	struct record newest;
+	bool has_newest;
+	char path[PATH_MAX];
+	uint64_t first, last;
+	int64_t age_us; /* of the newest, by its slot */
+	struct contact contact;
+	struct due_facts facts;
+	struct due due;
+	unsigned branches[BRANCHES_MAX], n_branches; /* older histories that were kept */
+	bool has_gaps; /* the next two are known */
+	uint64_t behind; /* how many numbers of the camera's journal are not settled here */
+	uint64_t gaps[GAP_CAUSES]; /* of the last 24 h, by cause */
+};
+
+static int add_gap(void *data, const struct gap *gap)
+{
+	struct camera_status *s = data;
+
+	s->gaps[gap->cause] += gap->count;
+	return 0;
+}
+
+static void status_read_gaps(struct camera_status *s, struct archive *archive)
+{
+	struct held held = { 0 };
+	struct gaps_options options = { .held = &held,
+		.since_us = clock_wall_us(&clock_real) - GAPS_US,
+		.gap = add_gap,
+		.data = s };
+	int r = held_load(archive, &held);
+
+	if (r == 0)
+		r = gaps_bounds(archive, &s->contact, &options);
+	if (r == 0)
+		r = gaps_walk(archive, &options);
+	if (r == 0)
+		s->behind = ranges_missing(&held.settled, options.first, options.last);
+	s->has_gaps = r == 0;
+	held_clear(&held);
+}
+
+static int status_read_archive(struct camera_status *s)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	char name[FRAME_PATH_MAX];
+	struct frame_name frame;
+	int r;
+
+	r = pull_archive_path(s->camera, s->archive);
+	if (r < 0)
+		return r;
+	r = copy_open(
+		s->camera, s->archive, &(struct archive_options){ .mode = ARCHIVE_READ }, &archive);
+	if (r < 0)
+		return r;
+	journal_first(archive_journal(archive), &s->first);
+	journal_last(archive_journal(archive), &s->last);
+	s->has_newest = archive_newest(archive, &s->newest) == 0;
+	for (unsigned n = 0; archive_branch(archive, &n);)
+		s->branches[s->n_branches++] = n;
+	s->facts = due_read(archive, &s->contact, s->camera->stale_after_us, &clock_real);
+	status_read_gaps(s, archive);
+	frame = record_name(&s->newest);
+	if (s->has_newest && frame_name_path(&frame, name) == 0 &&
+		snprintf(s->path, sizeof s->path, "%s/%s", s->archive, name) >= (int)sizeof s->path)
+		s->path[0] = 0;
+	return 0;
+}
+
+static void status_read(const struct camera_settings *camera, struct camera_status *ret)
+{
+	*ret = (struct camera_status){ .camera = camera };
+	contact_load(camera->name, &ret->contact);
+	ret->facts = due_read(NULL, &ret->contact, camera->stale_after_us, &clock_real);
+	ret->error = status_read_archive(ret);
+	if (ret->has_newest)
+		ret->age_us = clock_wall_us(&clock_real) - ret->newest.slot_us;
+	ret->due = due_judge(&ret->facts);
+}
+
+static const char *contact_word(int code)
+{
+	switch (code) {
+	case CLI_OK:
+		return "good";
+	case CLI_TEMPFAIL:
+		return "not reached";
+	case CLI_REFUSED:
+		return "refused";
+	default:
+		return "failing";
+	}
+}
+
+/* "3 camera, 120 down" */
+static const char *describe_gaps(const struct camera_status *s, char *buf, size_t size)
+{
+	size_t n = 0;
+
+	snprintf(buf, size, "none");
+	for (unsigned i = 0; i < GAP_CAUSES && n < size; i++) {
+		if (s->gaps[i] > 0)
+			n += (size_t)snprintf(buf + n, size - n, "%s%llu %s", n ? ", " : "",
+				(unsigned long long)s->gaps[i], gap_cause_name(i));
+	}
+	return buf;
+}
+
+static void print_gaps(const struct camera_status *s)
+{
+	char text[256], time[UTC_TEXT_MAX];
+
+	if (s->behind > 0 && s->contact.last == 0)
+		printf("behind     %llu numbers in between are not here\n",
+			(unsigned long long)s->behind);
+	else if (s->behind > 0)
+		printf("behind     %llu lines of the camera's journal are not here; it was at "
+		       "%llu on %s\n",
+			(unsigned long long)s->behind, (unsigned long long)s->contact.last,
+			utc_format_local(s->contact.last_ok_us, time));
+	printf("gaps       in 24 h: %s\n", describe_gaps(s, text, sizeof text));
+}
+
+static void print_contact(const struct contact *contact)
+{
+	char time[UTC_TEXT_MAX];
+
+	if (contact->last_try_us == TIME_NONE) {
+		printf("contact    never\n");
+		return;
+	}
+	printf("contact    %s, last try %s", contact_word(contact->camera.code),
+		utc_format_local(contact->last_try_us, time));
+	printf(", last success %s\n",
+		contact->last_ok_us == TIME_NONE ? "never"
+						 : utc_format_local(contact->last_ok_us, time));
+	if (contact->camera.code != CLI_OK)
+		printf("error      since %s: %s\n",
+			utc_format_local(contact->camera.since_us, time), contact->camera.error);
+}
+
+static const char *archive_error(const struct camera_status *s)
+{
+	return s->error == -ENOMEDIUM ? "its disk is not mounted" : strerror(-s->error);
+}
+
+static void print_person(const struct camera_status *s, bool more)
+{
+	char age[UTC_TEXT_MAX], text[PULL_ERROR_MAX + 256];
+
+	printf("%scamera     %s (%s%s%s port %lld)\n", more ? "\n" : "", s->camera->name,
+		s->camera->user, *s->camera->user ? "@" : "", s->camera->host,
+		(long long)s->camera->port);
+	printf("archive    %s", s->archive);
+	if (s->error == -ENOENT)
+		printf(" (nothing fetched yet)\n");
+	else if (s->error < 0)
+		printf(" (cannot be read: %s)\n", archive_error(s));
+	else
+		printf(" (journal lines %llu to %llu)\n", (unsigned long long)s->first,
+			(unsigned long long)s->last);
+	if (s->has_newest)
+		printf("newest     %s, %s%s\n", s->path,
+			s->age_us >= 0 ? duration_format(s->age_us, age) : "in the future",
+			s->age_us >= 0 ? " ago" : "");
+	for (unsigned i = 0; i < s->n_branches; i++)
+		printf("old        %s/" BRANCHES "/%u, the camera has another history since\n",
+			s->archive, s->branches[i]);
+	printf("state      %s\n", due_describe(&s->due, &s->facts, text, sizeof text));
+	if (*due_describe_clock(&s->due, text, sizeof text))
+		printf("clock      %s\n", text);
+	if (s->has_gaps)
+		print_gaps(s);
+	print_contact(&s->contact);
+	if (s->contact.here.code != CLI_OK)
+		printf("here       since %s: %s\n", utc_format_local(s->contact.here.since_us, age),
+			s->contact.here.error);
+	if (s->contact.rate > 0)
+		printf("link       %.1f KB/s in the last pull\n", (double)s->contact.rate / 1024);
+}
+
+static struct json_object *contact_object(const struct contact *contact)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_add_time(o, "last_try", contact->last_try_us);
+	json_add_time(o, "last_ok", contact->last_ok_us);
+	json_add_time(o, "since", contact->camera.since_us);
+	if (contact->last_try_us != TIME_NONE) {
+		json_add_bool(o, "reachable", contact->camera.code == CLI_OK);
+		json_add_number(o, "code", contact->camera.code);
+	}
+	if (contact->camera.error[0])
+		json_add_text(o, "error", contact->camera.error);
+	if (contact->here.code != CLI_OK) {
+		json_add_text(o, "here_error", contact->here.error);
+		json_add_time(o, "here_since", contact->here.since_us);
+	}
+	if (contact->last > 0)
+		json_add_number(o, "camera_last", (int64_t)contact->last);
+	if (contact->rate > 0)
+		json_add_number(o, "rate", contact->rate);
+	return o;
+}
+
+static void add_archive(struct json_object *o, const struct camera_status *s)
+{
+	struct json_object *branches = json_object_new_array(), *gaps;
+
+	json_add_number(o, "first", (int64_t)s->first);
+	json_add_number(o, "last", (int64_t)s->last);
+	if (s->has_newest) {
+		json_add_number(o, "newest_seq", (int64_t)s->newest.seq);
+		json_add_text(o, "newest", s->path);
+		json_add_time(o, "newest_slot", s->newest.slot_us);
+		json_add_number(o, "newest_age_s", s->age_us / US_PER_SEC);
+	}
+	for (unsigned i = 0; i < s->n_branches; i++)
+		json_object_array_add(branches, json_object_new_int64(s->branches[i]));
+	json_object_object_add(o, "branches", branches);
+	if (!s->has_gaps)
+		return;
+	gaps = json_object_new_object();
+	for (unsigned i = 0; i < GAP_CAUSES; i++)
+		json_add_number(gaps, gap_cause_name(i), (int64_t)s->gaps[i]);
+	json_add_number(o, "behind", (int64_t)s->behind);
+	json_object_object_add(o, "gaps_24h", gaps);
+}
+
+static void print_program(const struct camera_status *s)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_add_text(o, "camera", s->camera->name);
+	json_add_text(o, "archive", s->archive);
+	if (s->error < 0 && s->error != -ENOENT)
+		json_add_text(o, "archive_error", archive_error(s));
+	json_add_bool(o, "stale", s->due.state != DUE_HERE);
+	json_add_text(o, "state", due_state_name(s->due.state));
+	json_add_time(o, s->due.state == DUE_HERE ? "next" : "missing", s->due.slot_us);
+	if (s->due.ahead_us != 0)
+		json_add_number(o, "camera_ahead_s", s->due.ahead_us / US_PER_SEC);
+	if (s->due.set_back)
+		json_add_bool(o, "clock_set_back", true);
+	add_archive(o, s);
+	json_object_object_add(o, "contact", contact_object(&s->contact));
+	json_print(o);
+}
+
+/*
+ * Shows one camera or, without a name, all, one object a line with --json. Exit 1 if one is
+ * stale.
+ */
+int command_status(struct cli *cli)
+{
+	CLEANUP_FREE void *data = NULL;
+	const struct camera_settings *only = NULL;
+	const struct pull_settings *settings;
+	int r = cli_settings(cli, CLI_LENIENT, &data), worst = CLI_OK, n = 0;
+
+	settings = data;
+	if (r == CLI_OK && (cli->argc > 0 || settings->n_cameras == 0))
+		r = pull_choose_camera(cli, settings, cli->argc > 0 ? cli->argv[0] : NULL, &only);
+	if (r != CLI_OK)
+		return r;
+	for (size_t i = 0; i < settings->n_cameras; i++) {
+		struct camera_status status;
+
+		if (only && only != &settings->cameras[i])
+			continue;
+		status_read(&settings->cameras[i], &status);
+		if (status.due.state != DUE_HERE)
+			worst = CLI_INTERNAL;
+		if (cli_flag(cli, "json"))
+			print_program(&status);
+		else
+			print_person(&status, n++ > 0);
+	}
+	return worst;
+}

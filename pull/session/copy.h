@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A camera's archive here. If it once was on a mounted disk (common/archive/place.h; the last contact
+ * remembers), it is neither opened nor made again without that disk.
+ */
+#pragma once
+
+#include "common/archive/archive.h"
+#include "pull/settings/settings.h"
+
+/* Whether the disk of the archive at `path` is there: 0, -ENOMEDIUM, -errno. */
+int copy_check(const struct camera_settings *camera, const char *path);
+/* The same, and then archive_open(). */
+int copy_open(const struct camera_settings *camera, const char *path,
+	const struct archive_options *options, struct archive **ret);
+
+/*
+ * Turns `r`, which copy_open() or archive_retake() of the archive at `path` returned, into an exit
+ * code of common/commands/cli.h and a sentence for the person in `error`.
+ */
+int copy_open_failed(int r, const char *path, const char *camera, char *error, size_t size);

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/* What is settled, from a small file and from what the journal has got since it was written. */
+#include "pull/session/held.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/base/limits.h"
+
+#define HELD_FILE ".settled"
+#define HELD_FILE_MAX (8 * 1024 * 1024)
+#define HELD_RANGES_MAX 200000 /* with more the file would be slower than the journal */
+#define HELD_SEGMENTS_MAX 100000
+#define HELD_REDATED_MAX 50000 /* more of a time stay as they are */
+
+void held_clear(struct held *held)
+{
+	ranges_clear(&held->settled);
+	ranges_clear(&held->damaged);
+	free(held->segments);
+	free(held->redated);
+	*held = (struct held){ 0 };
+}
+
+static int held_add_segment(struct held *held, uint64_t number, struct held_segment **ret)
+{
+	struct held_segment *grown;
+
+	for (size_t i = 0; i < held->n_segments; i++) {
+		if (held->segments[i].number == number) {
+			*ret = &held->segments[i];
+			return 0;
+		}
+	}
+	if (held->n_segments == HELD_SEGMENTS_MAX)
+		return -E2BIG;
+	grown = reallocarray(held->segments, held->n_segments + 1, sizeof *grown);
+	if (!grown)
+		return -ENOMEM;
+	held->segments = grown;
+	*ret = &grown[held->n_segments++];
+	**ret = (struct held_segment){ .number = number };
+	return 0;
+}
+
+/* ---- the file */
+
+static int held_parse_line(struct held *held, const char *line)
+{
+	struct held_segment *segment;
+	char word[10], end;
+	uint64_t a = 0, b = 0;
+	int n = sscanf(line, "%9[a-z] %" SCNu64 " %" SCNu64 "%c", word, &a, &b, &end), r;
+
+	if (n < 2 || a > SEQ_MAX || b > INT64_MAX)
+		return -EBADMSG;
+	/* of versions before 0.2.0 */
+	if (n == 2 && strcmp(word, "acked") == 0)
+		return 0;
+	if (n == 2 && strcmp(word, "unwanted") == 0) {
+		held->unwanted = a;
+		return 0;
+	}
+	if (n != 3)
+		return -EBADMSG;
+	if (strcmp(word, "segment") == 0) {
+		r = held_add_segment(held, a, &segment);
+		if (r == 0)
+			segment->offset = (int64_t)b;
+		return r;
+	}
+	if (a == 0 || a > b || b > SEQ_MAX)
+		return -EBADMSG;
+	if (strcmp(word, "range") == 0 && a > ranges_last(&held->settled))
+		return ranges_add(&held->settled, a, b);
+	return strcmp(word, "damaged") == 0 ? ranges_add(&held->damaged, a, b) : -EBADMSG;
+}
+
+static int held_parse(struct held *held, const char *id, char *text)
+{
+	char *next, first[sizeof "settled 1 " + UUID_CHARS];
+	bool begun = false;
+	int r = 0;
+
+	snprintf(first, sizeof first, "settled 1 %s", id);
+	for (char *line = text; r == 0 && (next = strchr(line, '\n')); line = next + 1) {
+		*next = '\0';
+		if (begun && strcmp(line, "end") == 0)
+			return next[1] ? -EBADMSG : 0;
+		if (begun)
+			r = held_parse_line(held, line);
+		else if (strcmp(line, first) != 0)
+			r = -EBADMSG;
+		begun = true;
+	}
+	return r < 0 ? r : -EBADMSG;
+}
+
+static int held_read_file(struct held *held, struct archive *archive)
+{
+	CLEANUP_FREE char *text = NULL;
+	int r = fs_read_file(archive_root_fd(archive), HELD_FILE, HELD_FILE_MAX, &text, NULL);
+
+	return r < 0 ? r : held_parse(held, archive_id(archive), text);
+}
+
+int held_save(struct held *held, struct archive *archive)
+{
+	CLEANUP_FREE char *text = NULL;
+	size_t bytes;
+	FILE *f;
+	int r = 0;
+
+	if (!held->changed || held->n_redated > 0)
+		return 0;
+	if (held->settled.n > HELD_RANGES_MAX) {
+		unlinkat(archive_root_fd(archive), HELD_FILE, 0);
+		return 0;
+	}
+	f = open_memstream(&text, &bytes);
+	if (!f)
+		return -ENOMEM;
+	fprintf(f, "settled 1 %s\nunwanted %" PRIu64 "\n", archive_id(archive), held->unwanted);
+	for (size_t i = 0; i < held->n_segments; i++)
+		fprintf(f, "segment %" PRIu64 " %" PRId64 "\n", held->segments[i].number,
+			held->segments[i].offset);
+	for (size_t i = 0; i < held->damaged.n; i++)
+		fprintf(f, "damaged %" PRIu64 " %" PRIu64 "\n", held->damaged.list[i].first,
+			held->damaged.list[i].last);
+	for (size_t i = 0; i < held->settled.n; i++)
+		fprintf(f, "range %" PRIu64 " %" PRIu64 "\n", held->settled.list[i].first,
+			held->settled.list[i].last);
+	fputs("end\n", f);
+	if (fclose(f) != 0)
+		return -ENOMEM;
+	r = fs_replace(&fs_real, archive_root_fd(archive), HELD_FILE, text, bytes, 0644);
+	if (r == 0)
+		held->changed = false;
+	return r;
+}
+
+/* ---- the journal */
+
+static int held_note_redated(struct held *held, const struct record *frame)
+{
+	if (held->n_redated == HELD_REDATED_MAX)
+		return 0;
+	if (held->n_redated == held->redated_room) {
+		size_t room = held->redated_room ? held->redated_room * 2 : 64;
+		struct held_redated *grown = reallocarray(held->redated, room, sizeof *grown);
+
+		if (!grown)
+			return -ENOMEM;
+		held->redated = grown;
+		held->redated_room = room;
+	}
+	held->redated[held->n_redated++] = (struct held_redated){ .seq = frame->seq,
+		.was = frame->was,
+		.slot_us = frame->slot_us,
+		.bytes = frame->bytes,
+		.was_slot_us = TIME_NONE };
+	return 0;
+}
+
+void held_forget_redated(struct held *held, size_t n)
+{
+	held->n_redated -= n;
+	memmove(held->redated, held->redated + n, held->n_redated * sizeof *held->redated);
+}
+
+static int held_settle(struct held *held, uint64_t first, uint64_t last)
+{
+	int r = ranges_remove(&held->damaged, first, last);
+
+	return r < 0 ? r : ranges_add(&held->settled, first, last);
+}
+
+int held_note_damaged(struct held *held, uint64_t seq)
+{
+	int r = ranges_add(&held->damaged, seq, seq);
+
+	held->changed = true;
+	return r < 0 ? r : ranges_add(&held->settled, seq, seq);
+}
+
+int held_want(struct held *held, uint64_t seq)
+{
+	held->changed = true;
+	return ranges_remove(&held->settled, seq, seq);
+}
+
+int held_note(struct held *held, const struct record *record)
+{
+	int r = held_settle(held, record->seq, record->seq);
+
+	if (r == 0 && record->type == RECORD_FRAME && record->was > 0)
+		r = held_note_redated(held, record);
+	/* only what is older than the line that tells of it */
+	if (r == 0 && record->type == RECORD_PRUNE && record->first_seq > 0 &&
+		record->last_seq < record->seq)
+		r = held_settle(held, record->first_seq, record->last_seq);
+	held->changed = true;
+	return r;
+}
+
+/* The two kinds of lines that tell of others. */
+static int held_note_line(struct held *held, const char *line, size_t len)
+{
+	struct record record;
+
+	if ((!memmem(line, len, "\"prune\":", 8) && !memmem(line, len, "\"was\":", 6)) ||
+		record_parse(line, len, &record) < 0)
+		return 0;
+	return held_note(held, &record);
+}
+
+/* Numbers of one segment that are set, as ranges. */
+static int held_add_bits(struct held *held, uint64_t number, const uint8_t *bits)
+{
+	int r = 0;
+
+	for (uint64_t i = 0; r == 0 && i < SEGMENT_LINES; i++) {
+		uint64_t first = i;
+
+		while (i < SEGMENT_LINES && bits[i / 8] >> i % 8 & 1)
+			i++;
+		if (i > first)
+			r = held_settle(held, number * SEGMENT_LINES + first,
+				number * SEGMENT_LINES + i - 1);
+	}
+	return r;
+}
+
+static int held_update_segment(struct held *held, struct archive *archive, uint64_t number)
+{
+	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
+	CLEANUP_FREE uint8_t *bits = NULL;
+	struct held_segment *segment;
+	const char *line;
+	uint64_t seq;
+	size_t len;
+	int r = held_add_segment(held, number, &segment);
+
+	if (r == 0)
+		r = journal_read_on(archive_journal(archive), number, segment->offset, &cursor);
+	while (r == 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0) {
+		if (!bits)
+			bits = calloc(1, SEGMENT_LINES / 8);
+		if (!bits)
+			return -ENOMEM;
+		bits[seq % SEGMENT_LINES / 8] |= (uint8_t)(1 << seq % 8);
+		r = held_note_line(held, line, len);
+	}
+	if (r < 0)
+		return r;
+	if (bits) {
+		segment->offset = journal_cursor_offset(cursor);
+		held->changed = true;
+		r = held_add_bits(held, number, bits);
+	}
+	return r;
+}
+
+int held_update(struct held *held, struct archive *archive)
+{
+	uint64_t number = 0;
+	int r;
+
+	while ((r = journal_segment(archive_journal(archive), number, &number)) == 0) {
+		r = held_update_segment(held, archive, number);
+		/* a segment without a header, or of a stranger: passed over, as a cursor does */
+		if (r < 0 && r != -ENOENT && r != -EBADMSG && r != -ELOOP)
+			return r;
+		number++;
+	}
+	return r == -ENOENT ? 0 : r;
+}
+
+int held_load(struct archive *archive, struct held *ret)
+{
+	struct held held = { 0 };
+	int r = held_read_file(&held, archive);
+
+	if (r == 0)
+		r = held_update(&held, archive);
+	if (r < 0 && r != -ENOMEM) {
+		held_clear(&held);
+		r = held_update(&held, archive);
+	}
+	if (r < 0) {
+		held_clear(&held);
+		return r;
+	}
+	*ret = held;
+	return 0;
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* The archive here against the camera's. */
+#include "pull/session/history.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/commands/cli.h"
+#include "pull/session/copy.h"
+#include "pull/ssh/wait.h"
+
+#define WINDOW 16 /* lines that are asked for at once */
+#define ROUNDS_MAX 64
+#define TURN_US (20 * US_PER_SEC)
+
+int history_check(const struct wire_greeting *greeting, const char *held_id, const char *path,
+	char *error, size_t size)
+{
+	if (!*held_id || strcmp(held_id, greeting->id) == 0)
+		return CLI_OK;
+	snprintf(error, size,
+		"the camera has another archive now (%.8s, here %.8s): a new card, or another "
+		"camera; to begin a new history here: mv %s %s.%.8s",
+		greeting->id, held_id, path, path, held_id);
+	return CLI_PROTOCOL;
+}
+
+int history_last(struct archive *archive, struct record *ret)
+{
+	struct record last = record_new(RECORD_OTHER);
+	uint64_t seq;
+	int r = journal_last(archive_journal(archive), &seq);
+
+	if (r == 0 && seq > 0)
+		r = journal_find(archive_journal(archive), seq, &last);
+	if (r == 0 || r == -ENOENT) /* the line is damaged */
+		*ret = last;
+	return r == -ENOENT ? 0 : r;
+}
+
+/* A repair over there writes lines again from files, or such that say nothing. */
+int history_compare(const struct record *ours, const struct record *theirs)
+{
+	if (ours->type == RECORD_OTHER || theirs->type == RECORD_OTHER)
+		return -1;
+	if (ours->type != theirs->type || ours->slot_us != theirs->slot_us ||
+		ours->last_us != theirs->last_us || ours->cause != theirs->cause ||
+		ours->before_us != theirs->before_us || ours->after_us != theirs->after_us ||
+		ours->at_us != theirs->at_us || ours->to_s != theirs->to_s ||
+		ours->first_seq != theirs->first_seq || ours->last_seq != theirs->last_seq)
+		return 0;
+	if (ours->bytes == theirs->bytes && memcmp(ours->sha256, theirs->sha256, SHA256_BYTES) == 0)
+		return 1;
+	return theirs->recovered ? -1 : 0;
+}
+
+/* ---- the fork */
+
+struct search {
+	struct journal *journal;
+	uint64_t same, other; /* the highest number known to be the same, the lowest that is not */
+	bool any; /* a line told so */
+};
+
+static int search_see_line(struct search *s, const struct record *line)
+{
+	struct record ours;
+	int r;
+
+	if (line->seq <= s->same || line->seq >= s->other)
+		return 0;
+	r = journal_find(s->journal, line->seq, &ours);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	r = history_compare(&ours, line);
+	if (r == 1)
+		s->same = line->seq;
+	else if (r == 0)
+		s->other = line->seq;
+	s->any = s->any || r >= 0;
+	return 0;
+}
+
+/* Compares the camera's lines from `seq` on; an error answer is a list without a line. */
+static int search_ask(struct search *s, struct client *client, uint64_t seq)
+{
+	const struct wire_request request = { .verb = WIRE_LIST, .seq = seq, .count = WINDOW };
+	struct wire_reply reply;
+	int r = client_send(client, &request);
+
+	s->any = false;
+	for (unsigned i = 0; r == 0 && i <= WINDOW; i++) {
+		r = client_reply(client, &reply);
+		if (r < 0 || reply.type != WIRE_REPLY_RECORD)
+			return r;
+		r = search_see_line(s, &reply.record);
+	}
+	return r < 0 ? r : -EPROTO;
+}
+
+/* The number nearest to `near`, between same and other, that has a line here; 0: there is none. */
+static uint64_t search_near(struct search *s, uint64_t near)
+{
+	uint64_t seq = near;
+
+	while (seq > s->same && journal_holds(s->journal, seq) == 0)
+		seq--;
+	if (seq > s->same)
+		return seq;
+	seq = near + 1;
+	while (seq < s->other && journal_holds(s->journal, seq) == 0)
+		seq++;
+	return seq < s->other ? seq : 0;
+}
+
+/*
+ * What cannot be compared counts as other: the branch keeps it, and it is fetched if the camera has
+ * it.
+ */
+static int search_run(struct search *s, struct client *client)
+{
+	uint64_t near = s->other - s->same > WINDOW ? s->other - WINDOW : s->same + 1, seq;
+	int r;
+
+	for (int i = 0; i < ROUNDS_MAX && s->other - s->same > 1; i++) {
+		seq = search_near(s, near);
+		if (seq == 0)
+			return 0;
+		r = search_ask(s, client, seq);
+		if (r < 0)
+			return r;
+		if (!s->any)
+			s->other = seq;
+		near = s->same + (s->other - s->same) / 2;
+	}
+	return s->other - s->same > 1 && search_near(s, near) ? -EPROTO : 0;
+}
+
+int history_look(struct client *client, struct archive *archive, const struct record *held,
+	const struct record *theirs, uint64_t *ret_after)
+{
+	const struct wire_greeting *greeting = client_greeting(client);
+	struct search s = { .journal = archive_journal(archive),
+		.same = greeting->first > 0 ? greeting->first - 1 : 0,
+		.other = held->seq };
+	int r;
+
+	/* nothing is there to compare, or to be mixed with */
+	if (greeting->last == 0 || held->seq == 0 || held->seq < greeting->first)
+		return 0;
+	if (held->seq <= greeting->last && history_compare(held, theirs) != 0)
+		return 0;
+	if (held->seq > greeting->last)
+		s.other = greeting->last + 1;
+	r = search_run(&s, client);
+	if (r < 0)
+		return r;
+	*ret_after = s.other - 1;
+	return 1;
+}
+
+static void history_describe(const char *path, struct history_fork *fork)
+{
+	char branch[PATH_MAX];
+	struct archive *archive = NULL;
+	uint64_t first = 0, last = 0;
+
+	snprintf(branch, sizeof branch, "%s/" BRANCHES "/%u", path, fork->branch);
+	if (archive_open(branch, &(struct archive_options){ .mode = ARCHIVE_READ }, &archive) ==
+		0) {
+		journal_first(archive_journal(archive), &first);
+		journal_last(archive_journal(archive), &last);
+	}
+	archive_free(archive);
+	snprintf(fork->text, sizeof fork->text,
+		"the camera has another history after number %llu: its card was restored from an "
+		"older copy, or lost its last pictures; what is here of the old one, numbers %llu "
+		"to %llu, is kept in %.400s",
+		(unsigned long long)fork->after, (unsigned long long)first,
+		(unsigned long long)last, branch);
+}
+
+static int history_failed(int r, const char *path, const char *camera, char *error, size_t size)
+{
+	if (r != -EMLINK)
+		return copy_open_failed(r, path, camera, error, size);
+	snprintf(error, size,
+		"the camera's history is another one again, and %d old ones are kept in "
+		"%s/" BRANCHES ": do two machines with copies of one card answer by turns? Nothing "
+		"was taken; give one of them a new archive, or move that folder away",
+		BRANCHES_MAX, path);
+	return CLI_PROTOCOL;
+}
+
+/* Whoever had the archive in between, or died over it, may have done it. */
+static int history_fork_archive(
+	struct archive *archive, const struct record *held, uint64_t after, unsigned *ret_branch)
+{
+	unsigned number = 0;
+	struct record now;
+	int r = journal_find(archive_journal(archive), held->seq, &now);
+
+	if (r == 0 && history_compare(held, &now) != 0)
+		return archive_fork(archive, after, ret_branch);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	while (archive_branch(archive, &number))
+		*ret_branch = number;
+	return 0;
+}
+
+int history_fork(const struct camera_settings *camera, const char *path, const struct record *held,
+	uint64_t after, struct history_fork *ret, char *error, size_t size)
+{
+	const struct archive_options write = { .mode = ARCHIVE_WRITE,
+		.copy = true,
+		.wait_until_ns = deadline_in(TURN_US),
+		.who = "fork" };
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	struct history_fork fork = { .after = after };
+	int r = copy_open(camera, path, &write, &archive);
+
+	if (r == 0)
+		r = history_fork_archive(archive, held, after, &fork.branch);
+	if (r < 0)
+		return history_failed(r, path, camera->name, error, size);
+	history_describe(path, &fork);
+	*ret = fork;
+	return CLI_OK;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The lineage of a camera's archive: whether it and the archive here are the same history.
+ *
+ * A camera whose card was restored from an older copy has the same archive id, and gives numbers
+ * that are known here to other frames. So at each contact the camera's line of the last number held
+ * here is compared. If it differs, a binary search finds the last line that both have, and what is
+ * here after it moves to a branch (archive_fork()): both histories are kept, apart and whole.
+ */
+#pragma once
+
+#include "common/archive/archive.h"
+#include "common/wire/wire.h"
+#include "pull/settings/settings.h"
+#include "pull/ssh/client.h"
+
+/*
+ * CLI_PROTOCOL for another archive id (a new card, another camera), with a sentence in `error`;
+ * CLI_OK. `held_id` is that of the archive here, "" where there is none.
+ */
+int history_check(const struct wire_greeting *greeting, const char *held_id, const char *path,
+	char *error, size_t size);
+
+/* The last line that is held here; its `seq` is 0 where there is none. -errno. */
+int history_last(struct archive *archive, struct record *ret);
+
+/* Whether two lines of one number are the same: 1; 0; -1 if that cannot be told. */
+int history_compare(const struct record *ours, const struct record *theirs);
+
+/*
+ * Judges by `theirs`, the camera's line of the number of `held`: 0 the same history; 1 another one
+ * after the number `ret_after`. It may ask the camera more, so no other request may be under way.
+ * Errors as client_reply(), and those of the journal.
+ */
+int history_look(struct client *client, struct archive *archive, const struct record *held,
+	const struct record *theirs, uint64_t *ret_after);
+
+struct history_fork {
+	uint64_t after; /* the last number that both have */
+	unsigned branch; /* branches/N of the archive has the old lines; 0: there is no fork */
+	char text[PULL_ERROR_MAX]; /* a sentence for the person; "": there is no fork */
+};
+
+/*
+ * Keeps the two apart, unless somebody else has done so and `held` is not here any more. The caller
+ * holds archive_lock_copy(), and no archive of this process is open at `path`. Returns an exit code
+ * of common/commands/cli.h, with a sentence in `error`.
+ */
+int history_fork(const struct camera_settings *camera, const char *path, const struct record *held,
+	uint64_t after, struct history_fork *ret, char *error, size_t size);

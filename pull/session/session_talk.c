@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: MIT */
+/* One connection of a session: the greeting, the answers, and what is asked in between. */
+#include "pull/session/session_private.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/commands/cli.h"
+#include "pull/session/gaps.h"
+#include "pull/session/redated.h"
+#include "pull/ssh/wait.h"
+
+#define IDLE_US (15 * US_PER_SEC)
+#define FOLLOW_IDLE_US (10 * US_PER_SEC) /* without a sign of life the link is dead */
+#define NAP_US (US_PER_SEC / 5)
+#define USEFUL_NS (10 * NS_PER_SEC) /* a connection that lasted so long was of use */
+
+int session_link_failed(struct session *s, int r)
+{
+	int code = connect_code_of_transfer(r);
+
+	/*
+	 * once it has answered, an end is a lost link or a camera that restarts: worth another try
+	 */
+	if (r == -EPROTO && s->plan != PLAN_NEWEST && client_ended(s->client) &&
+		(s->answered || s->plan == PLAN_FOLLOW))
+		code = CLI_TEMPFAIL;
+	return session_fail(s, CONNECT_ANSWERED, code, "%s", client_error(s->client));
+}
+
+/* ---- frames that cannot be had */
+
+static int session_never_again(struct session *s, uint64_t seq)
+{
+	int r = ranges_add(&s->skipped, seq, seq);
+
+	return r < 0 ? session_archive_failed(s, r) : CLI_OK;
+}
+
+int session_skip(struct session *s, uint64_t seq)
+{
+	s->result->bad++;
+	return session_never_again(s, seq);
+}
+
+int session_pass_over(struct session *s, uint64_t seq)
+{
+	if (seq > s->after)
+		s->after = seq;
+	s->result->pause_us = 0;
+	session_tell(s, SESSION_FAILED);
+	return CLI_OK;
+}
+
+/* Its file over there is damaged, `what` says how: that is a gap, and no failure. */
+static int session_note_damaged(struct session *s, uint64_t seq, const char *what)
+{
+	struct session_result *result = s->result;
+	int r;
+
+	if (!ranges_has(&s->held.damaged, seq) && result->damaged_new++ == 0)
+		snprintf(result->damage, sizeof result->damage,
+			"frame %llu is damaged on the camera: %s; " DAMAGED_NEXT_STEP,
+			(unsigned long long)seq, what);
+	r = held_note_damaged(&s->held, seq);
+	return r < 0 ? session_archive_failed(s, r) : session_never_again(s, seq);
+}
+
+/*
+ * The stream ended with `code` before a byte of the frame came. The second time nothing older would
+ * ever come.
+ */
+static int session_note_stuck(struct session *s, uint64_t seq, int code)
+{
+	if (s->plan != PLAN_BACKLOG || !client_ended(s->client))
+		return code;
+	if (s->stuck_seq != seq) {
+		s->stuck_seq = seq;
+		return code;
+	}
+	return session_note_damaged(s, seq, "it cannot be read there") == CLI_OK ? CLI_TEMPFAIL
+										 : CLI_INTERNAL;
+}
+
+/* What was damaged is whole again: it is wanted like any other. */
+static int session_want_again(struct session *s, struct item item)
+{
+	int r = held_want(&s->held, item.seq);
+
+	item.probe = false;
+	return r < 0 ? session_archive_failed(s, r) : item_push_again(s, item);
+}
+
+/* ---- frames */
+
+/* The frame as announced is what was asked for. */
+static int frame_check(struct session *s, const struct ask *frame, const struct record *record)
+{
+	const struct item *item = &frame->item;
+	bool same = record->type == RECORD_FRAME && record->seq == item->seq;
+
+	if (same && item->bytes < 0) /* of a partial only the name is known */
+		same = record_name(record).slot_us == item->slot_us &&
+			record->bytes >= frame->offset;
+	else if (same)
+		same = record->slot_us == item->slot_us && record->bytes == item->bytes;
+	if (same)
+		return CLI_OK;
+	return session_fail(s, CONNECT_ANSWERED, CLI_PROTOCOL,
+		"the camera answered with line %llu, or with other contents, when asked for frame "
+		"%llu",
+		(unsigned long long)record->seq, (unsigned long long)item->seq);
+}
+
+/* The newest is newer than what is known. */
+static int frame_check_newest(struct session *s, struct ask *frame, const struct record *record)
+{
+	if (record->type != RECORD_FRAME || record->seq <= s->after ||
+		record->seq <= s->newest_seen || record->seq > SEQ_MAX ||
+		record->bytes < FRAME_BYTES_MIN || record->bytes > FRAME_BYTES_MAX)
+		return session_fail(s, CONNECT_ANSWERED, CLI_PROTOCOL,
+			"the camera answered with line %llu, not with a frame newer than %llu",
+			(unsigned long long)record->seq, (unsigned long long)s->after);
+	s->newest_seen = record->seq;
+	frame->item = (struct item){ record->seq, record->slot_us, record->bytes, false, false };
+	s->under_way += record->bytes;
+	return CLI_OK;
+}
+
+static int frame_receive(
+	struct session *s, const struct ask *frame, struct partial *partial, int64_t left)
+{
+	const int64_t all = left;
+	int code = ask_ahead(s);
+
+	while (code == CLI_OK && left > 0) {
+		const char *data;
+		ssize_t n;
+		int r;
+
+		code = batch_commit_due(s);
+		if (code != CLI_OK)
+			return code;
+		n = client_bytes(s->client, (size_t)left, &data);
+		if (n < 0) {
+			code = session_link_failed(s, (int)n);
+			return left == all ? session_note_stuck(s, frame->item.seq, code) : code;
+		}
+		r = partial ? partial_write(partial, data, (size_t)n) : 0;
+		if (r < 0)
+			return session_archive_failed(s, r);
+		left -= n;
+		s->under_way -= n;
+		s->result->bytes += n;
+		pace_received(&s->pace, n, clock_mono_ns(&clock_real));
+		code = session_tick(s) ? ask_ahead(s) : CLI_TEMPFAIL;
+	}
+	return code;
+}
+
+/* What came is not the picture that the record tells of. */
+static int frame_damaged(struct session *s, const struct ask *frame)
+{
+	/* a partial may have been damaged here */
+	if (!frame->item.again && (s->plan == PLAN_BACKLOG || frame->offset > 0))
+		return item_push_again(s, frame->item);
+	if (s->plan == PLAN_BACKLOG)
+		return session_note_damaged(s, frame->item.seq,
+			"its file is not the picture that the journal there tells of");
+	session_fail(s, CONNECT_ANSWERED, CLI_PROTOCOL,
+		"frame %llu arrived damaged (size, sha256 or end marker); where that stays so look "
+		"there with `capturepi verify`",
+		(unsigned long long)frame->item.seq);
+	return s->plan == PLAN_FOLLOW ? session_pass_over(s, frame->item.seq) : CLI_PROTOCOL;
+}
+
+/* The partial is the batch's from here on. */
+static int frame_finish(struct session *s, const struct ask *frame, const struct record *record,
+	struct partial *partial)
+{
+	int r = batch_add(s, frame, record, partial);
+
+	if (r == 0)
+		return CLI_OK;
+	partial_free(partial);
+	return r == -EBADMSG ? frame_damaged(s, frame) : session_archive_failed(s, r);
+}
+
+static int frame_take(struct session *s, struct ask *frame, const struct record *record)
+{
+	struct partial *partial = NULL;
+	int code = frame->kind == ASK_NEWEST ? frame_check_newest(s, frame, record)
+					     : frame_check(s, frame, record);
+
+	if (code == CLI_OK && frame->item.probe)
+		return session_want_again(s, frame->item);
+	if (code == CLI_OK && frame->item.bytes < 0) {
+		frame->item.bytes = record->bytes;
+		s->under_way += record->bytes - frame->offset;
+	}
+	if (code == CLI_OK)
+		code = session_begin_frame(s, frame, record, &partial);
+	if (code == CLI_OK && !s->over)
+		code = frame_receive(s, frame, partial, record->bytes - frame->offset);
+	if (code == CLI_OK && partial)
+		return frame_finish(s, frame, record, partial);
+	if (partial)
+		partial_keep(partial);
+	if (code == CLI_OK && s->plan == PLAN_FOLLOW && record->seq <= s->after)
+		session_tell(s, SESSION_FRAME); /* somebody else has brought it */
+	return code;
+}
+
+static int frame_gone(struct session *s, const struct record *record)
+{
+	int r = s->plan == PLAN_BACKLOG ? held_note(&s->held, record) : 0;
+
+	s->result->gone++;
+	return r < 0 ? session_archive_failed(s, r) : CLI_OK;
+}
+
+static int frame_refused(struct session *s, const struct ask *frame, const struct wire_reply *reply)
+{
+	struct record record = item_record(&frame->item);
+
+	if (frame->item.bytes > 0)
+		s->under_way -= frame->item.bytes - frame->offset;
+	if (s->archive && frame->offset > 0)
+		partial_remove_kept(s->archive, &record);
+	if (reply->error == WIRE_ERROR_BUSY)
+		return session_fail(
+			s, CONNECT_ANSWERED, CLI_TEMPFAIL, "capturepi there says: %s", reply->text);
+	if (reply->error == WIRE_ERROR_PRUNED || s->plan != PLAN_BACKLOG)
+		return frame_gone(s, &record); /* what was left of it is of no use */
+	if (frame->offset > 0 && !frame->item.again && !frame->item.probe)
+		return item_push_again(s, frame->item);
+	if (reply->error == WIRE_ERROR_FAILED)
+		return session_note_damaged(s, frame->item.seq, reply->text);
+	session_fail(s, CONNECT_ANSWERED, CLI_PROTOCOL, "frame %llu: capturepi there says: %s",
+		(unsigned long long)frame->item.seq, reply->text);
+	return session_skip(s, frame->item.seq);
+}
+
+/* ---- answers */
+
+static int answer_refused(struct session *s, const struct wire_reply *reply)
+{
+	return session_fail(s, CONNECT_ANSWERED,
+		reply->error == WIRE_ERROR_BUSY ? CLI_TEMPFAIL : CLI_PROTOCOL,
+		"capturepi there says: %s", reply->text);
+}
+
+static int answer_status(struct session *s, const struct wire_reply *reply)
+{
+	if (reply->type == WIRE_REPLY_ERROR)
+		return CLI_OK; /* it cannot say what is due; the silence that follows tells */
+	s->result->sighting.seen_us = clock_wall_us(&clock_real);
+	s->result->sighting.schedule = reply->schedule;
+	session_tell(s, SESSION_SEEN);
+	return CLI_OK;
+}
+
+/* An answer that ends a request. */
+static int answer_take(struct session *s, struct ask *ask, const struct wire_reply *reply)
+{
+	const bool frame = ask->kind == ASK_FRAME || ask->kind == ASK_NEWEST;
+
+	if (ask->kind == ASK_NEWEST && s->plan == PLAN_FOLLOW)
+		s->newest_asked = false;
+	if (frame && reply->type == WIRE_REPLY_RECORD)
+		return frame_take(s, ask, &reply->record);
+	if (ask->kind == ASK_FRAME && reply->type == WIRE_REPLY_ERROR)
+		return frame_refused(s, ask, reply);
+	if (ask->kind == ASK_STATUS &&
+		(reply->type == WIRE_REPLY_STATUS || reply->type == WIRE_REPLY_ERROR))
+		return answer_status(s, reply);
+	if (reply->type == WIRE_REPLY_ERROR)
+		return answer_refused(s, reply);
+	if (reply->type == WIRE_REPLY_END && ask->kind == ASK_LIST)
+		return list_end(s, ask);
+	if (reply->type == WIRE_REPLY_END && ask->kind == ASK_NEWEST)
+		return CLI_OK; /* nothing is newer */
+	return session_fail(s, CONNECT_ANSWERED, CLI_PROTOCOL, "an answer to something else");
+}
+
+/* The next line: of the list that is being read, or the answer to the oldest request. */
+static int answer_read(struct session *s)
+{
+	struct ask ask = s->asks[s->asks_start];
+	struct wire_reply reply;
+	int r = client_reply(s->client, &reply);
+
+	if (r < 0)
+		return session_link_failed(s, r);
+	if (ask.alone_ns && ask.kind != ASK_NEWEST) /* a wait is no round trip */
+		pace_answer(&s->pace, (clock_mono_ns(&clock_real) - ask.alone_ns) / NS_PER_US);
+	s->asks[s->asks_start].alone_ns = 0;
+	if (ask.kind == ASK_LIST && reply.type == WIRE_REPLY_RECORD)
+		return list_take_line(s, &ask, &reply.record);
+	s->asks_start = (s->asks_start + 1) % SYNC_ASKS_MAX;
+	s->n_asks--;
+	s->answered = s->answered || reply.type == WIRE_REPLY_RECORD;
+	r = answer_take(s, &ask, &reply);
+	if (r == CLI_OK)
+		s->answered = true;
+	return r;
+}
+
+static void session_nap(struct session *s)
+{
+	int64_t us = pace_wait_us(&s->pace, clock_mono_ns(&clock_real));
+
+	session_pause(s, us > 0 && us < NAP_US ? us : NAP_US);
+}
+
+/* Asks and takes answers until nothing is wanted any more, or the time is over. */
+static int session_work(struct session *s)
+{
+	for (;;) {
+		int code = ask_ahead(s);
+
+		if (code == CLI_OK)
+			code = batch_commit_due(s);
+		if (code != CLI_OK || s->over)
+			return code;
+		switch (session_next_step(s)) {
+		case STEP_ANSWER:
+			code = answer_read(s);
+			break;
+		case STEP_NAP:
+			session_nap(s);
+			break;
+		case STEP_DONE:
+			return CLI_OK;
+		default: /* a commit has made another request possible */
+			break;
+		}
+		if (code != CLI_OK)
+			return code;
+		if (!session_tick(s))
+			return CLI_OK;
+	}
+}
+
+static int session_begin_talk(struct session *s)
+{
+	const struct wire_greeting *greeting = client_greeting(s->client);
+	struct session_result *result = s->result;
+	int code = history_check(greeting, s->archive ? archive_id(s->archive) : "",
+		result->archive, result->error, sizeof result->error);
+
+	if (code != CLI_OK) {
+		result->why = CONNECT_ANSWERED;
+		return result->code = code;
+	}
+	s->first = greeting->first > 0 ? greeting->first : 1;
+	s->last = greeting->last;
+	result->sighting = sighting_of(greeting, s->clock);
+	s->status_ns = s->connected_ns;
+	code = session_begin_seen(s);
+	if (code == CLI_OK && !s->compare_due && !s->comparing)
+		session_greet(s);
+	return code;
+}
+
+/* A connection that was of use, and was lost, is made again at once. */
+static void session_judge(struct session *s, int code, bool brought)
+{
+	const int64_t now_ns = clock_mono_ns(&clock_real);
+
+	if (brought || now_ns - s->connected_ns > USEFUL_NS) {
+		backoff_reset(&s->backoff);
+		if (code == CLI_TEMPFAIL && s->result->why == CONNECT_ANSWERED)
+			s->result->why = CONNECT_SILENT;
+	}
+}
+
+static void session_note_rate(struct session *s, int64_t bytes)
+{
+	int64_t took_ns = clock_mono_ns(&clock_real) - s->connected_ns;
+
+	if (s->pace.rate > 0)
+		s->result->rate = s->pace.rate;
+	else if (bytes > 0)
+		s->result->rate = pace_rate(bytes, took_ns);
+}
+
+static bool session_brought(const struct session_result *before, const struct session_result *now)
+{
+	return now->bytes > before->bytes || now->frames > before->frames ||
+		now->lines > before->lines || now->gone > before->gone || now->bad > before->bad ||
+		now->damaged_new > before->damaged_new;
+}
+
+int session_talk(struct session *s, struct stream *stream)
+{
+	const struct client_options options = {
+		.idle_us = s->plan == PLAN_FOLLOW ? FOLLOW_IDLE_US : IDLE_US,
+		.deadline_ns = s->options->deadline_ns,
+	};
+	CLEANUP(client_freep) struct client *client = NULL;
+	struct session_result *result = s->result, before = *result;
+	int r, code, committed;
+
+	result->why = CONNECT_ANSWERED;
+	s->connected_ns = clock_mono_ns(&clock_real);
+	r = client_new(stream, &options, &client, result->error, sizeof result->error);
+	if (r < 0)
+		return result->code = connect_code_of_transfer(r);
+	s->client = client;
+	s->list_lines = SYNC_FIRST_LINES;
+	pace_restart(&s->pace, clock_mono_ns(&clock_real));
+	code = session_begin_talk(s);
+	if (code == CLI_OK)
+		code = session_work(s);
+	committed = batch_commit_all(s);
+	if (code == CLI_OK)
+		code = committed;
+	if (code == CLI_OK && s->plan == PLAN_BACKLOG)
+		code = redated_drop(s);
+	if (session_brought(&before, result)) {
+		s->brought_ns = clock_mono_ns(s->clock);
+		session_judge(s, code, true);
+	} else {
+		session_judge(s, code, false);
+	}
+	session_note_rate(s, result->bytes - before.bytes);
+	while (s->n_ready > 0) /* of another history perhaps; the next session finds them */
+		partial_keep(s->ready[--s->n_ready].partial);
+	s->client = NULL;
+	return code;
+}

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+/* The memory of the last contacts, one small JSON file per camera, replaced as a whole. */
+#include "pull/state/contact.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/file.h>
+
+#include "common/base/fs.h"
+#include "common/base/json.h"
+#include "common/base/text.h"
+#include "common/base/utc.h"
+#include "common/base/util.h"
+#include "pull/settings/settings.h"
+
+#define PERIOD_MAX_US (INT64_C(26) * 3600 * US_PER_SEC) /* one pull a day, with some slack */
+
+#define NO_SCHEDULE                                                                                \
+	{                                                                                          \
+		.now_us = TIME_NONE, .due_us = TIME_NONE, .pending_us = TIME_NONE,                 \
+		.next_us = TIME_NONE                                                               \
+	}
+const struct contact contact_none = { .last_try_us = TIME_NONE,
+	.last_ok_us = TIME_NONE,
+	.camera.since_us = TIME_NONE,
+	.here.since_us = TIME_NONE,
+	.seen_us = TIME_NONE,
+	.schedule = NO_SCHEDULE };
+const struct sighting sighting_none = { .seen_us = TIME_NONE, .schedule = NO_SCHEDULE };
+
+static int contact_path(const char *camera, char ret[static PATH_MAX])
+{
+	char file[CAMERA_NAME_MAX + 32];
+
+	snprintf(file, sizeof file, "contact-%s.json", camera);
+	return pull_state_path(file, ret);
+}
+
+/*
+ * The members of the file, and where struct contact has them. A fact that is not known has no
+ * member.
+ */
+enum field_type { FIELD_TIME, FIELD_CODE, FIELD_NUMBER, FIELD_TEXT };
+static const struct field {
+	const char *key;
+	enum field_type type;
+	size_t offset, size;
+} fields[] = {
+#define FIELD(key, type, member)                                                                   \
+	{                                                                                          \
+		key, type, offsetof(struct contact, member),                                       \
+			sizeof(((struct contact *)NULL)->member)                                   \
+	}
+	FIELD("last_try", FIELD_TIME, last_try_us),
+	FIELD("last_ok", FIELD_TIME, last_ok_us),
+	FIELD("since", FIELD_TIME, camera.since_us),
+	FIELD("code", FIELD_CODE, camera.code),
+	FIELD("error", FIELD_TEXT, camera.error),
+	FIELD("archive", FIELD_TEXT, archive),
+	FIELD("mount", FIELD_TEXT, mount),
+	FIELD("camera_first", FIELD_NUMBER, first),
+	FIELD("camera_last", FIELD_NUMBER, last),
+	FIELD("rate", FIELD_NUMBER, rate),
+	FIELD("seen", FIELD_TIME, seen_us),
+	FIELD("camera_now", FIELD_TIME, schedule.now_us),
+	FIELD("camera_due", FIELD_TIME, schedule.due_us),
+	FIELD("camera_pending", FIELD_TIME, schedule.pending_us),
+	FIELD("camera_next", FIELD_TIME, schedule.next_us),
+	FIELD("unkept", FIELD_NUMBER, unkept),
+	FIELD("here_code", FIELD_CODE, here.code),
+	FIELD("here_since", FIELD_TIME, here.since_us),
+	FIELD("here", FIELD_TEXT, here.error),
+#undef FIELD
+};
+
+static int64_t time_value(struct json_object *value)
+{
+	int64_t us;
+
+	if (!json_object_is_type(value, json_type_string) ||
+		utc_parse(json_object_get_string(value), (size_t)json_object_get_string_len(value),
+			&us) < 0)
+		return TIME_NONE;
+	return us;
+}
+
+static void field_parse(const struct field *field, struct json_object *value, struct contact *ret)
+{
+	void *to = (char *)ret + field->offset;
+	int64_t number = json_object_get_int64(value);
+
+	switch (field->type) {
+	case FIELD_TIME:
+		*(int64_t *)to = time_value(value);
+		break;
+	case FIELD_CODE:
+		*(int *)to = json_object_get_int(value);
+		break;
+	case FIELD_NUMBER:
+		*(int64_t *)to = number > 0 ? number : 0;
+		break;
+	case FIELD_TEXT:
+		if (json_object_is_type(value, json_type_string))
+			text_format(to, field->size, "%s", json_object_get_string(value));
+	}
+}
+
+static void contact_parse(const char *text, struct contact *ret)
+{
+	struct json_object *o = json_tokener_parse(text), *value;
+
+	if (json_object_is_type(o, json_type_object)) {
+		for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+			field_parse(&fields[i], json_object_object_get(o, fields[i].key), ret);
+		value = json_object_object_get(o, "gaps_us");
+		for (size_t i = 0; json_object_is_type(value, json_type_array) && i < CONTACT_GAPS;
+			i++)
+			ret->gaps_us[i] =
+				json_object_get_int64(json_object_array_get_idx(value, i));
+		value = json_object_object_get(o, "camera_running");
+		if (json_object_is_type(value, json_type_boolean))
+			ret->schedule.running =
+				json_object_get_boolean(value) ? WIRE_RUNNING : WIRE_STOPPED;
+	}
+	json_object_put(o);
+}
+
+void contact_load(const char *camera, struct contact *ret)
+{
+	CLEANUP_FREE char *text = NULL;
+	char path[PATH_MAX];
+
+	*ret = contact_none;
+	if (contact_path(camera, path) == 0 &&
+		fs_read_file(AT_FDCWD, path, CONTACT_FILE_MAX, &text, NULL) == 0)
+		contact_parse(text, ret);
+}
+
+static void field_add(
+	const struct field *field, const struct contact *contact, struct json_object *o)
+{
+	const void *from = (const char *)contact + field->offset;
+
+	if (field->type == FIELD_TIME)
+		json_add_time(o, field->key, *(const int64_t *)from);
+	else if (field->type == FIELD_TEXT && *(const char *)from)
+		json_add_text(o, field->key, from);
+	else if (field->type == FIELD_CODE && *(const int *)from)
+		json_add_number(o, field->key, *(const int *)from);
+	else if (field->type == FIELD_NUMBER && *(const int64_t *)from > 0)
+		json_add_number(o, field->key, *(const int64_t *)from);
+}
+
+static struct json_object *contact_object(const struct contact *contact)
+{
+	struct json_object *o = json_object_new_object(), *gaps = json_object_new_array();
+
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		field_add(&fields[i], contact, o);
+	for (size_t i = 0; i < CONTACT_GAPS && contact->gaps_us[i] > 0; i++)
+		json_object_array_add(gaps, json_object_new_int64(contact->gaps_us[i]));
+	json_object_object_add(o, "gaps_us", gaps);
+	if (contact->schedule.running != WIRE_RUNNING_UNKNOWN)
+		json_add_bool(o, "camera_running", contact->schedule.running == WIRE_RUNNING);
+	return o;
+}
+
+/*
+ * Replaces the file by rename, so that readers see the old or the new one, but without fsync: a
+ * power cut may lose the last contact, and an SD card is spared two flushes a minute.
+ */
+static int contact_save(const char *camera, const struct contact *contact)
+{
+	struct json_object *o = contact_object(contact);
+	const char *text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
+	char path[PATH_MAX], temp[PATH_MAX + 8];
+	CLEANUP_FD int fd = -1;
+	int r = contact_path(camera, path);
+
+	if (r == 0) {
+		snprintf(temp, sizeof temp, "%s.part", path);
+		fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+		r = fd < 0 ? -errno : fs_write_all(&fs_real, fd, text, strlen(text));
+	}
+	if (r == 0 && rename(temp, path) < 0)
+		r = -errno;
+	json_object_put(o);
+	return r;
+}
+
+/*
+ * Takes the lock for changing the file, and loads it: fetch, sync and follow of one camera may
+ * come at the same moment. Returns the lock's descriptor, or -errno with `ret` filled in all the
+ * same.
+ */
+static int contact_begin(const char *camera, struct contact *ret)
+{
+	char path[PATH_MAX];
+	const char *folder;
+	int fd, r = contact_path(camera, path);
+
+	*ret = contact_none;
+	if (r < 0)
+		return r;
+	folder = dirname(path);
+	r = fs_make_folders(folder, 0700);
+	fd = r < 0 ? -1 : open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (r == 0 && fd < 0)
+		r = -errno;
+	if (fd >= 0)
+		flock(fd, LOCK_EX);
+	contact_load(camera, ret);
+	return r < 0 ? r : fd;
+}
+
+int64_t contact_period(const struct contact *contact)
+{
+	int64_t longest_us = 0, second_us = 0;
+
+	for (size_t i = 0; i < CONTACT_GAPS; i++) {
+		int64_t gap_us = contact->gaps_us[i];
+
+		if (gap_us > longest_us) {
+			second_us = longest_us;
+			longest_us = gap_us;
+		} else if (gap_us > second_us) {
+			second_us = gap_us;
+		}
+	}
+	return second_us < PERIOD_MAX_US ? second_us : PERIOD_MAX_US;
+}
+
+/*
+ * Leaves out a gap in which this machine was off: it tells nothing of how often pullpi is called.
+ */
+static void contact_note_gap(struct contact *contact, int64_t now_us, int64_t boot_us)
+{
+	int64_t *gaps_us = contact->gaps_us, last_us = contact->last_try_us;
+
+	if (last_us == TIME_NONE || last_us < boot_us || now_us <= last_us)
+		return;
+	memmove(gaps_us + 1, gaps_us, (CONTACT_GAPS - 1) * sizeof *gaps_us);
+	gaps_us[0] = now_us - last_us;
+}
+
+static void contact_state_set(
+	struct contact_state *state, int64_t now_us, int code, const char *error)
+{
+	if (state->since_us == TIME_NONE || state->code != code)
+		state->since_us = now_us;
+	state->code = code;
+	text_format(state->error, sizeof state->error, "%s", error);
+}
+
+void contact_tried(
+	struct contact *contact, int64_t now_us, int64_t up_us, int code, const char *error)
+{
+	contact_note_gap(contact, now_us, now_us - up_us);
+	contact->last_try_us = now_us;
+	if (code == 0)
+		contact->last_ok_us = now_us;
+	contact_state_set(&contact->camera, now_us, code, error);
+}
+
+int contact_note(const char *camera, const struct clock *clock, enum contact_side side, int code,
+	const char *error, struct contact_state *ret_before)
+{
+	int64_t now_us = clock_wall_us(clock), up_us = clock_up_ns(clock) / NS_PER_US;
+	struct contact contact;
+	CLEANUP_FD int lock = contact_begin(camera, &contact);
+
+	*ret_before = side == CONTACT_HERE ? contact.here : contact.camera;
+	if (lock < 0)
+		return lock;
+	if (side == CONTACT_CAMERA)
+		contact_tried(&contact, now_us, up_us, code, error);
+	else if (code == 0 && contact.here.code == 0)
+		return 0;
+	else
+		contact_state_set(&contact.here, now_us, code, error);
+	return contact_save(camera, &contact);
+}
+
+bool contact_exists(const char *camera)
+{
+	char path[PATH_MAX];
+
+	return contact_path(camera, path) == 0 && access(path, F_OK) == 0;
+}
+
+int contact_forget(const char *camera)
+{
+	char path[PATH_MAX];
+	int r = contact_path(camera, path);
+
+	if (r < 0)
+		return r;
+	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+struct sighting sighting_of(const struct wire_greeting *greeting, const struct clock *clock)
+{
+	return (struct sighting){ clock_wall_us(clock), greeting->first, greeting->last,
+		greeting->schedule };
+}
+
+/*
+ * Counts the answers in a row after which the slot that the camera had called its next turned out
+ * to be none: its schedule changed, or its word is void.
+ */
+static int64_t unkept_after(const struct contact *before, const struct wire_schedule *now)
+{
+	int64_t next_us = before->schedule.next_us;
+
+	if (next_us == TIME_NONE || now->now_us - next_us < DUE_SECONDS * US_PER_SEC)
+		return before->unkept;
+	return now->due_us == TIME_NONE || now->due_us < next_us ? before->unkept + 1 : 0;
+}
+
+void contact_answered(struct contact *contact, const struct sighting *sighting, int64_t rate)
+{
+	if (sighting->last > 0) {
+		contact->first = sighting->first > 0 ? sighting->first : 1;
+		contact->last = sighting->last;
+	}
+	contact->unkept = unkept_after(contact, &sighting->schedule);
+	contact->seen_us = sighting->seen_us;
+	contact->schedule = sighting->schedule;
+	if (rate > 0)
+		contact->rate = rate;
+}
+
+int contact_seen(const char *camera, const struct sighting *sighting, int64_t rate)
+{
+	struct contact contact;
+	CLEANUP_FD int lock = contact_begin(camera, &contact);
+
+	if (lock < 0)
+		return lock;
+	contact_answered(&contact, sighting, rate);
+	return contact_save(camera, &contact);
+}
+
+void contact_mount(const char *camera, const char *path, char ret[static PATH_MAX])
+{
+	struct contact contact;
+
+	contact_load(camera, &contact);
+	/* where the settings name another place now, nothing is known of it */
+	snprintf(ret, PATH_MAX, "%s", strcmp(contact.archive, path) == 0 ? contact.mount : "");
+}
+
+int contact_mounted(const char *camera, const char *path, const char *mount)
+{
+	struct contact contact;
+	CLEANUP_FD int lock = -1;
+	char known[PATH_MAX];
+
+	contact_mount(camera, path, known);
+	if (strcmp(known, mount) == 0)
+		return 0;
+	if (strlen(path) >= sizeof contact.archive || strlen(mount) >= sizeof contact.mount)
+		return -ENAMETOOLONG;
+	lock = contact_begin(camera, &contact);
+	if (lock < 0)
+		return lock;
+	snprintf(contact.archive, sizeof contact.archive, "%s", *mount ? path : "");
+	snprintf(contact.mount, sizeof contact.mount, "%s", mount);
+	return contact_save(camera, &contact);
+}
