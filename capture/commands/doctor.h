@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `capturepi doctor`: what it judges beside common/doctor/doctor.h, as pure functions from facts that were
- * read to findings. Nothing disturbs a running service.
+ * `capturepi doctor`: what it judges beside common/doctor/doctor.h, as pure functions from facts
+ * that were read to findings. Nothing disturbs a running service.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `capturepi serve`: the camera's end of the wire (common/wire/wire.h), one process per connection. It
- * only reads. It is made to be the forced command of a puller's key, so it treats
+ * `capturepi serve`: the camera's end of the wire (common/wire/wire.h), one process per connection.
+ * It only reads. It is made to be the forced command of a puller's key, so it treats
  * $SSH_ORIGINAL_COMMAND as data.
  */
 #pragma once

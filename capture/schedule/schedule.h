@@ -14,8 +14,8 @@
  * that instant, so both passes of the repeated hour in autumn are in or out alike, and the hour
  * that is left out in spring has no slots to lose. A window over midnight belongs to the day it
  * starts on: "fri" with 22:00-02:00 ends on Saturday at 02:00, and has nothing on Friday at 01:00.
- * Daylight, too, counts at the instant: the sun's elevation (capture/schedule/sun.h) at the last whole
- * minute, so that the windows open and close on whole minutes. All that are set must agree.
+ * Daylight, too, counts at the instant: the sun's elevation (capture/schedule/sun.h) at the last
+ * whole minute, so that the windows open and close on whole minutes. All that are set must agree.
  *
  * Instants are from 1970 to 9999; before and after there are no slots. The zone is the C library's:
  * who wants another one sets TZ and calls tzset().

@@ -31,8 +31,8 @@ struct store_settings {
 	struct retention_settings retention;
 	bool batch;
 	bool require_mount;
-	char mount
-		[PATH_MAX]; /* where its disk is mounted, see common/archive/place.h; "": not known */
+	/* where its disk is mounted, see common/archive/place.h; "": not known */
+	char mount[PATH_MAX];
 };
 
 struct store_settings store_settings(const struct capture_settings *settings);

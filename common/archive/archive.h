@@ -17,7 +17,8 @@
  *   acks/                           of versions before 0.2.0; nothing looks at it
  *   .writer                         flock(2) of the one writer; its text is the writer's pid
  *   local/00000000.jsonl            a puller's own journal, see archive_local()
- *   .settled, .sync                 what a puller has (pull/session/held.h); see archive_lock_copy()
+ *   .settled, .sync                 what a puller has (pull/session/held.h); see
+ *                                   archive_lock_copy()
  *   2026/11/20/.NAME.rest           a partial that outlives its process, see partial_resume()
  *   .gate                           where writers wait for their turn (fair_lock.h)
  *

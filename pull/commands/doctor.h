@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What `pullpi doctor` judges beside common/doctor/doctor.h: pure functions from facts to findings. */
+/*
+ * What `pullpi doctor` judges beside common/doctor/doctor.h: pure functions from facts to findings.
+ */
 #pragma once
 
 #include <stdbool.h>

@@ -88,8 +88,9 @@ struct session_options {
 };
 
 /*
- * Runs the plan to its end; follow has none unless tell() wants it. An exit code of common/commands/cli.h;
- * if it is not CLI_OK `ret->error` has a sentence for the person, which ends with the next step
- * where there is one. Logs nothing. The backlog ends at its deadline with CLI_OK and `out_of_time`.
+ * Runs the plan to its end; follow has none unless tell() wants it. An exit code of
+ * common/commands/cli.h; if it is not CLI_OK `ret->error` has a sentence for the person, which ends
+ * with the next step where there is one. Logs nothing. The backlog ends at its deadline with CLI_OK
+ * and `out_of_time`.
  */
 int session_pull(const struct session_options *options, struct session_result *ret);
