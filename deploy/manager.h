@@ -18,7 +18,7 @@
 
 #include "common/base/limits.h"
 #include "common/base/util.h"
-#include "common/systemd/unitstate.h"
+#include "common/systemd/unit.h"
 
 #define MANAGER_CALL_US (120 * INT64_C(1000000)) /* it reads all unit files in one call */
 

@@ -9,7 +9,8 @@
 #include <string.h>
 
 #include "common/base/util.h"
-#include "common/systemd/userunits.h"
+#include "common/systemd/unit.h"
+#include "common/systemd/userbus.h"
 #include "deploy/sandbox.h"
 
 bool ours_chosen(const struct ours_choice *choice, const char *unit)

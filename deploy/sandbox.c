@@ -15,7 +15,8 @@
 #include "common/base/fs.h"
 #include "common/base/util.h"
 #include "common/settings/conf.h"
-#include "common/systemd/userunits.h"
+#include "common/systemd/unit.h"
+#include "common/systemd/userbus.h"
 
 bool sandbox_is_open(const char *usual, const char *archive)
 {

@@ -222,11 +222,9 @@ static int setup_linger(struct deploy *deploy)
 {
 	CLEANUP(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	char user[64], runtime[PATH_MAX], next[REPORT_TEXT_MAX];
-	bool was_on = false;
-	int r = linger_get(setup_user(user), &was_on);
+	const bool was_on = linger_get(setup_user(user)) == 1 && userbus_runtime(runtime) == 0;
+	int r = was_on ? 0 : linger_enable(NULL, getuid(), &error);
 
-	was_on &= r == 0 && userbus_runtime(runtime) == 0;
-	r = was_on ? 0 : linger_set(NULL, getuid(), true, &error);
 	if (r == 0) {
 		report_ok(&deploy->report, "linger", NULL,
 			"%s for %s: services run without a login", was_on ? "is on" : "switched on",

@@ -19,7 +19,8 @@ const struct cli_option status_options[] = {
 
 struct overview {
 	char user[64];
-	bool lingers, linger_known, manager;
+	int lingers; /* 1, 0; -errno: not known */
+	bool manager;
 	size_t n_units;
 	struct unit_state units[UNITS_MAX];
 };
@@ -29,7 +30,7 @@ static bool unit_is_well(const struct unit_state *u)
 	struct outcome outcome;
 
 	if (strcmp(u->load, "loaded") == 0 && strcmp(u->active, "inactive") == 0 &&
-		strncmp(u->file_state, "enabled", 7) != 0)
+		!unit_is_enabled(u))
 		return !*u->result || strcmp(u->result, "success") == 0;
 	outcome_judge(UNIT_START, "done", u, false, NULL, &outcome);
 	return outcome.code != CLI_INTERNAL;
@@ -95,7 +96,7 @@ static void overview_print_json(const struct overview *o)
 	struct json_object *all = json_object_new_object(), *units = json_object_new_array();
 
 	add_word(all, "user", o->user);
-	if (o->linger_known)
+	if (o->lingers >= 0)
 		json_add_bool(all, "linger", o->lingers);
 	json_add_bool(all, "manager", o->manager);
 	for (size_t i = 0; i < o->n_units; i++)
@@ -107,7 +108,7 @@ static void overview_print_json(const struct overview *o)
 static void overview_print(const struct overview *o)
 {
 	printf("%s: %s; %s\n", o->user,
-		!o->linger_known     ? "whether it lingers is not known"
+		o->lingers < 0       ? "whether it lingers is not known"
 			: o->lingers ? "lingers, services run without a login"
 				     : "does not linger: services end with the last log-out",
 		o->manager ? "its manager runs" : "no manager runs, and so no service");
@@ -124,7 +125,7 @@ static int overview_read(struct deploy *deploy, struct overview *o)
 	int r = manager_connect(&deploy->manager, clock_mono_ns(&clock_real));
 
 	setup_user(o->user);
-	o->linger_known = linger_get(o->user, &o->lingers) == 0;
+	o->lingers = linger_get(o->user);
 	o->manager = r == 0;
 	if (r < 0 && r != -ETIMEDOUT)
 		return units_tell_error(deploy, "status", NULL, r, NULL);
@@ -144,9 +145,9 @@ static int overview_judge(const struct overview *o)
 	for (size_t i = 0; i < o->n_units; i++) {
 		if (!unit_is_well(&o->units[i]))
 			return CLI_INTERNAL;
-		any |= strncmp(o->units[i].file_state, "enabled", 7) == 0;
+		any |= unit_is_enabled(&o->units[i]);
 	}
-	return any && o->manager && (o->lingers || !o->linger_known) ? CLI_OK : CLI_INTERNAL;
+	return any && o->manager && o->lingers != 0 ? CLI_OK : CLI_INTERNAL;
 }
 
 int command_status(struct cli *cli)

@@ -83,8 +83,8 @@ static bool unit_is_changed(const struct unit_state *u)
 	const uint64_t since_us = u->started_us ? u->started_us : u->active_since_us;
 	bool newer = file_is_newer(u->fragment, since_us);
 
-	for (unsigned i = 0; i < u->n_dropins; i++)
-		newer |= file_is_newer(u->dropins[i], since_us);
+	for (unsigned i = 0; i < u->dropins.n; i++)
+		newer |= file_is_newer(u->dropins.items[i], since_us);
 	return newer;
 }
 
@@ -222,13 +222,13 @@ static const char *task_failed_need(struct deploy *deploy, const struct unit_tas
 {
 	const struct unit_state *u = &task->job.state;
 
-	for (unsigned i = 0; strcmp(task->job.result, "dependency") == 0 && i < u->n_needs; i++) {
+	for (unsigned i = 0; strcmp(task->job.result, "dependency") == 0 && i < u->needs.n; i++) {
 		CLEANUP(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 		struct unit_state need;
 
-		if (manager_read_unit(&deploy->manager, u->needs[i], &error, &need) == 0 &&
+		if (manager_read_unit(&deploy->manager, u->needs.items[i], &error, &need) == 0 &&
 			(strcmp(need.active, "failed") == 0 || strcmp(need.load, "loaded") != 0))
-			return u->needs[i];
+			return u->needs.items[i];
 	}
 	return NULL;
 }

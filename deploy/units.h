@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "common/systemd/outcome.h"
+#include "common/systemd/unit.h"
 #include "deploy/manager.h"
 #include "deploy/report.h"
 

@@ -9,7 +9,8 @@
 #include <string.h>
 
 #include "common/base/fs.h"
-#include "common/systemd/userunits.h"
+#include "common/systemd/unit.h"
+#include "common/systemd/userbus.h"
 
 #define OWN "\ngive each its own"
 

@@ -20,7 +20,7 @@
 #include "capture/service/status.h"
 #include "common/base/log.h"
 #include "common/base/utc.h"
-#include "common/systemd/notify.h"
+#include "common/systemd/userbus.h"
 
 #define END_GRACE_US (5 * US_PER_SEC) /* SIGTERM and SIGHUP wait so long for the slot in hand */
 #define CLOCK_CHECK_US (30 * US_PER_SEC) /* a step is told from slewing by its size in that time */

@@ -71,6 +71,5 @@
 #define UNIT_NAME_MAX 256 /* systemd's own limit, NUL included */
 #define UNIT_WORD_MAX 32 /* a state or result, NUL included */
 #define UNIT_PATH_MAX 512 /* a unit's file or program; a longer one is cut */
-#define UNIT_DROPINS_MAX 16
-#define UNIT_NEEDS_MAX 16
+#define UNIT_LIST_MAX 16 /* drop-ins of a unit, units that it needs */
 #define UNITS_MAX 64 /* handled by one command of deploypi */

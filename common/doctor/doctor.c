@@ -14,8 +14,8 @@
 #include "common/base/json.h"
 #include "common/base/text.h"
 #include "common/base/utc.h"
-#include "common/systemd/outcome.h"
-#include "common/systemd/userunits.h"
+#include "common/systemd/unit.h"
+#include "common/systemd/userbus.h"
 
 #define CALL_US (UINT64_C(5) * 1000000)
 #define RESTARTS_MANY 5
@@ -77,7 +77,9 @@ static void doctor_read_user(struct doctor *doctor)
 
 	*user = (struct doctor_user){ .uid = getuid() };
 	snprintf(user->name, sizeof user->name, "%s", entry ? entry->pw_name : "");
-	user->linger_error = linger_get(user->name, &user->lingers);
+	r = linger_get(user->name);
+	user->lingers = r > 0;
+	user->linger_error = r < 0 ? r : 0;
 	r = userbus_open(&doctor->bus);
 	if (r == 0) /* a socket that accepts proves little: the manager may hang */
 		r = sd_bus_set_method_call_timeout(doctor->bus, CALL_US);
@@ -216,19 +218,12 @@ struct doctor_finding doctor_groups(const struct doctor_groups *g)
 
 int doctor_unit_read(sd_bus *bus, const char *name, struct unit_state *ret)
 {
-	CLEANUP(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-
-	return bus ? unit_state_read(bus, name, CALL_US, &error, ret) : -ENOTCONN;
+	return bus ? unit_state_read(bus, name, ret) : -ENOTCONN;
 }
 
 static bool word_is(const char *word, const char *other)
 {
 	return strcmp(word, other) == 0;
-}
-
-static bool unit_is_enabled(const struct unit_state *unit)
-{
-	return strncmp(unit->file_state, "enabled", strlen("enabled")) == 0;
 }
 
 bool doctor_unit_used(int error, const struct unit_state *unit)

@@ -17,7 +17,7 @@
 
 #include "common/base/util.h"
 #include "common/commands/cli.h"
-#include "common/systemd/unitstate.h"
+#include "common/systemd/unit.h"
 #include "common/systemd/userbus.h"
 
 #define DOCTOR_TEXT_MAX 512 /* bytes, NUL included; what is longer is cut */

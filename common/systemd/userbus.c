@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* How the user's manager and logind are reached. */
+/* How the user's manager and logind are reached, and what a service tells its manager. */
 #include "common/systemd/userbus.h"
 
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <systemd/sd-daemon.h>
 
+#include "common/base/limits.h"
+#include "common/base/text.h"
 #include "common/base/util.h"
 
 #define GROUPS_MAX 256 /* of a user */
-#define LINGER_TIMEOUT_US (30 * UINT64_C(1000000))
 
 /* Only this user may write to the folder; else its owner could pose as the manager. */
 static int check_folder(const char *path)
@@ -116,7 +119,7 @@ bool user_has_group(const char *user, gid_t group)
 	return false;
 }
 
-int linger_get(const char *user, bool *ret)
+int linger_get(const char *user)
 {
 	char path[PATH_MAX];
 
@@ -124,10 +127,9 @@ int linger_get(const char *user, bool *ret)
 		return -EINVAL;
 	if (snprintf(path, sizeof path, "/var/lib/systemd/linger/%s", user) >= (int)sizeof path)
 		return -ENAMETOOLONG;
-	if (access(path, F_OK) < 0 && errno != ENOENT)
-		return -errno;
-	*ret = access(path, F_OK) == 0;
-	return 0;
+	if (access(path, F_OK) == 0)
+		return 1;
+	return errno == ENOENT ? 0 : -errno;
 }
 
 static int open_system(sd_bus **ret, sd_bus_error *error)
@@ -142,29 +144,32 @@ static int open_system(sd_bus **ret, sd_bus_error *error)
 	return -ENOENT;
 }
 
-int linger_set(sd_bus *system, uid_t uid, bool on, sd_bus_error *error)
+int linger_enable(sd_bus *system, uid_t uid, sd_bus_error *error)
 {
 	CLEANUP(sd_bus_flush_close_unrefp) sd_bus *own = NULL;
-	CLEANUP(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-	int r;
+	int r = system ? 0 : open_system(&own, error);
 
-	if (!system) {
-		r = open_system(&own, error);
-		if (r < 0)
-			return r;
-		system = own;
-	}
-	r = sd_bus_message_new_method_call(system, &call, "org.freedesktop.login1",
-		"/org/freedesktop/login1", "org.freedesktop.login1.Manager", "SetUserLinger");
-	if (r >= 0)
-		r = sd_bus_message_append(call, "ubb", (uint32_t)uid, on, false);
-	if (r >= 0)
-		r = sd_bus_call(system, call, LINGER_TIMEOUT_US, error, NULL);
+	if (r < 0)
+		return r;
+	r = sd_bus_call_method(system ? system : own, "org.freedesktop.login1",
+		"/org/freedesktop/login1", "org.freedesktop.login1.Manager", "SetUserLinger", error,
+		NULL, "ubb", (uint32_t)uid, true, false);
 	if (r >= 0)
 		return 0;
 	if (sd_bus_error_has_names(
 		    error, SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
 		return -ENOENT;
-	/* also what logind was told when it asked polkit, which may be masked or broken */
+	/* also what logind heard when it asked polkit, which may be masked or broken */
 	return sd_bus_error_is_set(error) && r != -ETIMEDOUT ? -EACCES : r;
+}
+
+void notify_status(const char *fmt, ...)
+{
+	char text[STATUS_TEXT_MAX];
+	va_list args;
+
+	va_start(args, fmt);
+	text_vformat(text, sizeof text, fmt, args);
+	va_end(args);
+	sd_notifyf(0, "STATUS=%s", text);
 }

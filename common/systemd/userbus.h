@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The systemd manager of the user who runs this program, reached over its private socket, which
- * needs no login session, no dbus-daemon and no environment: so it works in a command of ssh, cron
- * or `sudo -u`. Also lingering, which keeps that manager alive when nobody is logged in, and the
- * manager's groups, which its services get. A library of its own, since it needs libsystemd.
+ * The systemd manager of the user who runs this program: its private socket, which needs no login
+ * session, no dbus-daemon and no environment, so that it works from ssh, cron and `sudo -u`; the
+ * groups that its services get; lingering, which keeps it alive when nobody is logged in; and the
+ * status that a service reports. A room of its own, since it needs libsystemd.
  */
 #pragma once
 
@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 #include <systemd/sd-bus.h>
+
+#include "common/base/util.h"
 
 #define USERBUS_SYSTEMD "org.freedesktop.systemd1"
 #define USERBUS_MANAGER "org.freedesktop.systemd1.Manager"
@@ -24,9 +26,9 @@
 int userbus_runtime(char ret[static PATH_MAX]);
 
 /*
- * A connection to the user's manager; for sd_bus_flush_close_unref(). -ENOENT no manager runs;
- * -ECONNREFUSED, -ECONNRESET one starts or ends just now; -EPERM as above; other -errno. Errors of
- * the log-in to the bus only show in the first call.
+ * Connects to the user's manager; end it with sd_bus_flush_close_unref(). -ENOENT no manager runs;
+ * -ECONNREFUSED, -ECONNRESET one starts or ends at this moment; -EPERM as above; other -errno. A
+ * failed log-in to the bus only shows in the first call.
  */
 int userbus_open(sd_bus **ret);
 /* The process at the other end of such a connection; 0: not known. */
@@ -40,15 +42,22 @@ int process_has_group(pid_t pid, gid_t group);
 /* By the user database: what the next manager of this user will have. */
 bool user_has_group(const char *user, gid_t group);
 
-/* Whether `user` lingers. From logind's folder, which everybody can read; -errno. */
-int linger_get(const char *user, bool *ret);
+/* Whether `user` lingers, from logind's folder, which everybody can read: 1, 0; -errno. */
+int linger_get(const char *user);
 
 /*
- * Asks logind to let `uid` linger, without asking anybody for a password. The answer comes before
- * the user's manager is up. `system` NULL: the system bus is opened. `error` says what was
- * answered, in words for people where the bus itself is missing; the result is then negative:
- * -EACCES not allowed (polkit says no or cannot be asked), -ENOENT no system bus or no logind,
- * other -errno. The uid must be explicit: without a session, logind takes none to be "whoever owns
- * the session".
+ * Asks logind to let `uid` linger, without a password prompt. The answer comes before the user's
+ * manager is up. `system` NULL: opens the system bus. The uid must be explicit: without a session,
+ * logind takes none to be "whoever owns the session".
+ *
+ * -EACCES not allowed (polkit says no or cannot be asked), -ENOENT no system bus or no logind, other
+ * -errno. `error` gets logind's words, or ours where the bus is missing.
  */
-int linger_set(sd_bus *system, uid_t uid, bool on, sd_bus_error *error);
+int linger_enable(sd_bus *system, uid_t uid, sd_bus_error *error);
+
+/*
+ * Reports STATUS= to the service manager (sd_notify(3)), cleaned as text_clean() does: so foreign
+ * text can neither begin another assignment nor steer the terminal of a reader of systemctl.
+ * Failures are ignored. Words of our own (READY=1) go straight to sd_notify().
+ */
+void notify_status(const char *fmt, ...) PRINTF(1, 2);

@@ -13,7 +13,7 @@
 #include "common/base/log.h"
 #include "common/base/utc.h"
 #include "common/base/zone.h"
-#include "common/systemd/notify.h"
+#include "common/systemd/userbus.h"
 #include "pull/commands/commands.h"
 #include "pull/session/room.h"
 #include "pull/session/session.h"

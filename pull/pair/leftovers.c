@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "common/base/util.h"
-#include "common/systemd/userunits.h"
+#include "common/systemd/unit.h"
+#include "common/systemd/userbus.h"
 
 struct search {
 	const struct pull_settings *settings;

@@ -8,7 +8,8 @@
 
 #include "common/base/fs.h"
 #include "common/base/util.h"
-#include "common/systemd/userunits.h"
+#include "common/systemd/unit.h"
+#include "common/systemd/userbus.h"
 #include "tests/test.h"
 
 TEST(what_the_units_have_open)

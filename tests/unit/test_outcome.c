@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Every word that systemd has, and what "done" may hide, as sentences. */
-#include "common/systemd/outcome.h"
+#include "common/systemd/unit.h"
 
 #include <sys/wait.h>
 

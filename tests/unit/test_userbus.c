@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 
 #include "common/base/util.h"
-#include "common/systemd/unitstate.h"
+#include "common/systemd/unit.h"
 #include "tests/test.h"
 #include "tests/unit/bus_kit.h"
 
@@ -79,7 +79,7 @@ TEST(a_unit)
 	sd_bus_message_append(t.m, "{sv}", "ConditionResult", "b", false);
 	sd_bus_message_append(t.m, "{sv}", "Job", "(uo)", 42, "/org/freedesktop/systemd1/job/42");
 	sd_bus_message_append(t.m, "{sv}", "LoadError", "(ss)", "x.y", "bad\nline");
-	sd_bus_message_append(t.m, "{sv}", "Requires", "as", 2, "a.service", "not a unit");
+	sd_bus_message_append(t.m, "{sv}", "Requires", "as", 2, "a.service", "not a\nunit");
 	sd_bus_message_append(t.m, "{sv}", "BindsTo", "as", 1, "b.mount");
 	sd_bus_message_append(t.m, "{sv}", "ExecStart", "a(sasbttttuii)", 2, "/usr/bin/x", 1, "x",
 		false, (uint64_t)0, (uint64_t)0, (uint64_t)0, (uint64_t)0, 0, 0, 0, "/usr/bin/y", 1,
@@ -94,8 +94,9 @@ TEST(a_unit)
 		CHECK_STR(u.condition, "ConditionPathExists=|!/b");
 		CHECK_STR(u.assertion, "");
 		CHECK_STR(u.load_error, "bad?line");
-		CHECK_INT(u.n_needs, 2);
-		CHECK_STR(u.needs[1], "b.mount");
+		CHECK_INT(u.needs.n, 3);
+		CHECK_STR(u.needs.items[1], "not a?unit");
+		CHECK_STR(u.needs.items[2], "b.mount");
 		CHECK_STR(u.program, "/usr/bin/x");
 		CHECK_INT(u.restarts, 5);
 		CHECK_INT(u.exit_status, -3);
@@ -137,7 +138,7 @@ TEST(other_types_are_passed_over)
 		CHECK_STR(u.sub, "");
 		CHECK_INT(u.restarts, 0);
 		CHECK_STR(u.program, "");
-		CHECK_INT(u.n_needs, 0);
+		CHECK_INT(u.needs.n, 0);
 	}
 	end(&t);
 }
@@ -167,7 +168,7 @@ TEST(lists_and_texts_have_limits)
 	if (CHECK(parse(&t, &u) == 0)) {
 		CHECK_INT(strlen(u.fragment), UNIT_PATH_MAX - 1);
 		CHECK_INT(strlen(u.result), UNIT_WORD_MAX - 1);
-		CHECK_INT(u.n_dropins, UNIT_DROPINS_MAX);
+		CHECK_INT(u.dropins.n, UNIT_LIST_MAX);
 	}
 	end(&t);
 }
@@ -203,12 +204,14 @@ TEST(names_of_units)
 		"a@b-c.d.service", "x\\x2dy.mount", "default.target" };
 	static const char *const bad[] = { "", ".service", "@x.service", "capturepi", "x.conf",
 		"a/b.service", "a b.service", "a\n.service", "ä.service" };
-	char longest[UNIT_NAME_MAX + 8];
+	char longest[UNIT_NAME_MAX + 8], *path;
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
 		CHECK(unit_name_ok(good[i]));
-	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		CHECK(!unit_name_ok(bad[i]));
+		CHECK_INT(unit_path(bad[i], &path), -EINVAL); /* never sent to the manager */
+	}
 	memset(longest, 'x', sizeof longest);
 	strcpy(longest + UNIT_NAME_MAX - 9, ".service");
 	CHECK(unit_name_ok(longest));
@@ -237,13 +240,10 @@ TEST(runtime_folder)
 
 TEST(linger_is_a_file)
 {
-	bool on;
-
-	CHECK_INT(linger_get("../root", &on), -EINVAL);
-	CHECK_INT(linger_get("", &on), -EINVAL);
-	CHECK_INT(linger_get(".", &on), -EINVAL);
-	if (CHECK(linger_get("nobody-of-that-name", &on) == 0))
-		CHECK(!on);
+	CHECK_INT(linger_get("../root"), -EINVAL);
+	CHECK_INT(linger_get(""), -EINVAL);
+	CHECK_INT(linger_get("."), -EINVAL);
+	CHECK_INT(linger_get("nobody-of-that-name"), 0);
 }
 
 /*
@@ -305,7 +305,7 @@ TEST(lingering_is_asked_for_and_may_be_refused)
 		}
 		close(fds[0]);
 		if (CHECK(userbus_open_fd(fds[1], &bus) == 0)) {
-			CHECK_INT(linger_set(bus, 1234, true, &error), rows[i].result);
+			CHECK_INT(linger_enable(bus, 1234, &error), rows[i].result);
 			CHECK_STR(
 				error.name ? error.name : "-", rows[i].error ? rows[i].error : "-");
 		}
