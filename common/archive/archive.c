@@ -7,7 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <json-c/json_tokener.h>
+#include <json-c/json.h>
 #include <string.h>
 #include <sys/file.h>
 #include <time.h>
@@ -43,32 +43,28 @@ static bool identity_is_camera(const char *camera)
 	return len > 0 && len < CAMERA_NAME_MAX;
 }
 
-/* -EBADMSG it is damaged; -EPROTONOSUPPORT a later version made it. */
-static int identity_parse(struct archive *archive, struct json_object *object)
-{
-	const char *id, *camera;
+/* What archive.json says. */
+struct identity {
 	int64_t format;
-	size_t id_len, len;
+	char id[UUID_CHARS + 1], camera[CAMERA_NAME_MAX];
+};
 
-	if (jsonline_get_int(object, "format", INT64_MIN, INT64_MAX, &format) <= 0)
-		return -EBADMSG;
-	if (format > 1)
-		return -EPROTONOSUPPORT;
-	if (format < 1 || jsonline_get_string(object, "id", &id, &id_len) <= 0 ||
-		!text_is_uuid(id, id_len) ||
-		jsonline_get_string(object, "camera", &camera, &len) <= 0 ||
-		!identity_is_camera(camera))
-		return -EBADMSG;
-	memcpy(archive->id, id, UUID_CHARS + 1);
-	memcpy(archive->camera, camera, len + 1);
-	return 0;
-}
+static const struct jsonline_field identity_fields[] = {
+	{ "format", JSONLINE_INT, JSONLINE_FIELD(struct identity, format), JSONLINE_MUST, INT64_MIN,
+		INT64_MAX },
+	{ "id", JSONLINE_UUID, JSONLINE_FIELD(struct identity, id), JSONLINE_MUST },
+	{ "camera", JSONLINE_STRING, JSONLINE_FIELD(struct identity, camera), JSONLINE_MUST },
+};
 
-/* -ENOENT: there is none, or an empty one. */
+/*
+ * -ENOENT there is none, or an empty one; -EBADMSG it is damaged; -EPROTONOSUPPORT a later version
+ * made it.
+ */
 static int identity_read(struct archive *archive)
 {
 	CLEANUP(jsonline_freep) struct json_object *object = NULL;
 	CLEANUP_FREE char *text = NULL;
+	struct identity identity = { 0 };
 	size_t bytes;
 	int r = fs_read_file(archive->root_fd, IDENTITY, IDENTITY_MAX, &text, &bytes);
 
@@ -78,20 +74,28 @@ static int identity_read(struct archive *archive)
 		return -ENOENT;
 	/* a person may have laid it out over several lines */
 	object = json_tokener_parse(text);
-	return object ? identity_parse(archive, object) : -EBADMSG;
+	if (!json_object_is_type(object, json_type_object))
+		return -EBADMSG;
+	r = jsonline_read(object, identity_fields, ARRAY_SIZE(identity_fields), &identity);
+	if (identity.format > 1)
+		return -EPROTONOSUPPORT;
+	if (r < 0 || identity.format < 1 || !identity_is_camera(identity.camera))
+		return -EBADMSG;
+	memcpy(archive->id, identity.id, sizeof(identity.id));
+	memcpy(archive->camera, identity.camera, sizeof(identity.camera));
+	return 0;
 }
 
 /* Of `archive`, as it is to be from now on. */
 static int identity_write(struct archive *archive)
 {
+	struct identity identity = { .format = 1 };
 	char text[LINE_MAX_BYTES + 1];
-	struct jsonline line = jsonline_begin(text);
 	int n;
 
-	jsonline_add_int(&line, "format", 1);
-	jsonline_add_string(&line, "id", archive->id);
-	jsonline_add_string(&line, "camera", archive->camera);
-	n = jsonline_end(&line);
+	memcpy(identity.id, archive->id, sizeof(identity.id));
+	memcpy(identity.camera, archive->camera, sizeof(identity.camera));
+	n = jsonline_format(identity_fields, ARRAY_SIZE(identity_fields), &identity, text);
 	return n < 0 ? n
 		     : fs_replace(archive->fs, archive->root_fd, IDENTITY, text, (size_t)n, 0644);
 }

@@ -9,111 +9,123 @@
 #include <inttypes.h>
 #include <json.h>
 #include <math.h>
-#include <stdarg.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/text.h"
 #include "common/base/utc.h"
 #include "common/base/util.h"
 
 #define DEPTH_MAX 8 /* of values under keys that we do not know */
+#define VALUE_MAX (2 * TEXT_MAX + 4) /* a text of which each byte is escaped, with quotes */
 
-struct jsonline jsonline_begin(char buf[static LINE_MAX_BYTES + 1])
+/* ---- writing: each returns 1, 0 for an empty value, or -ERANGE */
+
+static int value_format_text(const char *text, char ret[static VALUE_MAX])
 {
-	buf[0] = '{';
-	buf[1] = '\0';
-	return (struct jsonline){ .buf = buf, .used = 1 };
-}
-
-static void PRINTF(2, 3) jsonline_print(struct jsonline *line, const char *fmt, ...)
-{
-	const size_t room = LINE_MAX_BYTES + 1 - line->used;
-	va_list ap;
-	int n;
-
-	if (line->error)
-		return;
-	va_start(ap, fmt);
-	n = vsnprintf(line->buf + line->used, room, fmt, ap);
-	va_end(ap);
-	if (n < 0 || (size_t)n >= room)
-		line->error = -E2BIG;
-	else
-		line->used += (size_t)n;
-}
-
-/* Keys are our own literals: nothing in them needs escaping. */
-static void jsonline_add_key(struct jsonline *line, const char *key)
-{
-	jsonline_print(line, "%s\"%s\":", line->used > 1 ? "," : "", key);
-}
-
-void jsonline_add_int(struct jsonline *line, const char *key, int64_t value)
-{
-	jsonline_add_key(line, key);
-	jsonline_print(line, "%" PRId64, value);
-}
-
-void jsonline_add_bool(struct jsonline *line, const char *key, bool value)
-{
-	jsonline_add_key(line, key);
-	jsonline_print(line, "%s", value ? "true" : "false");
-}
-
-void jsonline_add_string(struct jsonline *line, const char *key, const char *value)
-{
-	char clean[TEXT_MAX], escaped[2 * TEXT_MAX];
+	char clean[TEXT_MAX];
 	size_t n = 0;
 
-	text_clean(value, strlen(value), clean, sizeof(clean));
+	text_clean(text, strlen(text), clean, sizeof(clean));
+	ret[n++] = '"';
 	for (const char *p = clean; *p; p++) {
 		if (*p == '"' || *p == '\\')
-			escaped[n++] = '\\';
-		escaped[n++] = *p;
+			ret[n++] = '\\';
+		ret[n++] = *p;
 	}
-	escaped[n] = '\0';
-	jsonline_add_key(line, key);
-	jsonline_print(line, "\"%s\"", escaped);
+	memcpy(ret + n, "\"", 2);
+	return *text != '\0';
 }
 
-void jsonline_add_time(struct jsonline *line, const char *key, int64_t wall_us)
+static int value_format_int(
+	const struct jsonline_field *field, int64_t number, char ret[static VALUE_MAX])
+{
+	snprintf(ret, VALUE_MAX, "%" PRId64, number);
+	if (number == 0 && !(field->flags & (JSONLINE_MUST | JSONLINE_SHOW)))
+		return 0;
+	return number < field->min || number > field->max ? -ERANGE : number != 0;
+}
+
+static int value_format_time(
+	const struct jsonline_field *field, int64_t wall_us, char ret[static VALUE_MAX])
 {
 	char text[UTC_TEXT_MAX];
 
-	if (!line->error && strcmp(utc_format(wall_us, text), "-") == 0)
-		line->error = -ERANGE;
-	jsonline_add_string(line, key, text);
+	if (wall_us == TIME_NONE && !(field->flags & JSONLINE_MUST))
+		return 0;
+	return strcmp(utc_format(wall_us, text), "-") == 0 ? -ERANGE : value_format_text(text, ret);
 }
 
 /* The decimal point of the locale, one byte or several, becomes '.'. */
-static void number_use_point(char *number)
+static int value_format_double(double number, char ret[static VALUE_MAX])
 {
-	const size_t head = strspn(number, "-0123456789");
-	const size_t tail = head + strcspn(number + head, "0123456789eE");
+	size_t head, tail;
 
-	if (tail == head)
-		return;
-	number[head] = '.';
-	memmove(number + head + 1, number + tail, strlen(number + tail) + 1);
+	if (!isfinite(number))
+		return 0;
+	snprintf(ret, VALUE_MAX, "%.6g", number);
+	head = strspn(ret, "-0123456789");
+	tail = head + strcspn(ret + head, "0123456789eE");
+	if (tail > head) {
+		ret[head] = '.';
+		memmove(ret + head + 1, ret + tail, strlen(ret + tail) + 1);
+	}
+	return 1;
 }
 
-void jsonline_add_double(struct jsonline *line, const char *key, double value)
+static int value_format(
+	const struct jsonline_field *field, const void *at, char ret[static VALUE_MAX])
 {
-	char text[32];
-
-	if (!isfinite(value))
-		return;
-	snprintf(text, sizeof(text), "%.6g", value);
-	number_use_point(text);
-	jsonline_add_key(line, key);
-	jsonline_print(line, "%s", text);
+	switch (field->type) {
+	case JSONLINE_INT:
+		return value_format_int(field, *(const int64_t *)at, ret);
+	case JSONLINE_BOOL:
+		snprintf(ret, VALUE_MAX, "%s", *(const bool *)at ? "true" : "false");
+		return *(const bool *)at;
+	case JSONLINE_DOUBLE:
+		return value_format_double(*(const double *)at, ret);
+	case JSONLINE_TIME:
+		return value_format_time(field, *(const int64_t *)at, ret);
+	case JSONLINE_WORD:
+		return value_format_text(field->words[*(const int *)at], ret);
+	case JSONLINE_UUID:
+		if ((*(const char *)at || field->flags & JSONLINE_MUST) &&
+			!text_is_uuid(at, strnlen(at, field->size)))
+			return -ERANGE;
+		return value_format_text(at, ret);
+	case JSONLINE_STRING:
+	case JSONLINE_TEXT:
+		return value_format_text(at, ret);
+	}
+	return -ERANGE;
 }
 
-int jsonline_end(struct jsonline *line)
+int jsonline_format(const struct jsonline_field *fields, size_t n, const void *from,
+	char ret_line[static LINE_MAX_BYTES + 1])
 {
-	jsonline_print(line, "}\n");
-	return line->error ? line->error : (int)line->used;
+	size_t used = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct jsonline_field *field = &fields[i];
+		const size_t room = LINE_MAX_BYTES - 1 - used; /* for "}\n" as well */
+		char value[VALUE_MAX];
+		int r = value_format(field, (const char *)from + field->offset, value), length;
+
+		if (r < 0)
+			return r;
+		if (r == 0 && !(field->flags & (JSONLINE_MUST | JSONLINE_SHOW)))
+			continue;
+		length = snprintf(
+			ret_line + used, room, "%c\"%s\":%s", used ? ',' : '{', field->key, value);
+		if ((size_t)length >= room)
+			return -E2BIG;
+		used += (size_t)length;
+	}
+	memcpy(ret_line + used, "}\n", 3);
+	return (int)used + 2;
 }
+
+/* ---- reading */
 
 void jsonline_freep(struct json_object **object)
 {
@@ -161,97 +173,111 @@ bool jsonline_has(struct json_object *object, const char *key)
 	return json_object_object_get_ex(object, key, NULL);
 }
 
-/* 1, 0 or -EINVAL as all getters. */
-static int jsonline_get(
-	struct json_object *object, const char *key, enum json_type type, struct json_object **ret)
+static int value_read_int(
+	const struct jsonline_field *field, struct json_object *value, int64_t *ret)
 {
-	if (!json_object_object_get_ex(object, key, ret))
-		return 0;
-	return json_object_is_type(*ret, type) ? 1 : -EINVAL;
-}
+	const int64_t number = json_object_get_int64(value);
 
-int jsonline_get_int(
-	struct json_object *object, const char *key, int64_t min, int64_t max, int64_t *ret)
-{
-	struct json_object *value;
-	int r = jsonline_get(object, key, json_type_int, &value);
-	int64_t number;
-
-	if (r <= 0)
-		return r;
 	/* json-c keeps what is over INT64_MAX as uint64, and clamps it here */
-	number = json_object_get_int64(value);
-	if (number < min || number > max ||
-		(number > 0 && json_object_get_uint64(value) > (uint64_t)max))
+	if (!json_object_is_type(value, json_type_int) || number < field->min ||
+		number > field->max ||
+		(number > 0 && json_object_get_uint64(value) > (uint64_t)field->max))
 		return -EINVAL;
 	*ret = number;
-	return 1;
+	return 0;
 }
 
-int jsonline_get_bool(struct json_object *object, const char *key, bool *ret)
+static int value_read_double(struct json_object *value, double *ret)
 {
-	struct json_object *value;
-	int r = jsonline_get(object, key, json_type_boolean, &value);
+	const double number = json_object_get_double(value);
 
-	if (r > 0)
-		*ret = json_object_get_boolean(value);
-	return r;
-}
-
-int jsonline_get_double(struct json_object *object, const char *key, double *ret)
-{
-	struct json_object *value;
-	int r = jsonline_get(object, key, json_type_double, &value);
-	double number;
-
-	if (r == 0)
-		return 0;
-	if (r < 0 && !json_object_is_type(value, json_type_int))
-		return -EINVAL;
-	number = json_object_get_double(value);
-	if (!isfinite(number))
+	if ((!json_object_is_type(value, json_type_double) &&
+		    !json_object_is_type(value, json_type_int)) ||
+		!isfinite(number))
 		return -EINVAL;
 	*ret = number == 0 ? 0 : number; /* "-0" would be read back as the integer 0 */
-	return 1;
+	return 0;
 }
 
-int jsonline_get_string(
-	struct json_object *object, const char *key, const char **ret, size_t *ret_len)
+static int value_read_word(const struct jsonline_field *field, const char *text, int *ret)
 {
-	struct json_object *value;
-	int r = jsonline_get(object, key, json_type_string, &value);
-	const char *text;
-	size_t len;
+	for (int i = 0; field->words[i]; i++) {
+		if (strcmp(field->words[i], text) == 0) {
+			*ret = i;
+			return 0;
+		}
+	}
+	return -ENOTSUP;
+}
 
-	if (r <= 0)
-		return r;
-	text = json_object_get_string(value);
-	len = (size_t)json_object_get_string_len(value);
-	if (strlen(text) != len)
+/* What JSON has as a string. */
+static int value_read_text(const struct jsonline_field *field, struct json_object *value, void *ret)
+{
+	const char *text = json_object_get_string(value);
+	const size_t len = (size_t)json_object_get_string_len(value);
+
+	if (!json_object_is_type(value, json_type_string) || strlen(text) != len)
 		return -EINVAL;
-	*ret = text;
-	*ret_len = len;
-	return 1;
+	switch (field->type) {
+	case JSONLINE_TIME:
+		return utc_parse(text, len, ret) < 0 ? -EINVAL : 0;
+	case JSONLINE_WORD:
+		return value_read_word(field, text, ret);
+	case JSONLINE_TEXT:
+		text_clean(text, len, ret, field->size);
+		return 0;
+	default:
+		if (len >= field->size ||
+			(field->type == JSONLINE_UUID && !text_is_uuid(text, len)))
+			return -EINVAL;
+		memcpy(ret, text, len + 1);
+		return 0;
+	}
 }
 
-int jsonline_get_time(struct json_object *object, const char *key, int64_t *ret_wall_us)
+static int value_read(const struct jsonline_field *field, struct json_object *value, void *ret)
 {
-	const char *text;
-	size_t len;
-	int r = jsonline_get_string(object, key, &text, &len);
-
-	if (r <= 0)
-		return r;
-	return utc_parse(text, len, ret_wall_us) < 0 ? -EINVAL : 1;
+	switch (field->type) {
+	case JSONLINE_INT:
+		return value_read_int(field, value, ret);
+	case JSONLINE_DOUBLE:
+		return value_read_double(value, ret);
+	case JSONLINE_BOOL:
+		if (!json_object_is_type(value, json_type_boolean))
+			return -EINVAL;
+		*(bool *)ret = json_object_get_boolean(value);
+		return 0;
+	default:
+		return value_read_text(field, value, ret);
+	}
 }
 
-int jsonline_get_text(struct json_object *object, const char *key, char *ret, size_t size)
+int jsonline_read(
+	struct json_object *object, const struct jsonline_field *fields, size_t n, void *to)
 {
-	const char *text;
-	size_t len;
-	int r = jsonline_get_string(object, key, &text, &len);
+	int result = 0;
 
-	if (r > 0)
-		text_clean(text, len, ret, size);
-	return r;
+	for (size_t i = 0; i < n; i++) {
+		const struct jsonline_field *field = &fields[i];
+		struct json_object *value;
+		int r = field->flags & JSONLINE_MUST ? -EINVAL : 0;
+
+		if (json_object_object_get_ex(object, field->key, &value)) {
+			r = value_read(field, value, (char *)to + field->offset);
+			if (field->flags & JSONLINE_LENIENT)
+				r = 0;
+		}
+		if (r < 0 && result != -ENOTSUP)
+			result = r;
+	}
+	return result;
+}
+
+int jsonline_parse_fields(
+	const char *line, size_t len, const struct jsonline_field *fields, size_t n, void *to)
+{
+	CLEANUP(jsonline_freep) struct json_object *object = NULL;
+	int r = jsonline_parse(line, len, &object);
+
+	return r < 0 ? r : jsonline_read(object, fields, n, to);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One line that is one JSON object: written into a buffer, read through json-c. Shared by the
- * journal and the wire; LINE_MAX_BYTES is the limit of both. Nothing here depends on the locale.
+ * One line that is one JSON object, and a table that both its writer and its reader follow. The
+ * journal, the wire and the archive's small files are such lines. Nothing here depends on the
+ * locale.
  */
 #pragma once
 
@@ -11,49 +12,62 @@
 
 #include "common/base/limits.h"
 
-/* Writing: begin, add fields in order, end. The first error stays and is what end returns. */
-struct jsonline {
-	char *buf;
-	size_t used;
-	int error;
+enum jsonline_type {
+	JSONLINE_INT, /* int64_t or uint64_t, from `min` to `max`; 0 is empty */
+	JSONLINE_BOOL, /* bool; false is empty */
+	JSONLINE_DOUBLE, /* double; written with six digits; NaN and infinity are empty */
+	JSONLINE_TIME, /* int64_t in microseconds, as utc_format() writes it; TIME_NONE is empty */
+	JSONLINE_WORD, /* int, an index in `words`; never empty */
+	JSONLINE_UUID, /* char array */
+	JSONLINE_STRING, /* char array; a longer text is refused */
+	JSONLINE_TEXT, /* char array; text for people, which is cleaned and cut */
 };
 
-struct jsonline jsonline_begin(char buf[static LINE_MAX_BYTES + 1]);
-void jsonline_add_int(struct jsonline *line, const char *key, int64_t value);
-void jsonline_add_bool(struct jsonline *line, const char *key, bool value);
-/* Up to TEXT_MAX - 1 bytes, cleaned as text_clean() does. */
-void jsonline_add_string(struct jsonline *line, const char *key, const char *value);
-/* ISO 8601 as utc_format(); -ERANGE outside 1970..9999. */
-void jsonline_add_time(struct jsonline *line, const char *key, int64_t wall_us);
-/* Six digits; NaN and infinity are left out. */
-void jsonline_add_double(struct jsonline *line, const char *key, double value);
-/* Length with newline, or -ERANGE, -E2BIG. */
-int jsonline_end(struct jsonline *line);
+enum jsonline_flags {
+	JSONLINE_MUST = 1, /* is always written; a line without it is refused */
+	JSONLINE_SHOW = 2, /* of INT and BOOL: is written even if it is empty; may be missing */
+	JSONLINE_LENIENT = 4, /* a value that makes no sense is passed over */
+};
 
-/* Reading. */
+struct jsonline_field {
+	const char *key; /* nothing in it needs escaping */
+	enum jsonline_type type;
+	size_t offset, size; /* JSONLINE_FIELD() */
+	unsigned flags;
+	int64_t min, max; /* of INT */
+	const char *const *words; /* of WORD, NULL-terminated */
+};
+
+#define JSONLINE_FIELD(type, member) offsetof(type, member), sizeof(((type *)NULL)->member)
+
+/*
+ * Writes the fields of the struct `from` in the table's order, with a newline and a NUL, and
+ * returns the length with the newline. Texts are cleaned as text_clean() does and cut to TEXT_MAX.
+ * -ERANGE a value is out of range; -E2BIG.
+ */
+int jsonline_format(const struct jsonline_field *fields, size_t n, const void *from,
+	char ret_line[static LINE_MAX_BYTES + 1]);
+
 struct json_object;
-
-void jsonline_freep(struct json_object **object);
 
 /*
  * Exactly one JSON object, with or without a newline after it: UTF-8, no control characters, no
- * comments, no other bytes before or after. Of a key that comes twice the last one counts; json-c
- * also lets keys in single quotes pass.
- * -EINVAL, -E2BIG, -ENOMEM.
+ * comments, no other bytes before or after. If a key comes twice, the last one counts; json-c also
+ * lets keys in single quotes pass. -EINVAL, -E2BIG, -ENOMEM.
  */
 int jsonline_parse(const char *line, size_t len, struct json_object **ret);
+void jsonline_freep(struct json_object **object);
 
 bool jsonline_has(struct json_object *object, const char *key);
 
-/* Each: 1 and the value, 0 where there is no such key, -EINVAL for another type or out of range. */
-int jsonline_get_int(
-	struct json_object *object, const char *key, int64_t min, int64_t max, int64_t *ret);
-int jsonline_get_bool(struct json_object *object, const char *key, bool *ret);
-int jsonline_get_time(struct json_object *object, const char *key, int64_t *ret_wall_us);
-/* Integers too; finite. */
-int jsonline_get_double(struct json_object *object, const char *key, double *ret);
-/* The object's own text; -EINVAL where there is a NUL in it. */
-int jsonline_get_string(
-	struct json_object *object, const char *key, const char **ret, size_t *ret_len);
-/* Text for people, cleaned and cut to `size`. */
-int jsonline_get_text(struct json_object *object, const char *key, char *ret, size_t size);
+/*
+ * Reads the fields into the struct `to`, and leaves those that are missing as they were. -ENOTSUP:
+ * a WORD has none of its words; else -EINVAL: a field is missing, of another type or out of range.
+ * On failure some fields may have been read.
+ */
+int jsonline_read(
+	struct json_object *object, const struct jsonline_field *fields, size_t n, void *to);
+
+/* Both steps. Errors of both. */
+int jsonline_parse_fields(
+	const char *line, size_t len, const struct jsonline_field *fields, size_t n, void *to);

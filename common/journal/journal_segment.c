@@ -88,27 +88,26 @@ int segment_header(
 		"{\"format\":1,\"id\":\"%s\",\"segment\":%" PRIu64 "}\n", journal->id, number);
 }
 
-/*
- * What a segment's first line says, without its newline: 1, 0 it is no segment's. The id is ""
- * where it is none.
- */
-static int segment_parse_header(const char *line, size_t len, char ret_id[static UUID_CHARS + 1],
-	int64_t *ret_format, int64_t *ret_number)
-{
-	CLEANUP(jsonline_freep) struct json_object *object = NULL;
-	const char *id;
-	size_t id_len;
+/* What a segment's first line says; -1 or "" where it makes no sense. */
+struct segment_head {
+	int64_t format, number;
+	char id[UUID_CHARS + 1];
+};
 
-	if (jsonline_parse(line, len, &object) < 0 || !jsonline_has(object, "format") ||
-		!jsonline_has(object, "id") || !jsonline_has(object, "segment"))
-		return 0;
-	ret_id[0] = '\0';
-	*ret_format = *ret_number = -1;
-	jsonline_get_int(object, "format", 0, INT64_MAX, ret_format);
-	jsonline_get_int(object, "segment", 0, INT64_MAX, ret_number);
-	if (jsonline_get_string(object, "id", &id, &id_len) > 0 && id_len == UUID_CHARS)
-		memcpy(ret_id, id, UUID_CHARS + 1);
-	return 1;
+/* 0, or -EINVAL: it is no segment's. */
+static int segment_parse_head(const char *line, size_t len, struct segment_head *ret)
+{
+	static const struct jsonline_field fields[] = {
+		{ "format", JSONLINE_INT, JSONLINE_FIELD(struct segment_head, format),
+			JSONLINE_MUST | JSONLINE_LENIENT, 0, INT64_MAX },
+		{ "id", JSONLINE_UUID, JSONLINE_FIELD(struct segment_head, id),
+			JSONLINE_MUST | JSONLINE_LENIENT },
+		{ "segment", JSONLINE_INT, JSONLINE_FIELD(struct segment_head, number),
+			JSONLINE_MUST | JSONLINE_LENIENT, 0, INT64_MAX },
+	};
+
+	*ret = (struct segment_head){ .format = -1, .number = -1 };
+	return jsonline_parse_fields(line, len, fields, ARRAY_SIZE(fields), ret) < 0 ? -EINVAL : 0;
 }
 
 /*
@@ -137,8 +136,8 @@ static int segment_read_first(int fd, char ret_line[static SEGMENT_HEADER_MAX], 
 
 int segment_read_header(const struct journal *journal, uint64_t number, int fd, bool *ret_damaged)
 {
-	char line[SEGMENT_HEADER_MAX], id[UUID_CHARS + 1];
-	int64_t format, segment;
+	char line[SEGMENT_HEADER_MAX];
+	struct segment_head head;
 	size_t len;
 	int r = segment_read_first(fd, line, &len);
 
@@ -147,8 +146,9 @@ int segment_read_header(const struct journal *journal, uint64_t number, int fd, 
 	*ret_damaged = true;
 	if (r < 0 || segment_line_seq(number, line, len) > 0)
 		return 0;
-	if (segment_parse_header(line, len, id, &format, &segment)) {
-		if (format != 1 || strcmp(id, journal->id) != 0 || (uint64_t)segment != number)
+	if (segment_parse_head(line, len, &head) == 0) {
+		if (head.format != 1 || strcmp(head.id, journal->id) != 0 ||
+			(uint64_t)head.number != number)
 			return -EBADMSG;
 		*ret_damaged = false;
 	}
@@ -159,9 +159,9 @@ int segment_read_header(const struct journal *journal, uint64_t number, int fd, 
 static int segment_read_id(
 	const struct journal *journal, uint64_t number, char ret[static UUID_CHARS + 1])
 {
-	char name[SEGMENT_NAME_MAX], line[SEGMENT_HEADER_MAX], id[UUID_CHARS + 1];
+	char name[SEGMENT_NAME_MAX], line[SEGMENT_HEADER_MAX];
+	struct segment_head head;
 	CLEANUP_FD int fd = -1;
-	int64_t format, segment;
 	size_t len;
 	int r;
 
@@ -174,9 +174,9 @@ static int segment_read_id(
 		return -ENODATA;
 	if (r < 0)
 		return r;
-	if (!segment_parse_header(line, len, id, &format, &segment) || !*id)
+	if (segment_parse_head(line, len, &head) < 0 || !*head.id)
 		return -ENODATA;
-	memcpy(ret, id, sizeof(id));
+	memcpy(ret, head.id, sizeof(head.id));
 	return 0;
 }
 

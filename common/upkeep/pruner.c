@@ -6,8 +6,6 @@
 #include "common/upkeep/pruner_private.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <json-c/json.h>
 #include <limits.h>
 #include <string.h>
 
@@ -23,32 +21,22 @@
 
 /* ---- journal/retention ---- */
 
-static int state_parse(const char *text, size_t bytes, struct pruner_state *ret)
-{
-	static const char *const keys[] = { "format", "next", "first", "gone", "bytes", "frames" };
-	CLEANUP(jsonline_freep) struct json_object *object = NULL;
-	int64_t numbers[ARRAY_SIZE(keys)];
-	int r = jsonline_parse(text, bytes, &object);
+/* The file's object; `format` is 1. */
+struct state_line {
+	int64_t format;
+	struct pruner_state state;
+};
 
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		int64_t max = i < 4 ? (int64_t)SEQ_MAX + 1 : INT64_MAX;
+#define AT(member) JSONLINE_FIELD(struct state_line, member)
 
-		if (jsonline_get_int(object, keys[i], 0, max, &numbers[i]) <= 0)
-			return -EINVAL;
-	}
-	if (numbers[0] != 1)
-		return -EINVAL;
-	*ret = (struct pruner_state){
-		.next = (uint64_t)numbers[1],
-		.first = (uint64_t)numbers[2],
-		.gone = (uint64_t)numbers[3],
-		.bytes = numbers[4],
-		.frames = numbers[5],
-	};
-	return 0;
-}
+static const struct jsonline_field state_fields[] = {
+	{ "format", JSONLINE_INT, AT(format), JSONLINE_MUST, 1, 1 },
+	{ "next", JSONLINE_INT, AT(state.next), JSONLINE_MUST, 0, SEQ_MAX + 1 },
+	{ "first", JSONLINE_INT, AT(state.first), JSONLINE_MUST, 0, SEQ_MAX + 1 },
+	{ "gone", JSONLINE_INT, AT(state.gone), JSONLINE_MUST, 0, SEQ_MAX + 1 },
+	{ "bytes", JSONLINE_INT, AT(state.bytes), JSONLINE_MUST, 0, INT64_MAX },
+	{ "frames", JSONLINE_INT, AT(state.frames), JSONLINE_MUST, 0, INT64_MAX },
+};
 
 /*
  * What a copy's own journal tells. The files of its last line may still be there after a crash, so
@@ -71,7 +59,8 @@ static int state_add_removed(struct archive *archive, struct pruner_state *state
 static int state_read(struct archive *archive, struct pruner_state *ret)
 {
 	CLEANUP_FREE char *text = NULL;
-	struct pruner_state state = { 0 };
+	struct state_line line = { 0 };
+	struct pruner_state *state = &line.state;
 	uint64_t last;
 	size_t bytes;
 	int r = journal_last(archive->journal, &last);
@@ -85,11 +74,14 @@ static int state_read(struct archive *archive, struct pruner_state *ret)
 	 * Without a file of ours everything is counted; so it is where the file knows of more
 	 * lines.
 	 */
-	if (r < 0 || state_parse(text, bytes, &state) < 0 || state.next > last + 1)
-		state = (struct pruner_state){ 0 };
-	r = archive->copy ? state_add_removed(archive, &state) : 0;
+	if (r < 0 ||
+		jsonline_parse_fields(text, bytes, state_fields, ARRAY_SIZE(state_fields), &line) <
+			0 ||
+		state->next > last + 1)
+		*state = (struct pruner_state){ 0 };
+	r = archive->copy ? state_add_removed(archive, state) : 0;
 	if (r == 0)
-		*ret = state;
+		*ret = *state;
 	return r;
 }
 
@@ -108,20 +100,19 @@ static int state_take(struct pruner *p)
 
 static int state_save(struct pruner *p)
 {
-	const struct pruner_state *state = &p->state;
-	char text[STATE_MAX];
+	const struct state_line line = { 1, p->state };
+	char text[LINE_MAX_BYTES + 1];
 	int n, r;
 
-	if (memcmp(state, &p->saved, sizeof(*state)) == 0)
+	if (memcmp(&p->state, &p->saved, sizeof(p->state)) == 0)
 		return 0;
-	n = snprintf(text, sizeof(text),
-		"{\"format\":1,\"next\":%" PRIu64 ",\"first\":%" PRIu64 ",\"gone\":%" PRIu64
-		",\"bytes\":%" PRId64 ",\"frames\":%" PRId64 "}\n",
-		state->next, state->first, state->gone, state->bytes, state->frames);
+	n = jsonline_format(state_fields, ARRAY_SIZE(state_fields), &line, text);
+	if (n < 0)
+		return n;
 	r = fs_replace(
 		p->archive->fs, p->archive->journal->dirfd, STATE_FILE, text, (size_t)n, 0644);
 	if (r == 0)
-		p->saved = *state;
+		p->saved = p->state;
 	return r;
 }
 

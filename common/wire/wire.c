@@ -60,13 +60,13 @@ _Static_assert(SEQ_MAX == UINT64_C(999999999999) && FRAME_BYTES_MAX == 67108864 
 /* What a person can say who typed something else. */
 #define TRY "try latest, frame, list, wait, status, help or quit"
 
-static uint64_t *argument_at(struct wire_request *request, const struct argument *argument)
+static uint64_t *request_argument_at(struct wire_request *request, const struct argument *argument)
 {
 	return (uint64_t *)(void *)((char *)request + argument->offset);
 }
 
 /* The next word of the line, which it is cut off; NULL at the end. */
-static char *next_word(char **line)
+static char *request_next_word(char **line)
 {
 	char *word = *line + strspn(*line, BLANKS);
 	size_t len = strcspn(word, BLANKS);
@@ -79,7 +79,7 @@ static char *next_word(char **line)
 }
 
 /* Digits only; what is too long for the type is UINT64_MAX, past every limit. */
-static bool read_number(const char *word, uint64_t *ret)
+static bool request_read_number(const char *word, uint64_t *ret)
 {
 	uint64_t number = 0;
 
@@ -95,47 +95,49 @@ static bool read_number(const char *word, uint64_t *ret)
 }
 
 /* The arguments that follow the verb. NULL, or what is wrong with them. */
-static const char *read_arguments(char *line, const struct verb *verb, struct wire_request *request)
+static const char *request_read_arguments(
+	char *line, const struct verb *verb, struct wire_request *request)
 {
 	size_t n = 0;
 
-	for (char *word = next_word(&line); word; word = next_word(&line), n++) {
+	for (char *word = request_next_word(&line); word; word = request_next_word(&line), n++) {
 		const struct argument *argument = &verb->arguments[n];
 		uint64_t number;
 
 		if (n == verb->n_max)
 			return verb->takes;
-		if (!read_number(word, &number))
+		if (!request_read_number(word, &number))
 			return "A number is decimal digits, without a sign.";
 		if (number < argument->min || number > argument->max)
 			return verb->takes;
-		*argument_at(request, argument) = number;
+		*request_argument_at(request, argument) = number;
 	}
 	return n < verb->n_min ? verb->takes : NULL;
 }
 
-static struct wire_request new_request(enum wire_verb verb)
+static struct wire_request request_new(enum wire_verb verb)
 {
 	struct wire_request request = { .verb = verb, .count = LIST_COUNT_MAX };
 
 	for (size_t i = 0; i < verbs[verb].n_max; i++)
-		*argument_at(&request, &verbs[verb].arguments[i]) = verbs[verb].arguments[i].def;
+		*request_argument_at(&request, &verbs[verb].arguments[i]) =
+			verbs[verb].arguments[i].def;
 	return request;
 }
 
 /* NULL, or what is wrong with the line. */
-static const char *read_request(char *line, struct wire_request *ret)
+static const char *request_read(char *line, struct wire_request *ret)
 {
-	const char *word = next_word(&line), *wrong;
+	const char *word = request_next_word(&line), *wrong;
 
 	if (!word)
 		return "The line is empty; " TRY ".";
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
-		struct wire_request request = new_request((enum wire_verb)i);
+		struct wire_request request = request_new((enum wire_verb)i);
 
 		if (strcmp(word, verbs[i].word) != 0)
 			continue;
-		wrong = read_arguments(line, &verbs[i], &request);
+		wrong = request_read_arguments(line, &verbs[i], &request);
 		if (!wrong)
 			*ret = request;
 		return wrong;
@@ -160,7 +162,7 @@ int wire_request_parse(
 	}
 	if (!wrong) {
 		text[len] = '\0';
-		wrong = read_request(text, ret);
+		wrong = request_read(text, ret);
 	}
 	if (!wrong)
 		return 0;
@@ -181,12 +183,12 @@ int wire_request_format(const struct wire_request *request, char ret[static REQU
 	n_given = verb->n_max;
 	/* the last ones are left out where they are what is meant anyway */
 	while (n_given > verb->n_min &&
-		*argument_at(&copy, &verb->arguments[n_given - 1]) ==
+		*request_argument_at(&copy, &verb->arguments[n_given - 1]) ==
 			verb->arguments[n_given - 1].def)
 		n_given--;
 	n = snprintf(ret, REQUEST_LINE_MAX, "%s", verb->word);
 	for (size_t i = 0; i < n_given; i++) {
-		const uint64_t number = *argument_at(&copy, &verb->arguments[i]);
+		const uint64_t number = *request_argument_at(&copy, &verb->arguments[i]);
 
 		if (number < verb->arguments[i].min || number > verb->arguments[i].max)
 			return -EINVAL;
@@ -200,94 +202,78 @@ const struct wire_schedule wire_schedule_none = {
 };
 
 /* A camera's name as settings allow it. */
-static bool is_camera_name(const char *name, size_t len)
+static bool camera_name_is_valid(const char *name, size_t len)
 {
 	return len > 0 && len < CAMERA_NAME_MAX && text_is_plain(name, len) && !strchr(name, '/');
 }
 
+/* What a greeting says. A status line has its schedule: the keys from "now" on. */
+struct greeting_line {
+	int64_t version;
+	struct wire_greeting greeting;
+	bool running;
+};
+
+#define GREETING_AT(member) JSONLINE_FIELD(struct greeting_line, member)
+#define GREETING_NOW 5
+#define GREETING_RUNNING 9
+
+static const struct jsonline_field greeting_fields[] = {
+	{ "capturepi", JSONLINE_INT, GREETING_AT(version), JSONLINE_MUST, 0, INT64_MAX },
+	{ "id", JSONLINE_UUID, GREETING_AT(greeting.id), JSONLINE_MUST },
+	{ "camera", JSONLINE_STRING, GREETING_AT(greeting.camera), JSONLINE_MUST },
+	{ "first", JSONLINE_INT, GREETING_AT(greeting.first), JSONLINE_MUST, 0, SEQ_MAX },
+	{ "last", JSONLINE_INT, GREETING_AT(greeting.last), JSONLINE_MUST, 0, SEQ_MAX },
+	[GREETING_NOW] = { "now", JSONLINE_TIME, GREETING_AT(greeting.schedule.now_us),
+		JSONLINE_MUST },
+	/* nothing that a camera says of its schedule is worth losing its pictures for */
+	{ "due", JSONLINE_TIME, GREETING_AT(greeting.schedule.due_us), JSONLINE_LENIENT },
+	{ "pending", JSONLINE_TIME, GREETING_AT(greeting.schedule.pending_us), JSONLINE_LENIENT },
+	{ "next", JSONLINE_TIME, GREETING_AT(greeting.schedule.next_us), JSONLINE_LENIENT },
+	[GREETING_RUNNING] = { "running", JSONLINE_BOOL, GREETING_AT(running), JSONLINE_SHOW },
+};
+
 int wire_greeting_format(const struct wire_greeting *greeting, char ret[static LINE_MAX_BYTES + 1])
 {
-	const struct wire_schedule *schedule = &greeting->schedule;
-	struct jsonline line = jsonline_begin(ret);
+	const struct greeting_line line = {
+		.version = WIRE_VERSION,
+		.greeting = *greeting,
+		.running = greeting->schedule.running == WIRE_RUNNING,
+	};
+	const bool is_known = greeting->schedule.running != WIRE_RUNNING_UNKNOWN;
 
-	jsonline_add_int(&line, "capturepi", WIRE_VERSION);
-	jsonline_add_string(&line, "id", greeting->id);
-	jsonline_add_string(&line, "camera", greeting->camera);
-	jsonline_add_int(&line, "first", (int64_t)greeting->first);
-	jsonline_add_int(&line, "last", (int64_t)greeting->last);
-	jsonline_add_time(&line, "now", schedule->now_us);
-	if (schedule->due_us != TIME_NONE)
-		jsonline_add_time(&line, "due", schedule->due_us);
-	if (schedule->pending_us != TIME_NONE)
-		jsonline_add_time(&line, "pending", schedule->pending_us);
-	if (schedule->next_us != TIME_NONE)
-		jsonline_add_time(&line, "next", schedule->next_us);
-	if (schedule->running != WIRE_RUNNING_UNKNOWN)
-		jsonline_add_bool(&line, "running", schedule->running == WIRE_RUNNING);
-	return jsonline_end(&line);
+	return jsonline_format(greeting_fields, GREETING_RUNNING + is_known, &line, ret);
 }
 
-/* Nothing that a camera says of its schedule is worth losing its pictures for. */
-static struct wire_schedule get_schedule(struct json_object *object)
+/* Reads the keys from the one with number `from` on. */
+static int greeting_read(struct json_object *object, size_t from, struct greeting_line *ret)
 {
-	struct wire_schedule schedule = wire_schedule_none;
-	bool running;
-
-	jsonline_get_time(object, "now", &schedule.now_us);
-	jsonline_get_time(object, "due", &schedule.due_us);
-	jsonline_get_time(object, "pending", &schedule.pending_us);
-	jsonline_get_time(object, "next", &schedule.next_us);
-	if (jsonline_get_bool(object, "running", &running) > 0)
-		schedule.running = running ? WIRE_RUNNING : WIRE_STOPPED;
-	return schedule;
-}
-
-/* As the getters of jsonline.h: 1, or 0 or -EINVAL where it is none. */
-static int get_seq(struct json_object *object, const char *key, uint64_t *ret)
-{
-	int64_t number;
-	int r = jsonline_get_int(object, key, 0, (int64_t)SEQ_MAX, &number);
-
-	if (r > 0)
-		*ret = (uint64_t)number;
-	return r;
-}
-
-static int get_greeting(struct json_object *object, struct wire_greeting *ret)
-{
-	const char *id, *camera;
-	size_t id_len, camera_len;
-
-	if (jsonline_get_string(object, "id", &id, &id_len) <= 0 || !text_is_uuid(id, id_len) ||
-		jsonline_get_string(object, "camera", &camera, &camera_len) <= 0 ||
-		!is_camera_name(camera, camera_len) || get_seq(object, "first", &ret->first) <= 0 ||
-		get_seq(object, "last", &ret->last) <= 0 || ret->first > ret->last)
-		return -EPROTO;
-	ret->schedule = get_schedule(object);
-	if (ret->schedule.now_us == TIME_NONE)
-		return -EPROTO;
-	memcpy(ret->id, id, id_len + 1);
-	text_clean(camera, camera_len, ret->camera, sizeof(ret->camera));
-	return 0;
+	*ret = (struct greeting_line){ .version = -1, .greeting.schedule = wire_schedule_none };
+	if (jsonline_has(object, "running") &&
+		jsonline_read(object, &greeting_fields[GREETING_RUNNING], 1, ret) == 0)
+		ret->greeting.schedule.running = ret->running ? WIRE_RUNNING : WIRE_STOPPED;
+	return jsonline_read(object, greeting_fields + from, GREETING_RUNNING - from, ret);
 }
 
 int wire_greeting_parse(const char *line, size_t len, struct wire_greeting *ret)
 {
 	CLEANUP(jsonline_freep) struct json_object *object = NULL;
-	struct wire_greeting greeting = { 0 };
-	int64_t version;
+	struct greeting_line read;
+	struct wire_greeting *greeting = &read.greeting;
 	int r = jsonline_parse(line, len, &object);
 
 	if (r < 0)
 		return r == -ENOMEM ? r : -EPROTO;
-	if (jsonline_get_int(object, "capturepi", 0, INT64_MAX, &version) <= 0)
-		return -EPROTO;
-	if (version != WIRE_VERSION)
+	r = greeting_read(object, 0, &read);
+	if (read.version >= 0 && read.version != WIRE_VERSION)
 		return -EPROTONOSUPPORT;
-	r = get_greeting(object, &greeting);
-	if (r == 0)
-		*ret = greeting;
-	return r;
+	if (r < 0 || greeting->first > greeting->last ||
+		!camera_name_is_valid(greeting->camera, strlen(greeting->camera)))
+		return -EPROTO;
+	text_clean(greeting->camera, strlen(greeting->camera), greeting->camera,
+		sizeof(greeting->camera));
+	*ret = *greeting;
+	return 0;
 }
 
 static const char *const error_words[] = {
@@ -296,47 +282,53 @@ static const char *const error_words[] = {
 	[WIRE_ERROR_BUSY] = "busy",
 	[WIRE_ERROR_BAD_REQUEST] = "bad-request",
 	[WIRE_ERROR_FAILED] = "failed",
+	NULL,
+};
+
+struct error_line {
+	int error;
+	char text[TEXT_MAX];
+};
+
+static const struct jsonline_field error_fields[] = {
+	{ "error", JSONLINE_WORD, JSONLINE_FIELD(struct error_line, error), JSONLINE_MUST,
+		.words = error_words },
+	{ "text", JSONLINE_TEXT, JSONLINE_FIELD(struct error_line, text) },
 };
 
 int wire_error_format(enum wire_error error, const char *text, char ret[static LINE_MAX_BYTES + 1])
 {
-	struct jsonline line = jsonline_begin(ret);
-	const size_t i = (size_t)error < ARRAY_SIZE(error_words) ? error : WIRE_ERROR_FAILED;
+	struct error_line line = { .error = WIRE_ERROR_FAILED };
 
-	jsonline_add_string(&line, "error", error_words[i]);
-	if (text && *text)
-		jsonline_add_string(&line, "text", text);
-	return jsonline_end(&line);
+	if ((size_t)error < WIRE_ERROR_FAILED)
+		line.error = (int)error;
+	if (text)
+		text_clean(text, strlen(text), line.text, sizeof(line.text));
+	return jsonline_format(error_fields, ARRAY_SIZE(error_fields), &line, ret);
 }
 
-static int parse_error(struct json_object *object, struct wire_reply *reply)
+/* What an answer says: the object of a line. -EINVAL. */
+static int reply_read(struct json_object *object, struct wire_reply *reply)
 {
-	const char *word;
-	size_t len;
+	struct error_line error = { .error = WIRE_ERROR_FAILED };
+	struct greeting_line status;
+	int r;
 
-	if (jsonline_get_string(object, "error", &word, &len) <= 0 ||
-		jsonline_get_text(object, "text", reply->text, sizeof(reply->text)) < 0)
-		return -EPROTO;
-	reply->type = WIRE_REPLY_ERROR;
-	reply->error = WIRE_ERROR_FAILED;
-	for (size_t i = 0; i < ARRAY_SIZE(error_words); i++) {
-		if (strcmp(error_words[i], word) == 0)
-			reply->error = (enum wire_error)i;
+	if (jsonline_has(object, "error")) {
+		r = jsonline_read(object, error_fields, ARRAY_SIZE(error_fields), &error);
+		reply->type = WIRE_REPLY_ERROR;
+		reply->error = (enum wire_error)error.error;
+		memcpy(reply->text, error.text, sizeof(error.text));
+		return r == -ENOTSUP ? 0 : r;
 	}
-	return 0;
-}
-
-static int parse_object(struct json_object *object, struct wire_reply *reply)
-{
-	if (jsonline_has(object, "error"))
-		return parse_error(object, reply);
 	if (jsonline_has(object, "seq") || !jsonline_has(object, "id")) {
 		reply->type = WIRE_REPLY_RECORD;
 		return record_parse_object(object, &reply->record);
 	}
+	r = greeting_read(object, GREETING_NOW, &status);
 	reply->type = WIRE_REPLY_STATUS;
-	reply->schedule = get_schedule(object);
-	return reply->schedule.now_us == TIME_NONE ? -EPROTO : 0;
+	reply->schedule = status.greeting.schedule;
+	return r;
 }
 
 int wire_reply_parse(const char *line, size_t len, struct wire_reply *ret)
@@ -357,7 +349,7 @@ int wire_reply_parse(const char *line, size_t len, struct wire_reply *ret)
 		r = jsonline_parse(line, len, &object);
 		if (r < 0)
 			return r == -ENOMEM ? r : -EPROTO;
-		r = parse_object(object, &reply);
+		r = reply_read(object, &reply);
 		if (r < 0)
 			return -EPROTO;
 	}
