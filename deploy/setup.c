@@ -200,16 +200,11 @@ int setup_folders(struct deploy *deploy, const char *program)
 
 void setup_warn_of_groups(struct deploy *deploy)
 {
-	struct doctor_user user = { .uid = getuid(),
-		.manager_pid = userbus_pid(deploy->manager.bus) };
-	struct doctor_groups groups;
-	struct doctor_finding finding;
-	char next[DOCTOR_TEXT_MAX + sizeof deploy->again + 32];
+	char user[64], next[DOCTOR_TEXT_MAX + sizeof deploy->again + 32];
+	const struct doctor_finding finding =
+		doctor_groups(setup_user(user), userbus_pid(deploy->manager.bus));
 	struct step step = { "groups", NULL, STEP_WARN, next, NULL };
 
-	setup_user(user.name);
-	doctor_groups_read(&user, true, &groups);
-	finding = doctor_groups(&groups);
 	snprintf(next, sizeof next, "%s, then again: `%s`", finding.fix, deploy->again);
 	if (finding.verdict == DOCTOR_OK)
 		report_ok(&deploy->report, "groups", NULL, "%s", finding.text);

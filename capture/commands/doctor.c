@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `capturepi doctor`: reads the facts of this machine, the archive and the service, has them
- * judged, tells.
+ * `capturepi doctor`: reads the facts of this machine, the archive and the service, check by check.
  */
 #include "capture/commands/doctor.h"
 
@@ -25,7 +24,9 @@
 #define SHELL_US (INT64_C(10) * 1000000)
 #define UNIT_CALL_US (UINT64_C(5) * 1000000)
 
-/* Everything that more than one check needs. */
+static const struct doctor_finding nothing_to_tell;
+
+/* What more than one check needs. */
 struct examination {
 	struct doctor doctor;
 	const struct capture_settings *settings;
@@ -33,33 +34,9 @@ struct examination {
 	int archive_error;
 	struct record newest; /* `has_newest` */
 	bool has_newest;
-	/* of the archive and the service, or of a service that cannot open it; NULL */
-	struct json_object *status;
-	struct json_object *service; /* in that; NULL: none runs */
+	struct json_object *status; /* what `service` is a part of; NULL */
+	struct json_object *service; /* as it published itself; NULL: none runs */
 };
-
-/*
- * What to do is written for the first camera: each command of capturepi gets the name of another
- * one.
- */
-static void fix_name_camera(const struct cli *cli, char fix[static DOCTOR_TEXT_MAX])
-{
-	static const char command[] = "`capturepi";
-	char named[DOCTOR_TEXT_MAX], *at = fix;
-
-	while (cli->name && (at = strstr(at, command))) {
-		at += strlen(command);
-		snprintf(named, sizeof named, " --name %s%s", cli->name, at);
-		snprintf(at, (size_t)(fix + DOCTOR_TEXT_MAX - at), "%s", named);
-	}
-}
-
-static void examination_tell(
-	struct examination *e, const char *check, struct doctor_finding finding)
-{
-	fix_name_camera(e->doctor.cli, finding.fix);
-	doctor_tell(&e->doctor, check, finding);
-}
 
 static struct json_object *json_get(struct json_object *o, const char *key)
 {
@@ -73,133 +50,148 @@ static const char *json_get_text(struct json_object *o, const char *key)
 	return text ? text : "";
 }
 
-static void read_archive(struct examination *e)
+static void examination_read(struct examination *e)
 {
 	const char *path = e->settings->archive.path;
 
 	e->archive_error =
 		archive_open(path, &(struct archive_options){ .mode = ARCHIVE_READ }, &e->archive);
-	if (e->archive_error == 0)
+	if (e->archive)
 		e->status = status_object(e->archive, &e->settings->schedule);
-	else
+	else /* a service may wait for it */
 		e->status = status_service(path);
 	e->service = e->archive ? json_get(e->status, "service") : e->status;
 	e->has_newest = e->archive && archive_newest(e->archive, &e->newest) == 0;
 }
 
-/* The settings are right, by doctor_begin(); whether the service goes by them is another thing. */
-static void check_reload(struct examination *e)
+/* The settings are right, by doctor_begin(); whether the service uses them is another thing. */
+static struct doctor_finding check_reload(struct examination *e)
 {
 	char ago[UTC_TEXT_MAX];
 	int64_t ago_us;
 
 	if (!e->service || !status_settings_changed(e->service, &ago_us))
-		return;
-	examination_tell(e, "reload",
-		doctor_find(DOCTOR_WARN,
-			"the settings were changed %s%s; the service does not go by it\n"
-			"run `systemctl --user reload %s`",
-			ago_us != TIME_NONE ? duration_format(ago_us, ago) : "since it read them",
-			ago_us != TIME_NONE ? " ago" : "", e->doctor.cli->unit));
+		return nothing_to_tell;
+	return doctor_find(DOCTOR_WARN,
+		"the settings were changed %s%s; the service does not use them yet\n"
+		"run `systemctl --user reload %s`",
+		ago_us != TIME_NONE ? duration_format(ago_us, ago) : "since it read them",
+		ago_us != TIME_NONE ? " ago" : "", e->doctor.cli->unit);
 }
 
-static void check_services(struct examination *e)
+static struct doctor_finding check_service(struct examination *e)
 {
-	static const char tunnel[] = "capturepi-tunnel.service";
 	char name[UNIT_NAME_MAX];
-	struct unit_state unit = { 0 };
-	int r;
+	struct unit_state unit;
 
 	if (!e->doctor.bus) /* told already */
-		return;
+		return nothing_to_tell;
 	snprintf(name, sizeof name, "%s.service", e->doctor.cli->unit);
-	r = doctor_unit_read(e->doctor.bus, name, &unit);
-	examination_tell(e, "service", doctor_service(r, name, &unit));
-	r = doctor_unit_read(e->doctor.bus, tunnel, &unit);
-	if (r == 0 && strncmp(unit.file_state, "enabled", strlen("enabled")) == 0)
-		examination_tell(e, "tunnel", doctor_service(r, tunnel, &unit));
+	doctor_unit_read(e->doctor.bus, name, &unit);
+	return doctor_unit(&unit, 0);
+}
+
+static struct doctor_finding check_tunnel(struct examination *e)
+{
+	struct unit_state unit = { 0 };
+
+	if (e->doctor.bus)
+		doctor_unit_read(e->doctor.bus, "capturepi-tunnel.service", &unit);
+	return unit_is_enabled(&unit) ? doctor_unit(&unit, 0) : nothing_to_tell;
 }
 
 static void tell_rival(void *data, const struct doctor_finding *finding)
 {
-	examination_tell(data, "others", *finding);
+	doctor_tell(data, "others", *finding);
 }
 
-static void tell_gone(void *data, const char *name)
+static struct doctor_finding check_others(struct examination *e)
 {
-	examination_tell(data, "others",
-		doctor_find(DOCTOR_WARN,
-			"capturepi@%s.service is enabled, and its settings %s.conf are gone\n"
-			"run `deploypi remove --name %s`",
-			name, name, name));
+	rivals_find(e->doctor.cli, e->settings, tell_rival, &e->doctor);
+	return nothing_to_tell;
 }
 
-static void check_groups(struct examination *e)
+static struct doctor_finding check_groups(struct examination *e)
 {
-	struct doctor_groups groups;
-
-	doctor_groups_read(
-		&e->doctor.user, strcmp(e->settings->camera.source, "test") != 0, &groups);
-	examination_tell(e, "groups", doctor_groups(&groups));
+	if (strcmp(e->settings->camera.source, "test") == 0)
+		return doctor_find(DOCTOR_OK, "not needed here");
+	return doctor_groups(e->doctor.user, e->doctor.bus ? userbus_pid(e->doctor.bus) : 0);
 }
 
-static void see_camera(void *data, const char *id, const char *model)
-{
-	struct doctor_camera *camera = data;
+struct camera_search {
+	const char *source;
+	bool found;
+};
 
-	if (strcmp(camera->source, "auto") == 0 || strcmp(camera->source, id) == 0 ||
-		strcmp(camera->source, model) == 0)
-		camera->found = true;
+static void camera_search_note(void *data, const char *id, const char *model)
+{
+	struct camera_search *search = data;
+	const char *source = search->source;
+
+	if (strcmp(source, "auto") == 0 || strcmp(source, id) == 0 || strcmp(source, model) == 0)
+		search->found = true;
 }
 
-/* A camera that another program has can still be listed, but a service that runs knows better. */
-static void check_camera(struct examination *e)
+/* A camera that another program uses can still be listed, but a service that runs knows better. */
+static struct doctor_finding check_camera(struct examination *e)
 {
-	struct doctor_camera camera = { .source = e->settings->camera.source };
 	struct json_object *its = json_get(e->service, "camera");
+	struct camera_search search = { .source = e->settings->camera.source };
 	const struct camera_ops *ops = camera_ops_of("auto");
 
-	if (its) {
-		camera.state = json_get_text(its, "state");
-		camera.model = json_get_text(its, "model");
-		camera.error = json_get_text(its, "error");
-	} else {
-		camera.listed = ops ? ops->list(see_camera, &camera) : -ENOSYS;
-	}
-	examination_tell(e, "camera", doctor_camera(&camera));
+	if (its)
+		return doctor_camera(json_get_text(its, "model"), json_get_text(its, "state"),
+			json_get_text(its, "error"));
+	return doctor_cameras(search.source, ops ? ops->list(camera_search_note, &search) : -ENOSYS,
+		search.found);
 }
 
-static void check_memory(struct examination *e)
+static struct doctor_finding check_clock(struct examination *e)
 {
-	CLEANUP_FREE char *text = NULL;
-	bool known = doctor_read_file("/sys/fs/cgroup/cgroup.controllers", &text) == 0;
-
-	examination_tell(e, "memory", doctor_memory(known, known && strstr(text, "memory")));
+	(void)e;
+	return doctor_clock(clock_synced(&clock_real));
 }
 
-static void check_disk(struct examination *e)
+static struct doctor_finding check_memory(struct examination *e)
+{
+	CLEANUP_FREE char *controllers = NULL;
+
+	(void)e;
+	(void)doctor_read_file("/sys/fs/cgroup/cgroup.controllers", &controllers);
+	return doctor_memory(controllers);
+}
+
+static struct doctor_finding check_store(struct examination *e)
+{
+	struct json_object *store = json_get(e->service, "store");
+	const char *path = e->settings->archive.path;
+	char where[PATH_MAX];
+
+	if (!store)
+		return nothing_to_tell;
+	return doctor_store(-json_object_get_int(json_get(store, "errno")),
+		store_find_unwritable(path, clock_wall_us(&clock_real), where) == 0,
+		json_get_text(store, "where"), path);
+}
+
+static struct doctor_finding check_disk(struct examination *e)
 {
 	const struct capture_settings *s = e->settings;
-	struct json_object *store = json_get(e->service, "store");
+	struct json_object *frames = json_get(json_get(e->service, "store"), "frames");
 	int64_t now = clock_wall_us(&clock_real);
 	struct doctor_use use = {
 		.frames_per_day = (double)schedule_count(&s->schedule, now, now + 7 * DAY_US) / 7,
 		.frame_bytes = e->has_newest ? (double)e->newest.bytes : FRAME_GUESS_BYTES,
 		.makes_room = s->archive.reserve != 0,
-		.held_frames = (double)json_object_get_int64(json_get(store, "frames")),
+		.held_frames = (double)json_object_get_int64(frames),
 	};
-	char where[PATH_MAX];
 
-	if (store)
-		examination_tell(e, "store",
-			doctor_store(-json_object_get_int(json_get(store, "errno")),
-				store_find_unwritable(s->archive.path, now, where) == 0,
-				json_get_text(store, "where"), s->archive.path));
 	doctor_tell_disk(&e->doctor, s->archive.path, s->archive.require_mount,
 		place_check(s->archive.path, s->archive.require_mount, NULL, NULL), &use);
+	return nothing_to_tell;
 }
 
-static void check_newest(struct examination *e)
+static struct doctor_finding check_newest(struct examination *e)
 {
 	const struct record *frame = e->has_newest ? &e->newest : NULL;
 	int64_t now = clock_wall_us(&clock_real);
@@ -208,8 +200,7 @@ static void check_newest(struct examination *e)
 	if (frame && frame->slot_us < now)
 		due = schedule_count(
 			&e->settings->schedule, frame->slot_us + 1, now - 2 * US_PER_SEC);
-	examination_tell(e, "newest",
-		doctor_newest(e->archive_error, frame, now, due, clock_synced(&clock_real)));
+	return doctor_newest(e->archive_error, frame, now, due, clock_synced(&clock_real));
 }
 
 static bool command_names_nothing(const struct cli *cli, const char *command)
@@ -235,13 +226,13 @@ int doctor_command_check(const struct cli *cli, const char *command)
 	return program[0] == '/' && access(program, X_OK) < 0 ? -errno : 0;
 }
 
-static void check_keys(struct examination *e)
+static struct doctor_finding check_keys(struct examination *e)
 {
 	CLEANUP_FREE char *text = NULL;
 	const struct cli *cli = e->doctor.cli;
-	char home[CONF_VALUE_MAX], path[PATH_MAX];
-	char *rest, *line;
-	unsigned ours = 0;
+	char home[CONF_VALUE_MAX], path[PATH_MAX], *rest, *line;
+	struct doctor_key key;
+	bool paired = false;
 
 	if (conf_home(home) == 0) {
 		snprintf(path, sizeof path, "%s/.ssh/authorized_keys", home);
@@ -249,47 +240,36 @@ static void check_keys(struct examination *e)
 	}
 	rest = text;
 	while ((line = strsep(&rest, "\n"))) {
-		struct doctor_key key;
-
 		if (doctor_key_read(line, strlen(line), &key) < 0 || !key.ours)
 			continue;
-		ours++;
-		examination_tell(
-			e, "key", doctor_key(&key, doctor_command_check(cli, key.command)));
+		paired = true;
+		doctor_tell(&e->doctor, "key",
+			doctor_key(&key, doctor_command_check(cli, key.command)));
 	}
-	if (ours == 0)
-		examination_tell(e, "key",
-			doctor_find(DOCTOR_INFO,
-				"no puller is paired\n"
-				"on the other machine run `pullpi pair %s@THIS-MACHINE%s%s`",
-				e->doctor.user.name, cli->name ? " --remote-name " : "",
-				cli->name ? cli->name : ""));
+	if (paired)
+		return nothing_to_tell;
+	return doctor_find(DOCTOR_INFO,
+		"no puller is paired\non the other machine run `pullpi pair %s@THIS-MACHINE%s%s`",
+		e->doctor.user, cli->name ? " --remote-name " : "", cli->name ? cli->name : "");
 }
 
 /* Runs the login shell as sshd does. */
-static void check_shell(struct examination *e)
+static struct doctor_finding check_shell(struct examination *e)
 {
 	CLEANUP(child_result_clear) struct child_result child = { 0 };
-	const struct passwd *entry = getpwuid(e->doctor.user.uid);
+	const struct passwd *entry = getpwuid(getuid());
+	const char *shell = entry && *entry->pw_shell ? entry->pw_shell : "/bin/sh";
 	char home[CONF_VALUE_MAX] = "", home_is[sizeof home + 8];
-	struct doctor_shell shell = {
-		.shell = entry && *entry->pw_shell ? entry->pw_shell : "/bin/sh",
-		.home = home,
-		.error = conf_home(home),
-		.said = "",
-	};
 	/* bash reads its start-up file where sshd is its parent, by this variable */
 	const char *argv[] = { "env", "-i", "PATH=/usr/bin:/bin", home_is,
-		"SSH_CLIENT=127.0.0.1 1 1", shell.shell, "-c", "exit 0", NULL };
+		"SSH_CLIENT=127.0.0.1 1 1", shell, "-c", "exit 0", NULL };
+	int r = conf_home(home);
 
+	(void)e;
 	snprintf(home_is, sizeof home_is, "HOME=%s", home);
-	if (shell.error == 0)
-		shell.error = child_run(argv, SHELL_US, &child);
-	if (shell.error == 0) {
-		shell.code = child.code;
-		shell.said = child.out;
-	}
-	examination_tell(e, "shell", doctor_shell(&shell));
+	if (r == 0)
+		r = child_run(argv, SHELL_US, &child);
+	return doctor_shell(shell, home, r, r < 0 ? 0 : child.code, r < 0 ? "" : child.out);
 }
 
 static int read_no_delay(void)
@@ -305,17 +285,38 @@ static int read_no_delay(void)
 	return r < 0 ? r : value;
 }
 
-static void check_network(struct examination *e)
+static struct doctor_finding check_network(struct examination *e)
 {
 	CLEANUP_FREE char *idle = NULL, *congestion = NULL;
 	int r = doctor_read_file("/proc/sys/net/ipv4/tcp_slow_start_after_idle", &idle);
 	const int slow_start = r < 0 ? r : idle[0] == '1';
 
+	(void)e;
 	r = doctor_read_file("/proc/sys/net/ipv4/tcp_congestion_control", &congestion);
-	examination_tell(e, "network",
-		doctor_network(
-			read_no_delay(), slow_start, r < 0 ? r : strcmp(congestion, "bbr\n") == 0));
+	return doctor_network(
+		read_no_delay(), slow_start, r < 0 ? r : strcmp(congestion, "bbr\n") == 0);
 }
+
+/* A finding without text: there is nothing to tell, or the check told it by itself. */
+static const struct {
+	const char *name;
+	struct doctor_finding (*run)(struct examination *e);
+} checks[] = {
+	{ "reload", check_reload },
+	{ "service", check_service },
+	{ "tunnel", check_tunnel },
+	{ "others", check_others },
+	{ "groups", check_groups },
+	{ "camera", check_camera },
+	{ "clock", check_clock },
+	{ "memory", check_memory },
+	{ "store", check_store },
+	{ "disk", check_disk },
+	{ "newest", check_newest },
+	{ "key", check_keys },
+	{ "shell", check_shell },
+	{ "network", check_network },
+};
 
 int doctor_command(struct cli *cli)
 {
@@ -330,20 +331,9 @@ int doctor_command(struct cli *cli)
 	if (r != CLI_OK)
 		return r;
 	e.settings = settings;
-	read_archive(&e);
-	check_reload(&e);
-	check_services(&e);
-	rivals_find(cli, e.settings, tell_rival, &e);
-	rivals_find_gone(cli, tell_gone, &e);
-	check_groups(&e);
-	check_camera(&e);
-	examination_tell(&e, "clock", doctor_clock(clock_synced(&clock_real)));
-	check_memory(&e);
-	check_disk(&e);
-	check_newest(&e);
-	check_keys(&e);
-	check_shell(&e);
-	check_network(&e);
+	examination_read(&e);
+	for (size_t i = 0; i < ARRAY_SIZE(checks); i++)
+		doctor_tell(&e.doctor, checks[i].name, checks[i].run(&e));
 	json_object_put(e.status);
 	archive_free(e.archive);
 	return doctor_end(&e.doctor);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `capturepi doctor`: what it judges beside common/doctor/doctor.h, as pure functions from facts
- * that were read to findings. Nothing disturbs a running service.
+ * `capturepi doctor`: what it judges beside common/doctor/doctor.h, as pure functions from facts to
+ * findings. Nothing disturbs a running service.
  */
 #pragma once
 
@@ -16,30 +16,28 @@
 /* CLI_OK, or CLI_INTERNAL where something failed. */
 int doctor_command(struct cli *cli);
 
-/* From the running service, or from a list of the cameras where none runs. */
-struct doctor_camera {
-	const char *source; /* the setting */
-	const char *state, *model,
-		*error; /* of a service that runs; `state` NULL: none does. Then: */
-	int listed; /* how many there are, or -errno; -ENOSYS: built without libcamera */
-	bool found; /* the one of the settings is among them */
-};
-struct doctor_finding doctor_camera(const struct doctor_camera *camera);
+/* Of a running service's camera; `error` "": it works. */
+struct doctor_finding doctor_camera(const char *model, const char *state, const char *error);
+/*
+ * Where no service runs: `listed` cameras are there, or -errno, -ENOSYS built without libcamera;
+ * `found`: that of the setting `source` is among them.
+ */
+struct doctor_finding doctor_cameras(const char *source, int listed, bool found);
 
 struct doctor_finding doctor_clock(bool synced);
 
 /*
- * `error`, -errno, at `where`, hinders the service from storing; 0: nothing. `writable`: who runs
- * this can write all of the archive at `path`, so it is the unit's sandbox that cannot.
+ * `error` (-errno, 0) at `where` keeps the service from storing. `writable`: whoever runs this can
+ * write all of the archive at `path`, so it is the unit's sandbox that cannot.
  */
 struct doctor_finding doctor_store(int error, bool writable, const char *where, const char *path);
 
-/* Whether cgroups can limit and count memory; `known`: there are cgroups of version 2 to ask. */
-struct doctor_finding doctor_memory(bool known, bool has_memory);
+/* Whether cgroups can limit memory, by the list of controllers; NULL: no cgroups of version 2. */
+struct doctor_finding doctor_memory(const char *controllers);
 
 /*
- * How old the newest frame is: `frame`, NULL: there is none. `error` of the archive, -ENOENT: there
- * is none yet. `due`: slots since that frame that should have one by now.
+ * How old the newest frame is; `frame` NULL: there is none. `error` of opening the archive. `due`:
+ * slots since that frame that should have one by now.
  */
 struct doctor_finding doctor_newest(
 	int error, const struct record *frame, int64_t now_us, uint64_t due, bool synced);
@@ -61,5 +59,5 @@ int doctor_command_check(const struct cli *cli, const char *command);
 /* `command_error` of that. */
 struct doctor_finding doctor_key(const struct doctor_key *key, int command_error);
 
-/* What makes pulling quicker; below 0: not known or not there. */
+/* What makes pulling quicker: 1 on, 0 off; below 0 not known. */
 struct doctor_finding doctor_network(int no_delay, int slow_start_after_idle, int bbr);

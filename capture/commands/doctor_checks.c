@@ -11,32 +11,36 @@
 
 #define DUE_LATE 2 /* slots without a frame that are no accident */
 
-struct doctor_finding doctor_camera(const struct doctor_camera *c)
+struct doctor_finding doctor_camera(const char *model, const char *state, const char *error)
 {
-	if (c->state && *c->error)
+	if (*error)
 		return doctor_find(DOCTOR_FAIL,
-			"%s is %s: %s\nlook at `capturepi status` and the camera's cable", c->model,
-			c->state, c->error);
-	if (c->state)
-		return doctor_find(DOCTOR_OK, "%s is %s", c->model, c->state);
-	if (strcmp(c->source, "test") == 0)
-		return doctor_find(DOCTOR_WARN, "the test camera is set: a drawn picture");
-	if (c->listed == -ENOSYS)
+			"%s is %s: %s\nlook at `capturepi status` and the camera's cable", model,
+			state, error);
+	return doctor_find(DOCTOR_OK, "%s is %s", model, state);
+}
+
+struct doctor_finding doctor_cameras(const char *source, int listed, bool found)
+{
+	if (strcmp(source, "test") == 0)
+		return doctor_find(
+			DOCTOR_WARN, "the simulated camera is set: its pictures are drawn");
+	if (listed == -ENOSYS)
 		return doctor_find(DOCTOR_FAIL,
 			"built without libcamera\n"
 			"install libcamera-dev and build again, or set camera.source = test");
-	if (c->listed < 0)
-		return doctor_find(DOCTOR_FAIL, "cannot list cameras: %s", strerror(-c->listed));
-	if (c->listed == 0)
+	if (listed < 0)
+		return doctor_find(DOCTOR_FAIL, "cannot list cameras: %s", strerror(-listed));
+	if (listed == 0)
 		return doctor_find(DOCTOR_FAIL,
 			"no camera found\n"
 			"check its cable, camera_auto_detect in config.txt, and the group `video`");
-	if (!c->found)
+	if (!found)
 		return doctor_find(DOCTOR_FAIL,
 			"camera.source = %s is none of the %d found\n"
 			"choose one of `capturepi cameras`",
-			c->source, c->listed);
-	return doctor_find(DOCTOR_OK, "%d found", c->listed);
+			source, listed);
+	return doctor_find(DOCTOR_OK, "%d found", listed);
 }
 
 struct doctor_finding doctor_clock(bool synced)
@@ -64,11 +68,11 @@ struct doctor_finding doctor_store(int error, bool writable, const char *where, 
 		store_error_text(error), store_error_fix(error));
 }
 
-struct doctor_finding doctor_memory(bool known, bool has_memory)
+struct doctor_finding doctor_memory(const char *controllers)
 {
-	if (!known)
+	if (!controllers)
 		return doctor_find(DOCTOR_INFO, "no cgroups of version 2 here");
-	if (has_memory)
+	if (strstr(controllers, "memory"))
 		return doctor_find(DOCTOR_OK, "the memory cgroup is on");
 	return doctor_find(DOCTOR_WARN,
 		"the memory cgroup is off: no unit's memory is limited\n"
@@ -88,7 +92,7 @@ struct doctor_finding doctor_newest(
 			DOCTOR_WARN, "no frame yet\nstart the service, or try `capturepi shot`");
 	if (frame->slot_us > now_us + US_PER_SEC) /* the one of this moment may be on its way */
 		return doctor_find(synced ? DOCTOR_FAIL : DOCTOR_WARN,
-			"the newest frame is of the future: the clock was wrong then or is now\n"
+			"the newest frame is from the future: the clock was wrong then, or is now\n"
 			"see that the clock is synchronised");
 	duration_format(now_us - frame->exposed_us, age);
 	if (due >= DUE_LATE)

@@ -9,13 +9,11 @@
 #include <string.h>
 
 #include "common/base/fs.h"
-#include "common/systemd/unit.h"
-#include "common/systemd/userbus.h"
 
 #define OWN "\ngive each its own"
 
-/* A model and an id of that model are perhaps the same one; `auto` is perhaps any. */
-static enum doctor_verdict judge_source(const char *mine, const char *other)
+/* A model and an id of that model may be the same camera; `auto` may be any. */
+static enum doctor_verdict source_judge(const char *mine, const char *other)
 {
 	if (strcmp(mine, "test") == 0 || strcmp(other, "test") == 0)
 		return DOCTOR_OK;
@@ -31,7 +29,7 @@ struct doctor_finding rivals_judge(
 	const struct capture_settings *mine, const struct capture_settings *other, const char *name)
 {
 	const char *a = mine->archive.path, *b = other->archive.path;
-	enum doctor_verdict source = judge_source(mine->camera.source, other->camera.source);
+	enum doctor_verdict source = source_judge(mine->camera.source, other->camera.source);
 	struct doctor_finding finding = { .verdict = DOCTOR_OK };
 
 	if (fs_path_is_below(a, b) || fs_path_is_below(b, a))
@@ -56,7 +54,7 @@ bool rivals_has_settings(const struct cli *cli, const char *name)
 {
 	char path[PATH_MAX];
 
-	return !name || settings_path(cli, name, path) != CLI_OK || access(path, F_OK) == 0;
+	return settings_path(cli, name, path) != CLI_OK || access(path, F_OK) == 0;
 }
 
 struct rival_search {
@@ -64,26 +62,25 @@ struct rival_search {
 	const struct capture_settings *mine;
 	rivals_found *found;
 	void *data;
-	sd_bus *bus; /* NULL: not asked for yet */
+	sd_bus *bus; /* NULL: not open yet */
 	int failures;
 };
 
 /* Only a service that is there can be in the way; settings alone may be anybody's copy. */
-static bool is_in_use(struct rival_search *s, const char *name)
+static bool rival_is_in_use(struct rival_search *s, const char *name)
 {
-	struct unit_state unit = { 0 };
+	struct unit_state unit;
 	char service[UNIT_NAME_MAX];
 
 	snprintf(service, sizeof service, "%s.service", name);
 	if (!s->bus && userbus_open(&s->bus) < 0)
 		return false;
-	return doctor_unit_read(s->bus, service, &unit) == 0 &&
-		(strncmp(unit.file_state, "enabled", strlen("enabled")) == 0 ||
-			strcmp(unit.active, "active") == 0);
+	doctor_unit_read(s->bus, service, &unit);
+	return unit_is_enabled(&unit) || strcmp(unit.active, "active") == 0;
 }
 
 /* `name` NULL: the first. */
-static void compare_settings(struct rival_search *s, const char *name)
+static void rival_compare(struct rival_search *s, const char *name)
 {
 	CLEANUP_FREE struct capture_settings *other = calloc(1, sizeof *other);
 	char path[PATH_MAX], unit[CLI_NAME_MAX + 32];
@@ -97,24 +94,22 @@ static void compare_settings(struct rival_search *s, const char *name)
 	(void)conf_load(&capture_settings_table, other, path, NULL, NULL);
 	snprintf(unit, sizeof unit, "capturepi%s%s", name ? "@" : "", name ? name : "");
 	finding = rivals_judge(s->mine, other, unit);
-	if (finding.verdict == DOCTOR_OK || !is_in_use(s, unit))
+	if (finding.verdict == DOCTOR_OK || !rival_is_in_use(s, unit))
 		return;
 	s->failures += finding.verdict == DOCTOR_FAIL;
 	s->found(s->data, &finding);
 }
 
-int rivals_find(
-	const struct cli *cli, const struct capture_settings *mine, rivals_found *found, void *data)
+static void rival_search_settings(struct rival_search *s)
 {
-	struct rival_search s = { .cli = cli, .mine = mine, .found = found, .data = data };
+	CLEANUP_DIR DIR *dir = NULL;
 	char folder[PATH_MAX];
 	struct dirent *entry;
-	DIR *dir;
 
-	if (cli->file || cli_settings_path(cli, folder) != CLI_OK)
-		return 0;
-	if (cli->name)
-		compare_settings(&s, NULL);
+	if (s->cli->file || cli_settings_path(s->cli, folder) != CLI_OK)
+		return;
+	if (s->cli->name)
+		rival_compare(s, NULL);
 	*strrchr(folder, '/') = '\0';
 	dir = opendir(folder);
 	while (dir && (entry = readdir(dir))) {
@@ -123,37 +118,36 @@ int rivals_find(
 		if (!end || strcmp(end, ".conf") != 0)
 			continue;
 		*end = '\0';
-		if (cli_name_ok(cli->program->name, name) &&
-			(!cli->name || strcmp(name, cli->name) != 0))
-			compare_settings(&s, name);
+		if (cli_name_ok(s->cli->program->name, name) &&
+			(!s->cli->name || strcmp(name, s->cli->name) != 0))
+			rival_compare(s, name);
 	}
-	if (dir)
-		closedir(dir);
-	sd_bus_flush_close_unref(s.bus);
-	return s.failures;
 }
 
-struct gone {
-	const struct cli *cli;
-	void (*found)(void *data, const char *name);
-	void *data;
-};
-
-static int look_for_settings(void *data, const char *unit, const char *drop_in)
+static int rival_search_unit(void *data, const char *unit, const char *drop_in)
 {
-	struct gone *gone = data;
+	struct rival_search *s = data;
+	struct doctor_finding finding;
 	char name[UNIT_NAME_MAX];
 
-	if (!drop_in && unit_instance(unit, "capturepi@", name) == 0 &&
-		!rivals_has_settings(gone->cli, name))
-		gone->found(gone->data, name);
+	if (drop_in || unit_instance(unit, "capturepi@", name) < 0 ||
+		rivals_has_settings(s->cli, name))
+		return 0;
+	finding = doctor_find(DOCTOR_WARN,
+		"capturepi@%s.service is enabled, and its settings %s.conf are gone\n"
+		"run `deploypi remove --name %s`",
+		name, name, name);
+	s->found(s->data, &finding);
 	return 0;
 }
 
-void rivals_find_gone(
-	const struct cli *cli, void (*found)(void *data, const char *name), void *data)
+int rivals_find(
+	const struct cli *cli, const struct capture_settings *mine, rivals_found *found, void *data)
 {
-	struct gone gone = { .cli = cli, .found = found, .data = data };
+	struct rival_search s = { .cli = cli, .mine = mine, .found = found, .data = data };
 
-	(void)userunits_walk(look_for_settings, &gone);
+	rival_search_settings(&s);
+	(void)userunits_walk(rival_search_unit, &s);
+	sd_bus_flush_close_unref(s.bus);
+	return s.failures;
 }

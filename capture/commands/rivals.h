@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The other cameras of this user on this machine, by their settings files: two services that want
- * the same camera or the same archive are in each other's way, and each alone cannot tell.
+ * The other cameras of this user on this machine, by their settings files: two services that use the
+ * same camera or the same archive disturb each other, and neither can see why.
  */
 #pragma once
 
@@ -10,22 +10,20 @@
 #include "common/doctor/doctor.h"
 
 /*
- * What two services must not share: DOCTOR_FAIL; DOCTOR_WARN where they may be lucky; DOCTOR_OK.
- * `name`: the other's, as in "capturepi@porch".
+ * Compares two services by what they must not share: DOCTOR_FAIL, DOCTOR_WARN where they may be
+ * lucky, DOCTOR_OK. `name`: the other's, "capturepi@porch".
  */
 struct doctor_finding rivals_judge(const struct capture_settings *mine,
 	const struct capture_settings *other, const char *name);
 
 /*
- * Calls `found` for each other service that is enabled or runs and that is not DOCTOR_OK. Settings
- * of -c FILE are no service's, and have no rivals. Returns how many are DOCTOR_FAIL.
+ * Calls `found` for each other service that is enabled or runs and is not DOCTOR_OK, and with
+ * DOCTOR_WARN for each that is enabled though its settings are gone. Settings of -c FILE belong to
+ * no service and have no rivals. Returns how many are DOCTOR_FAIL.
  */
 typedef void rivals_found(void *data, const struct doctor_finding *finding);
 int rivals_find(const struct cli *cli, const struct capture_settings *mine, rivals_found *found,
 	void *data);
 
-/* Calls `found` for each capturepi@NAME.service that is enabled though its settings are gone. */
-void rivals_find_gone(
-	const struct cli *cli, void (*found)(void *data, const char *name), void *data);
-/* Whether there are settings of the camera `name`; NULL: the first, which needs none. */
+/* Whether there is a settings file of the camera `name`. */
 bool rivals_has_settings(const struct cli *cli, const char *name);

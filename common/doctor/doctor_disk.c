@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/statvfs.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "common/archive/place.h"
@@ -15,22 +14,15 @@
 #define DAYS_FEW 7 /* until a disk is full that nothing makes room on */
 #define TRIAL ".doctor.jpg" /* its temp is what a killed writer leaves, too */
 
-void doctor_disk_read(const char *path, struct doctor_disk *ret)
+int doctor_disk_read(const char *path, char ret_path[static PATH_MAX], struct statfs *ret)
 {
-	struct statvfs space = { 0 };
-	struct statfs fs = { 0 };
 	struct stat st;
-	int r = place_nearest(path, &st, ret->path);
+	int r = place_nearest(path, &st, ret_path);
 
+	*ret = (struct statfs){ 0 };
 	if (r >= 0)
-		r = statfs(ret->path, &fs) < 0 || statvfs(ret->path, &space) < 0 ? -errno : 0;
-	ret->error = r;
-	ret->type = (int64_t)fs.f_type;
-	ret->read_only = space.f_flag & ST_RDONLY;
-	ret->bytes = (int64_t)(space.f_blocks * space.f_frsize);
-	ret->free_bytes = (int64_t)(space.f_bavail * space.f_frsize);
-	ret->inodes = (int64_t)space.f_files;
-	ret->free_inodes = (int64_t)space.f_favail;
+		r = statfs(ret_path, ret) < 0 ? -errno : 0;
+	return r;
 }
 
 /* One after the other, until one fails. */
@@ -42,58 +34,57 @@ static int trial_steps(int dirfd, const char **step)
 
 	*step = "make a file";
 	fd = fs_open_new(fs, dirfd, TRIAL ".part", 0644);
-	r = fd < 0 ? fd : 0;
-	if (r == 0) {
-		*step = "write to it";
-		r = fs_write_all(fs, fd, TRIAL, strlen(TRIAL));
-	}
-	if (r == 0) {
-		*step = "lock it (flock)";
-		r = flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
-	}
-	if (r == 0) {
-		*step = "put it onto the disk (fsync)";
-		r = fs_finish(fs, TAKE_FD(fd));
-	}
-	if (r == 0) {
-		*step = "give it its name (rename)";
-		r = fs_rename_noreplace(fs, dirfd, TRIAL ".part", TRIAL);
-	}
-	if (r == 0) {
-		*step = "replace it (rename, fsync)";
-		r = fs_replace(fs, dirfd, TRIAL, TRIAL, strlen(TRIAL), 0644);
-	}
+	if (fd < 0)
+		return fd;
+	*step = "write to it";
+	r = fs_write_all(fs, fd, TRIAL, strlen(TRIAL));
+	if (r < 0)
+		return r;
+	*step = "lock it (flock)";
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return -errno;
+	*step = "put it onto the disk (fsync)";
+	r = fs_finish(fs, TAKE_FD(fd));
+	if (r < 0)
+		return r;
+	*step = "give it its name (rename)";
+	r = fs_rename_noreplace(fs, dirfd, TRIAL ".part", TRIAL);
+	if (r < 0)
+		return r;
+	*step = "replace it (rename, fsync)";
+	return fs_replace(fs, dirfd, TRIAL, TRIAL, strlen(TRIAL), 0644);
+}
+
+int doctor_trial_run(const char *folder, const char **ret_step)
+{
+	CLEANUP_FD int dirfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	*ret_step = "open it";
+	if (dirfd < 0)
+		return -errno;
+	unlinkat(dirfd, TRIAL, 0); /* of a trial that was killed */
+	r = trial_steps(dirfd, ret_step);
+	unlinkat(dirfd, TRIAL ".part", 0);
+	unlinkat(dirfd, TRIAL, 0);
+	if (r == 0)
+		r = fs_replace_symlink(&fs_real, dirfd, "x", TRIAL) == 0;
+	unlinkat(dirfd, TRIAL, 0);
 	return r;
 }
 
-void doctor_trial_run(const char *folder, struct doctor_trial *ret)
+struct doctor_finding doctor_publish(const char *path, int result, const char *step)
 {
-	CLEANUP_FD int dirfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	*ret = (struct doctor_trial){ .path = folder, .step = "open it" };
-	ret->error = dirfd < 0 ? -errno : 0;
-	if (dirfd < 0)
-		return;
-	unlinkat(dirfd, TRIAL, 0); /* of a trial that was killed */
-	ret->error = trial_steps(dirfd, &ret->step);
-	unlinkat(dirfd, TRIAL ".part", 0);
-	unlinkat(dirfd, TRIAL, 0);
-	ret->has_symlinks = ret->error == 0 && fs_replace_symlink(&fs_real, dirfd, "x", TRIAL) == 0;
-	unlinkat(dirfd, TRIAL, 0);
-}
-
-struct doctor_finding doctor_publish(const struct doctor_trial *trial)
-{
-	if (trial->error == -ENOLCK)
+	if (result == -ENOLCK)
 		return doctor_find(DOCTOR_FAIL,
-			"%s: the file system has no file locks\n" PLACE_NO_LOCKS_FIX, trial->path);
-	if (trial->error < 0)
+			"%s: the file system has no file locks\n" PLACE_NO_LOCKS_FIX, path);
+	if (result < 0)
 		return doctor_find(DOCTOR_FAIL,
 			"%s: cannot %s: %s\n"
-			"see that it can be written by who runs this, and `dmesg`",
-			trial->path, trial->step, strerror(-trial->error));
-	return doctor_find(DOCTOR_OK, "a picture can be stored in %s%s", trial->path,
-		trial->has_symlinks ? "" : "; without symlinks, so latest.jpg is a copy");
+			"see that whoever runs this may write there, and look at `dmesg`",
+			path, step, strerror(-result));
+	return doctor_find(DOCTOR_OK, "a picture can be stored in %s%s", path,
+		result ? "" : "; without symlinks, so latest.jpg is a copy");
 }
 
 #define IN_MEMORY                                                                                  \
@@ -131,20 +122,20 @@ static const struct kind {
 	{ 0xfe534d42, "smb", DOCTOR_WARN, NETWORK },
 };
 
-struct doctor_finding doctor_real_disk(const struct doctor_disk *disk)
+struct doctor_finding doctor_disk(const char *path, int error, const struct statfs *fs)
 {
-	if (disk->error < 0)
-		return doctor_find(DOCTOR_FAIL, "%s: %s", disk->path, strerror(-disk->error));
-	if (disk->read_only)
+	if (error < 0)
+		return doctor_find(DOCTOR_FAIL, "%s: %s", path, strerror(-error));
+	if (fs->f_flags & ST_RDONLY)
 		return doctor_find(DOCTOR_FAIL,
 			"%s is read-only\nlook at `dmesg`: a disk that fails is made read-only",
-			disk->path);
+			path);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (kinds[i].type == disk->type)
-			return doctor_find(kinds[i].verdict, "%s is on %s%s%s", disk->path,
-				kinds[i].name, *kinds[i].what ? ", " : "", kinds[i].what);
-	return doctor_find(DOCTOR_OK, "%s is on a file system of type 0x%llx", disk->path,
-		(unsigned long long)disk->type);
+		if (kinds[i].type == fs->f_type)
+			return doctor_find(kinds[i].verdict, "%s is on %s%s%s", path, kinds[i].name,
+				*kinds[i].what ? ", " : "", kinds[i].what);
+	return doctor_find(DOCTOR_OK, "%s is on a file system of type 0x%llx", path,
+		(unsigned long long)fs->f_type);
 }
 
 struct doctor_finding doctor_mount(bool required, int error, const char *path)
@@ -171,53 +162,52 @@ static const char *days_text(double days, char buf[static 32])
 	return buf;
 }
 
-struct doctor_finding doctor_space(const struct doctor_disk *disk, const struct doctor_use *use)
+struct doctor_finding doctor_space(
+	const char *path, int error, const struct statfs *fs, const struct doctor_use *use)
 {
-	const double by_bytes = (double)disk->free_bytes / use->frame_bytes;
-	const bool few_inodes = disk->inodes > 0 && (double)disk->free_inodes < by_bytes;
-	const double frames = few_inodes ? (double)disk->free_inodes : by_bytes;
-	const double days = frames / use->frames_per_day;
-	const double held = (frames + use->held_frames) / use->frames_per_day;
-	const char *what = few_inodes ? "inodes" : "space";
-	char text[32], inodes[32] = "", free_text[64];
+	const double free_bytes = (double)fs->f_bavail * (double)fs->f_frsize;
+	const double free_inodes = (double)fs->f_ffree, by_bytes = free_bytes / use->frame_bytes;
+	const bool few_inodes = fs->f_files > 0 && free_inodes < by_bytes;
+	const double frames = few_inodes ? free_inodes : by_bytes;
+	const double days =
+		(frames + (use->makes_room ? use->held_frames : 0)) / use->frames_per_day;
+	char text[32], inodes[32] = "", left[64];
 
-	if (disk->error < 0)
-		return doctor_find(DOCTOR_FAIL, "%s: %s", disk->path, strerror(-disk->error));
-	if (disk->bytes == 0)
+	if (error < 0)
+		return doctor_find(DOCTOR_FAIL, "%s: %s", path, strerror(-error));
+	if (fs->f_blocks == 0)
 		return doctor_find(DOCTOR_OK, "the file system does not tell how much is free");
-	if (disk->free_bytes == 0 || (disk->inodes > 0 && disk->free_inodes == 0))
-		return doctor_find(DOCTOR_FAIL, "%s: no %s left\nremove what is not needed",
-			disk->path, disk->free_bytes ? "inodes" : "space");
-	if (disk->inodes > 0)
-		snprintf(inodes, sizeof inodes, ", %lld inodes", (long long)disk->free_inodes);
-	snprintf(free_text, sizeof free_text, "%.1f GB%s free", (double)disk->free_bytes / 1e9,
-		inodes);
+	if (free_bytes <= 0 || (fs->f_files > 0 && fs->f_ffree == 0))
+		return doctor_find(DOCTOR_FAIL, "%s: no %s left\nremove what is not needed", path,
+			free_bytes > 0 ? "inodes" : "space");
+	if (fs->f_files > 0)
+		snprintf(inodes, sizeof inodes, ", %.0f inodes", free_inodes);
+	snprintf(left, sizeof left, "%.1f GB%s free", free_bytes / 1e9, inodes);
 	if (use->frames_per_day <= 0 || use->frame_bytes <= 0)
-		return doctor_find(DOCTOR_OK, "%s", free_text);
-	if (use->makes_room && held >= 1)
-		return doctor_find(DOCTOR_OK, "%s: room for %s, then the oldest frames go",
-			free_text, days_text(held, text));
+		return doctor_find(DOCTOR_OK, "%s", left);
+	days_text(days, text);
+	if (use->makes_room && days >= 1)
+		return doctor_find(
+			DOCTOR_OK, "%s: room for %s, then the oldest frames go", left, text);
 	if (use->makes_room)
 		return doctor_find(DOCTOR_WARN,
 			"%s: room for %s only\ntake a larger disk, or fewer or smaller frames",
-			free_text, days_text(held, text));
-	if (days >= DAYS_FEW)
-		return doctor_find(
-			DOCTOR_OK, "%s: %s for %s", free_text, what, days_text(days, text));
-	return doctor_find(DOCTOR_WARN, "%s: %s for %s only\nset archive.reserve, or make room",
-		free_text, what, days_text(days, text));
+			left, text);
+	return doctor_find(days >= DAYS_FEW ? DOCTOR_OK : DOCTOR_WARN, "%s: %s for %s%s", left,
+		few_inodes ? "inodes" : "space", text,
+		days >= DAYS_FEW ? "" : " only\nset archive.reserve, or make room");
 }
 
 void doctor_tell_disk(struct doctor *doctor, const char *path, bool required, int mount_error,
 	const struct doctor_use *use)
 {
-	struct doctor_trial trial;
-	struct doctor_disk disk;
+	char at[PATH_MAX];
+	struct statfs fs;
+	const char *step;
+	int error = doctor_disk_read(path, at, &fs), r = doctor_trial_run(at, &step);
 
-	doctor_disk_read(path, &disk);
-	doctor_tell(doctor, "disk", doctor_real_disk(&disk));
-	doctor_trial_run(disk.path, &trial);
-	doctor_tell(doctor, "publish", doctor_publish(&trial));
+	doctor_tell(doctor, "disk", doctor_disk(at, error, &fs));
+	doctor_tell(doctor, "publish", doctor_publish(at, r, step));
 	doctor_tell(doctor, "mount", doctor_mount(required, mount_error, path));
-	doctor_tell(doctor, "space", doctor_space(&disk, use));
+	doctor_tell(doctor, "space", doctor_space(at, error, &fs, use));
 }

@@ -15,6 +15,7 @@
 #include "common/base/text.h"
 #include "common/base/util.h"
 
+#define CALL_US (UINT64_C(5) * 1000000) /* a manager that hangs must not hold its caller */
 #define GROUPS_MAX 256 /* of a user */
 
 /* Only this user may write to the folder; else its owner could pose as the manager. */
@@ -60,6 +61,8 @@ int userbus_open(sd_bus **ret)
 	r = sd_bus_new(&bus);
 	if (r >= 0)
 		r = sd_bus_set_address(bus, address);
+	if (r >= 0)
+		r = sd_bus_set_method_call_timeout(bus, CALL_US);
 	if (r >= 0)
 		r = sd_bus_start(bus);
 	if (r < 0)

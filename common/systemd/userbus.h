@@ -26,7 +26,7 @@
 int userbus_runtime(char ret[static PATH_MAX]);
 
 /*
- * Connects to the user's manager; end it with sd_bus_flush_close_unref(). -ENOENT no manager runs;
+ * Connects to the user's manager, whose calls have 5 s; for sd_bus_flush_close_unref(). -ENOENT none;
  * -ECONNREFUSED, -ECONNRESET one starts or ends at this moment; -EPERM as above; other -errno. A
  * failed log-in to the bus only shows in the first call.
  */

@@ -20,73 +20,93 @@
 #define RATE_FRAMES 200 /* the newest, by which the rate is judged */
 #define DAY_US (INT64_C(24) * 3600 * US_PER_SEC)
 
-/* The camera at hand, and its endpoint. */
+static const struct doctor_finding nothing_to_tell;
+
+/* The camera at hand. */
 struct visit {
 	struct doctor *doctor;
 	const struct camera_settings *camera;
+	int endpoint_error; /* -errno; 0: there is an endpoint */
 	struct endpoint endpoint;
+	char pair_command[512];
+	char path[PATH_MAX]; /* of the archive */
+	int mount, error; /* of its disk; of the archive */
+	struct archive *archive; /* NULL: cannot be opened, by `error` */
+	struct contact contact;
+	struct due_facts due;
 };
 
-static void check_libssh(struct doctor *doctor)
+static struct doctor_finding check_libssh(void)
 {
 	CLEANUP_FREE char *status = NULL;
 	char package[64] = "";
 
 	if (doctor_read_file("/var/lib/dpkg/status", &status) == 0)
 		doctor_package_version(status, "libssh-4", package, sizeof package);
-	doctor_tell(doctor, "libssh", doctor_libssh(ssh_version(0), package));
+	return doctor_libssh(ssh_version(0), package);
 }
 
-static void read_unit(
-	struct doctor *doctor, struct doctor_unit *ret, const char *kind, const char *type)
+static void unit_read(
+	const struct visit *v, const char *kind, const char *type, struct unit_state *ret)
 {
-	snprintf(ret->name, sizeof ret->name, "pullpi-%s@%s.%s", kind, doctor->camera, type);
-	ret->error = doctor_unit_read(doctor->bus, ret->name, &ret->state);
+	char unit[UNIT_NAME_MAX];
+
+	snprintf(unit, sizeof unit, "pullpi-%s@%s.%s", kind, v->camera->name, type);
+	doctor_unit_read(v->doctor->bus, unit, ret);
 }
 
-static void check_units(struct doctor *doctor)
+static struct doctor_finding check_latest(struct visit *v)
 {
-	struct doctor_unit timer, service;
-	int64_t now = clock_wall_us(&clock_real);
+	struct unit_state timer, follow;
 
-	if (!doctor->bus) /* told already */
-		return;
-	read_unit(doctor, &timer, "latest", "timer");
-	read_unit(doctor, &service, "follow", "service");
-	doctor_tell(doctor, "latest", doctor_latest(&timer, &service, now));
-	read_unit(doctor, &timer, "sync", "timer");
-	read_unit(doctor, &service, "sync", "service");
-	doctor_tell(doctor, "sync", doctor_work(&timer, &service, now));
+	if (!v->doctor->bus) /* told already */
+		return nothing_to_tell;
+	unit_read(v, "latest", "timer", &timer);
+	unit_read(v, "follow", "service", &follow);
+	return doctor_latest(&timer, &follow, clock_wall_us(&clock_real));
 }
 
-static void check_host_key(struct visit *v)
+static struct doctor_finding check_sync(struct visit *v)
+{
+	struct unit_state timer, service;
+
+	if (!v->doctor->bus)
+		return nothing_to_tell;
+	unit_read(v, "sync", "timer", &timer);
+	unit_read(v, "sync", "service", &service);
+	return doctor_work(&timer, &service, clock_wall_us(&clock_real));
+}
+
+static struct doctor_finding check_host_key(struct visit *v)
 {
 	CLEANUP_FREE char *text = NULL, *key = NULL;
-	char command[512];
-	int r = doctor_read_file(v->endpoint.known_hosts, &text);
+	int r = v->endpoint_error;
 
+	if (r < 0)
+		return nothing_to_tell;
+	r = doctor_read_file(v->endpoint.known_hosts, &text);
 	if (r == 0)
 		r = known_hosts_find(text, v->endpoint.alias, &key);
-	endpoint_pair_command(v->camera, command, sizeof command);
-	doctor_tell(v->doctor, "host-key",
-		r == 0 ? doctor_find(DOCTOR_OK, "pinned, %.*s", (int)strcspn(key, " "), key)
-			: r == -ENOENT
-			? doctor_find(DOCTOR_FAIL, "none is pinned\nrun `%s`", command)
-			: doctor_find(DOCTOR_FAIL, "%s: %s\nrun `%s`", v->endpoint.known_hosts,
-				  strerror(-r), command));
+	if (r == 0)
+		return doctor_find(DOCTOR_OK, "pinned, %.*s", (int)strcspn(key, " "), key);
+	if (r == -ENOENT)
+		return doctor_find(DOCTOR_FAIL, "none is pinned\nrun `%s`", v->pair_command);
+	return doctor_find(DOCTOR_FAIL, "%s: %s\nrun `%s`", v->endpoint.known_hosts, strerror(-r),
+		v->pair_command);
 }
 
-static void check_key(struct visit *v)
+static struct doctor_finding check_key(struct visit *v)
 {
-	char error[PULL_ERROR_MAX], command[512];
+	char error[PULL_ERROR_MAX];
 	ssh_key key = NULL;
-	int r = key_load(v->endpoint.key, &key, error, sizeof error);
 
+	if (v->endpoint_error < 0)
+		return doctor_find(
+			DOCTOR_FAIL, "no state folder: %s", strerror(-v->endpoint_error));
+	if (key_load(v->endpoint.key, &key, error, sizeof error) < 0)
+		return doctor_find(DOCTOR_FAIL, "%s\nor run `%s`", error, v->pair_command);
 	ssh_key_free(key);
-	endpoint_pair_command(v->camera, command, sizeof command);
-	doctor_tell(v->doctor, "key",
-		r == 0 ? doctor_find(DOCTOR_OK, "%s, ours alone", v->endpoint.key)
-		       : doctor_find(DOCTOR_FAIL, "%s\nor run `%s`", error, command));
+	return doctor_find(DOCTOR_OK, "%s, ours alone", v->endpoint.key);
 }
 
 /* How quickly frames come, by the newest ones; 0: not known. */
@@ -103,56 +123,41 @@ static double frames_per_day(struct archive *archive, const struct record *newes
 	return 0;
 }
 
-static void check_branches(struct doctor *doctor, const struct archive *archive)
+static struct doctor_finding check_archive(struct visit *v)
+{
+	struct doctor_use use = { .makes_room = v->camera->reserve != 0 };
+	struct record newest;
+	uint64_t first = 0, last = 0;
+
+	if (v->archive && archive_newest(v->archive, &newest) == 0) {
+		use.frame_bytes = (double)newest.bytes;
+		use.frames_per_day = frames_per_day(v->archive, &newest);
+		journal_first(archive_journal(v->archive), &first);
+		journal_last(archive_journal(v->archive), &last);
+		use.held_frames = (double)(last - first + 1);
+	}
+	doctor_tell_disk(v->doctor, v->path, v->camera->require_mount || v->mount == -ENOMEDIUM,
+		v->mount, &use);
+	doctor_tell(v->doctor, "newest", doctor_stale(v->error, &v->due));
+	return doctor_clocks(&v->due);
+}
+
+static struct doctor_finding check_history(struct visit *v)
 {
 	unsigned number = 0, last = 0, n = 0;
 
-	for (; archive && archive_branch(archive, &number); n++)
+	for (; v->archive && archive_branch(v->archive, &number); n++)
 		last = number;
-	if (n > 0)
-		doctor_tell(doctor, "history",
-			doctor_find(DOCTOR_INFO,
-				"the camera came back with an older card %u times; what was here "
-				"of it is kept in %s/" BRANCHES "\nlook with `pullpi list %s/%u`",
-				n, archive_path(archive), doctor->camera, last));
-}
-
-static void check_archive(struct doctor *doctor, const struct camera_settings *camera)
-{
-	CLEANUP(archive_freep) struct archive *archive = NULL;
-	struct archive_options options = { .mode = ARCHIVE_READ };
-	struct doctor_use use = { .makes_room = camera->reserve != 0 };
-	struct due_facts facts;
-	struct contact contact;
-	struct record newest;
-	uint64_t first = 0, last = 0;
-	char path[PATH_MAX];
-	int r = pull_archive_path(camera, path), mount;
-
-	if (r < 0) {
-		doctor_tell(
-			doctor, "disk", doctor_find(DOCTOR_FAIL, "no folder: %s", strerror(-r)));
-		return;
-	}
-	contact_load(camera->name, &contact);
-	mount = copy_check(camera, path);
-	r = mount < 0 ? mount : archive_open(path, &options, &archive);
-	facts = due_read(archive, &contact, camera->stale_after_us, &clock_real);
-	if (archive && archive_newest(archive, &newest) == 0) {
-		use.frame_bytes = (double)newest.bytes;
-		use.frames_per_day = frames_per_day(archive, &newest);
-		journal_first(archive_journal(archive), &first);
-		journal_last(archive_journal(archive), &last);
-		use.held_frames = (double)(last - first + 1);
-	}
-	doctor_tell_disk(doctor, path, camera->require_mount || mount == -ENOMEDIUM, mount, &use);
-	doctor_tell(doctor, "newest", doctor_stale(r, &facts));
-	doctor_tell(doctor, "clock", doctor_clocks(&facts));
-	check_branches(doctor, archive);
+	if (n == 0)
+		return nothing_to_tell;
+	return doctor_find(DOCTOR_INFO,
+		"the camera came back with an older card %u times; what was here of it is kept in "
+		"%s/" BRANCHES "\nlook with `pullpi list %s/%u`",
+		n, archive_path(v->archive), v->camera->name, last);
 }
 
 /* As far as the greeting: address, port, host key, login, forced command, archive. */
-static void check_reach(struct visit *v)
+static struct doctor_finding check_reach(struct visit *v)
 {
 	CLEANUP(stream_freep) struct stream *stream = NULL;
 	CLEANUP(client_freep) struct client *client = NULL;
@@ -161,46 +166,64 @@ static void check_reach(struct visit *v)
 		.deadline_ns = start + CONNECT_LIMIT_US * NS_PER_US };
 	char error[PULL_ERROR_MAX] = "";
 	enum connect_why why;
-	int code = connect_try(v->camera, "capturepi serve", options.deadline_ns, &stream, &why,
-		error, sizeof error);
+	int code, r;
 
+	if (v->endpoint_error < 0 || !cli_flag(v->doctor->cli, "connect"))
+		return nothing_to_tell;
+	code = connect_try(v->camera, "capturepi serve", options.deadline_ns, &stream, &why, error,
+		sizeof error);
 	if (code == CLI_OK) {
-		int r = client_new(stream, &options, &client, error, sizeof error);
-
+		r = client_new(stream, &options, &client, error, sizeof error);
 		code = r < 0 ? connect_code_of_transfer(r) : CLI_OK;
 	}
 	if (client && *client_preamble(client))
-		doctor_tell(v->doctor, "shell",
-			doctor_shell(&(struct doctor_shell){
-				.shell = "", .home = "", .said = client_preamble(client) }));
-	doctor_tell(v->doctor, "reach",
-		code != CLI_OK
-			? doctor_find(code == CLI_TEMPFAIL ? DOCTOR_WARN : DOCTOR_FAIL, "%s", error)
-			: doctor_find(DOCTOR_OK, "camera %s answers after %.1f s",
-				  client_greeting(client)->camera,
-				  (double)(clock_mono_ns(&clock_real) - start) / 1e9));
+		doctor_tell(
+			v->doctor, "shell", doctor_shell("", "", 0, 0, client_preamble(client)));
+	if (code != CLI_OK)
+		return doctor_find(code == CLI_TEMPFAIL ? DOCTOR_WARN : DOCTOR_FAIL, "%s", error);
+	return doctor_find(DOCTOR_OK, "camera %s answers after %.1f s",
+		client_greeting(client)->camera,
+		(double)(clock_mono_ns(&clock_real) - start) / 1e9);
 }
 
-static void check_camera(struct doctor *doctor, const struct camera_settings *camera)
+/* A finding without text: there is nothing to tell, or the check told it by itself. */
+static const struct {
+	const char *name;
+	struct doctor_finding (*run)(struct visit *v);
+} checks[] = {
+	{ "latest", check_latest },
+	{ "sync", check_sync },
+	{ "host-key", check_host_key },
+	{ "key", check_key },
+	{ "clock", check_archive },
+	{ "history", check_history },
+	{ "reach", check_reach },
+};
+
+static void visit_camera(struct doctor *doctor, const struct camera_settings *camera)
 {
-	struct visit visit = { .doctor = doctor, .camera = camera };
-	int r = endpoint_of(camera, &visit.endpoint);
+	const struct archive_options options = { .mode = ARCHIVE_READ };
+	struct visit v = { .doctor = doctor, .camera = camera };
+	int r = pull_archive_path(camera, v.path);
 
 	doctor->camera = camera->name;
-	check_units(doctor);
 	if (r < 0) {
-		doctor_tell(doctor, "key",
-			doctor_find(DOCTOR_FAIL, "no state folder: %s", strerror(-r)));
-	} else {
-		check_host_key(&visit);
-		check_key(&visit);
+		doctor_tell(doctor, "disk",
+			doctor_find(DOCTOR_FAIL, "no folder for the archive: %s", strerror(-r)));
+		return;
 	}
-	check_archive(doctor, camera);
-	if (r == 0 && cli_flag(doctor->cli, "connect"))
-		check_reach(&visit);
+	v.endpoint_error = endpoint_of(camera, &v.endpoint);
+	endpoint_pair_command(camera, v.pair_command, sizeof v.pair_command);
+	contact_load(camera->name, &v.contact);
+	v.mount = copy_check(camera, v.path);
+	v.error = v.mount < 0 ? v.mount : archive_open(v.path, &options, &v.archive);
+	v.due = due_read(v.archive, &v.contact, camera->stale_after_us, &clock_real);
+	for (size_t i = 0; i < ARRAY_SIZE(checks); i++)
+		doctor_tell(doctor, checks[i].name, checks[i].run(&v));
+	archive_free(v.archive);
 }
 
-static void check_leftovers(struct doctor *doctor, const struct pull_settings *settings)
+static void tell_leftovers(struct doctor *doctor, const struct pull_settings *settings)
 {
 	CLEANUP_FREE struct leftovers *gone = calloc(1, sizeof *gone);
 
@@ -232,15 +255,15 @@ int command_doctor(struct cli *cli)
 		sd_bus_flush_close_unref(doctor.bus);
 		return r;
 	}
-	check_libssh(&doctor);
+	doctor_tell(&doctor, "libssh", check_libssh());
 	if (!only)
-		check_leftovers(&doctor, settings);
+		tell_leftovers(&doctor, settings);
 	if (settings->n_cameras == 0)
 		doctor_tell(&doctor, "cameras",
 			doctor_find(DOCTOR_WARN,
 				"none is paired\nrun `pullpi pair USER@HOST --camera NAME`"));
 	for (size_t i = 0; i < settings->n_cameras; i++)
 		if (!only || only == &settings->cameras[i])
-			check_camera(&doctor, &settings->cameras[i]);
+			visit_camera(&doctor, &settings->cameras[i]);
 	return doctor_end(&doctor);
 }

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * What `pullpi doctor` judges beside common/doctor/doctor.h: pure functions from facts to findings.
- */
+/* What `pullpi doctor` judges beside common/doctor/doctor.h: pure functions of facts. */
 #pragma once
 
 #include <stdbool.h>
@@ -19,27 +17,20 @@ struct doctor_finding doctor_libssh(const char *version, const char *package);
 /* The version of the package in the text of /var/lib/dpkg/status; "" if it is not there. */
 void doctor_package_version(const char *status, const char *package, char *ret, size_t size);
 
-/* One unit as doctor_unit_read() gave it. */
-struct doctor_unit {
-	char name[UNIT_NAME_MAX];
-	int error;
-	struct unit_state state;
-};
-
 /*
- * What brings the newest picture: the timer of `latest`, or `follow` instead where that is enabled
- * or runs.
+ * What brings the newest picture: the timer of `latest`, or `follow` in its place where that is
+ * enabled or runs.
  */
 struct doctor_finding doctor_latest(
-	const struct doctor_unit *timer, const struct doctor_unit *follow, int64_t now_us);
-/* What a timer starts: whether its last run was good. */
+	const struct unit_state *timer, const struct unit_state *follow, int64_t now_us);
+/* A timer, and whether the last run of its service was good. */
 struct doctor_finding doctor_work(
-	const struct doctor_unit *timer, const struct doctor_unit *service, int64_t now_us);
+	const struct unit_state *timer, const struct unit_state *service, int64_t now_us);
 
 /* Whether a picture is due; `error` of the archive, -ENOENT: nothing was fetched yet. */
 struct doctor_finding doctor_stale(int error, const struct due_facts *facts);
-/* Whether the two machines agree on the time; what is due is told by the camera's clock. */
+/* Whether the two machines agree on the time; the camera's clock says what is due. */
 struct doctor_finding doctor_clocks(const struct due_facts *facts);
 
-/* Of a camera that has no section. */
+/* Of a camera that has no section any more. */
 struct doctor_finding doctor_leftover(const struct leftover *leftover);

@@ -64,34 +64,32 @@ void doctor_package_version(const char *status, const char *package, char *ret, 
 }
 
 struct doctor_finding doctor_latest(
-	const struct doctor_unit *timer, const struct doctor_unit *follow, int64_t now_us)
+	const struct unit_state *timer, const struct unit_state *follow, int64_t now_us)
 {
-	if (doctor_unit_used(follow->error, &follow->state))
-		return doctor_service(follow->error, follow->name, &follow->state);
-	return doctor_timer(timer->error, timer->name, &timer->state, now_us);
+	return doctor_unit(doctor_unit_is_used(follow) ? follow : timer, now_us);
 }
 
 struct doctor_finding doctor_work(
-	const struct doctor_unit *timer, const struct doctor_unit *service, int64_t now_us)
+	const struct unit_state *timer, const struct unit_state *service, int64_t now_us)
 {
-	struct doctor_finding finding =
-		doctor_timer(timer->error, timer->name, &timer->state, now_us);
+	struct doctor_finding finding = doctor_unit(timer, now_us);
 
-	if (finding.verdict != DOCTOR_OK || service->error < 0 ||
-		strcmp(service->state.active, "failed") != 0)
+	if (finding.verdict != DOCTOR_OK || strcmp(service->active, "failed") != 0)
 		return finding;
 	return doctor_find(DOCTOR_WARN,
 		"the last run of %s failed (%s)\nlook at `journalctl --user -u %s -n 20`",
-		service->name, service->state.result, service->name);
+		service->name, service->result, service->name);
 }
 
 struct doctor_finding doctor_stale(int error, const struct due_facts *facts)
 {
 	const struct contact *contact = facts->contact;
 	const struct due due = due_judge(facts);
+	const bool here = due.state == DUE_HERE;
 	const bool stopped = due.state == DUE_STOPPED || due.state == DUE_NOT_TAKEN ||
-		(due.state == DUE_HERE && contact->schedule.running == WIRE_STOPPED);
+		(here && contact->schedule.running == WIRE_STOPPED);
 	enum doctor_verdict verdict = DOCTOR_FAIL;
+	const char *fix = "";
 	char text[DOCTOR_TEXT_MAX];
 
 	if (error == -ENOMEDIUM)
@@ -101,19 +99,18 @@ struct doctor_finding doctor_stale(int error, const struct due_facts *facts)
 			"the archive cannot be read: %s\nlook at `pullpi verify`",
 			strerror(-error));
 	due_describe(&due, facts, text, sizeof text);
-	if (due.state == DUE_HERE && contact->last_try_us != TIME_NONE &&
-		contact->camera.code != CLI_OK)
+	if (here && contact->last_try_us != TIME_NONE && contact->camera.code != CLI_OK)
 		return doctor_find(
 			DOCTOR_WARN, "%s\nthe last try failed: %s", text, contact->camera.error);
-	if (due.state == DUE_HERE)
-		verdict = stopped ? DOCTOR_WARN : DOCTOR_OK;
-	else if (facts->newest_us == TIME_NONE)
+	if (stopped)
+		fix = "\nlook there with `capturepi doctor`";
+	else if (due.state == DUE_NOT_TRIED)
+		fix = "\nrun `deploypi pull`: it sets up timers that fetch";
+	if (here && !stopped)
+		verdict = DOCTOR_OK;
+	else if (here || facts->newest_us == TIME_NONE)
 		verdict = DOCTOR_WARN;
-	return doctor_find(verdict, "%s%s", text,
-		stopped                              ? "\nlook there with `capturepi doctor`"
-			: due.state == DUE_NOT_TRIED ? "\nrun `deploypi pull`, which has it "
-						       "fetched from time to time"
-						     : "");
+	return doctor_find(verdict, "%s%s", text, fix);
 }
 
 struct doctor_finding doctor_clocks(const struct due_facts *facts)
@@ -123,7 +120,7 @@ struct doctor_finding doctor_clocks(const struct due_facts *facts)
 
 	if (*due_describe_clock(&due, text, sizeof text))
 		return doctor_find(DOCTOR_WARN, "%s\nlook at `timedatectl` on both machines", text);
-	return doctor_find(DOCTOR_OK, "that of the camera %s",
+	return doctor_find(DOCTOR_OK, "the camera's %s",
 		facts->contact->seen_us == TIME_NONE ? "is not known" : "agrees");
 }
 

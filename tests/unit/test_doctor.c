@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/statvfs.h>
 
 #include "common/commands/cli.h"
 #include "tests/unit/doctor_kit.h"
@@ -14,25 +15,23 @@ TEST(user)
 {
 	static const struct {
 		const char *name;
-		struct doctor_user user;
+		int lingers, manager_error;
 		enum doctor_verdict linger, manager;
 		const char *linger_fix, *manager_text;
 	} cases[] = {
-		{ "all well", { .name = "pi", .lingers = true }, DOCTOR_OK, DOCTOR_OK, "",
+		{ "all well", 1, 0, DOCTOR_OK, DOCTOR_OK, "", "answers" },
+		{ "no linger", 0, 0, DOCTOR_FAIL, DOCTOR_OK, "loginctl enable-linger pi",
 			"answers" },
-		{ "no linger", { .name = "pi" }, DOCTOR_FAIL, DOCTOR_OK,
-			"loginctl enable-linger pi", "answers" },
-		{ "linger not readable", { .name = "pi", .linger_error = -EACCES }, DOCTOR_WARN,
-			DOCTOR_OK, "", "answers" },
-		{ "no manager", { .name = "pi", .lingers = true, .manager_error = -ENOENT },
-			DOCTOR_OK, DOCTOR_FAIL, "", "no systemd manager" },
-		{ "a dead manager", { .name = "pi", .lingers = true, .manager_error = -ETIMEDOUT },
-			DOCTOR_OK, DOCTOR_FAIL, "", "does not answer: Connection timed out" },
+		{ "linger not readable", -EACCES, 0, DOCTOR_WARN, DOCTOR_OK, "", "answers" },
+		{ "no manager", 1, -ENOENT, DOCTOR_OK, DOCTOR_FAIL, "", "no systemd manager" },
+		{ "a dead manager", 1, -ETIMEDOUT, DOCTOR_OK, DOCTOR_FAIL, "",
+			"does not answer: Connection timed out" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct doctor_finding linger = doctor_linger(&cases[i].user, "deploypi capture");
-		struct doctor_finding manager = doctor_manager(&cases[i].user);
+		struct doctor_finding linger =
+			doctor_linger("pi", cases[i].lingers, "deploypi capture");
+		struct doctor_finding manager = doctor_manager("pi", 0, cases[i].manager_error);
 
 		check_finding(cases[i].name, &linger, cases[i].linger, "", cases[i].linger_fix);
 		check_finding(cases[i].name, &manager, cases[i].manager, cases[i].manager_text,
@@ -42,7 +41,6 @@ TEST(user)
 
 struct unit_case {
 	const char *name;
-	int error;
 	const char *load, *active, *sub, *file_state, *result;
 	unsigned restarts;
 	uint64_t next_us;
@@ -69,94 +67,105 @@ static struct unit_state unit_of(const struct unit_case *c, const char *name)
 TEST(service)
 {
 	static const struct unit_case cases[] = {
-		{ "well", 0, "loaded", "active", "running", "enabled", "success", 0, 0, DOCTOR_OK,
+		{ "well", "loaded", "active", "running", "enabled", "success", 0, 0, DOCTOR_OK,
 			"enabled and runs", "" },
-		{ "not asked", -ETIMEDOUT, "", "", "", "", "", 0, 0, DOCTOR_FAIL, "timed out", "" },
-		{ "not there", 0, "not-found", "inactive", "dead", "", "", 0, 0, DOCTOR_FAIL,
+		{ "not there", "not-found", "inactive", "dead", "", "", 0, 0, DOCTOR_FAIL,
 			"no such unit", "install" },
-		{ "masked", 0, "masked", "inactive", "dead", "masked", "", 0, 0, DOCTOR_FAIL,
-			"masked", "unmask" },
-		{ "a bad file", 0, "bad-setting", "inactive", "dead", "bad", "", 0, 0, DOCTOR_FAIL,
+		{ "masked", "masked", "inactive", "dead", "masked", "", 0, 0, DOCTOR_FAIL, "masked",
+			"unmask" },
+		{ "a bad file", "bad-setting", "inactive", "dead", "bad", "", 0, 0, DOCTOR_FAIL,
 			"cannot be used", "verify u.service" },
-		{ "never enabled", 0, "loaded", "inactive", "dead", "disabled", "success", 0, 0,
+		{ "never enabled", "loaded", "inactive", "dead", "disabled", "success", 0, 0,
 			DOCTOR_FAIL, "not enabled", "enable --now" },
-		{ "stopped", 0, "loaded", "inactive", "dead", "enabled", "success", 0, 0,
-			DOCTOR_FAIL, "does not run", "start u" },
-		{ "started by hand", 0, "loaded", "active", "running", "disabled", "success", 0, 0,
+		{ "stopped", "loaded", "inactive", "dead", "enabled", "success", 0, 0, DOCTOR_FAIL,
+			"does not run", "start u" },
+		{ "started by hand", "loaded", "active", "running", "disabled", "success", 0, 0,
 			DOCTOR_WARN, "will not after", "enable u" },
-		{ "failed", 0, "loaded", "failed", "failed", "enabled", "exit-code", 0, 0,
-			DOCTOR_FAIL, "status 1", "journalctl" },
-		{ "again and again", 0, "loaded", "activating", "auto-restart", "enabled",
-			"watchdog", 3, 0, DOCTOR_FAIL, "started again", "journalctl" },
-		{ "starting", 0, "loaded", "activating", "start", "enabled", "success", 0, 0,
+		{ "failed", "loaded", "failed", "failed", "enabled", "exit-code", 0, 0, DOCTOR_FAIL,
+			"status 1", "journalctl" },
+		{ "again and again", "loaded", "activating", "auto-restart", "enabled", "watchdog",
+			3, 0, DOCTOR_FAIL, "started again", "journalctl" },
+		{ "starting", "loaded", "activating", "start", "enabled", "success", 0, 0,
 			DOCTOR_WARN, "still starting", "" },
-		{ "many restarts", 0, "loaded", "active", "running", "enabled", "success", 5, 0,
+		{ "many restarts", "loaded", "active", "running", "enabled", "success", 5, 0,
 			DOCTOR_WARN, "5 times", "journalctl" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct unit_state unit = unit_of(&cases[i], "u.service");
-		struct doctor_finding got = doctor_service(cases[i].error, "u.service", &unit);
+		struct doctor_finding got = doctor_unit(&unit, NOW_US);
 
 		check_finding(cases[i].name, &got, cases[i].want, cases[i].text, cases[i].fix);
 	}
+}
+
+/* What cannot be asked is a finding, and no unit in use. */
+TEST(unit_that_cannot_be_read)
+{
+	struct doctor_finding got;
+	struct unit_state unit;
+
+	doctor_unit_read(NULL, "u.timer", &unit);
+	CHECK(!doctor_unit_is_used(&unit));
+	got = doctor_unit(&unit, NOW_US);
+	check_finding("not asked", &got, DOCTOR_FAIL,
+		"u.timer: its load state is not known: ", "journalctl");
 }
 
 TEST(timer)
 {
 	static const struct unit_case cases[] = {
-		{ "waits", 0, "loaded", "active", "waiting", "enabled", "success", 0,
+		{ "waits", "loaded", "active", "waiting", "enabled", "success", 0,
 			NOW_US + 60000000, DOCTOR_OK, "next in 1 min", "" },
-		{ "its service runs", 0, "loaded", "active", "running", "enabled", "success", 0, 0,
+		{ "its service runs", "loaded", "active", "running", "enabled", "success", 0, 0,
 			DOCTOR_OK, "at work", "" },
-		{ "it is time", 0, "loaded", "active", "waiting", "enabled", "success", 0, NOW_US,
+		{ "it is time", "loaded", "active", "waiting", "enabled", "success", 0, NOW_US,
 			DOCTOR_OK, "at work", "" },
-		{ "dead: never", 0, "loaded", "active", "waiting", "enabled", "success", 0,
+		{ "dead: never", "loaded", "active", "waiting", "enabled", "success", 0,
 			UNIT_TIME_NONE, DOCTOR_FAIL, "never fires", "restart u" },
-		{ "dead: elapsed", 0, "loaded", "active", "elapsed", "enabled", "success", 0, 0,
+		{ "dead: elapsed", "loaded", "active", "elapsed", "enabled", "success", 0, 0,
 			DOCTOR_FAIL, "never fires", "cat u.timer" },
-		{ "dead and disabled", 0, "loaded", "active", "elapsed", "disabled", "success", 0,
-			0, DOCTOR_FAIL, "never fires", "cat u.timer" },
-		{ "failed", 0, "loaded", "failed", "failed", "enabled", "resources", 0, 0,
-			DOCTOR_FAIL, "missing or full", "journalctl" },
-		{ "by hand", 0, "loaded", "active", "waiting", "disabled", "success", 0,
+		{ "dead and disabled", "loaded", "active", "elapsed", "disabled", "success", 0, 0,
+			DOCTOR_FAIL, "never fires", "cat u.timer" },
+		{ "failed", "loaded", "failed", "failed", "enabled", "resources", 0, 0, DOCTOR_FAIL,
+			"missing or full", "journalctl" },
+		{ "by hand", "loaded", "active", "waiting", "disabled", "success", 0,
 			NOW_US + 60000000, DOCTOR_WARN, "will not after", "enable u" },
-		{ "off", 0, "loaded", "inactive", "dead", "disabled", "success", 0, 0, DOCTOR_FAIL,
+		{ "off", "loaded", "inactive", "dead", "disabled", "success", 0, 0, DOCTOR_FAIL,
 			"not enabled", "enable --now u" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct unit_state unit = unit_of(&cases[i], "u.timer");
-		struct doctor_finding got = doctor_timer(cases[i].error, "u.timer", &unit, NOW_US);
+		struct doctor_finding got = doctor_unit(&unit, NOW_US);
 
 		check_finding(cases[i].name, &got, cases[i].want, cases[i].text, cases[i].fix);
 	}
 }
 
-TEST(real_disk)
+TEST(disk)
 {
 	static const struct {
-		const char *name;
-		struct doctor_disk disk;
+		const char *name, *path;
+		int64_t type, flags;
+		int error;
 		enum doctor_verdict want;
 		const char *text, *fix;
 	} cases[] = {
-		{ "ext4", { .path = "/data", .type = 0xef53 }, DOCTOR_OK, "/data is on ext4", "" },
-		{ "unknown", { .path = "/data", .type = 0x1234 }, DOCTOR_OK, "0x1234", "" },
-		{ "tmpfs", { .path = "/tmp", .type = 0x01021994 }, DOCTOR_FAIL, "in memory",
-			"disk" },
-		{ "overlay", { .path = "/", .type = 0x794c7630 }, DOCTOR_FAIL, "overlay",
-			"recurse" },
-		{ "vfat", { .path = "/u", .type = 0x4d44 }, DOCTOR_WARN, "no journal", "ext4" },
-		{ "FUSE", { .path = "/u", .type = 0x65735546 }, DOCTOR_WARN, "program", "ext4" },
-		{ "nfs", { .path = "/n", .type = 0x6969 }, DOCTOR_WARN, "network", "" },
-		{ "read-only", { .path = "/data", .type = 0xef53, .read_only = true }, DOCTOR_FAIL,
-			"read-only", "dmesg" },
-		{ "an error", { .path = "/data", .error = -EIO }, DOCTOR_FAIL, "Input/output", "" },
+		{ "ext4", "/data", 0xef53, 0, 0, DOCTOR_OK, "/data is on ext4", "" },
+		{ "unknown", "/data", 0x1234, 0, 0, DOCTOR_OK, "0x1234", "" },
+		{ "tmpfs", "/tmp", 0x01021994, 0, 0, DOCTOR_FAIL, "in memory", "disk" },
+		{ "overlay", "/", 0x794c7630, 0, 0, DOCTOR_FAIL, "overlay", "recurse" },
+		{ "vfat", "/u", 0x4d44, 0, 0, DOCTOR_WARN, "no journal", "ext4" },
+		{ "FUSE", "/u", 0x65735546, 0, 0, DOCTOR_WARN, "program", "ext4" },
+		{ "nfs", "/n", 0x6969, 0, 0, DOCTOR_WARN, "network", "" },
+		{ "read-only", "/data", 0xef53, ST_RDONLY, 0, DOCTOR_FAIL, "read-only", "dmesg" },
+		{ "an error", "/data", 0, 0, -EIO, DOCTOR_FAIL, "Input/output", "" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct doctor_finding got = doctor_real_disk(&cases[i].disk);
+		const struct statfs fs = { .f_type = cases[i].type, .f_flags = cases[i].flags };
+		struct doctor_finding got = doctor_disk(cases[i].path, cases[i].error, &fs);
 
 		check_finding(cases[i].name, &got, cases[i].want, cases[i].text, cases[i].fix);
 	}
@@ -166,29 +175,24 @@ TEST(real_disk)
 TEST(publish)
 {
 	struct doctor_finding got;
-	struct doctor_trial trial;
 	char path[64], file[100];
+	const char *step;
+	int r;
 
 	test_make_folder(path);
 	snprintf(file, sizeof file, "%s/.doctor.jpg.part", path);
 	CHECK_INT(close(open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)), 0);
-	doctor_trial_run(path, &trial);
-	CHECK_INT(trial.error, 0);
-	CHECK(trial.has_symlinks);
+	CHECK_INT(doctor_trial_run(path, &step), 1);
 	CHECK_INT(rmdir(path), 0);
-	got = doctor_publish(&trial);
+	CHECK_INT(doctor_trial_run(path, &step), -ENOENT);
+	got = doctor_publish(path, 1, "");
 	check_finding("works", &got, DOCTOR_OK, path, "");
-	trial.has_symlinks = false;
-	got = doctor_publish(&trial);
+	got = doctor_publish(path, 0, "");
 	check_finding("no symlinks", &got, DOCTOR_OK, "latest.jpg is a copy", "");
-	doctor_trial_run(path, &trial);
-	CHECK_INT(trial.error, -ENOENT);
-	doctor_trial_run("/proc/self", &trial);
-	CHECK(trial.error < 0);
-	got = doctor_publish(&trial);
-	check_finding("no files", &got, DOCTOR_FAIL, "/proc/self: cannot make a file", "written");
-	trial.error = -ENOLCK;
-	got = doctor_publish(&trial);
+	r = doctor_trial_run("/proc/self", &step);
+	got = doctor_publish("/proc/self", r, step);
+	check_finding("no files", &got, DOCTOR_FAIL, "/proc/self: cannot make a file", "may write");
+	got = doctor_publish("/data", -ENOLCK, "lock it (flock)");
 	check_finding("no locks", &got, DOCTOR_FAIL, "locks", "rpc.statd");
 }
 
@@ -229,67 +233,67 @@ TEST(space)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct doctor_disk disk = { .path = "/data",
-			.bytes = cases[i].free_mb < 0 ? 0 : INT64_C(1000000000000),
-			.free_bytes = cases[i].free_mb * 1000000,
-			.inodes = cases[i].inodes,
-			.free_inodes = cases[i].free_inodes };
+		const struct statfs fs = { .f_frsize = 1000,
+			.f_blocks = cases[i].free_mb < 0 ? 0 : 1000000000,
+			.f_bavail = (fsblkcnt_t)cases[i].free_mb * 1000,
+			.f_files = (fsfilcnt_t)cases[i].inodes,
+			.f_ffree = (fsfilcnt_t)cases[i].free_inodes };
 		struct doctor_use use = { cases[i].per_day, cases[i].frame_mb * 1e6,
 			cases[i].makes_room, cases[i].held };
-		struct doctor_finding got = doctor_space(&disk, &use);
+		struct doctor_finding got = doctor_space("/data", 0, &fs, &use);
+
+		check_finding(cases[i].name, &got, cases[i].want, cases[i].text, cases[i].fix);
+	}
+}
+
+TEST(shell)
+{
+	static const struct {
+		const char *name, *shell, *home;
+		int error, code;
+		const char *said;
+		enum doctor_verdict want;
+		const char *text, *fix;
+	} cases[] = {
+		{ "silent", "/bin/bash", "/home/pi", 0, 0, "", DOCTOR_OK, "prints nothing", "" },
+		{ "greets", "/bin/bash", "/home/pi", 0, 0, "hi\nthere\n", DOCTOR_WARN,
+			"prints \"hi\" before", "/home/pi/.bashrc" },
+		{ "a blank line first", "/usr/bin/zsh", "/home/pi", 0, 0, "\r\nhi\r\n", DOCTOR_WARN,
+			"prints \"hi\" before", "/home/pi/.zshenv" },
+		{ "steers", "/usr/bin/fish", "/home/pi", 0, 0, "\033[2J\xe2\x80\xae", DOCTOR_WARN,
+			"prints \"?[2J?\" before", "config.fish" },
+		{ "unknown", "/opt/sh", "/home/pi", 0, 0, "hi", DOCTOR_WARN, "hi", "start-up" },
+		{ "over there", "", "", 0, 0, "hi", DOCTOR_WARN, "hi", "~/.bashrc" },
+		{ "no login", "/usr/sbin/nologin", "/home/pi", 0, 1, "This account ...",
+			DOCTOR_FAIL, "exit status 1", "chsh -s" },
+		{ "for ever", "/bin/bash", "/home/pi", -ETIMEDOUT, 0, "", DOCTOR_FAIL, "in time",
+			".bashrc" },
+		{ "much", "/bin/bash", "/home/pi", -EFBIG, 0, "", DOCTOR_FAIL, "without an end",
+			".bashrc" },
+		{ "gone", "/bin/ksh", "/home/pi", -ENOENT, 0, "", DOCTOR_FAIL, "cannot be run",
+			"" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct doctor_finding got = doctor_shell(cases[i].shell, cases[i].home,
+			cases[i].error, cases[i].code, cases[i].said);
 
 		check_finding(cases[i].name, &got, cases[i].want, cases[i].text, cases[i].fix);
 	}
 }
 
 /* The real thing: a path that is not there is that of the nearest folder. */
-TEST(shell)
-{
-	static const struct {
-		const char *name;
-		struct doctor_shell shell;
-		enum doctor_verdict want;
-		const char *text, *fix;
-	} cases[] = {
-		{ "silent", { "/bin/bash", "/home/pi", 0, 0, "" }, DOCTOR_OK, "prints nothing",
-			"" },
-		{ "greets", { "/bin/bash", "/home/pi", 0, 0, "hi\nthere\n" }, DOCTOR_WARN,
-			"prints \"hi\" before", "/home/pi/.bashrc" },
-		{ "a blank line first", { "/usr/bin/zsh", "/home/pi", 0, 0, "\r\nhi\r\n" },
-			DOCTOR_WARN, "prints \"hi\" before", "/home/pi/.zshenv" },
-		{ "steers", { "/usr/bin/fish", "/home/pi", 0, 0, "\033[2J\xe2\x80\xae" },
-			DOCTOR_WARN, "prints \"?[2J?\" before", "config.fish" },
-		{ "unknown", { "/opt/sh", "/home/pi", 0, 0, "hi" }, DOCTOR_WARN, "hi", "start-up" },
-		{ "over there", { "", "", 0, 0, "hi" }, DOCTOR_WARN, "hi", "~/.bashrc" },
-		{ "no login", { "/usr/sbin/nologin", "/home/pi", 0, 1, "This account ..." },
-			DOCTOR_FAIL, "exit status 1", "chsh -s" },
-		{ "for ever", { "/bin/bash", "/home/pi", -ETIMEDOUT, 0, "" }, DOCTOR_FAIL,
-			"in time", ".bashrc" },
-		{ "much", { "/bin/bash", "/home/pi", -EFBIG, 0, "" }, DOCTOR_FAIL, "without an end",
-			".bashrc" },
-		{ "gone", { "/bin/ksh", "/home/pi", -ENOENT, 0, "" }, DOCTOR_FAIL, "cannot be run",
-			"" },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct doctor_finding got = doctor_shell(&cases[i].shell);
-
-		check_finding(cases[i].name, &got, cases[i].want, cases[i].text, cases[i].fix);
-	}
-}
-
 TEST(disk_read)
 {
-	struct doctor_disk disk;
-	char *text = NULL;
+	char path[PATH_MAX], *text = NULL;
+	struct statfs fs;
 
-	doctor_disk_read("/proc/self/nothing/of/the/kind", &disk);
-	CHECK_INT(disk.error, 0);
-	CHECK_STR(disk.path, "/proc/self");
-	CHECK_INT(disk.type, 0x9fa0);
-	doctor_disk_read("/nothing/of/the/kind", &disk);
-	CHECK_STR(disk.path, "/");
-	CHECK(disk.bytes > 0 && disk.free_bytes <= disk.bytes);
+	CHECK(doctor_disk_read("/proc/self/nothing/of/the/kind", path, &fs) == 0);
+	CHECK_STR(path, "/proc/self");
+	CHECK_INT(fs.f_type, 0x9fa0);
+	CHECK(doctor_disk_read("/nothing/of/the/kind", path, &fs) == 0);
+	CHECK_STR(path, "/");
+	CHECK(fs.f_blocks > 0 && fs.f_bavail <= fs.f_blocks);
 	CHECK_INT(doctor_read_file("/proc/self/status", &text), 0);
 	CHECK(text && strstr(text, "\nGroups:"));
 	free(text);
@@ -319,6 +323,28 @@ static void capture_output(bool json, char *ret, size_t size, int *ret_code)
 	n = pread(fd, ret, size - 1, 0);
 	ret[n > 0 ? n : 0] = '\0';
 	close(fd);
+}
+
+/* What is to be done names the camera that --name means. */
+TEST(told_of_another_camera)
+{
+	static const struct cli_program program = { .name = "capturepi" };
+	struct cli cli = { .program = &program, .name = "porch" };
+	struct doctor doctor = { .cli = &cli };
+	char text[500];
+	int saved = dup(STDOUT_FILENO), fd = memfd_create("out", MFD_CLOEXEC);
+
+	fflush(stdout);
+	dup2(fd, STDOUT_FILENO);
+	doctor_tell(&doctor, "newest", doctor_find(DOCTOR_WARN, "none\ntry `capturepi shot`"));
+	doctor_tell(&doctor, "quiet", (struct doctor_finding){ .text = "" });
+	fflush(stdout);
+	dup2(saved, STDOUT_FILENO);
+	close(saved);
+	text[pread(fd, text, sizeof text - 1, 0)] = '\0';
+	close(fd);
+	CHECK_STR(text, "warn  newest         none; try `capturepi --name porch shot`\n");
+	CHECK_INT(doctor.counts[DOCTOR_OK], 0);
 }
 
 TEST(told)
@@ -361,11 +387,13 @@ TEST(units_that_deploypi_sets_up)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		const struct unit_state unit = {
+		struct unit_state unit = {
 			.load = "loaded", .active = "inactive", .file_state = "disabled"
 		};
-		struct doctor_finding got = doctor_service(0, cases[i].unit, &unit);
+		struct doctor_finding got;
 
+		strcpy(unit.name, cases[i].unit);
+		got = doctor_unit(&unit, NOW_US);
 		CHECK_STR(got.fix, cases[i].fix);
 	}
 }

@@ -12,25 +12,21 @@ TEST(groups)
 {
 	static const struct {
 		const char *name;
-		struct doctor_groups groups;
+		int user_has, manager_has;
 		enum doctor_verdict want;
 		const char *text, *fix;
 	} cases[] = {
-		{ "test camera", { "pi", 1000, false, true, false, 0 }, DOCTOR_OK, "not needed",
-			"" },
-		{ "well", { "pi", 1000, true, true, true, 1 }, DOCTOR_OK, "so is their", "" },
-		{ "no manager to ask", { "pi", 1000, true, true, true, -EACCES }, DOCTOR_OK,
-			"in the group", "" },
-		{ "not in it", { "pi", 1000, true, true, false, 0 }, DOCTOR_FAIL,
-			"not in the group", "usermod -aG video pi" },
-		{ "the manager is older", { "pi", 1000, true, true, true, 0 }, DOCTOR_FAIL,
-			"started before", "restart user@1000" },
-		{ "no such group", { "pi", 1000, true, false, false, -ENOENT }, DOCTOR_WARN,
-			"no group", "/dev/video" },
+		{ "well", 1, 1, DOCTOR_OK, "so is their", "" },
+		{ "no manager to ask", 1, -EACCES, DOCTOR_OK, "in the group", "" },
+		{ "not in it", 0, 0, DOCTOR_FAIL, "not in the group", "usermod -aG video pi" },
+		{ "the manager is older", 1, 0, DOCTOR_FAIL, "started before",
+			"restart user@1000" },
+		{ "no such group", -ENOENT, -ENOENT, DOCTOR_WARN, "no group", "/dev/video" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct doctor_finding got = doctor_groups(&cases[i].groups);
+		struct doctor_finding got =
+			doctor_groups_judge("pi", 1000, cases[i].user_has, cases[i].manager_has);
 
 		check_finding(cases[i].name, &got, cases[i].want, cases[i].text, cases[i].fix);
 	}
@@ -39,34 +35,28 @@ TEST(groups)
 TEST(camera)
 {
 	static const struct {
-		const char *name;
-		struct doctor_camera camera;
+		const char *name, *source;
+		int listed;
+		bool found;
 		enum doctor_verdict want;
 		const char *text, *fix;
 	} cases[] = {
-		{ "runs",
-			{ .source = "auto", .state = "streaming", .model = "imx219", .error = "" },
-			DOCTOR_OK, "imx219 is streaming", "" },
-		{ "runs badly",
-			{ .source = "auto",
-				.state = "closed",
-				.model = "imx219",
-				.error = "no such camera" },
-			DOCTOR_FAIL, "no such camera", "cable" },
-		{ "one found", { .source = "auto", .listed = 1, .found = true }, DOCTOR_OK,
-			"1 found", "" },
-		{ "none", { .source = "auto", .listed = 0 }, DOCTOR_FAIL, "no camera", "cable" },
-		{ "another one", { .source = "imx477", .listed = 2 }, DOCTOR_FAIL,
-			"none of the 2 found", "capturepi cameras" },
-		{ "an error", { .source = "auto", .listed = -EACCES }, DOCTOR_FAIL, "denied", "" },
-		{ "no libcamera", { .source = "auto", .listed = -ENOSYS }, DOCTOR_FAIL,
-			"without libcamera", "libcamera-dev" },
-		{ "drawn", { .source = "test" }, DOCTOR_WARN, "drawn", "" },
+		{ "one found", "auto", 1, true, DOCTOR_OK, "1 found", "" },
+		{ "none", "auto", 0, false, DOCTOR_FAIL, "no camera", "cable" },
+		{ "another one", "imx477", 2, false, DOCTOR_FAIL, "none of the 2 found",
+			"capturepi cameras" },
+		{ "an error", "auto", -EACCES, false, DOCTOR_FAIL, "denied", "" },
+		{ "no libcamera", "auto", -ENOSYS, false, DOCTOR_FAIL, "without libcamera",
+			"libcamera-dev" },
+		{ "drawn", "test", 0, false, DOCTOR_WARN, "drawn", "" },
 	};
+	struct doctor_finding got = doctor_camera("imx219", "streaming", "");
 
+	check_finding("runs", &got, DOCTOR_OK, "imx219 is streaming", "");
+	got = doctor_camera("imx219", "closed", "no such camera");
+	check_finding("runs badly", &got, DOCTOR_FAIL, "no such camera", "cable");
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct doctor_finding got = doctor_camera(&cases[i].camera);
-
+		got = doctor_cameras(cases[i].source, cases[i].listed, cases[i].found);
 		check_finding(cases[i].name, &got, cases[i].want, cases[i].text, cases[i].fix);
 	}
 }
@@ -112,11 +102,11 @@ TEST(machine)
 	check_finding("clock", &got, DOCTOR_OK, "", "");
 	got = doctor_clock(false);
 	check_finding("no clock", &got, DOCTOR_WARN, "not sync", "timedatectl");
-	got = doctor_memory(true, true);
+	got = doctor_memory("cpu memory pids");
 	check_finding("memory", &got, DOCTOR_OK, "on", "");
-	got = doctor_memory(true, false);
+	got = doctor_memory("cpu pids");
 	check_finding("no memory", &got, DOCTOR_WARN, "off", "cgroup_enable=memory");
-	got = doctor_memory(false, false);
+	got = doctor_memory(NULL);
 	check_finding("old cgroups", &got, DOCTOR_INFO, "version 2", "");
 	got = doctor_store(0, true, "", "/data");
 	check_finding("stores", &got, DOCTOR_OK, "stores", "");

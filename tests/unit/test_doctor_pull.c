@@ -58,46 +58,43 @@ TEST(package_version)
 	CHECK_STR(text, "");
 }
 
-static struct doctor_unit unit(const char *name, const char *active, const char *sub,
+static struct unit_state unit(const char *name, const char *active, const char *sub,
 	const char *file_state, uint64_t next_us)
 {
-	struct doctor_unit unit = {
-		.state = { .load = "loaded", .result = "exit-code", .next_us = next_us }
-	};
+	struct unit_state unit = { .load = "loaded", .result = "exit-code", .next_us = next_us };
 
 	snprintf(unit.name, sizeof unit.name, "%s", name);
-	snprintf(unit.state.active, sizeof unit.state.active, "%s", active);
-	snprintf(unit.state.sub, sizeof unit.state.sub, "%s", sub);
-	snprintf(unit.state.file_state, sizeof unit.state.file_state, "%s", file_state);
+	snprintf(unit.active, sizeof unit.active, "%s", active);
+	snprintf(unit.sub, sizeof unit.sub, "%s", sub);
+	snprintf(unit.file_state, sizeof unit.file_state, "%s", file_state);
 	return unit;
 }
 
 TEST(units)
 {
-	struct doctor_unit waits =
-		unit("a.timer", "active", "waiting", "enabled", NOW_US + 1000000);
-	struct doctor_unit dead = unit("a.timer", "active", "elapsed", "enabled", 0);
-	struct doctor_unit off = unit("a.timer", "inactive", "dead", "disabled", 0);
-	struct doctor_unit follow = unit("f.service", "active", "running", "enabled", 0);
-	struct doctor_unit follow_off = unit("f.service", "inactive", "dead", "disabled", 0);
-	struct doctor_unit follow_failed = unit("f.service", "failed", "failed", "enabled", 0);
-	struct doctor_unit unknown = { .name = "f.service", .error = -ENOTCONN };
-	struct doctor_finding got;
+	struct unit_state waits = unit("a.timer", "active", "waiting", "enabled", NOW_US + 1000000);
+	struct unit_state dead = unit("a.timer", "active", "elapsed", "enabled", 0);
+	struct unit_state off = unit("a.timer", "inactive", "dead", "disabled", 0);
+	struct unit_state follow = unit("f.service", "active", "running", "enabled", 0);
+	struct unit_state follow_off = unit("f.service", "inactive", "dead", "disabled", 0);
+	struct unit_state follow_failed = unit("f.service", "failed", "failed", "enabled", 0);
+	struct unit_state unknown;
+	struct doctor_finding got = doctor_latest(&waits, &follow_off, NOW_US);
 
-	got = doctor_latest(&waits, &follow_off, NOW_US);
+	doctor_unit_read(NULL, "f.service", &unknown);
 	check_finding("timer", &got, DOCTOR_OK, "a.timer", "");
 	got = doctor_latest(&waits, &unknown, NOW_US);
 	check_finding("timer, no follow unit", &got, DOCTOR_OK, "a.timer", "");
 	got = doctor_latest(&dead, &follow_off, NOW_US);
-	check_finding("dead timer", &got, DOCTOR_FAIL, "a.timer is dead", "restart");
+	check_finding("dead timer", &got, DOCTOR_FAIL, "never fires", "cat a.timer");
 	got = doctor_latest(&off, &follow, NOW_US);
 	check_finding("follow instead", &got, DOCTOR_OK, "f.service", "");
 	got = doctor_latest(&off, &follow_failed, NOW_US);
 	check_finding("follow failed", &got, DOCTOR_FAIL, "f.service: one of", "journalctl");
 	got = doctor_latest(&off, &follow_off, NOW_US);
 	check_finding("neither", &got, DOCTOR_FAIL, "a.timer", "enable --now");
-	follow_off.state.load[0] = '\0';
-	snprintf(follow_off.state.load, sizeof follow_off.state.load, "not-found");
+	follow_off.load[0] = '\0';
+	snprintf(follow_off.load, sizeof follow_off.load, "not-found");
 	got = doctor_latest(&waits, &follow_off, NOW_US);
 	check_finding("no such unit", &got, DOCTOR_OK, "a.timer", "");
 
@@ -105,7 +102,7 @@ TEST(units)
 	check_finding("last run", &got, DOCTOR_WARN, "last run of f.service failed (exit-code)",
 		"journalctl");
 	got = doctor_work(&dead, &follow_failed, NOW_US);
-	check_finding("the timer counts more", &got, DOCTOR_FAIL, "dead", "restart");
+	check_finding("the timer counts more", &got, DOCTOR_FAIL, "never fires", "cat a.timer");
 	got = doctor_work(&waits, &unknown, NOW_US);
 	check_finding("well", &got, DOCTOR_OK, "a.timer", "");
 }
