@@ -47,6 +47,7 @@ struct world {
 	struct schedule_due due;
 	int64_t due_from_us, due_to_us;
 	int64_t previous_us, previous_from_us, previous_to_us;
+	int64_t next_us, next_from_us; /* the first slot from there on */
 
 	struct contact contact;
 	int64_t held_us, boot_us;
@@ -74,6 +75,16 @@ static int64_t previous(struct world *w, int64_t us)
 		w->previous_to_us = schedule_next(&w->schedule, us);
 	}
 	return w->previous_us;
+}
+
+/* Each check of a polar night asks for the same slot, which is months away. */
+static int64_t first_from(struct world *w, int64_t us)
+{
+	if (us != w->next_from_us) {
+		w->next_us = schedule_next(&w->schedule, us);
+		w->next_from_us = us;
+	}
+	return w->next_us;
 }
 
 static struct schedule_due look_due(struct world *w, int64_t us)
@@ -152,7 +163,7 @@ static void check(struct world *w, int64_t now_us)
 	struct due due = judge(w, now_us);
 	bool stale = due.state != DUE_HERE;
 	int64_t from_us = w->held_us == TIME_NONE ? YEAR_START + w->ahead_us : w->held_us + 1;
-	int64_t missing_us = w->n_faults > 0 ? schedule_next(&w->schedule, from_us) : TIME_NONE;
+	int64_t missing_us = w->n_faults > 0 ? first_from(w, from_us) : TIME_NONE;
 	bool missing = missing_us != TIME_NONE && missing_us + MIN_US <= cam_us;
 	bool long_ago =
 		missing && missing_us + PATIENCE_US <= cam_us && now_us - w->boot_us >= PATIENCE_US;
