@@ -7,15 +7,16 @@
 void camera_set_shape(struct camera *camera, enum pixel_format format, enum pixel_range range,
 	int width, int height, size_t stride)
 {
-	bool nv12 = format == PIXEL_NV12;
 	struct frame *shape = &camera->shape;
+	bool planar = format == PIXEL_YUV420, mjpeg = format == PIXEL_MJPEG;
+	size_t blue = planar ? stride / 2 : format == PIXEL_NV12 ? stride : 0;
 
 	*shape = (struct frame){
 		.format = format,
 		.range = range,
 		.width = width,
 		.height = height,
-		.stride = { stride, nv12 ? stride : stride / 2, nv12 ? 0 : stride / 2 },
+		.stride = { mjpeg ? 0 : stride, blue, planar ? blue : 0 },
 		.exposure_us = NAN,
 		.gain = NAN,
 		.colour_temperature = NAN,
@@ -23,4 +24,6 @@ void camera_set_shape(struct camera *camera, enum pixel_format format, enum pixe
 	};
 	for (int i = 0; i < 3; i++)
 		shape->plane_bytes[i] = shape->stride[i] * (size_t)(i ? (height + 1) / 2 : height);
+	if (mjpeg)
+		shape->plane_bytes[0] = stride;
 }

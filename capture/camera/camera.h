@@ -28,6 +28,8 @@ extern "C" {
 enum pixel_format {
 	PIXEL_YUV420, /* planes Y, U, V; chroma halved both ways */
 	PIXEL_NV12, /* planes Y, UV interleaved */
+	PIXEL_YUYV, /* one plane Y U Y V; chroma halved from left to right only */
+	PIXEL_MJPEG, /* one plane that holds a JPEG of plane_bytes[0] bytes; it has no stride */
 };
 
 /* The range of the YUV values. JPEG (JFIF) expects full range BT.601 ("sYCC"). */
@@ -65,7 +67,7 @@ enum frame_flags {
 struct frame {
 	const uint8_t *plane[3];
 	size_t stride[3]; /* bytes from row to row */
-	size_t plane_bytes[3]; /* readable bytes of each plane */
+	size_t plane_bytes[3]; /* readable bytes of each plane; of MJPEG those of this frame */
 	enum pixel_format format;
 	enum pixel_range range;
 	int width, height;
@@ -149,8 +151,9 @@ int camera_open(const char *source, const struct camera_options *options, struct
 	char *error, size_t size);
 
 /*
- * For implementations: fills `shape` for pictures of this size whose rows of luma are `stride`
- * bytes apart. The planes follow one another, each with its whole rows.
+ * For implementations: fills `shape` for pictures of this size whose rows of the first plane are
+ * `stride` bytes apart. The planes follow one another, each with its whole rows. For MJPEG `stride`
+ * is the size of the whole buffer.
  */
 void camera_set_shape(struct camera *camera, enum pixel_format format, enum pixel_range range,
 	int width, int height, size_t stride);

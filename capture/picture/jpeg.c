@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Planes to JPEG, 4:2:0, baseline, standard Huffman tables.
+ * Planes to JPEG, baseline, standard Huffman tables: 4:2:0, or 4:2:2 from YUYV, which has chroma in
+ * each row. What a webcam has compressed already goes through mjpeg.c instead.
  *
- * libjpeg-turbo takes the picture in groups of 16 luma and 8 chroma rows, as row pointers, and
- * reads whole blocks of 8 samples in up to 32 rows at a time, which is more than the processor's
- * prefetcher can follow. So each row is first copied from left to right into a few rows of scratch,
- * which stay in the cache. On the way its edge is repeated up to the end of the last block, since
- * what stands in the padding after a row is unknown (often the last frame but one) and would bleed
- * into the picture; NV12 chroma is split, and a limited-range frame (no Pi pipeline makes one;
- * libcamera's virtual one does) goes through a table. Below the picture the last row is repeated by
- * its pointer.
+ * libjpeg-turbo takes the picture in groups of 8 chroma rows and the luma rows that belong to them,
+ * as row pointers, and reads whole blocks of 8 samples in up to 32 rows at a time, which is more
+ * than the processor's prefetcher can follow. So each row is first copied from left to right into a
+ * few rows of scratch, which stay in the cache. On the way its edge is repeated up to the end of
+ * the last block, since what stands in the padding after a row is unknown (often the last frame but
+ * one) and would bleed into the picture; NV12 and YUYV are split, and a limited-range frame (no Pi
+ * pipeline makes one; webcams and libcamera's virtual one do) is expanded. Below the picture the
+ * last row is repeated by its pointer.
  *
  * With EXIF there is no JFIF header: each of the two standards wants to come first after SOI, and
  * readers look for EXIF there.
@@ -28,19 +29,20 @@
 
 #include <jerror.h>
 
-#define BLOCK 8 /* samples of a block's side */
-#define LUMA_ROWS 16 /* a group: one row of 4:2:0 MCUs */
+#include "capture/picture/mjpeg.h"
+
+#define LUMA_ROWS_MAX 16 /* a group: one row of 4:2:0 MCUs; one of 4:2:2 has 8 */
 #define CHROMA_ROWS 8
 #define EXIF_BYTES_MAX 65533 /* a marker segment counts its own two length bytes */
 #define BUFFER_BYTES_MIN (256 * 1024)
 
 /* One colour component of the frame in hand. */
 struct component {
-	const uint8_t *data; /* NULL: interleaved, split by its neighbour */
+	const uint8_t *data; /* NULL: interleaved, split with the one before it */
 	size_t stride;
 	int width, height; /* samples */
 	int group_rows;
-	const uint8_t *table; /* range conversion; NULL: none */
+	bool limited; /* to be expanded to the full range */
 	uint8_t *scratch; /* group_rows rows of scratch_stride */
 	size_t scratch_stride;
 };
@@ -59,10 +61,11 @@ struct jpeg_encoder {
 	uint8_t *scratch;
 	size_t scratch_bytes;
 	struct component component[3];
-	bool interleaved;
+	uint8_t *mixed; /* scratch for the chroma of a row of YUYV */
+	enum pixel_format format;
+	uint8_t tables[MJPEG_TABLES_BYTES]; /* the standard Huffman tables as a DHT segment */
 	const void *exif;
 	size_t exif_bytes;
-	uint8_t expand_luma[256], expand_chroma[256];
 };
 
 /* libjpeg's callbacks */
@@ -153,6 +156,27 @@ static void step_create(struct jpeg_encoder *e)
 	c->dct_method = JDCT_ISLOW;
 }
 
+/* libjpeg's own standard tables, as a webcam that leaves them out means them. */
+static void jpeg_save_tables(struct jpeg_encoder *e)
+{
+	uint8_t *p = e->tables;
+
+	*p++ = 0xff;
+	*p++ = 0xc4; /* DHT */
+	*p++ = (MJPEG_TABLES_BYTES - 2) >> 8;
+	*p++ = (MJPEG_TABLES_BYTES - 2) & 0xff;
+	for (int i = 0; i < 4; i++) {
+		const JHUFF_TBL *table =
+			i & 1 ? e->cinfo.ac_huff_tbl_ptrs[i / 2] : e->cinfo.dc_huff_tbl_ptrs[i / 2];
+		size_t values = i & 1 ? MJPEG_AC_VALUES : MJPEG_DC_VALUES;
+
+		*p++ = (uint8_t)((i & 1) << 4 | i / 2);
+		memcpy(p, table->bits + 1, 16);
+		memcpy(p + 16, table->huffval, values);
+		p += 16 + values;
+	}
+}
+
 int jpeg_encoder_new(int quality, struct jpeg_encoder **ret)
 {
 	CLEANUP(jpeg_encoder_freep) struct jpeg_encoder *e = calloc(1, sizeof(*e));
@@ -168,19 +192,13 @@ int jpeg_encoder_new(int quality, struct jpeg_encoder **ret)
 	e->destination.init_destination = on_start;
 	e->destination.empty_output_buffer = on_full;
 	e->destination.term_destination = on_end;
-	for (int i = 0; i < 256; i++) {
-		int luma = ((i - 16) * 255 + 109) / 219;
-		int chroma = 128 + ((i - 128) * 255 + (i < 128 ? -112 : 112)) / 224;
-
-		e->expand_luma[i] = luma < 0 ? 0 : luma > 255 ? 255 : luma;
-		e->expand_chroma[i] = chroma < 0 ? 0 : chroma > 255 ? 255 : chroma;
-	}
 	r = grow_buffer(e);
 	if (r < 0)
 		return r;
 	r = jpeg_guard(e, step_create);
 	if (r < 0)
 		return r;
+	jpeg_save_tables(e);
 	*ret = TAKE_PTR(e);
 	return 0;
 }
@@ -195,16 +213,17 @@ void jpeg_encoder_free(struct jpeg_encoder *e)
 	free(e);
 }
 
-/* rows */
-
 /*
- * Splits "UVUV..." into u and v. The inner loop's constant count lets the compiler use the vector
- * unit (ld2 on ARM) at -O2.
+ * Rows. In each loop over samples the inner one has a constant count, so that at -O2 too the compiler
+ * uses the vector unit.
  */
+
+enum { STEP = 32 };
+
+/* Splits "UVUV..." into u and v. */
 static void row_split(
 	const uint8_t *restrict uv, uint8_t *restrict u, uint8_t *restrict v, size_t samples)
 {
-	enum { STEP = 32 };
 	size_t done = 0;
 
 	for (; done + STEP <= samples; done += STEP, uv += 2 * STEP, u += STEP, v += STEP)
@@ -218,13 +237,66 @@ static void row_split(
 	}
 }
 
-/* Range conversion where asked for, then the last sample repeated up to the block's end. */
-static void row_finish(const struct component *c, uint8_t *row)
+/* 16..235 of luma becomes 0..255: x 255 / 219, rounded. The product's upper half divides. */
+static inline uint8_t luma_expand(uint8_t sample)
 {
-	if (c->table)
-		for (int i = 0; i < c->width; i++)
-			row[i] = c->table[row[i]];
+	uint8_t least = sample < 16 ? 16 : sample, most = least > 235 ? 235 : least;
+	uint16_t scaled = (uint16_t)((most - 16) * 255 + 109);
+
+	return (uint8_t)((uint16_t)((uint32_t)scaled * 1197 >> 16) >> 2);
+}
+
+/* 16..240 of chroma, with 128 in its middle: x 255 / 224. */
+static inline uint8_t chroma_expand(uint8_t sample)
+{
+	uint8_t least = sample < 16 ? 16 : sample, most = least > 240 ? 240 : least;
+	uint16_t scaled = (uint16_t)((most - 16) * 255 + 223) >> 5;
+
+	return (uint8_t)((uint32_t)scaled * 9363 >> 16);
+}
+
+/* Whole steps: the row's scratch is a multiple of STEP long. */
+static void row_expand(uint8_t *row, size_t samples, bool chroma)
+{
+	for (size_t done = 0; done < samples; done += STEP, row += STEP)
+		if (chroma)
+			for (int i = 0; i < STEP; i++)
+				row[i] = chroma_expand(row[i]);
+		else
+			for (int i = 0; i < STEP; i++)
+				row[i] = luma_expand(row[i]);
+}
+
+/* To the full range, then the last sample repeated up to the block's end. */
+static void row_finish(const struct component *c, uint8_t *row, bool chroma)
+{
+	if (c->limited)
+		row_expand(row, (size_t)c->width, chroma);
 	memset(row + c->width, row[c->width - 1], c->scratch_stride - (size_t)c->width);
+}
+
+/* Row `y` of a component, and of those that are interleaved with it, into row `i` of scratch. */
+static void jpeg_copy_row(struct jpeg_encoder *e, int index, int y, int i)
+{
+	struct component *c = &e->component[index];
+	const uint8_t *source = c->data + (size_t)y * c->stride;
+	uint8_t *row[3];
+
+	for (int k = index; k < 3; k++)
+		row[k] = e->component[k].scratch + (size_t)i * e->component[k].scratch_stride;
+	if (e->format == PIXEL_YUYV) {
+		size_t pairs = (size_t)e->component[1].width;
+
+		row_split(source, row[0], e->mixed, 2 * pairs);
+		row_split(e->mixed, row[1], row[2], pairs);
+	} else if (e->format == PIXEL_NV12 && index == 1) {
+		row_split(source, row[1], row[2], (size_t)c->width);
+	} else {
+		memcpy(row[index], source, (size_t)c->width);
+	}
+	do
+		row_finish(&e->component[index], row[index], index > 0);
+	while (++index < 3 && !e->component[index].data);
 }
 
 static void jpeg_fill_rows(struct jpeg_encoder *e, int index, int first, JSAMPROW *rows)
@@ -233,36 +305,25 @@ static void jpeg_fill_rows(struct jpeg_encoder *e, int index, int first, JSAMPRO
 
 	for (int i = 0; i < c->group_rows; i++) {
 		int y = first + i;
-		uint8_t *row = c->scratch + (size_t)i * c->scratch_stride;
-		const uint8_t *source;
 
 		if (y >= c->height) { /* below the picture; first itself never is */
 			rows[i] = rows[i - 1];
 			continue;
 		}
-		rows[i] = row;
-		if (!c->data)
-			continue;
-		source = c->data + (size_t)y * c->stride;
-		if (index == 1 && e->interleaved) {
-			struct component *v = &e->component[2];
-			uint8_t *v_row = v->scratch + (size_t)i * v->scratch_stride;
-
-			row_split(source, row, v_row, (size_t)c->width);
-			row_finish(v, v_row);
-		} else {
-			memcpy(row, source, (size_t)c->width);
-		}
-		row_finish(c, row);
+		rows[i] = c->scratch + (size_t)i * c->scratch_stride;
+		if (c->data)
+			jpeg_copy_row(e, index, y, i);
 	}
 }
 
 static void step_encode(struct jpeg_encoder *e)
 {
 	struct jpeg_compress_struct *cinfo = &e->cinfo;
-	JSAMPROW luma[LUMA_ROWS], blue[CHROMA_ROWS], red[CHROMA_ROWS];
+	JSAMPROW luma[LUMA_ROWS_MAX], blue[CHROMA_ROWS], red[CHROMA_ROWS];
 	JSAMPARRAY planes[3] = { luma, blue, red };
+	int group = e->component[0].group_rows;
 
+	cinfo->comp_info[0].v_samp_factor = group / CHROMA_ROWS;
 	cinfo->image_width = (JDIMENSION)e->component[0].width;
 	cinfo->image_height = (JDIMENSION)e->component[0].height;
 	cinfo->write_JFIF_header = e->exif == NULL;
@@ -273,9 +334,9 @@ static void step_encode(struct jpeg_encoder *e)
 		int y = (int)cinfo->next_scanline;
 
 		jpeg_fill_rows(e, 0, y, luma);
-		jpeg_fill_rows(e, 1, y / 2, blue);
-		jpeg_fill_rows(e, 2, y / 2, red);
-		jpeg_write_raw_data(cinfo, planes, LUMA_ROWS);
+		jpeg_fill_rows(e, 1, y * CHROMA_ROWS / group, blue);
+		jpeg_fill_rows(e, 2, y * CHROMA_ROWS / group, red);
+		jpeg_write_raw_data(cinfo, planes, (JDIMENSION)group);
 	}
 	jpeg_finish_compress(cinfo);
 }
@@ -299,6 +360,10 @@ static bool frame_fits(const struct frame *frame)
 
 	if (width < 1 || height < 1 || width > PICTURE_SIDE_MAX || height > PICTURE_SIDE_MAX)
 		return false;
+	if (frame->format == PIXEL_MJPEG)
+		return frame->plane[0];
+	if (frame->format == PIXEL_YUYV)
+		return plane_fits(frame, 0, height, 4 * (size_t)half_width);
 	if (!plane_fits(frame, 0, height, (size_t)width))
 		return false;
 	if (frame->format == PIXEL_NV12)
@@ -310,29 +375,29 @@ static bool frame_fits(const struct frame *frame)
 
 static void jpeg_describe(struct jpeg_encoder *e, const struct frame *frame)
 {
-	bool limited = frame->range == PIXEL_LIMITED_RANGE;
+	bool yuyv = frame->format == PIXEL_YUYV;
+	int planes = yuyv ? 1 : frame->format == PIXEL_NV12 ? 2 : 3;
 
-	e->interleaved = frame->format == PIXEL_NV12;
+	e->format = frame->format;
 	for (int i = 0; i < 3; i++) {
 		struct component *c = &e->component[i];
-		bool split = i > 0 && e->interleaved;
 
 		*c = (struct component){
-			.data = split && i == 2 ? NULL : frame->plane[i],
+			.data = i < planes ? frame->plane[i] : NULL,
 			.stride = frame->stride[i],
 			.width = i ? (frame->width + 1) / 2 : frame->width,
-			.height = i ? (frame->height + 1) / 2 : frame->height,
-			.group_rows = i ? CHROMA_ROWS : LUMA_ROWS,
-			.table = limited ? (i ? e->expand_chroma : e->expand_luma) : NULL,
+			.height = i && !yuyv ? (frame->height + 1) / 2 : frame->height,
+			.group_rows = i || yuyv ? CHROMA_ROWS : LUMA_ROWS_MAX,
+			.limited = frame->range == PIXEL_LIMITED_RANGE,
 		};
-		c->scratch_stride = ((size_t)c->width + BLOCK - 1) / BLOCK * BLOCK;
+		c->scratch_stride = ((size_t)c->width + STEP - 1) / STEP * STEP;
 	}
 }
 
 /* Room for one group of each component; kept for the next frame. */
 static int reserve_scratch(struct jpeg_encoder *e)
 {
-	size_t bytes = 0;
+	size_t bytes = e->component[0].scratch_stride;
 	uint8_t *p;
 
 	for (int i = 0; i < 3; i++)
@@ -350,7 +415,38 @@ static int reserve_scratch(struct jpeg_encoder *e)
 		e->component[i].scratch = p;
 		p += e->component[i].scratch_stride * (size_t)e->component[i].group_rows;
 	}
+	e->mixed = p;
 	return 0;
+}
+
+static int jpeg_pass_mjpeg(
+	struct jpeg_encoder *e, const struct frame *frame, const void *exif, size_t exif_bytes)
+{
+	const struct mjpeg_extras extras = { exif, exif_bytes, e->tables };
+	size_t bytes = frame->plane_bytes[0];
+	int r = bytes > FRAME_BYTES_MAX ? -EFBIG : 0;
+
+	while (r == 0 && e->capacity < mjpeg_room(bytes, &extras))
+		r = grow_buffer(e);
+	return r < 0 ? r : mjpeg_rewrite(frame, &extras, e->buffer, &e->used);
+}
+
+static int jpeg_encode_planes(
+	struct jpeg_encoder *e, const struct frame *frame, const void *exif, size_t exif_bytes)
+{
+	int r;
+
+	jpeg_describe(e, frame);
+	r = reserve_scratch(e);
+	if (r < 0)
+		return r;
+	e->exif = exif;
+	e->exif_bytes = exif_bytes;
+	r = jpeg_guard(e, step_encode);
+	e->exif = NULL;
+	if (r < 0)
+		jpeg_abort_compress(&e->cinfo);
+	return r;
 }
 
 int jpeg_encode(struct jpeg_encoder *e, const struct frame *frame, const void *exif,
@@ -360,18 +456,10 @@ int jpeg_encode(struct jpeg_encoder *e, const struct frame *frame, const void *e
 
 	if (!frame_fits(frame) || (exif && exif_bytes > EXIF_BYTES_MAX))
 		return -EINVAL;
-	jpeg_describe(e, frame);
-	r = reserve_scratch(e);
+	r = frame->format == PIXEL_MJPEG ? jpeg_pass_mjpeg(e, frame, exif, exif_bytes)
+					 : jpeg_encode_planes(e, frame, exif, exif_bytes);
 	if (r < 0)
 		return r;
-	e->exif = exif;
-	e->exif_bytes = exif_bytes;
-	r = jpeg_guard(e, step_encode);
-	e->exif = NULL;
-	if (r < 0) {
-		jpeg_abort_compress(&e->cinfo);
-		return r;
-	}
 	*ret_jpeg = e->buffer;
 	*ret_bytes = e->used;
 	return 0;

@@ -26,6 +26,7 @@ struct picture {
 
 struct decoded {
 	int width, height, components;
+	int chroma_height;
 	uint8_t plane[3][SIDE_MAX * SIDE_MAX]; /* rows of SIDE_MAX */
 };
 
@@ -56,25 +57,39 @@ static int limited(int i, int full)
 	return (int)lround(i ? 128 + (full - 128) * 224 / 255.0 : 16 + full * 219 / 255.0);
 }
 
+/* The component that byte `k` of a row of plane `i` belongs to, and which sample of it that is. */
+static int sample_of(enum pixel_format format, int i, int k, int *ret_x)
+{
+	if (format == PIXEL_YUYV) {
+		*ret_x = k % 2 ? k / 4 : k / 2;
+		return k % 2 ? 1 + k / 2 % 2 : 0;
+	}
+	*ret_x = i && format == PIXEL_NV12 ? k / 2 : k;
+	return i && format == PIXEL_NV12 ? 1 + k % 2 : i;
+}
+
 static struct picture draw(int width, int height, enum pixel_format format, enum pixel_range range,
 	size_t padding, uint8_t garbage)
 {
 	struct picture p = {
 		.frame = { .format = format, .range = range, .width = width, .height = height }
 	};
-	bool nv12 = format == PIXEL_NV12;
+	int planes = format == PIXEL_YUYV ? 1 : format == PIXEL_NV12 ? 2 : 3;
 
-	for (int i = 0; i < (nv12 ? 2 : 3); i++) {
-		int w = i ? (width + 1) / 2 : width, h = i ? (height + 1) / 2 : height;
-		size_t row = (size_t)w * (i && nv12 ? 2 : 1), stride = row + padding;
-		size_t bytes = (size_t)(h - 1) * stride + row;
+	for (int i = 0; i < planes; i++) {
+		int half = (width + 1) / 2, h = i ? (height + 1) / 2 : height;
+		size_t row = (size_t)(planes == 1 ? 4 * half
+				: i == 0          ? width
+				: planes == 2     ? 2 * half
+						  : half);
+		size_t stride = row + padding, bytes = (size_t)(h - 1) * stride + row;
 
 		p.plane[i] = plane_at_edge(bytes);
 		memset(p.plane[i].data, garbage, bytes);
 		for (int y = 0; y < h; y++)
 			for (size_t k = 0; k < row; k++) {
-				int c = i && nv12 ? 1 + (int)(k % 2) : i;
-				int v = value_of(c, (int)(i && nv12 ? k / 2 : k), y);
+				int x, c = sample_of(format, i, (int)k, &x);
+				int v = value_of(c, x, y);
 
 				p.plane[i].data[(size_t)y * stride + k] =
 					(uint8_t)(range == PIXEL_LIMITED_RANGE ? limited(c, v) : v);
@@ -116,17 +131,20 @@ static void decode(const uint8_t *jpeg, size_t bytes, struct decoded *ret)
 	ret->width = (int)c.output_width;
 	ret->height = (int)c.output_height;
 	ret->components = c.num_components;
-	CHECK_INT(c.comp_info[0].h_samp_factor * 10 + c.comp_info[0].v_samp_factor, 22);
+	ret->chroma_height =
+		(ret->height + c.comp_info[0].v_samp_factor - 1) / c.comp_info[0].v_samp_factor;
+	CHECK_INT(c.comp_info[0].h_samp_factor, 2);
 	CHECK_INT(c.jpeg_color_space, JCS_YCbCr);
 	while (c.output_scanline < c.output_height) {
-		size_t y = c.output_scanline;
+		size_t y = c.output_scanline, group = 8 * (size_t)c.comp_info[0].v_samp_factor;
 
-		jpeg_read_raw_data(&c, planes, 16);
-		for (size_t k = 0; k < 16 && y + k < SIDE_MAX; k++)
+		jpeg_read_raw_data(&c, planes, (JDIMENSION)group);
+		for (size_t k = 0; k < group && y + k < SIDE_MAX; k++)
 			memcpy(ret->plane[0] + (y + k) * SIDE_MAX, row[0][k], SIDE_MAX);
-		for (size_t k = 0; k < 8 && y / 2 + k < SIDE_MAX; k++)
+		y = y * 8 / group;
+		for (size_t k = 0; k < 8 && y + k < SIDE_MAX; k++)
 			for (int i = 1; i < 3; i++)
-				memcpy(ret->plane[i] + (y / 2 + k) * SIDE_MAX, row[i][k], SIDE_MAX);
+				memcpy(ret->plane[i] + (y + k) * SIDE_MAX, row[i][k], SIDE_MAX);
 	}
 	jpeg_finish_decompress(&c);
 	CHECK_INT(errors.num_warnings, 0);
@@ -135,8 +153,7 @@ static void decode(const uint8_t *jpeg, size_t bytes, struct decoded *ret)
 
 static int worst_difference(const struct decoded *d, int i)
 {
-	int w = i ? (d->width + 1) / 2 : d->width, h = i ? (d->height + 1) / 2 : d->height,
-	    worst = 0;
+	int w = i ? (d->width + 1) / 2 : d->width, h = i ? d->chroma_height : d->height, worst = 0;
 
 	for (int y = 0; y < h; y++)
 		for (int x = 0; x < w; x++) {
@@ -153,7 +170,10 @@ static const struct {
 	{ 24, 24 }, { 40, 8 }, { 33, 31 }, { 56, 50 }, { 64, 48 }, { 65, 49 }, { 127, 3 },
 	{ 120, 90 } };
 
-/* Every size in both formats and ranges, with and without padding, comes back as it was drawn. */
+/*
+ * Every size in each format and range, with and without padding, comes back as it was drawn; of
+ * YUYV each row of chroma.
+ */
 TEST(round_trip)
 {
 	struct jpeg_encoder *e = NULL;
@@ -162,11 +182,11 @@ TEST(round_trip)
 	size_t bytes;
 
 	CHECK_INT(jpeg_encoder_new(100, &e), 0);
-	for (size_t i = 0; i < ARRAY_SIZE(sizes) * 8; i++) {
-		int width = sizes[i / 8].width, height = sizes[i / 8].height;
-		enum pixel_range range = i & 2 ? PIXEL_LIMITED_RANGE : PIXEL_FULL_RANGE;
-		struct picture p = draw(width, height, i & 1 ? PIXEL_NV12 : PIXEL_YUV420, range,
-			i & 4 ? 21 : 0, 0xee);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes) * 12; i++) {
+		int width = sizes[i / 12].width, height = sizes[i / 12].height;
+		enum pixel_format format = (enum pixel_format)(i % 3);
+		enum pixel_range range = i % 12 < 6 ? PIXEL_LIMITED_RANGE : PIXEL_FULL_RANGE;
+		struct picture p = draw(width, height, format, range, i & 1 ? 21 : 0, 0xee);
 
 		bytes = 0;
 		CHECK_INT(jpeg_encode(e, &p.frame, NULL, 0, &jpeg, &bytes), 0);
@@ -175,11 +195,13 @@ TEST(round_trip)
 			decode(jpeg, bytes, d);
 			CHECK_INT(d->width, width);
 			CHECK_INT(d->height, height);
+			CHECK_INT(
+				d->chroma_height, format == PIXEL_YUYV ? height : (height + 1) / 2);
 			/* 1 from the DCT, and 1 that limited range cannot hold */
 			for (int c = 0; c < 3; c++)
 				if (!CHECK(worst_difference(d, c) <= 2))
 					fprintf(stderr, "  %dx%d case %zu plane %d: off by %d\n",
-						width, height, i % 8, c, worst_difference(d, c));
+						width, height, i % 12, c, worst_difference(d, c));
 		}
 		free_picture(&p);
 	}
@@ -187,14 +209,9 @@ TEST(round_trip)
 	free(d);
 }
 
-/* Black, white and grey of limited range are those of full range; what is outside of it is cut. */
+/* Each value of limited range becomes the nearest one of full range; what is outside is cut. */
 TEST(limited_range)
 {
-	static const struct {
-		int plane, value, want;
-	} cases[] = { { 0, 16, 0 }, { 0, 235, 255 }, { 0, 100, 98 }, { 0, 0, 0 }, { 0, 255, 255 },
-		{ 1, 128, 128 }, { 1, 16, 0 }, { 1, 240, 255 }, { 1, 64, 55 }, { 2, 200, 210 },
-		{ 2, 3, 0 }, { 2, 250, 255 } };
 	struct picture p = draw(16, 16, PIXEL_YUV420, PIXEL_LIMITED_RANGE, 0, 0);
 	struct decoded *d = malloc(sizeof(*d));
 	struct jpeg_encoder *e = NULL;
@@ -202,13 +219,16 @@ TEST(limited_range)
 	size_t bytes;
 
 	CHECK_INT(jpeg_encoder_new(100, &e), 0);
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+	for (int i = 0; i < 2 * 256; i++) {
+		int plane = i / 256, value = i % 256;
+		long want = plane ? 128 + lround((value - 128) * 255 / 224.0)
+				  : lround((value - 16) * 255 / 219.0);
+
 		for (int k = 0; k < 3; k++)
-			memset(p.plane[k].data, k == cases[i].plane ? cases[i].value : 128,
-				p.frame.plane_bytes[k]);
+			memset(p.plane[k].data, k == plane ? value : 128, p.frame.plane_bytes[k]);
 		CHECK_INT(jpeg_encode(e, &p.frame, NULL, 0, &jpeg, &bytes), 0);
 		decode(jpeg, bytes, d);
-		CHECK_INT(d->plane[cases[i].plane][0], cases[i].want);
+		CHECK_INT(d->plane[plane][0], want < 0 ? 0 : want > 255 ? 255 : want);
 	}
 	jpeg_encoder_free(e);
 	free_picture(&p);
@@ -336,6 +356,7 @@ TEST(small_planes_are_refused)
 		{ "too wide", 0, SIZE_MAX, SIZE_MAX, PICTURE_SIDE_MAX + 1, 0, false, -EINVAL },
 		{ "one row more", 0, SIZE_MAX, SIZE_MAX, 0, 31, false, -EINVAL },
 	};
+	struct picture yuyv = draw(39, 30, PIXEL_YUYV, PIXEL_FULL_RANGE, 0, 0);
 	struct picture p = draw(40, 30, PIXEL_YUV420, PIXEL_FULL_RANGE, 0, 0);
 	struct jpeg_encoder *e = NULL;
 	const uint8_t *jpeg;
@@ -356,6 +377,10 @@ TEST(small_planes_are_refused)
 		if (!CHECK(jpeg_encode(e, &f, NULL, 0, &jpeg, &bytes) == cases[i].want))
 			fprintf(stderr, "  %s\n", cases[i].what);
 	}
+	CHECK_INT(jpeg_encode(e, &yuyv.frame, NULL, 0, &jpeg, &bytes), 0);
+	yuyv.frame.plane_bytes[0]--;
+	CHECK_INT(jpeg_encode(e, &yuyv.frame, NULL, 0, &jpeg, &bytes), -EINVAL);
+	free_picture(&yuyv);
 	jpeg_encoder_free(e);
 	free_picture(&p);
 }
