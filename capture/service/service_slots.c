@@ -243,7 +243,7 @@ static void service_take_frame_result(struct service *s, const struct writer_res
 			(long long)(result->record.slot_us / US_PER_SEC),
 			store_error_text(result->error));
 		if (!result->record.shot)
-			stats_miss(&s->stats, MISS_DISK, 1, now_us);
+			stats_miss(&s->stats, store_miss_cause(result->error), 1, now_us);
 		return;
 	}
 	stats_frame(&s->stats, &result->record, now_us);

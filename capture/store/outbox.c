@@ -114,13 +114,14 @@ void outbox_remove(struct outbox *outbox, unsigned i)
 		(outbox->n - i) * sizeof outbox->items[0]);
 }
 
-void outbox_fail(struct outbox *outbox, unsigned i, const char *text, int64_t now_us)
+void outbox_fail(
+	struct outbox *outbox, unsigned i, enum miss_cause cause, const char *text, int64_t now_us)
 {
 	struct outbox_item *item = &outbox->items[i];
 	struct record miss = record_new(RECORD_MISS);
 
 	miss.slot_us = miss.last_us = item->record.slot_us;
-	miss.cause = MISS_DISK;
+	miss.cause = cause;
 	snprintf(miss.text, sizeof miss.text, "%s", text);
 	if (item->record.shot || (i > 0 && outbox_merge(outbox, i - 1, &miss, false)))
 		outbox_remove(outbox, i);

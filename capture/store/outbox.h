@@ -54,10 +54,11 @@ void outbox_stage(struct outbox *outbox, unsigned i, int64_t now_us);
 /* Item `i` is stored, or given up. */
 void outbox_remove(struct outbox *outbox, unsigned i);
 /*
- * The frame at `i` is lost: a `disk` miss with that text takes its place. Of a shot nothing is
+ * The frame at `i` is lost: a miss with that cause and text takes its place. Of a shot nothing is
  * left.
  */
-void outbox_fail(struct outbox *outbox, unsigned i, const char *text, int64_t now_us);
+void outbox_fail(
+	struct outbox *outbox, unsigned i, enum miss_cause cause, const char *text, int64_t now_us);
 
 unsigned outbox_count(const struct outbox *outbox, enum outbox_kind kind);
 /* The first item of a kind; outbox->n: there is none. */

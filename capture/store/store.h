@@ -133,6 +133,8 @@ int64_t store_last_outcome(struct archive *archive);
 
 /* "the disk is full", for miss lines, logs and status. */
 const char *store_error_text(int error);
+/* What a frame is missed by that this error cost: `camera` where its picture is damaged. */
+enum miss_cause store_miss_cause(int error);
 /* What a person can do about it; "": that is not known. */
 const char *store_error_fix(int error);
 

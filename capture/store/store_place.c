@@ -73,6 +73,7 @@ static const struct {
 	{ EEXIST, NULL, STORE_MOVE_FIX },
 	{ ENOLCK, "its file system has no file locks (No locks available)", PLACE_NO_LOCKS_FIX },
 	{ EWOULDBLOCK, "another program writes the archive", NULL },
+	{ EILSEQ, "the camera's picture is damaged", NULL },
 	{ EBADMSG, "the archive is damaged, see capturepi verify", NULL },
 };
 
@@ -82,6 +83,11 @@ const char *store_error_text(int error)
 		if (store_errors[i].error == -error && store_errors[i].text)
 			return store_errors[i].text;
 	return strerror(-error);
+}
+
+enum miss_cause store_miss_cause(int error)
+{
+	return error == -EILSEQ ? MISS_CAMERA : MISS_DISK;
 }
 
 const char *store_error_fix(int error)

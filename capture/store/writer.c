@@ -113,7 +113,8 @@ static void writer_fail_frame(struct writer *w, unsigned i, int error)
 	const struct outbox_item *item = &w->outbox.items[i];
 
 	writer_add_frame(w, item, &item->record, error);
-	outbox_fail(&w->outbox, i, store_error_text(error), writer_now_us());
+	outbox_fail(
+		&w->outbox, i, store_miss_cause(error), store_error_text(error), writer_now_us());
 }
 
 /* ---- a frame on its way to the disk ---- */

@@ -79,14 +79,14 @@ TEST(a_frame_that_fails_is_a_miss_in_its_place)
 	CHECK_INT(frame(4, true), 0);
 	CHECK_INT(frame(5, false), -EBUSY);
 	note(6, MISS_BUSY, "");
-	outbox_fail(&outbox, 1, "full", NOW);
-	outbox_fail(&outbox, 2, "full", NOW);
+	outbox_fail(&outbox, 1, MISS_DISK, "full", NOW);
+	outbox_fail(&outbox, 2, MISS_DISK, "full", NOW);
 	CHECK_INT(outbox.n, 4);
 	CHECK_INT(outbox.items[1].record.cause, MISS_DISK);
 	CHECK_STR(outbox.items[1].record.text, "full");
 	CHECK_INT(outbox.items[1].record.count, 2);
 	CHECK_INT(outbox.items[1].record.last_us, 3 * S);
-	outbox_fail(&outbox, 2, "full", NOW); /* the shot: no slot of the schedule */
+	outbox_fail(&outbox, 2, MISS_DISK, "full", NOW); /* the shot: no slot of the schedule */
 	CHECK_INT(outbox.n, 3);
 	CHECK_INT(outbox.items[2].record.slot_us, 6 * S);
 }
@@ -161,14 +161,14 @@ TEST(a_full_outbox_loses_no_slot)
 			if (outbox_count(&outbox, OUTBOX_STAGED) < BATCH_FRAMES_MAX)
 				outbox_stage(&outbox, i, NOW);
 			else
-				outbox_fail(&outbox, i, "full", NOW);
+				outbox_fail(&outbox, i, MISS_DISK, "full", NOW);
 		} else {
 			note(slot, what, slot % 2 ? "a" : "b");
 		}
 		if (slot % 1000 == 0)
 			while (outbox_count(&outbox, OUTBOX_STAGED) > 0)
-				outbox_fail(
-					&outbox, outbox_find(&outbox, OUTBOX_STAGED), "full", NOW);
+				outbox_fail(&outbox, outbox_find(&outbox, OUTBOX_STAGED), MISS_DISK,
+					"full", NOW);
 	}
 	outbox_note_first(&outbox, &first, NOW);
 	for (unsigned i = 0; i < outbox.n; i++) {

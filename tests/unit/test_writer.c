@@ -180,6 +180,48 @@ TEST(outcomes_keep_their_order)
 	}
 }
 
+/* A webcam's frame that was cut on its way: no file, and the journal says whose fault it is. */
+TEST(a_damaged_picture_is_a_miss_of_the_camera)
+{
+	struct writer_options options = { .quality = 80 };
+	struct record record = record_new(RECORD_FRAME);
+	struct writer *w = NULL;
+	struct writer_result result = { .error = 0 };
+	struct frame damaged = fake_frame();
+	int64_t frames, disk;
+	char folder[64];
+	int lines;
+
+	kit_make_folder(folder);
+	options.store.root = folder;
+	snprintf(options.store.settings.path, sizeof(options.store.settings.path), "%s", folder);
+	snprintf(options.store.settings.camera, sizeof(options.store.settings.camera), "c");
+	CHECK_INT(kit_open(folder, NULL, &options.store.archive), 0);
+	CHECK_INT(writer_new(&options, &w), 0);
+	CHECK_INT(submit(w, 0), 0);
+	writer_drain(w);
+	CHECK_INT(writer_take_result(w, &result), 0);
+	CHECK_INT(result.error, 0);
+	damaged.format = PIXEL_MJPEG;
+	record.slot_us = record.exposed_us = (SLOT_0 + 1) * US_PER_SEC;
+	record.late_us = 0;
+	CHECK_INT(writer_submit(w, &fake_camera, &damaged, &record), 0);
+	writer_drain(w);
+	CHECK_INT(writer_take_result(w, &result), 0);
+	CHECK_INT(result.error, -EILSEQ);
+	CHECK_INT(store_miss_cause(result.error), MISS_CAMERA);
+	CHECK_INT(submit(w, 2), 0);
+	writer_drain(w);
+	CHECK_INT(writer_store_facts(w).error, 0); /* nothing is wrong with the disk */
+	writer_free(w);
+	CHECK_INT(add_up(folder, &frames, &disk, &lines), 3);
+	CHECK_INT(frames, 2);
+	CHECK_INT(disk, 0);
+	CHECK_INT(lines, 3);
+	CHECK_INT(kit_findings(folder), 0);
+	test_remove_folder(folder);
+}
+
 /* The disk takes nothing for a while: one line says so, and nothing is encoded in vain for long. */
 TEST(an_outage_is_one_line)
 {

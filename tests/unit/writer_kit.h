@@ -21,15 +21,20 @@ static void fake_release(struct camera *camera, struct frame *frame)
 static const struct camera_ops fake_ops = { .release = fake_release };
 static struct camera fake_camera = { .ops = &fake_ops, .info.model = "fake" };
 
-static int submit_record(struct writer *w, const struct record *record)
+static struct frame fake_frame(void)
 {
-	struct frame frame = { .plane = { pixels, pixels + W * H, pixels + W * H * 5 / 4 },
+	return (struct frame){ .plane = { pixels, pixels + W * H, pixels + W * H * 5 / 4 },
 		.stride = { W, W / 2, W / 2 },
 		.plane_bytes = { W * H, W * H / 4, W * H / 4 },
 		.width = W,
 		.height = H,
 		.exposure_us = NAN,
 		.gain = NAN };
+}
+
+static int submit_record(struct writer *w, const struct record *record)
+{
+	struct frame frame = fake_frame();
 
 	return writer_submit(w, &fake_camera, &frame, record);
 }
