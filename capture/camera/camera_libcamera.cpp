@@ -395,6 +395,13 @@ void LibcameraCamera::hand_out(Slot &slot, ::frame *ret)
 
 	*ret = shape;
 	std::copy(std::begin(slot.plane), std::end(slot.plane), ret->plane);
+	if (shape.format == PIXEL_MJPEG) {
+		const auto &planes = slot.buffer->metadata().planes();
+
+		ret->plane_bytes[0] = planes.empty()
+			? 0
+			: std::min<size_t>(planes[0].bytesused, shape.plane_bytes[0]);
+	}
 	/* `virtual` of 0.4 counts nothing */
 	ret->sequence = sequence_ = std::max(sequence, sequence_ + 1);
 	ret->duration_ns = paced_ ? 0 : device_.period_ns;

@@ -53,14 +53,25 @@ protected:
 	}
 };
 
-bool is_supported(const PixelFormat &format)
-{
-	return format == formats::YUV420 || format == formats::NV12;
-}
+/* What the encoder takes, the best first: an MJPEG has lost something in the camera already. */
+constexpr struct {
+	PixelFormat theirs;
+	pixel_format ours;
+} kFormats[] = {
+	{ formats::YUV420, PIXEL_YUV420 },
+	{ formats::NV12, PIXEL_NV12 },
+	{ formats::YUYV, PIXEL_YUYV },
+	{ formats::MJPEG, PIXEL_MJPEG },
+};
 
-bool is_near(unsigned a, unsigned b)
+bool is_near(const Size &a, const Size &b)
 {
-	return std::max(a, b) - std::min(a, b) <= kSizeSlack;
+	const auto distance = [](unsigned x, unsigned y) {
+		return std::max(x, y) - std::min(x, y);
+	};
+
+	return distance(a.width, b.width) <= kSizeSlack &&
+		distance(a.height, b.height) <= kSizeSlack;
 }
 
 /* Turns the picture by 180 degrees: `orientation` from 0.2 on, `transform` before. */
@@ -78,22 +89,39 @@ template <typename Configuration> bool picture_turn(Configuration &c, long)
 	return c.validate() != CameraConfiguration::Invalid && c.transform == Transform::HVFlip;
 }
 
-/* Asks for pictures of that size in a format that can be encoded. False: the camera has none. */
-bool format_settle(CameraConfiguration &config, const Size &wanted)
+/* Asks for pictures of that size in that format. False: the camera has none in it. */
+bool format_ask(CameraConfiguration &config, const PixelFormat &format, const Size &wanted)
 {
 	StreamConfiguration &stream = config.at(0);
 
-	for (const PixelFormat &format : { formats::YUV420, formats::NV12 }) {
-		stream.pixelFormat = format;
-		stream.size = wanted;
-		stream.stride = 0; /* the pipeline's choice for this size */
-		stream.bufferCount = CAMERA_BUFFERS;
-		stream.colorSpace = ColorSpace::Sycc;
-		if (config.validate() != CameraConfiguration::Invalid &&
-			is_supported(stream.pixelFormat))
+	stream.pixelFormat = format;
+	stream.size = wanted;
+	stream.stride = 0; /* the pipeline's choice for this size */
+	stream.bufferCount = CAMERA_BUFFERS;
+	stream.colorSpace = ColorSpace::Sycc;
+	return config.validate() != CameraConfiguration::Invalid && stream.pixelFormat == format;
+}
+
+/*
+ * The best format that has this size, else the one that comes nearest to it. A webcam has each of
+ * its formats in sizes of its own. False: there is no format that can be encoded.
+ */
+bool format_settle(CameraConfiguration &config, const Size &wanted)
+{
+	PixelFormat nearest;
+	Size size;
+
+	for (const auto &format : kFormats) {
+		if (!format_ask(config, format.theirs, wanted))
+			continue;
+		if (is_near(config.at(0).size, wanted))
 			return true;
+		if (size < config.at(0).size) {
+			nearest = format.theirs;
+			size = config.at(0).size;
+		}
 	}
-	return false;
+	return nearest.isValid() && format_ask(config, nearest, wanted);
 }
 
 /*
@@ -268,10 +296,9 @@ int Device::configure_stream(const camera_options &options, std::string &error)
 	StreamConfiguration &stream = config->at(0);
 
 	if (!format_settle(*config, wanted))
-		error = camera->id() + " has no YUV420 and no NV12 pictures, only " +
+		error = camera->id() + " has pictures neither in YUV nor in MJPEG, only in " +
 			stream.pixelFormat.toString();
-	else if (!is_near(stream.size.width, wanted.width) ||
-		!is_near(stream.size.height, wanted.height))
+	else if (!is_near(stream.size, wanted))
 		error = camera->id() + " cannot do " + wanted.toString() + "; the nearest is " +
 			stream.size.toString();
 	else if (options.rotation != 0 && (options.rotation != 180 || !picture_turn(*config, 0)))
@@ -348,11 +375,14 @@ void Device::describe_stream(const StreamConfiguration &stream)
 {
 	/* `virtual` of 0.4 leaves it unset: then it is video's, limited */
 	bool full_range = stream.colorSpace && stream.colorSpace->range == ColorSpace::Range::Full;
+	pixel_format format = PIXEL_YUV420;
 
-	camera_set_shape(&base_, stream.pixelFormat == formats::NV12 ? PIXEL_NV12 : PIXEL_YUV420,
-		full_range ? PIXEL_FULL_RANGE : PIXEL_LIMITED_RANGE,
+	for (const auto &known : kFormats)
+		if (known.theirs == stream.pixelFormat)
+			format = known.ours;
+	camera_set_shape(&base_, format, full_range ? PIXEL_FULL_RANGE : PIXEL_LIMITED_RANGE,
 		static_cast<int>(stream.size.width), static_cast<int>(stream.size.height),
-		stream.stride);
+		format == PIXEL_MJPEG ? stream.frameSize : stream.stride);
 	snprintf(base_.info.id, sizeof base_.info.id, "%s", camera->id().c_str());
 	snprintf(base_.info.model, sizeof base_.info.model, "%s", model_of(*camera).c_str());
 	base_.info.latency_frames = kLatencyFrames;
