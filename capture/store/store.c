@@ -81,7 +81,7 @@ static void store_close(struct store *s, int error)
 	}
 	correction_free(TAKE_PTR(s->correction));
 	pruner_free(TAKE_PTR(s->pruner));
-	archive_add_undone(s->archive, &s->undone);
+	s->undone = archive_undone(s->archive);
 	archive_free(TAKE_PTR(s->archive));
 	s->marked = false;
 	s->retry_us = 0; /* once at once */

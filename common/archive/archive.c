@@ -272,7 +272,8 @@ int archive_open(const char *path, const struct archive_options *options, struct
 		return -ENOMEM;
 	archive->fs = options->fs ? options->fs : &fs_real;
 	archive->copy = options->copy;
-	archive->undone_before = options->undone;
+	if (options->undone)
+		archive->undone = *options->undone;
 	archive->root_fd = archive->writer_fd = archive->folder_fd = -1;
 	r = archive_open_root(archive, path, options->mode);
 	if (r == 0 && write)
@@ -293,7 +294,6 @@ int archive_open(const char *path, const struct archive_options *options, struct
 		r = archive_recover(archive);
 	if (r < 0)
 		return r;
-	archive->undone_before = NULL;
 	*ret = TAKE_PTR(archive);
 	return 0;
 }
@@ -307,8 +307,6 @@ void archive_free(struct archive *archive)
 	journal_free(archive->journal);
 	journal_free(archive->local);
 	fd_closep(&archive->folder_fd);
-	while (archive->n_orphans > 0)
-		fd_closep(&archive->orphans[--archive->n_orphans].folder_fd);
 	fd_closep(&archive->writer_fd);
 	fd_closep(&archive->root_fd);
 	free(archive->path);

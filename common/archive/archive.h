@@ -66,11 +66,14 @@ enum archive_mode {
 };
 
 /*
- * The camera's side: frames of failed commits whose files could not be removed for sure, because
- * the disk was away. The next opening does it.
+ * The camera's side: files of frames that were not stored, which could not be removed for sure,
+ * because the disk was away. They are removed before the next frame, or at the next opening.
  */
 struct archive_undone {
-	struct frame_name names[BATCH_FRAMES_MAX];
+	struct {
+		struct frame_name name;
+		bool hidden; /* it is the frame's temp */
+	} files[BATCH_FRAMES_MAX];
 	unsigned n;
 };
 
@@ -87,7 +90,7 @@ struct archive_options {
 	int64_t wait_until_ns;
 	const char *who; /* a word for .writer, where there may be a wait */
 	const struct fs_ops *fs; /* NULL: the system's */
-	/* Their files go, instead of getting lines as frames that a crash left. NULL: none. */
+	/* Their files are removed, as no frames that a crash left. NULL: none. */
 	const struct archive_undone *undone;
 };
 
@@ -108,8 +111,8 @@ struct archive_repairs {
  */
 int archive_open(const char *path, const struct archive_options *options, struct archive **ret);
 void archive_free(struct archive *archive);
-/* Adds what this archive could not undo, for the opening after it. */
-void archive_add_undone(const struct archive *archive, struct archive_undone *undone);
+/* What this archive could not undo, for the opening after it. */
+struct archive_undone archive_undone(const struct archive *archive);
 DEFINE_CLEANUP(struct archive, archive_free)
 
 /*

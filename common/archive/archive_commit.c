@@ -143,33 +143,27 @@ static int commit_lines(struct commit *commit)
 	return used ? archive_append_lines(commit->archive, first, last, lines, used) : 0;
 }
 
-/* More than one batch cannot fail before the archive is closed. */
-static void undone_add(struct archive_undone *undone, struct frame_name name)
-{
-	if (undone->n < ARRAY_SIZE(undone->names))
-		undone->names[undone->n++] = name;
-}
-
-/* Takes the names back that were given in vain. */
+/* Takes the names back that were given in vain; those that may be back are noted. */
 static void commit_undo(struct commit *commit)
 {
 	struct archive *archive = commit->archive;
 	int folder_fd = commit->named[0]->folder_fd;
+	bool failed = false;
 
 	for (unsigned i = 0; i < commit->n; i++) {
 		if (!commit->named[i]->adopted)
-			archive_remove_name(archive, folder_fd, commit->named[i]->name, false);
+			failed |= archive->fs->unlinkat(folder_fd, commit->named[i]->name, 0) < 0;
 	}
-	if (fs_sync_folder(archive->fs, folder_fd) == 0)
-		return;
-	for (unsigned i = 0; i < commit->n; i++)
-		undone_add(&archive->undone, record_name(&commit->named[i]->record));
+	failed |= fs_sync_folder(archive->fs, folder_fd) < 0;
+	for (unsigned i = 0; failed && i < commit->n; i++) {
+		if (!commit->named[i]->adopted)
+			archive_undo(archive, record_name(&commit->named[i]->record), false);
+	}
 }
 
-void archive_add_undone(const struct archive *archive, struct archive_undone *undone)
+struct archive_undone archive_undone(const struct archive *archive)
 {
-	for (unsigned i = 0; i < archive->undone.n; i++)
-		undone_add(undone, archive->undone.names[i]);
+	return archive->undone;
 }
 
 /* Their folder to the disk, then their lines. */
@@ -184,7 +178,6 @@ static int commit_named(struct commit *commit)
 		commit_undo(commit);
 		return r;
 	}
-	archive->undone.n = 0;
 	for (unsigned i = 0; i < commit->n; i++) {
 		const struct partial *partial = commit->named[i];
 
@@ -248,27 +241,22 @@ static unsigned commit_some(
 
 int archive_announce(struct archive *archive, const struct record *frame)
 {
-	CLEANUP_FD int fd = -1;
 	char line[LINE_MAX_BYTES + 1];
-	int length = record_format(frame, line), r;
+	int length = record_format(frame, line);
 
-	if (length < 0)
-		return length;
-	r = fs_open_folder(archive->fs, archive->root_fd, "journal", false, &fd);
-	return r < 0 ? r
-		     : fs_replace(archive->fs, fd, ARCHIVE_REDATE_FILE, line, (size_t)length, 0644);
+	return length < 0 ? length
+			  : fs_replace(archive->fs, journal_folder_fd(archive->journal),
+				    ARCHIVE_REDATE_FILE, line, (size_t)length, 0644);
 }
 
 int archive_announced(struct archive *archive, struct record *ret)
 {
 	CLEANUP_FREE char *text = NULL;
-	CLEANUP_FD int fd = -1;
 	struct record record;
 	size_t bytes;
-	int r = fs_open_folder(&fs_real, archive->root_fd, "journal", false, &fd);
+	int r = fs_read_file(journal_folder_fd(archive->journal), ARCHIVE_REDATE_FILE,
+		LINE_MAX_BYTES, &text, &bytes);
 
-	if (r == 0)
-		r = fs_read_file(fd, ARCHIVE_REDATE_FILE, LINE_MAX_BYTES, &text, &bytes);
 	if (r == 0)
 		r = record_parse(text, bytes, &record);
 	if (r < 0)

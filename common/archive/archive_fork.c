@@ -25,6 +25,7 @@ struct fork {
 	uint64_t after;
 	int from_fd, to_fd; /* the day folder at hand, here and there; -1: none */
 	char folder[FRAME_PATH_MAX];
+	struct frame_name name; /* of a frame in it */
 };
 
 static void fork_clear(struct fork *fork)
@@ -38,12 +39,11 @@ static void fork_clear(struct fork *fork)
 
 static int fork_write_plan(const struct fork *fork)
 {
-	CLEANUP_FD int fd = -1;
 	char text[PLAN_MAX];
 	int n = snprintf(text, sizeof(text), "%u %" PRIu64 " copy\n", fork->number, fork->after);
-	int r = fs_open_folder(fork->archive->fs, fork->archive->root_fd, "journal", false, &fd);
 
-	return r < 0 ? r : fs_replace(fork->archive->fs, fd, PLAN_FILE, text, (size_t)n, 0644);
+	return fs_replace(fork->archive->fs, journal_folder_fd(fork->archive->journal), PLAN_FILE,
+		text, (size_t)n, 0644);
 }
 
 /*
@@ -53,11 +53,9 @@ static int fork_write_plan(const struct fork *fork)
 static int fork_read_plan(struct fork *fork)
 {
 	CLEANUP_FREE char *text = NULL;
-	CLEANUP_FD int fd = -1;
-	int r = fs_open_folder(&fs_real, fork->archive->root_fd, "journal", false, &fd);
+	int r = fs_read_file(
+		journal_folder_fd(fork->archive->journal), PLAN_FILE, PLAN_MAX, &text, NULL);
 
-	if (r == 0)
-		r = fs_read_file(fd, PLAN_FILE, PLAN_MAX, &text, NULL);
 	if (r < 0)
 		return r;
 	if (sscanf(text, "%u %" SCNu64, &fork->number, &fork->after) != 2 || fork->number == 0 ||
@@ -149,7 +147,7 @@ static int fork_enter_folder(struct fork *fork, const struct frame_name *name)
 		if (r == 0)
 			r = fs_sync_folder(fs, fork->from_fd);
 		if (r == 0)
-			archive_remove_empty(fork->archive, fork->folder);
+			archive_remove_empty(fork->archive, &fork->name);
 	}
 	fd_closep(&fork->from_fd);
 	fd_closep(&fork->to_fd);
@@ -160,8 +158,10 @@ static int fork_enter_folder(struct fork *fork, const struct frame_name *name)
 	r = fs_open_folder(&fs_real, fork->archive->root_fd, folder, false, &fork->from_fd);
 	if (r == 0)
 		r = fs_open_folder(fs, fork->branch->root_fd, folder, true, &fork->to_fd);
-	if (r == 0)
+	if (r == 0) {
 		memcpy(fork->folder, folder, sizeof(folder));
+		fork->name = *name;
+	}
 	return r;
 }
 

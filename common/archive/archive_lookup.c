@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What an archive is, and looking things up in it. */
+/*
+ * What an archive is, finding frames in it, and the newest one: latest.jpg points at it, as a
+ * symlink, or is a copy of it where there are none.
+ */
 #include "common/archive/archive_private.h"
 
 #include <errno.h>
@@ -46,17 +49,23 @@ int archive_find(struct archive *archive, uint64_t seq, struct record *ret)
 	return journal_find(archive->journal, seq, ret);
 }
 
-int archive_open_name(int root_fd, const struct frame_name *name, int *ret_fd)
+int archive_open_day(const struct archive *archive, const struct frame_name *name,
+	char ret_file[static FRAME_NAME_MAX], int *ret_fd)
+{
+	char folder[FRAME_PATH_MAX];
+	int r = frame_name_folder(name, folder);
+
+	if (r == 0)
+		r = frame_name_format(name, ret_file);
+	return r < 0 ? r : fs_open_folder(&fs_real, archive->root_fd, folder, false, ret_fd);
+}
+
+int archive_open_name(const struct archive *archive, const struct frame_name *name, int *ret_fd)
 {
 	CLEANUP_FD int folder_fd = -1;
-	char folder[FRAME_PATH_MAX], file[FRAME_NAME_MAX];
-	int r, fd;
+	char file[FRAME_NAME_MAX];
+	int r = archive_open_day(archive, name, file, &folder_fd), fd;
 
-	r = frame_name_folder(name, folder);
-	if (r == 0)
-		r = frame_name_format(name, file);
-	if (r == 0)
-		r = fs_open_folder(&fs_real, root_fd, folder, false, &folder_fd);
 	if (r < 0)
 		return r;
 	fd = openat(folder_fd, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
@@ -71,7 +80,7 @@ int archive_open_frame(struct archive *archive, const struct record *frame, int 
 	struct frame_name name = record_name(frame);
 	CLEANUP_FD int fd = -1;
 	struct stat st;
-	int r = archive_open_name(archive->root_fd, &name, &fd);
+	int r = archive_open_name(archive, &name, &fd);
 
 	if (r < 0)
 		return r;
@@ -108,4 +117,68 @@ int jpeg_check_file(int fd, int64_t *ret_bytes)
 	}
 	*ret_bytes = st.st_size;
 	return jpeg_is_whole(ends, sizeof(ends)) ? 0 : -EBADMSG;
+}
+
+/* ---- the newest frame */
+
+/* For a file system without symlinks. */
+static int latest_copy(struct archive *archive)
+{
+	CLEANUP_FD int fd = -1;
+	int r = archive_open_name(archive, &archive->newest, &fd);
+
+	return r < 0 ? r : fs_replace_copy(archive->fs, fd, archive->root_fd, LATEST, 0644);
+}
+
+/* Whether latest.jpg is a file of its own with that frame's content. */
+static bool latest_is_copy(const struct archive *archive, const struct frame_name *newest)
+{
+	CLEANUP_FD int frame_fd = -1, copy_fd = -1;
+	uint8_t frame[SHA256_BYTES], copy[SHA256_BYTES];
+	int64_t bytes;
+
+	copy_fd = openat(archive->root_fd, LATEST, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	return copy_fd >= 0 && archive_open_name(archive, newest, &frame_fd) == 0 &&
+		digest_fd(copy_fd, copy, &bytes) == 0 && digest_fd(frame_fd, frame, &bytes) == 0 &&
+		memcmp(frame, copy, sizeof(frame)) == 0;
+}
+
+bool archive_latest_is_right(const struct archive *archive, const struct frame_name *newest)
+{
+	char path[FRAME_PATH_MAX], target[FRAME_PATH_MAX + 1];
+	ssize_t n = readlinkat(archive->root_fd, LATEST, target, sizeof(target));
+
+	if (n < 0)
+		return errno != ENOENT && latest_is_copy(archive, newest);
+	return n < (ssize_t)sizeof(target) && frame_name_path(newest, path) == 0 &&
+		strlen(path) == (size_t)n && memcmp(path, target, (size_t)n) == 0;
+}
+
+void archive_point_latest(struct archive *archive)
+{
+	char path[FRAME_PATH_MAX];
+	int r;
+
+	if (archive->latest_ok || !archive->has_newest ||
+		frame_name_path(&archive->newest, path) < 0)
+		return;
+	/* No frame is lost where this fails; it is done again with the next one. */
+	r = fs_replace_symlink(archive->fs, archive->root_fd, path, LATEST);
+	if (fs_is_unsupported(r) || r == -EROFS || r == -EACCES) /* shared folders of VirtualBox */
+		r = latest_copy(archive);
+	archive->latest_ok = r == 0;
+}
+
+void archive_note_newest(struct archive *archive, const struct record *frame)
+{
+	uint64_t order = record_order(frame);
+
+	if (archive->has_newest &&
+		(order < archive->newest_order ||
+			(order == archive->newest_order && frame->seq <= archive->newest.seq)))
+		return;
+	archive->newest = record_name(frame);
+	archive->newest_order = order;
+	archive->has_newest = true;
+	archive->latest_ok = false;
 }

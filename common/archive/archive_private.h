@@ -2,10 +2,8 @@
 /*
  * What the parts of the archive share. Each calls those before it only:
  *
- *   archive_lookup    what it is, finding and opening frames
- *   archive_latest    latest.jpg
- *   archive_folder    the day folder in use, names that could not be removed
- *   archive_ballast   space for the journal, appending to it
+ *   archive_lookup    what it is, finding and opening frames, latest.jpg
+ *   archive_writer    the day folder in use, what failed before, space for the journal
  *   partial           hidden files that are to become frames
  *   archive_commit    frames become visible: the one place that gives names
  *   archive_prune     frames go
@@ -22,6 +20,7 @@
 #define ARCHIVE_FOLDER_FILE "folder" /* in journal/: the day folder being written */
 #define ARCHIVE_REDATE_FILE "redate" /* in journal/: the line of the last clock correction */
 #define ARCHIVE_BALLAST_FILE "ballast" /* in journal/ */
+#define ARCHIVE_TEMP_SUFFIX ".part"
 #define ARCHIVE_TEMP_MAX (FRAME_NAME_MAX + 8)
 
 struct archive {
@@ -48,15 +47,7 @@ struct archive {
 	uint64_t newest_order;
 	bool latest_ok; /* latest.jpg points at it */
 
-	/* Temps, and frames whose line failed, that could not be removed either. */
-	struct orphan {
-		int folder_fd;
-		char name[ARCHIVE_TEMP_MAX];
-		bool harmless; /* a temp whose name nobody needs: frames go on without it */
-	} orphans[BATCH_FRAMES_MAX];
-	unsigned n_orphans;
-	struct archive_undone undone;
-	const struct archive_undone *undone_before; /* while it is opened */
+	struct archive_undone undone; /* is removed before the next frame, or at the next opening */
 
 	bool ballast; /* it is there for sure */
 
@@ -88,13 +79,17 @@ int archive_use_folder(struct archive *archive, const struct frame_name *name);
 /* Makes journal/folder name `folder`, durably. */
 int archive_record_folder(struct archive *archive, const char *folder);
 
+/* Opens the day folder of a frame, and names its file there. Errors as fs_open_folder(). */
+int archive_open_day(const struct archive *archive, const struct frame_name *name,
+	char ret_file[static FRAME_NAME_MAX], int *ret_fd);
+
 /* Opens the file of that name for reading, whatever it is; O_NOFOLLOW all the way. */
-int archive_open_name(int root_fd, const struct frame_name *name, int *ret_fd);
+int archive_open_name(const struct archive *archive, const struct frame_name *name, int *ret_fd);
 
 /* Notes a frame that is there: if it is the newest, latest.jpg is to point at it. */
 void archive_note_newest(struct archive *archive, const struct record *frame);
 /* Whether latest.jpg is a symlink to that frame, or a copy of it. */
-bool archive_latest_is_right(int root_fd, const struct frame_name *newest);
+bool archive_latest_is_right(const struct archive *archive, const struct frame_name *newest);
 /* Points latest.jpg at the newest frame, if it did not work the last time. */
 void archive_point_latest(struct archive *archive);
 
@@ -104,8 +99,10 @@ void partial_discard(struct partial *partial);
 int archive_check_next(struct archive *archive);
 /* The length of NAME in "." NAME `suffix`, 0 for another name. */
 size_t archive_hidden_inner(const char *name, const char *suffix);
-/* Removes a name now or before one of the next frames; true: now. */
-bool archive_remove_name(struct archive *archive, int folder_fd, const char *name, bool harmless);
+/* Notes the file of a frame that was not stored: it may be there. */
+void archive_undo(struct archive *archive, struct frame_name name, bool hidden);
+/* Removes such files, durably, but for those whose numbers the journal has by now: up to `after`. */
+int archive_finish_undone(struct archive *archive, uint64_t after);
 /* Appends lines durably; where there is no space for them the ballast is given up. */
 int archive_append_record(struct archive *archive, const struct record *record);
 int archive_append_lines(
@@ -121,12 +118,13 @@ int archive_announce(struct archive *archive, const struct record *frame);
 /* That line. -ENOENT. */
 int archive_announced(struct archive *archive, struct record *ret);
 /* The record of a published file, from the file alone. -EBADMSG: it is not one of ours. */
-int archive_describe_file(int folder_fd, const struct frame_name *name, struct record *ret);
+int archive_describe_file(
+	const struct archive *archive, const struct frame_name *name, struct record *ret);
 /* Appends the prune line about frames first..last; a copy's goes to archive_local(). */
 int archive_note_pruned(struct archive *archive, uint64_t first, uint64_t last, const char *why,
 	const struct archive_pruned *pruned);
-/* Removes the day folder, its month and year, as far as they are empty. */
-void archive_remove_empty(struct archive *archive, const char *folder);
+/* Removes the day folder of a frame, its month and year, as far as they are empty. */
+void archive_remove_empty(struct archive *archive, const struct frame_name *name);
 /* At opening a copy: finishes a fork that was begun. 1: it did, and the journal changed; 0. */
 int archive_finish_fork(struct archive *archive);
 /* At opening: finishes a prune after a crash. */

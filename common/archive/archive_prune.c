@@ -21,11 +21,12 @@ struct frames {
 	uint64_t newest; /* stays; 0: none */
 };
 
-void archive_remove_empty(struct archive *archive, const char *folder)
+void archive_remove_empty(struct archive *archive, const struct frame_name *name)
 {
 	char path[FRAME_PATH_MAX], *slash;
 
-	snprintf(path, sizeof(path), "%s", folder);
+	if (frame_name_folder(name, path) < 0)
+		return;
 	while ((slash = strrchr(path, '/'))) {
 		CLEANUP_FD int fd = -1;
 
@@ -37,17 +38,10 @@ void archive_remove_empty(struct archive *archive, const char *folder)
 	archive->fs->unlinkat(archive->root_fd, path, AT_REMOVEDIR);
 }
 
-/* Opens the day folder of a frame and names its file there. -ENOENT: there is no such folder. */
-static int open_day(struct archive *archive, const struct frame_name *name,
-	char folder[static FRAME_PATH_MAX], char file[static FRAME_NAME_MAX], int *ret_fd)
+/* Whether nothing is there: no file, no folder, or something else in its place. */
+static bool is_no_folder(int r)
 {
-	int r = frame_name_folder(name, folder);
-
-	if (r == 0)
-		r = frame_name_format(name, file);
-	if (r == 0)
-		r = fs_open_folder(&fs_real, archive->root_fd, folder, false, ret_fd);
-	return r == -ELOOP || r == -ENOTDIR ? -ENOENT : r;
+	return r == -ENOENT || r == -ELOOP || r == -ENOTDIR;
 }
 
 static int count_files(
@@ -56,14 +50,14 @@ static int count_files(
 	struct archive_pruned pruned = { 0 };
 
 	for (size_t i = 0; i < frames->n; i++) {
-		char folder[FRAME_PATH_MAX], file[FRAME_NAME_MAX];
+		char file[FRAME_NAME_MAX];
 		CLEANUP_FD int fd = -1;
 		struct stat st;
-		int r = open_day(archive, &frames->names[i], folder, file, &fd);
+		int r = archive_open_day(archive, &frames->names[i], file, &fd);
 
 		if (r == 0 && fstatat(fd, file, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			r = -errno;
-		if (r < 0 && r != -ENOENT)
+		if (r < 0 && !is_no_folder(r))
 			return r;
 		pruned.count += r == 0;
 		pruned.bytes += r == 0 ? st.st_size : 0;
@@ -86,13 +80,13 @@ static uint64_t remove_files(struct archive *archive, const struct frames *frame
 	uint64_t left = 0;
 
 	for (size_t i = 0; i < frames->n; i++) {
-		char folder[FRAME_PATH_MAX], file[FRAME_NAME_MAX];
+		char file[FRAME_NAME_MAX];
 		CLEANUP_FD int fd = -1;
-		int r = open_day(archive, &frames->names[i], folder, file, &fd);
+		int r = archive_open_day(archive, &frames->names[i], file, &fd);
 
 		if (r == 0 && archive->fs->unlinkat(fd, file, 0) < 0)
 			r = -errno;
-		left += r < 0 && r != -ENOENT;
+		left += r < 0 && !is_no_folder(r);
 		if (fd < 0 || !is_last_of_day(frames, i))
 			continue;
 		/*
@@ -101,7 +95,7 @@ static uint64_t remove_files(struct archive *archive, const struct frames *frame
 		 */
 		if (fs_sync_folder(archive->fs, fd) < 0 && left == 0)
 			left = 1;
-		archive_remove_empty(archive, folder);
+		archive_remove_empty(archive, &frames->names[i]);
 	}
 	return left;
 }

@@ -23,7 +23,7 @@ struct scan {
 
 static void recover_remove_temp(struct archive *archive, int dirfd, const char *name)
 {
-	archive->repairs.temps_removed += archive_remove_name(archive, dirfd, name, true);
+	archive->repairs.temps_removed += archive->fs->unlinkat(dirfd, name, 0) == 0;
 }
 
 size_t archive_hidden_inner(const char *name, const char *suffix)
@@ -37,40 +37,16 @@ size_t archive_hidden_inner(const char *name, const char *suffix)
 
 static int recover_sweep_journal(struct archive *archive)
 {
+	const int fd = journal_folder_fd(archive->journal);
 	CLEANUP_DIR DIR *dir = NULL;
-	CLEANUP_FD int fd = -1;
 	struct dirent *entry;
-	int r;
+	int r = fs_list_folder(fd, ".", &dir);
 
-	r = fs_open_folder(archive->fs, archive->root_fd, "journal", false, &fd);
-	if (r == 0)
-		r = fs_list_folder(fd, ".", &dir);
-	if (r < 0)
-		return r;
-	while ((entry = readdir(dir))) {
+	while (r == 0 && (entry = readdir(dir))) {
 		if (archive_hidden_inner(entry->d_name, ".part"))
 			recover_remove_temp(archive, fd, entry->d_name);
 	}
-	return 0;
-}
-
-/* A commit that failed has told that the frame is lost. */
-static bool recover_is_undone(const struct archive *archive, const struct frame_name *name)
-{
-	const struct archive_undone *undone = archive->undone_before;
-
-	for (unsigned i = 0; undone && i < undone->n; i++) {
-		if (undone->names[i].seq == name->seq && undone->names[i].slot_us == name->slot_us)
-			return true;
-	}
-	return false;
-}
-
-static int recover_undo(struct scan *scan, const char *file)
-{
-	if (scan->archive->fs->unlinkat(scan->fd, file, 0) < 0)
-		return -errno;
-	return fs_sync_folder(scan->archive->fs, scan->fd);
+	return r;
 }
 
 static int recover_see_file(struct scan *scan, const char *file)
@@ -84,8 +60,6 @@ static int recover_see_file(struct scan *scan, const char *file)
 	/* A number beyond one lost segment is no frame of ours. */
 	if (name.seq <= scan->last || name.seq > scan->last + SEGMENT_LINES)
 		return 0;
-	if (recover_is_undone(scan->archive, &name))
-		return recover_undo(scan, file);
 	if (name.seq > scan->highest)
 		scan->highest = name.seq;
 	/* More than that is for a repair; the numbers are not used again. */
@@ -120,14 +94,10 @@ static int recover_scan(struct scan *scan)
 static int recover_read_folder(struct archive *archive)
 {
 	CLEANUP_FREE char *text = NULL;
-	CLEANUP_FD int fd = -1;
 	size_t bytes;
-	int r;
+	int r = fs_read_file(journal_folder_fd(archive->journal), ARCHIVE_FOLDER_FILE,
+		FRAME_PATH_MAX, &text, &bytes);
 
-	r = fs_open_folder(archive->fs, archive->root_fd, "journal", false, &fd);
-	if (r < 0)
-		return r;
-	r = fs_read_file(fd, ARCHIVE_FOLDER_FILE, FRAME_PATH_MAX, &text, &bytes);
 	if (r == -ENOMEM || r == -EIO)
 		return r;
 	/* not there, or no text of ours: it is written again with the next frame */
@@ -145,25 +115,20 @@ static int recover_by_seq(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-int archive_describe_file(int folder_fd, const struct frame_name *name, struct record *ret)
+int archive_describe_file(
+	const struct archive *archive, const struct frame_name *name, struct record *ret)
 {
 	struct record record = record_new(RECORD_FRAME);
-	char file[FRAME_NAME_MAX];
 	CLEANUP_FD int fd = -1;
 	int64_t bytes;
-	int r;
+	int r = archive_open_name(archive, name, &fd);
 
-	r = frame_name_format(name, file);
-	if (r < 0)
-		return r;
-	fd = openat(folder_fd, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return errno == ELOOP || errno == ENOENT ? -EBADMSG : -errno;
-	r = jpeg_check_file(fd, &record.bytes);
+	if (r == 0)
+		r = jpeg_check_file(fd, &record.bytes);
 	if (r == 0)
 		r = digest_fd(fd, record.sha256, &bytes);
 	if (r < 0)
-		return r;
+		return r == -ELOOP || r == -ENOENT ? -EBADMSG : r;
 	record.seq = name->seq;
 	record.slot_us = record.exposed_us = name->slot_us;
 	record.late_us = 0;
@@ -210,7 +175,7 @@ static int recover_line(struct scan *scan, const struct frame_name *name)
 {
 	struct archive *archive = scan->archive;
 	struct record record;
-	int r = archive_describe_file(scan->fd, name, &record);
+	int r = archive_describe_file(archive, name, &record);
 
 	if (r < 0)
 		return r == -EBADMSG ? 0 : r;
@@ -260,7 +225,7 @@ static int recover_folder(struct scan *scan, const char *folder)
 
 static bool recover_latest_is_right(const struct archive *archive)
 {
-	return archive->has_newest && archive_latest_is_right(archive->root_fd, &archive->newest);
+	return archive->has_newest && archive_latest_is_right(archive, &archive->newest);
 }
 
 static int recover_read_state(struct archive *archive)
@@ -314,6 +279,9 @@ int archive_recover(struct archive *archive)
 		r = recover_read_state(archive);
 	if (r == 0)
 		r = journal_last(archive->journal, &scan.last);
+	/* a commit that failed has told that these frames are lost */
+	if (r == 0)
+		r = archive_finish_undone(archive, scan.last);
 	scan.highest = scan.last;
 	if (r == 0 && archive->has_newest)
 		r = frame_name_folder(&archive->newest, folder);

@@ -14,7 +14,6 @@
 
 #include "common/base/limits.h"
 
-#define TEMP_SUFFIX ".part"
 #define KEPT_SUFFIX ".rest"
 
 static int partial_name_file(
@@ -95,7 +94,7 @@ int partial_stage(struct archive *archive, const struct record *frame, const voi
 		archive->next_temp = archive->next_seq;
 	record.seq = archive->next_temp;
 	record.bytes = (int64_t)bytes;
-	r = partial_make(archive, &record, TEMP_SUFFIX, &partial);
+	r = partial_make(archive, &record, ARCHIVE_TEMP_SUFFIX, &partial);
 	if (r == 0)
 		r = partial_create_file(partial);
 	if (r == 0)
@@ -317,9 +316,15 @@ static void partial_close(struct partial *partial)
 
 void partial_discard(struct partial *partial)
 {
+	const char *temp = partial->temp;
+	struct frame_name name;
+
 	partial_close(partial);
-	if (partial->there)
-		archive_remove_name(partial->archive, partial->folder_fd, partial->temp, false);
+	/* a puller's is found again when the frame is fetched again */
+	if (partial->there && partial->archive->fs->unlinkat(partial->folder_fd, temp, 0) < 0 &&
+		frame_name_parse(
+			temp + 1, archive_hidden_inner(temp, ARCHIVE_TEMP_SUFFIX), &name) == 0)
+		archive_undo(partial->archive, name, true);
 	partial->there = false;
 }
 
@@ -352,13 +357,11 @@ void partial_free(struct partial *partial)
 static int partial_find_kept_of(struct archive *archive, const struct record *frame, int *ret_fd,
 	char ret_name[static ARCHIVE_TEMP_MAX])
 {
-	struct frame_name name = record_name(frame);
-	char folder[FRAME_PATH_MAX];
-	int r = frame_name_folder(&name, folder);
+	const struct frame_name name = record_name(frame);
+	char file[FRAME_NAME_MAX];
+	int r = partial_name_file(&name, KEPT_SUFFIX, ret_name);
 
-	if (r == 0)
-		r = partial_name_file(&name, KEPT_SUFFIX, ret_name);
-	return r < 0 ? r : fs_open_folder(&fs_real, archive->root_fd, folder, false, ret_fd);
+	return r < 0 ? r : archive_open_day(archive, &name, file, ret_fd);
 }
 
 int64_t partial_kept_bytes(struct archive *archive, const struct record *frame)
@@ -383,52 +386,35 @@ void partial_remove_kept(struct archive *archive, const struct record *frame)
 		unlinkat(fd, name, 0);
 }
 
-/* The name of the newest `.rest` file above `newest->seq`, "": there is none. */
-static void partial_scan(
-	DIR *dir, struct frame_name *newest, char ret_file[static ARCHIVE_TEMP_MAX])
+int partial_find_kept(
+	struct archive *archive, uint64_t after, struct frame_name *ret_name, int64_t *ret_bytes)
 {
+	CLEANUP_FREE char *folder = NULL;
+	CLEANUP_DIR DIR *dir = NULL;
+	CLEANUP_FD int fd = -1;
+	struct frame_name newest = { .seq = after };
+	char file[ARCHIVE_TEMP_MAX];
 	struct dirent *entry;
+	int r = fs_read_file(journal_folder_fd(archive->journal), ARCHIVE_FOLDER_FILE,
+		FRAME_PATH_MAX, &folder, NULL);
 
-	*ret_file = '\0';
+	if (r < 0)
+		return 0;
+	folder[strcspn(folder, "\n")] = '\0';
+	if (fs_open_folder(&fs_real, archive->root_fd, folder, false, &fd) < 0 ||
+		fs_list_folder(fd, ".", &dir) < 0)
+		return 0;
 	while ((entry = readdir(dir))) {
 		size_t inner = archive_hidden_inner(entry->d_name, KEPT_SUFFIX);
 		struct frame_name name;
 
-		if (inner == 0 || frame_name_parse(entry->d_name + 1, inner, &name) < 0 ||
-			name.seq <= newest->seq)
-			continue;
-		*newest = name;
-		snprintf(ret_file, ARCHIVE_TEMP_MAX, ".%.*s" KEPT_SUFFIX, (int)inner,
-			entry->d_name + 1);
+		if (inner > 0 && frame_name_parse(entry->d_name + 1, inner, &name) == 0 &&
+			name.seq > newest.seq)
+			newest = name;
 	}
-}
-
-int partial_find_kept(
-	struct archive *archive, uint64_t after, struct frame_name *ret_name, int64_t *ret_bytes)
-{
-	CLEANUP_FD int journal_fd = -1;
-	CLEANUP_FREE char *folder = NULL;
-	struct frame_name newest = { .seq = after };
-	char file[ARCHIVE_TEMP_MAX];
-	int fd = -1, r;
-	DIR *dir;
-
-	r = fs_open_folder(&fs_real, archive->root_fd, "journal", false, &journal_fd);
-	if (r == 0)
-		r = fs_read_file(journal_fd, ARCHIVE_FOLDER_FILE, FRAME_PATH_MAX, &folder, NULL);
-	if (r < 0)
+	if (newest.seq == after || partial_name_file(&newest, KEPT_SUFFIX, file) < 0)
 		return 0;
-	folder[strcspn(folder, "\n")] = '\0';
-	if (fs_open_folder(&fs_real, archive->root_fd, folder, false, &fd) < 0)
-		return 0;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return 0;
-	}
-	partial_scan(dir, &newest, file);
-	r = *file ? partial_look_kept(dirfd(dir), file, ret_bytes) : 0;
-	closedir(dir);
+	r = partial_look_kept(fd, file, ret_bytes);
 	if (r != 0)
 		*ret_name = newest;
 	return r;

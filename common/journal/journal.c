@@ -238,6 +238,11 @@ int journal_flush(struct journal *journal)
 	return 0;
 }
 
+int journal_folder_fd(const struct journal *journal)
+{
+	return journal->dirfd;
+}
+
 bool journal_was_cut(const struct journal *journal)
 {
 	return journal->was_cut;

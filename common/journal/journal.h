@@ -34,6 +34,9 @@ int journal_open(int rootfd, const char *folder, const char *id, bool writable,
 void journal_free(struct journal *journal);
 DEFINE_CLEANUP(struct journal, journal_free)
 
+/* The journal's folder, where the archive keeps small files too; it stays the journal's. */
+int journal_folder_fd(const struct journal *journal);
+
 /* The highest sequence number of the last segment, 0 if there is none. Reads the file each time. */
 int journal_last(struct journal *journal, uint64_t *ret_seq);
 /* The lowest sequence number of the first segment, 0 if there is none. */

@@ -228,18 +228,12 @@ static struct verify_finding *find_file(struct repair *repair, uint64_t seq)
 static int restore_line(
 	struct repair *repair, struct verify_finding *finding, char ret[static LINE_MAX_BYTES + 1])
 {
-	char folder[FRAME_PATH_MAX];
-	CLEANUP_FD int fd = -1;
 	struct frame_name name;
 	struct record record;
 	int r = frame_path_parse(finding->path, strlen(finding->path), &name);
 
 	if (r == 0)
-		r = frame_name_folder(&name, folder);
-	if (r == 0)
-		r = fs_open_folder(&fs_real, repair->archive->root_fd, folder, false, &fd);
-	if (r == 0)
-		r = archive_describe_file(fd, &name, &record);
+		r = archive_describe_file(repair->archive, &name, &record);
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
 	r = record_format(&record, ret);

@@ -324,7 +324,7 @@ static int check_latest(struct verify *verify)
 	if (r < 0 || verify->writer_is_live)
 		return r == -ENOENT ? 0 : r;
 	name = record_name(&newest);
-	if (archive_latest_is_right(archive_root_fd(verify->archive), &name))
+	if (archive_latest_is_right(verify->archive, &name))
 		return 0;
 	finding.seq = newest.seq;
 	return verify_report(verify, finding);

@@ -130,7 +130,7 @@ TEST(calls_of_a_publish)
 	CHECK_INT(kit_publish(archive, KIT_SLOT + 24 * 60 * KIT_MINUTE, 3, NULL), 0);
 	CHECK_STR(kit_fault.log,
 		"msomsomso"
-		"oowscrs"
+		"owscrs"
 		"owscrswdlr");
 	test_remove_folder(path);
 }

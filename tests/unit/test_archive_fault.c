@@ -248,7 +248,7 @@ static bool lose_frame(int at)
 	CHECK_INT(kit_publish(archive, KIT_SLOT, 1, NULL), 0);
 	kit_fault_set(at, 1000, EIO);
 	r = kit_publish(archive, KIT_SLOT + KIT_MINUTE, 2, NULL);
-	archive_add_undone(archive, &undone);
+	undone = archive_undone(archive);
 	archive_freep(&archive);
 	archive = NULL;
 	kit_fault_set(0, 0, 0);
