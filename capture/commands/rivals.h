@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The other cameras of this user on this machine, by their settings files: two services that use the
- * same camera or the same archive disturb each other, and neither can see why.
+ * The other cameras of this user on this machine, by their settings files: two services that use
+ * the same camera or the same archive disturb each other, and neither can see why.
  */
 #pragma once
 

@@ -84,8 +84,8 @@ struct doctor_finding doctor_manager(const char *user, uid_t uid, int error);
 
 /*
  * Whether this user's services may use the camera, whose devices belong to the group `video`. A
- * process keeps the groups it was started with, so the manager, process `manager` (0: not known), may
- * lack a group that its user has.
+ * process keeps the groups it was started with, so the manager, process `manager` (0: not known),
+ * may lack a group that its user has.
  */
 struct doctor_finding doctor_groups(const char *user, pid_t manager);
 /* The facts are 1 for yes, 0 for no; below 0: there is no such group, the manager is not known. */
@@ -112,7 +112,7 @@ struct doctor_finding doctor_shell(
  */
 int doctor_disk_read(const char *path, char ret_path[static PATH_MAX], struct statfs *ret);
 /*
- * Stores a file in a folder as a frame is stored, and removes it. 1: all of it works; 0: there are no
+ * Stores a file in a folder as a frame is stored, and removes it. 1: all of it works; 0: all but
  * symlinks; -errno of *ret_step, "lock it (flock)".
  */
 int doctor_trial_run(const char *folder, const char **ret_step);

@@ -92,8 +92,8 @@ bool unit_is_enabled(const struct unit_state *unit);
 
 /*
  * The user's own folder of units, $XDG_CONFIG_HOME/systemd/user, else ~/.config/systemd/user: the
- * links that enable units, and the drop-ins of deploypi. It is read as files, which needs no manager
- * and also finds links to units that are gone.
+ * links that enable units, and the drop-ins of deploypi. It is read as files, which needs no
+ * manager and also finds links to units that are gone.
  */
 #define USERUNITS_DROP_IN "archive.conf" /* deploypi's */
 

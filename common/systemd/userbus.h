@@ -26,9 +26,9 @@
 int userbus_runtime(char ret[static PATH_MAX]);
 
 /*
- * Connects to the user's manager, whose calls have 5 s; for sd_bus_flush_close_unref(). -ENOENT none;
- * -ECONNREFUSED, -ECONNRESET one starts or ends at this moment; -EPERM as above; other -errno. A
- * failed log-in to the bus only shows in the first call.
+ * Connects to the user's manager, whose calls have 5 s; for sd_bus_flush_close_unref(). -ENOENT
+ * none runs; -ECONNREFUSED, -ECONNRESET one starts or ends at this moment; -EPERM as above; other
+ * -errno. A failed log-in to the bus only shows in the first call.
  */
 int userbus_open(sd_bus **ret);
 /* The process at the other end of such a connection; 0: not known. */
@@ -50,8 +50,8 @@ int linger_get(const char *user);
  * manager is up. `system` NULL: opens the system bus. The uid must be explicit: without a session,
  * logind takes none to be "whoever owns the session".
  *
- * -EACCES not allowed (polkit says no or cannot be asked), -ENOENT no system bus or no logind, other
- * -errno. `error` gets logind's words, or ours where the bus is missing.
+ * -EACCES not allowed (polkit says no or cannot be asked), -ENOENT no system bus or no logind,
+ * other -errno. `error` gets logind's words, or ours where the bus is missing.
  */
 int linger_enable(sd_bus *system, uid_t uid, sd_bus_error *error);
 
