@@ -11,8 +11,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
@@ -102,27 +100,6 @@ static void *lookup_thread(void *data)
 	return NULL;
 }
 
-/* Starts the thread, which gets no signals. */
-static int lookup_start(struct lookup *lookup)
-{
-	pthread_attr_t attr;
-	pthread_t thread;
-	sigset_t all;
-	int r = pthread_attr_init(&attr);
-
-	if (r)
-		return -r;
-	sigfillset(&all);
-	pthread_attr_setsigmask_np(&attr, &all);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	atomic_fetch_add(&lookup->holders, 1);
-	r = pthread_create(&thread, &attr, lookup_thread, lookup);
-	if (r)
-		atomic_fetch_sub(&lookup->holders, 1);
-	pthread_attr_destroy(&attr);
-	return -r;
-}
-
 /* Looks the name up on a thread. -ETIMEDOUT: that goes on, with `lookup`. */
 static int lookup_until(struct lookup *lookup, int64_t deadline_ns)
 {
@@ -132,8 +109,11 @@ static int lookup_until(struct lookup *lookup, int64_t deadline_ns)
 	lookup->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (lookup->done_fd < 0)
 		return -errno;
-	r = lookup_start(lookup);
-	if (r == 0)
+	atomic_fetch_add(&lookup->holders, 1);
+	r = thread_detach(lookup_thread, lookup);
+	if (r < 0)
+		atomic_fetch_sub(&lookup->holders, 1);
+	else
 		r = wait_fd(lookup->done_fd, POLLIN, deadline_ns);
 	if (r >= 0)
 		(void)eventfd_read(lookup->done_fd, &done);

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <time.h>
 
 #include "common/base/clock.h"
@@ -44,4 +46,21 @@ int wait_fd(int fd, short events, int64_t deadline_ns)
 		if (left == 0)
 			return -ETIMEDOUT;
 	}
+}
+
+int thread_detach(void *(*run)(void *data), void *data)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	sigset_t all;
+	int r = pthread_attr_init(&attr);
+
+	if (r)
+		return -r;
+	sigfillset(&all);
+	pthread_attr_setsigmask_np(&attr, &all);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	r = pthread_create(&thread, &attr, run, data);
+	pthread_attr_destroy(&attr);
+	return -r;
 }
