@@ -13,7 +13,6 @@
 #include "common/base/utc.h"
 #include "pull/commands/all.h"
 #include "pull/session/copy.h"
-#include "pull/session/room.h"
 #include "pull/session/session.h"
 #include "pull/ssh/wait.h"
 
@@ -184,17 +183,6 @@ void report_room(const struct cli *cli, const char *camera, uint64_t removed, in
 	report_result(cli, camera, CONTACT_HERE, error < 0 ? CLI_INTERNAL : CLI_OK, text);
 }
 
-/* After all that somebody waits for. */
-static void fetch_tidy_up(const struct cli *cli, const struct camera_settings *camera,
-	const struct session_result *result)
-{
-	struct room room;
-
-	fflush(stdout);
-	room_tidy(camera, result->archive, result->frame.bytes, &clock_real, &room);
-	report_room(cli, camera->name, room.removed, room.error);
-}
-
 void report_seen(const char *camera, const struct sighting *sighting, int64_t rate)
 {
 	int r = sighting->seen_us != TIME_NONE ? contact_seen(camera, sighting, rate) : 0;
@@ -209,6 +197,9 @@ void report_session(
 	report_result(cli, camera, result->why == CONNECT_HERE ? CONTACT_HERE : CONTACT_CAMERA,
 		code, result->error);
 	report_seen(camera, &result->sighting, result->rate);
+	if (result->why != CONNECT_HERE &&
+		(result->frames > 0 || result->removed > 0 || result->room_error < 0))
+		report_room(cli, camera, result->removed, result->room_error);
 }
 
 /* What is the same for every camera. */
@@ -244,8 +235,6 @@ static int fetch_one(void *data, const struct camera_settings *camera, struct wo
 		fetch_print_program(camera->name, code, &result, took_us);
 	else if (code == CLI_OK)
 		fetch_print_person(camera->name, &result, took_us);
-	if (result.frames > 0)
-		fetch_tidy_up(cli, camera, &result);
 	return code;
 }
 

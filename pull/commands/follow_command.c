@@ -15,13 +15,11 @@
 #include "common/base/zone.h"
 #include "common/systemd/userbus.h"
 #include "pull/commands/commands.h"
-#include "pull/session/room.h"
 #include "pull/session/session.h"
 #include "pull/ssh/wait.h"
 
 #define NOTE_NS (60 * NS_PER_SEC) /* the last contact is written down so often */
 #define WATCHDOG_NS NS_PER_SEC
-#define TIDY_NS (10 * NS_PER_SEC) /* old frames go so often, more at a time than come in it */
 
 struct telling {
 	const struct cli *cli;
@@ -30,7 +28,8 @@ struct telling {
 	bool failing; /* told of it, with these: */
 	int code;
 	enum connect_why why;
-	int64_t noted_ns, fed_ns, tidied_ns;
+	int64_t noted_ns, fed_ns;
+	uint64_t removed; /* told of so many */
 	struct zone zone; /* that local times are by */
 };
 
@@ -65,18 +64,6 @@ static void follow_note_contact(struct telling *t)
 	if (zone_has_changed(&t->zone))
 		(void)zone_read_again(&t->zone, clock_wall_us(&clock_real));
 	contact_note(t->camera->name, &clock_real, CONTACT_CAMERA, CLI_OK, "", &before);
-}
-
-static void follow_tidy_up(struct telling *t, const struct session_result *result)
-{
-	int64_t now_ns = clock_mono_ns(&clock_real);
-	struct room room;
-
-	if (t->tidied_ns > 0 && now_ns - t->tidied_ns < TIDY_NS)
-		return;
-	t->tidied_ns = now_ns;
-	room_tidy(t->camera, result->archive, result->frame.bytes, &clock_real, &room);
-	report_room(t->cli, t->camera->name, room.removed, room.error);
 }
 
 static void follow_report_success(struct telling *t)
@@ -154,7 +141,9 @@ static bool follow_tell(void *data, enum session_event event, const struct sessi
 			follow_report_success(t);
 		follow_print_frame(t, result);
 		follow_note_contact(t);
-		follow_tidy_up(t, result);
+		report_room(
+			t->cli, t->camera->name, result->removed - t->removed, result->room_error);
+		t->removed = result->removed;
 		break;
 	case SESSION_FORKED:
 		report_warning(t->cli, t->camera->name, result->fork.text);

@@ -218,9 +218,6 @@ static void sync_report(const struct cli *cli, const char *camera, int code, boo
 		return;
 	}
 	report_session(cli, camera, code, result);
-	if (result->why != CONNECT_HERE &&
-		(result->frames > 0 || result->removed > 0 || result->room_error < 0))
-		report_room(cli, camera, result->removed, result->room_error);
 }
 
 static int sync_one(void *data, const struct camera_settings *camera, struct worker *worker)

@@ -43,6 +43,7 @@ struct walk {
 	struct range run; /* numbers without a line; first 0: none */
 	int64_t after_us; /* the slot of the line before the run */
 	int64_t slot_us; /* of the last line with one */
+	int64_t earliest_us; /* slot of a frame of the segment loaded last; TIME_NONE: none */
 	struct entry entries[SEGMENT_LINES]; /* of the segment that was loaded last */
 };
 
@@ -90,8 +91,9 @@ static int64_t frame_slot(const char *line, size_t len)
 }
 
 /* Puts a line into the table, and a prune line's numbers into the reasons as well. */
-static int take_line(struct walk *walk, const char *line, size_t len, uint64_t seq)
+static int take_line(void *data, uint64_t seq, const char *line, size_t len)
 {
+	struct walk *walk = data;
 	struct entry *entry = &walk->entries[seq % SEGMENT_LINES];
 	struct record record;
 
@@ -99,6 +101,9 @@ static int take_line(struct walk *walk, const char *line, size_t len, uint64_t s
 	if (line_is_frame(line, len)) {
 		entry->kind = FRAME;
 		entry->slot_us = frame_slot(line, len);
+		if (walk->earliest_us == TIME_NONE ||
+			(entry->slot_us != TIME_NONE && entry->slot_us < walk->earliest_us))
+			walk->earliest_us = entry->slot_us;
 		return 0;
 	}
 	if (record_parse(line, len, &record) < 0)
@@ -114,32 +119,16 @@ static int take_line(struct walk *walk, const char *line, size_t len, uint64_t s
 	return ranges_add(&reason_of(walk, record.text)->ranges, record.first_seq, record.last_seq);
 }
 
-/*
- * Fills the table. `ret_slot_us` is the earliest slot of a frame; TIME_NONE: there is none. A
- * file that is no segment of ours counts as empty, as a cursor has it.
- */
-static int load_segment(struct walk *walk, uint64_t number, int64_t *ret_slot_us)
+/* Fills the table. */
+static int load_segment(struct walk *walk, uint64_t number)
 {
-	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
-	int64_t earliest_us = TIME_NONE;
-	const char *line;
-	uint64_t seq;
-	size_t len;
-	int r = journal_read_on(walk->journal, number, 0, &cursor);
+	const uint64_t first = number * SEGMENT_LINES;
+	uint64_t next;
 
 	memset(walk->entries, 0, sizeof walk->entries);
-	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0) {
-		const struct entry *entry = &walk->entries[seq % SEGMENT_LINES];
-
-		r = take_line(walk, line, len, seq);
-		if (entry->kind == FRAME && entry->slot_us != TIME_NONE &&
-			(earliest_us == TIME_NONE || entry->slot_us < earliest_us))
-			earliest_us = entry->slot_us;
-	}
-	if (r < 0 && r != -ENOENT && r != -EBADMSG && r != -ELOOP)
-		return r;
-	*ret_slot_us = earliest_us;
-	return 0;
+	walk->earliest_us = TIME_NONE;
+	return journal_visit(
+		walk->journal, first, first + SEGMENT_LINES - 1, take_line, walk, &next);
 }
 
 /* ---- gaps */
@@ -161,30 +150,35 @@ static int end_miss(struct walk *walk)
 	return gap.count > 0 ? show_gap(walk, &gap) : 0;
 }
 
+/* Whether `seq` is in `ranges`; cuts the gap where that changes. */
+static bool gap_cut(const struct ranges *ranges, uint64_t seq, struct gap *gap)
+{
+	uint64_t last;
+	bool in = ranges_run(ranges, seq, &last);
+
+	gap->last_seq = last < gap->last_seq ? last : gap->last_seq;
+	return in;
+}
+
 /*
  * Finds the cause for numbers without a line, and cuts the gap where it changes after `seq`.
  * False: no gap, because the picture is here under another number, or would not be kept here.
  */
 static bool gap_classify(const struct walk *walk, uint64_t seq, struct gap *gap)
 {
-	bool redated = false, same;
-	uint64_t last;
+	const struct held *held = walk->options->held;
+	bool redated = false;
 
-	if (seq <= walk->options->held->unwanted) {
-		if (gap->last_seq > walk->options->held->unwanted)
-			gap->last_seq = walk->options->held->unwanted;
+	if (seq <= held->unwanted) {
+		if (gap->last_seq > held->unwanted)
+			gap->last_seq = held->unwanted;
 		return false;
 	}
-
-	gap->cause = ranges_run(&walk->options->held->settled, seq, &last) ? GAP_GONE : GAP_PENDING;
-	gap->last_seq = last < gap->last_seq ? last : gap->last_seq;
-	if (ranges_run(&walk->options->held->damaged, seq, &last))
+	gap->cause = gap_cut(&held->settled, seq, gap) ? GAP_GONE : GAP_PENDING;
+	if (gap_cut(&held->damaged, seq, gap))
 		gap->cause = GAP_DAMAGED;
-	gap->last_seq = last < gap->last_seq ? last : gap->last_seq;
 	for (size_t i = 0; i < walk->n_reasons; i++) {
-		same = ranges_run(&walk->reasons[i].ranges, seq, &last);
-		gap->last_seq = last < gap->last_seq ? last : gap->last_seq;
-		if (!same)
+		if (!gap_cut(&walk->reasons[i].ranges, seq, gap))
 			continue;
 		gap->cause = GAP_PRUNED;
 		memcpy(gap->why, walk->reasons[i].why, sizeof gap->why);
@@ -272,7 +266,6 @@ static int take_entry(struct walk *walk, uint64_t seq)
 static int walk_segments(struct walk *walk, size_t i, uint64_t seq)
 {
 	const uint64_t last = walk->options->last;
-	int64_t slot_us;
 	int r = 0;
 
 	for (; r == 0 && i < walk->n_segments && seq <= last; i++) {
@@ -285,7 +278,7 @@ static int walk_segments(struct walk *walk, size_t i, uint64_t seq)
 			seq = start;
 		}
 		if (r == 0)
-			r = load_segment(walk, walk->segments[i], &slot_us);
+			r = load_segment(walk, walk->segments[i]);
 		for (; r == 0 && seq <= end && seq <= last; seq++)
 			r = take_entry(walk, seq);
 	}
@@ -323,12 +316,11 @@ static int look_back(struct walk *walk, size_t *ret_i, uint64_t *first)
 	const int64_t since_us = walk->options->since_us;
 	size_t i = walk->n_segments;
 	bool reached = false;
-	int64_t slot_us;
 	int r = 0;
 
 	while (r == 0 && i > 0 && !reached) {
-		r = load_segment(walk, walk->segments[--i], &slot_us);
-		reached = r == 0 && slot_us != TIME_NONE && slot_us < since_us;
+		r = load_segment(walk, walk->segments[--i]);
+		reached = walk->earliest_us != TIME_NONE && walk->earliest_us < since_us;
 	}
 	if (reached && walk->segments[i] * SEGMENT_LINES > *first)
 		*first = walk->segments[i] * SEGMENT_LINES;

@@ -12,14 +12,13 @@
 #define HELD_FILE_MAX (8 * 1024 * 1024)
 #define HELD_RANGES_MAX 200000 /* with more the file would be slower than the journal */
 #define HELD_SEGMENTS_MAX 100000
-#define HELD_REDATED_MAX 50000 /* more of a time stay as they are */
 
 void held_clear(struct held *held)
 {
 	ranges_clear(&held->settled);
 	ranges_clear(&held->damaged);
 	free(held->segments);
-	free(held->redated);
+	ranges_clear(&held->redated);
 	*held = (struct held){ 0 };
 }
 
@@ -112,7 +111,7 @@ int held_save(struct held *held, struct archive *archive)
 	FILE *f;
 	int r = 0;
 
-	if (!held->changed || held->n_redated > 0)
+	if (!held->changed || held->redated.n > 0)
 		return 0;
 	if (held->settled.n > HELD_RANGES_MAX) {
 		unlinkat(archive_root_fd(archive), HELD_FILE, 0);
@@ -142,33 +141,6 @@ int held_save(struct held *held, struct archive *archive)
 
 /* ---- the journal */
 
-static int held_note_redated(struct held *held, const struct record *frame)
-{
-	if (held->n_redated == HELD_REDATED_MAX)
-		return 0;
-	if (held->n_redated == held->redated_room) {
-		size_t room = held->redated_room ? held->redated_room * 2 : 64;
-		struct held_redated *grown = reallocarray(held->redated, room, sizeof *grown);
-
-		if (!grown)
-			return -ENOMEM;
-		held->redated = grown;
-		held->redated_room = room;
-	}
-	held->redated[held->n_redated++] = (struct held_redated){ .seq = frame->seq,
-		.was = frame->was,
-		.slot_us = frame->slot_us,
-		.bytes = frame->bytes,
-		.was_slot_us = TIME_NONE };
-	return 0;
-}
-
-void held_forget_redated(struct held *held, size_t n)
-{
-	held->n_redated -= n;
-	memmove(held->redated, held->redated + n, held->n_redated * sizeof *held->redated);
-}
-
 static int held_settle(struct held *held, uint64_t first, uint64_t last)
 {
 	int r = ranges_remove(&held->damaged, first, last);
@@ -195,7 +167,7 @@ int held_note(struct held *held, const struct record *record)
 	int r = held_settle(held, record->seq, record->seq);
 
 	if (r == 0 && record->type == RECORD_FRAME && record->was > 0)
-		r = held_note_redated(held, record);
+		r = ranges_add(&held->redated, record->seq, record->seq);
 	/* only what is older than the line that tells of it */
 	if (r == 0 && record->type == RECORD_PRUNE && record->first_seq > 0 &&
 		record->last_seq < record->seq)
@@ -215,27 +187,9 @@ static int held_note_line(struct held *held, const char *line, size_t len)
 	return held_note(held, &record);
 }
 
-/* Numbers of one segment that are set, as ranges. */
-static int held_add_bits(struct held *held, uint64_t number, const uint8_t *bits)
-{
-	int r = 0;
-
-	for (uint64_t i = 0; r == 0 && i < SEGMENT_LINES; i++) {
-		uint64_t first = i;
-
-		while (i < SEGMENT_LINES && bits[i / 8] >> i % 8 & 1)
-			i++;
-		if (i > first)
-			r = held_settle(held, number * SEGMENT_LINES + first,
-				number * SEGMENT_LINES + i - 1);
-	}
-	return r;
-}
-
 static int held_update_segment(struct held *held, struct archive *archive, uint64_t number)
 {
 	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
-	CLEANUP_FREE uint8_t *bits = NULL;
 	struct held_segment *segment;
 	const char *line;
 	uint64_t seq;
@@ -245,20 +199,13 @@ static int held_update_segment(struct held *held, struct archive *archive, uint6
 	if (r == 0)
 		r = journal_read_on(archive_journal(archive), number, segment->offset, &cursor);
 	while (r == 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0) {
-		if (!bits)
-			bits = calloc(1, SEGMENT_LINES / 8);
-		if (!bits)
-			return -ENOMEM;
-		bits[seq % SEGMENT_LINES / 8] |= (uint8_t)(1 << seq % 8);
-		r = held_note_line(held, line, len);
-	}
-	if (r < 0)
-		return r;
-	if (bits) {
-		segment->offset = journal_cursor_offset(cursor);
 		held->changed = true;
-		r = held_add_bits(held, number, bits);
+		r = held_settle(held, seq, seq);
+		if (r == 0)
+			r = held_note_line(held, line, len);
 	}
+	if (r == 0)
+		segment->offset = journal_cursor_offset(cursor);
 	return r;
 }
 

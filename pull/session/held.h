@@ -30,20 +30,15 @@ struct held {
 	struct ranges damaged;
 	/*
 	 * Frames that took another's place (redated.h), of the lines that were read and noted.
-	 * While there are any the file is not written, so that they are met again after a crash.
+	 * While there are any, the file is not written, so that a crash loses none.
 	 */
-	struct held_redated {
-		uint64_t seq, was;
-		int64_t slot_us, bytes;
-		int64_t was_slot_us; /* TIME_NONE: not known yet */
-	} * redated;
-	size_t n_redated;
+	struct ranges redated;
 	/* private: how far each segment was read */
 	struct held_segment {
 		uint64_t number;
 		int64_t offset;
 	} * segments;
-	size_t n_segments, redated_room;
+	size_t n_segments;
 	bool changed; /* since the file was written */
 };
 
@@ -59,6 +54,4 @@ int held_note_damaged(struct held *held, uint64_t seq);
 int held_want(struct held *held, uint64_t seq);
 /* Writes the file if anything changed; by the archive's writer. */
 int held_save(struct held *held, struct archive *archive);
-/* The first `n` of `redated` are done with. */
-void held_forget_redated(struct held *held, size_t n);
 void held_clear(struct held *held);

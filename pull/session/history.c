@@ -6,12 +6,9 @@
 #include <string.h>
 
 #include "common/commands/cli.h"
-#include "pull/session/copy.h"
-#include "pull/ssh/wait.h"
 
 #define WINDOW 16 /* lines that are asked for at once */
 #define ROUNDS_MAX 64
-#define TURN_US (20 * US_PER_SEC)
 
 int history_check(const struct wire_greeting *greeting, const char *held_id, const char *path,
 	char *error, size_t size)
@@ -180,51 +177,22 @@ static void history_describe(const char *path, struct history_fork *fork)
 		(unsigned long long)last, branch);
 }
 
-static int history_failed(int r, const char *path, const char *camera, char *error, size_t size)
+int history_fork(struct archive *archive, const struct record *held, uint64_t after,
+	struct history_fork *ret)
 {
-	if (r != -EMLINK)
-		return copy_open_failed(r, path, camera, error, size);
-	snprintf(error, size,
-		"the camera's history is another one again, and %d old ones are kept in "
-		"%s/" BRANCHES ": do two machines with copies of one card answer by turns? Nothing "
-		"was taken; give one of them a new archive, or move that folder away",
-		BRANCHES_MAX, path);
-	return CLI_PROTOCOL;
-}
-
-/* Whoever had the archive in between, or died over it, may have done it. */
-static int history_fork_archive(
-	struct archive *archive, const struct record *held, uint64_t after, unsigned *ret_branch)
-{
+	struct history_fork fork = { .after = after };
 	unsigned number = 0;
 	struct record now;
 	int r = journal_find(archive_journal(archive), held->seq, &now);
 
 	if (r == 0 && history_compare(held, &now) != 0)
-		return archive_fork(archive, after, ret_branch);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	while (archive_branch(archive, &number))
-		*ret_branch = number;
-	return 0;
-}
-
-int history_fork(const struct camera_settings *camera, const char *path, const struct record *held,
-	uint64_t after, struct history_fork *ret, char *error, size_t size)
-{
-	const struct archive_options write = { .mode = ARCHIVE_WRITE,
-		.copy = true,
-		.wait_until_ns = deadline_in(TURN_US),
-		.who = "fork" };
-	CLEANUP(archive_freep) struct archive *archive = NULL;
-	struct history_fork fork = { .after = after };
-	int r = copy_open(camera, path, &write, &archive);
-
-	if (r == 0)
-		r = history_fork_archive(archive, held, after, &fork.branch);
+		r = archive_fork(archive, after, &fork.branch);
+	else if (r == 0 || r == -ENOENT) /* another process did it, and perhaps died over it */
+		for (r = 0; archive_branch(archive, &number);)
+			fork.branch = number;
 	if (r < 0)
-		return history_failed(r, path, camera->name, error, size);
-	history_describe(path, &fork);
+		return r;
+	history_describe(archive_path(archive), &fork);
 	*ret = fork;
-	return CLI_OK;
+	return 0;
 }

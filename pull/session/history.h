@@ -11,7 +11,6 @@
 
 #include "common/archive/archive.h"
 #include "common/wire/wire.h"
-#include "pull/settings/settings.h"
 #include "pull/ssh/client.h"
 
 /*
@@ -42,9 +41,9 @@ struct history_fork {
 };
 
 /*
- * Keeps the two apart, unless somebody else has done so and `held` is not here any more. The caller
- * holds archive_lock_copy(), and no archive of this process is open at `path`. Returns an exit code
- * of common/commands/cli.h, with a sentence in `error`.
+ * Keeps the two apart, unless another process has done so and `held` is not here any more. The
+ * caller has its turn at the archive and holds archive_lock_copy(), and closes the archive
+ * afterwards. Errors as archive_fork().
  */
-int history_fork(const struct camera_settings *camera, const char *path, const struct record *held,
-	uint64_t after, struct history_fork *ret, char *error, size_t size);
+int history_fork(struct archive *archive, const struct record *held, uint64_t after,
+	struct history_fork *ret);

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Makes room for a camera's frames: in each turn of a sync, and after a fetch. */
+/* Makes room for a camera's frames: in each turn of a sync, and after another plan's commit. */
 #include "pull/session/room.h"
 
 #include <errno.h>
 
-#include "pull/session/copy.h"
-#include "pull/ssh/wait.h"
+#include "common/archive/archive.h"
 
 #define DAY_US (INT64_C(24) * 3600 * US_PER_SEC)
-#define TURN_US (2 * US_PER_SEC) /* that tidying up waits for its turn; else the next one does it */
 
 static void room_note_error(struct room *room, int r)
 {
@@ -57,42 +55,28 @@ void room_close(struct room *room)
 	room->pruner = NULL;
 }
 
-static void room_tidy_turn(struct room *room, int64_t bytes)
+void room_tidy(struct room *room, struct archive *archive, const struct camera_settings *camera,
+	int64_t bytes, const struct clock *clock)
 {
-	uint64_t before;
-
-	for (unsigned i = 0; i < ROOM_FRAMES_MAX / PRUNE_PER_FRAME; i++) {
-		before = room->removed;
-		room_make(room, bytes);
-		if (room->removed == before)
-			return;
-	}
-}
-
-void room_tidy(const struct camera_settings *camera, const char *path, int64_t bytes,
-	const struct clock *clock, struct room *ret)
-{
-	const struct archive_options options = { .mode = ARCHIVE_WRITE,
-		.copy = true,
-		.wait_until_ns = deadline_in(TURN_US),
-		.who = "fetch" };
-	CLEANUP(archive_freep) struct archive *archive = NULL;
 	CLEANUP_FD int lock_fd = -1;
+	uint64_t end, before;
 	int r;
 
-	*ret = (struct room){ 0 };
+	room->error = 0;
 	if (camera->reserve == 0 && camera->keep_days == 0)
 		return;
-	r = copy_open(camera, path, &options, &archive);
-	if (r == 0)
-		r = archive_lock_copy(archive, 0, &lock_fd);
-	if (r < 0) {
-		room_note_error(ret, r == -ETIMEDOUT ? 0 : r);
+	r = archive_lock_copy(archive, 0, &lock_fd);
+	if (r == -ETIMEDOUT)
 		return;
-	}
-	room_open(ret, archive, camera, clock);
-	room_tidy_turn(ret, bytes);
-	room_close(ret);
+	room_note_error(room, r);
+	if (r == 0)
+		room_open(room, archive, camera, clock);
+	end = room->removed + ROOM_FRAMES_MAX;
+	do {
+		before = room->removed;
+		room_make(room, bytes);
+	} while (room->removed > before && room->removed < end);
+	room_close(room);
 }
 
 int64_t room_since(const struct camera_settings *camera, const struct clock *clock)

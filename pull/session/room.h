@@ -35,13 +35,13 @@ void room_stored(struct room *room, const struct record *frame);
 void room_close(struct room *room);
 
 /*
- * After a fetch or a follow stored a frame of so many bytes: removes as many frames as it takes,
- * ROOM_FRAMES_MAX at most; none while a sync is under way, which does so itself. `ret` has what was
- * removed, and the error.
+ * For whoever is no sync, in a turn, after a frame of so many bytes was stored: removes as many
+ * frames as it takes, ROOM_FRAMES_MAX at most. Does nothing while a sync is under way, which makes
+ * room itself. `error` is that of this call.
  */
 #define ROOM_FRAMES_MAX 256
-void room_tidy(const struct camera_settings *camera, const char *path, int64_t bytes,
-	const struct clock *clock, struct room *ret);
+void room_tidy(struct room *room, struct archive *archive, const struct camera_settings *camera,
+	int64_t bytes, const struct clock *clock);
 
 /*
  * The time before which keep_days keeps no frame; TIME_NONE: none, or the clock is not known good.

@@ -70,7 +70,7 @@ void session_pause(struct session *s, int64_t us)
 /* Nothing is left of the connection before. */
 static void session_reset(struct session *s)
 {
-	s->asks_start = s->n_asks = s->items_start = s->n_items = 0;
+	s->n_asks = s->n_items = 0;
 	s->n_lines = s->n_listed = 0;
 	s->under_way = s->busy_ns = 0;
 	s->newest_seen = 0;
@@ -187,7 +187,6 @@ static int session_end(struct session *s, int code)
 	result->damaged = SEQ_MAX - ranges_missing(&s->held.damaged, 1, SEQ_MAX);
 	if (code == CLI_OK && result->bad > 0)
 		return CLI_PROTOCOL; /* the sentence is there */
-	flusher_free(TAKE_PTR(s->flusher));
 	if (code == CLI_OK)
 		session_sort_journal(s);
 	return code;
@@ -216,7 +215,6 @@ int session_pull(const struct session_options *options, struct session_result *r
 	code = session_run(s);
 	if (s->plan == PLAN_BACKLOG)
 		code = session_end(s, code);
-	flusher_free(s->flusher);
 	session_close(s);
 	ret->removed = s->room.removed;
 	ret->room_error = s->room.error;

@@ -42,6 +42,8 @@ struct session_result {
 	char path[PATH_MAX]; /* of that frame */
 	struct sighting sighting; /* what the camera said of itself */
 	int64_t rate; /* bytes a second that came, 0: not known */
+	uint64_t removed; /* old frames, to make room */
+	int room_error; /* why that did not work; 0: it did */
 	struct history_fork fork; /* the last one; dry run: nothing was done about it */
 
 	/* backlog */
@@ -55,8 +57,6 @@ struct session_result {
 	uint64_t left; /* sequence numbers that are not settled */
 	uint64_t found; /* dry run: frames that would be fetched, */
 	int64_t found_bytes; /* and their size */
-	uint64_t removed; /* old frames, to make room */
-	int room_error; /* why that did not work; 0: it did */
 	bool out_of_time; /* ended by the deadline */
 
 	/* the last failure */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a session asks a camera for. Requests are sent ahead, as far as the credit allows; answers
- * come in the order of the requests, so a ring of what was asked tells what each answer is.
+ * come in the order of the requests, so the list of what was asked tells what each answer is.
  */
 #include "pull/session/session_private.h"
 
@@ -23,33 +23,26 @@ _Static_assert(SYNC_ITEMS_MAX >= ITEMS_LOW + SYNC_LIST_LINES + SYNC_FIRST_LINES 
 	"a list that was asked for must find room for its frames, and all that are asked again "
 	"too");
 
-/* ---- frames to fetch, a ring */
-
-static struct item *item_at(struct session *s, size_t i)
-{
-	return &s->items[(s->items_start + i) % SYNC_ITEMS_MAX];
-}
+/* ---- frames to fetch */
 
 void item_push(struct session *s, const struct item *item)
 {
 	assert(s->n_items < SYNC_ITEMS_MAX);
-	*item_at(s, s->n_items++) = *item;
+	s->items[s->n_items++] = *item;
 }
 
 void item_push_front(struct session *s, const struct item *item)
 {
 	assert(s->n_items < SYNC_ITEMS_MAX);
-	s->items_start = (s->items_start + SYNC_ITEMS_MAX - 1) % SYNC_ITEMS_MAX;
-	s->n_items++;
-	*item_at(s, 0) = *item;
+	memmove(s->items + 1, s->items, s->n_items++ * sizeof *s->items);
+	s->items[0] = *item;
 }
 
 static struct item item_pop(struct session *s)
 {
-	struct item item = *item_at(s, 0);
+	struct item item = s->items[0];
 
-	s->items_start = (s->items_start + 1) % SYNC_ITEMS_MAX;
-	s->n_items--;
+	memmove(s->items, s->items + 1, --s->n_items * sizeof *s->items);
 	return item;
 }
 
@@ -75,7 +68,7 @@ struct record item_record(const struct item *item)
 
 static int ask_send(struct session *s, const struct ask *ask, const struct wire_request *request)
 {
-	struct ask *slot = &s->asks[(s->asks_start + s->n_asks) % SYNC_ASKS_MAX];
+	struct ask *slot = &s->asks[s->n_asks];
 	char line[REQUEST_LINE_MAX];
 	int r;
 

@@ -38,41 +38,6 @@ int list_take_line(struct session *s, const struct ask *list, const struct recor
 	return CLI_OK;
 }
 
-/* The line that is compared is held already. */
-static bool list_is_to_store(const struct session *s, const struct record *line)
-{
-	return line->type != RECORD_FRAME && !ranges_has(&s->held.settled, line->seq);
-}
-
-/* Stores the lines that are no frames; the numbers that no line has are settled as well. */
-static int list_settle(struct session *s, const struct ask *list)
-{
-	struct ranges there = { 0 };
-	struct range hole;
-	uint64_t last = list->last < s->last ? list->last : s->last;
-	size_t n = 0;
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < s->n_lines; i++) {
-		r = ranges_add(&there, s->lines[i].seq, s->lines[i].seq);
-		if (list_is_to_store(s, &s->lines[i]))
-			s->lines[n++] = s->lines[i];
-	}
-	while (r == 0 && ranges_gap(&there, list->first, last, &hole)) {
-		r = ranges_add(&there, hole.first, hole.last);
-		if (r == 0)
-			r = ranges_add(&s->held.settled, hole.first, hole.last);
-		s->held.changed = true;
-	}
-	ranges_clear(&there);
-	if (r == 0 && n > 0 && !s->options->dry_run)
-		r = archive_store_records(s->archive, s->lines, n);
-	for (size_t i = 0; r == 0 && i < n; i++)
-		r = held_note(&s->held, &s->lines[i]);
-	s->result->lines += n;
-	return r < 0 ? session_archive_failed(s, r) : CLI_OK;
-}
-
 /* A frame that is to be fetched, or counted. */
 static void list_want(struct session *s, const struct record *line)
 {
@@ -90,15 +55,15 @@ static void list_want(struct session *s, const struct record *line)
 	}
 }
 
-/* The frames of the list that are wanted, newest first. Lists come sorted, copies perhaps not. */
+/* Plans the frames of the list, newest first. Lists come sorted, copies perhaps not. */
 static int list_plan_frames(struct session *s, const struct ask *list)
 {
 	bool any = false, wanted = false, young = false;
 	uint64_t old = 0;
+	int r = 0;
 
-	for (size_t i = s->n_lines; i-- > 0;) {
+	for (size_t i = s->n_lines; r == 0 && i-- > 0;) {
 		const struct record *line = &s->lines[i];
-		int r;
 
 		if (line->type != RECORD_FRAME)
 			continue;
@@ -107,8 +72,6 @@ static int list_plan_frames(struct session *s, const struct ask *list)
 		if (line->synced && line->slot_us < s->keep_since_us) {
 			old = line->seq > old ? line->seq : old;
 			r = ranges_add(&s->held.settled, line->seq, line->seq);
-			if (r < 0)
-				return r;
 			continue;
 		}
 		young = true;
@@ -120,33 +83,62 @@ static int list_plan_frames(struct session *s, const struct ask *list)
 	/* what is before it is older still */
 	if (any && !wanted && !list->compare)
 		s->listed_all = true;
-	return young || s->options->dry_run ? 0 : session_unwant(s, old);
+	return r < 0 || young || s->options->dry_run ? r : session_unwant(s, old);
 }
 
-static bool list_any_to_store(const struct session *s)
+/* Settles the numbers of the list that have no line. */
+static int list_settle_holes(struct session *s, const struct ask *list)
 {
-	for (size_t i = 0; i < s->n_lines; i++) {
-		if (list_is_to_store(s, &s->lines[i]))
-			return !s->options->dry_run;
+	uint64_t last = list->last < s->last ? list->last : s->last;
+	struct ranges there = { 0 };
+	struct range hole;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < s->n_lines; i++)
+		r = ranges_add(&there, s->lines[i].seq, s->lines[i].seq);
+	while (r == 0 && ranges_gap(&there, list->first, last, &hole)) {
+		r = ranges_add(&there, hole.first, hole.last);
+		if (r == 0)
+			r = ranges_add(&s->held.settled, hole.first, hole.last);
+		s->held.changed = true;
 	}
-	return false;
+	ranges_clear(&there);
+	return r;
+}
+
+/* Stores the first `n` lines, which are no frames, in a turn. */
+static int list_store(struct session *s, size_t n)
+{
+	int code = CLI_OK, r = 0;
+
+	if (n > 0 && !s->options->dry_run)
+		code = session_take_turn(s);
+	if (code == CLI_OK && n > 0 && !s->options->dry_run)
+		r = archive_store_records(s->archive, s->lines, n);
+	for (size_t i = 0; code == CLI_OK && r == 0 && i < n; i++)
+		r = held_note(&s->held, &s->lines[i]);
+	session_release(s);
+	s->result->lines += code == CLI_OK ? n : 0;
+	return r < 0 ? session_archive_failed(s, r) : code;
 }
 
 static int list_take(struct session *s, const struct ask *list)
 {
-	bool store = list_any_to_store(s);
-	int r = list_plan_frames(s, list), code = CLI_OK;
+	int r = list_plan_frames(s, list);
+	size_t n = 0;
 
+	if (r == 0)
+		r = list_settle_holes(s, list);
 	if (r < 0)
 		return session_archive_failed(s, r);
 	s->list_lines = s->list_lines < SYNC_LIST_LINES / 2 ? s->list_lines * 2 : SYNC_LIST_LINES;
-	if (store)
-		code = session_take_turn(s);
-	if (code == CLI_OK)
-		code = list_settle(s, list);
-	if (store)
-		session_release(s);
-	return code;
+	/* the line that was compared is held already */
+	for (size_t i = 0; i < s->n_lines; i++) {
+		if (s->lines[i].type != RECORD_FRAME &&
+			!ranges_has(&s->held.settled, s->lines[i].seq))
+			s->lines[n++] = s->lines[i];
+	}
+	return list_store(s, n);
 }
 
 /* ---- the histories */
@@ -204,6 +196,8 @@ static int session_compare(struct session *s, bool *ret_forked)
 			theirs = s->lines[i];
 	}
 	r = history_look(s->client, s->archive, &s->anchor, &theirs, &after);
+	if (r == -ENOMEM || r == -EIO)
+		return session_archive_failed(s, r);
 	if (r < 0)
 		return session_link_failed(s, r);
 	*ret_forked = r > 0;

@@ -9,7 +9,6 @@
 #include "common/archive/archive.h"
 #include "common/archive/partial.h"
 #include "common/base/limits.h"
-#include "pull/session/flush.h"
 #include "pull/session/held.h"
 #include "pull/session/room.h"
 #include "pull/session/session.h"
@@ -43,7 +42,6 @@ struct ready {
 	struct record record;
 	struct partial *partial;
 	bool resumed;
-	uint64_t flush; /* its number at the flusher, 0: none */
 };
 
 struct session {
@@ -65,11 +63,11 @@ struct session {
 	uint64_t after; /* newest, follow: frames up to this one are done with */
 	int lock_fd; /* backlog: the one sync of this archive */
 	struct room room;
+	int64_t tidied_ns; /* newest, follow: when old frames were removed; 0: never */
 	int64_t keep_since_us; /* backlog, by keep_days: what is older is not wanted */
 	struct held held; /* backlog */
 	struct ranges skipped; /* backlog: not to be asked for again in this session */
 	uint64_t stuck_seq; /* the frame at which a stream ended before its first byte */
-	struct flusher *flusher; /* NULL: none yet */
 	struct ready ready[SYNC_READY_MAX]; /* the oldest first */
 	unsigned n_ready;
 	int64_t ready_bytes, ready_ns; /* of them; when they are to be committed */
@@ -81,11 +79,11 @@ struct session {
 	bool answered; /* something that makes sense */
 	uint64_t first, last; /* of the camera's journal */
 	bool compare_due, comparing;
-	struct ask asks[SYNC_ASKS_MAX]; /* a ring */
-	size_t asks_start, n_asks;
+	struct ask asks[SYNC_ASKS_MAX]; /* the oldest first */
+	size_t n_asks;
 	bool asked; /* anything */
-	struct item items[SYNC_ITEMS_MAX]; /* a ring, the next one first */
-	size_t items_start, n_items;
+	struct item items[SYNC_ITEMS_MAX]; /* the next one first */
+	size_t n_items;
 	int64_t busy_ns; /* until then the next of them is left to somebody else */
 	int64_t under_way; /* bytes of frames that were asked for and have not come */
 	struct pace pace;

@@ -3,9 +3,8 @@
  * A session and the archive here: what is held, whose turn it is, partials that begin, and frames
  * that are committed.
  *
- * Frames that come quicker than the disk can make each of them durable are committed together,
- * those that the disk has already if more is coming; over a slow link each is committed as it
- * comes.
+ * Frames that come quicker than the disk can make each of them durable are committed together; over
+ * a slow link each is committed as it comes.
  */
 #include "pull/session/session_private.h"
 
@@ -20,6 +19,7 @@
 #define BATCH_US (US_PER_SEC / 4) /* the oldest frame waits so long at most */
 #define BUSY_US (US_PER_SEC / 5) /* until a partial of somebody else is looked at again */
 #define SYNC_US (2 * US_PER_SEC) /* a fetch may be removing old frames */
+#define TIDY_NS (10 * NS_PER_SEC) /* old frames go so often, more at a time than come in it */
 #define TURN_US (20 * US_PER_SEC) /* a wait for our turn is told of so often */
 #define TURN_MAX_US (300 * US_PER_SEC) /* and ends; follow waits for as long as it takes */
 
@@ -320,14 +320,27 @@ int session_begin_frame(struct session *s, const struct ask *frame, const struct
 
 /* ---- frames that have come */
 
-/* Where there is no thread or no descriptor the commit waits for the disk. */
-static uint64_t batch_flush_ahead(struct session *s, const struct partial *partial)
+static void *batch_flush_thread(void *data)
+{
+	int fd = (int)(intptr_t)data;
+
+	(void)fsync(fd);
+	close(fd);
+	return NULL;
+}
+
+/*
+ * Begins to wait for the disk beside the network. Only a hint: where it does not work the commit's
+ * own fsync waits. It has a descriptor of its own, as the kernel reports an error of the disk once
+ * for each open file.
+ */
+static void batch_flush_ahead(const struct session *s, const struct partial *partial)
 {
 	int fd;
 
-	if (s->plan != PLAN_BACKLOG || (!s->flusher && flusher_new(&s->flusher) < 0))
-		return 0;
-	return partial_open(partial, &fd) < 0 ? 0 : flusher_add(s->flusher, fd);
+	if (s->plan == PLAN_BACKLOG && partial_open(partial, &fd) == 0 &&
+		thread_detach(batch_flush_thread, (void *)(intptr_t)fd) < 0)
+		close(fd);
 }
 
 int batch_add(struct session *s, const struct ask *frame, const struct record *record,
@@ -341,11 +354,11 @@ int batch_add(struct session *s, const struct ask *frame, const struct record *r
 		s->ready_bytes = 0;
 		s->ready_ns = deadline_in(BATCH_US);
 	}
-	s->ready[s->n_ready++] = (struct ready){ .record = *record,
-		.partial = partial,
-		.resumed = frame->offset > 0,
-		.flush = batch_flush_ahead(s, partial) };
+	s->ready[s->n_ready++] = (struct ready){
+		.record = *record, .partial = partial, .resumed = frame->offset > 0
+	};
 	s->ready_bytes += record->bytes;
+	batch_flush_ahead(s, partial);
 	return 0;
 }
 
@@ -371,8 +384,10 @@ static int batch_note(struct session *s, const struct ready *ready, int error)
 		(unsigned long long)ready->record.seq, s->options->camera->name);
 	if (s->plan == PLAN_NEWEST)
 		return CLI_PROTOCOL;
-	return s->plan == PLAN_BACKLOG ? session_skip(s, ready->record.seq)
-				       : session_pass_over(s, ready->record.seq);
+	if (s->plan == PLAN_FOLLOW)
+		return session_pass_over(s, ready->record.seq);
+	s->result->bad++;
+	return session_skip(s, ready->record.seq);
 }
 
 /* Leaves out what others have brought in the meantime. */
@@ -403,6 +418,19 @@ static unsigned batch_take(struct session *s, unsigned most, struct ready *ret)
 	return n;
 }
 
+/* newest, follow: removes old frames after a commit, in its turn. */
+static void batch_tidy(struct session *s, int64_t bytes)
+{
+	const int64_t now_ns = clock_mono_ns(&clock_real);
+
+	if (s->plan == PLAN_BACKLOG || (s->tidied_ns > 0 && now_ns - s->tidied_ns < TIDY_NS))
+		return;
+	s->tidied_ns = now_ns;
+	room_tidy(&s->room, s->archive, s->options->camera, bytes, s->clock);
+	s->result->removed = s->room.removed;
+	s->result->room_error = s->room.error;
+}
+
 /* Commits the `most` oldest of them, or a batch of these. */
 static int batch_commit(struct session *s, unsigned most)
 {
@@ -418,8 +446,10 @@ static int batch_commit(struct session *s, unsigned most)
 		n = batch_leave_out(s, list, n);
 	for (unsigned i = 0; i < n; i++)
 		partials[i] = list[i].partial;
-	if (turn && n > 0)
+	if (turn && n > 0) {
 		archive_commit(s->archive, partials, n, errors);
+		batch_tidy(s, list[0].record.bytes);
+	}
 	session_release(s);
 	for (unsigned i = 0; i < n; i++) {
 		r = turn ? batch_note(s, &list[i], errors[i]) : CLI_OK;
@@ -447,32 +477,15 @@ int batch_commit_all(struct session *s)
 	return code;
 }
 
-/* How many of them, from the oldest on, the disk has already. */
-static unsigned batch_count_flushed(struct session *s)
-{
-	uint64_t done = s->flusher ? flusher_done(s->flusher) : 0;
-	unsigned n = 0;
-
-	while (n < s->n_ready && s->ready[n].flush <= done)
-		n++;
-	return n;
-}
-
 int batch_commit_due(struct session *s)
 {
-	unsigned n = s->n_ready, flushed;
-
-	/* it may be of another history */
-	if (n == 0 || s->comparing || s->compare_due)
+	if (s->n_ready == 0)
 		return CLI_OK;
-	flushed = batch_count_flushed(s);
-	if (n == SYNC_READY_MAX || s->ready_bytes >= SYNC_READY_BYTES)
-		return batch_commit(s, flushed > 0 ? flushed : n);
-	if (s->plan != PLAN_BACKLOG || s->n_asks == 0 || client_wait(s->client, s->ready_ns) <= 0)
-		return batch_commit_all(s);
-	if (flushed > 0 && deadline_left_us(s->ready_ns) == 0)
-		return batch_commit(s, flushed);
-	return CLI_OK;
+	if (s->plan == PLAN_BACKLOG && s->n_ready < BATCH_FRAMES_MAX &&
+		s->ready_bytes < SYNC_READY_BYTES && deadline_left_us(s->ready_ns) > 0 &&
+		s->n_asks > 0 && client_wait(s->client, s->ready_ns) > 0)
+		return CLI_OK;
+	return batch_commit_all(s);
 }
 
 /* ---- another history */
@@ -497,25 +510,31 @@ static int session_describe_fork(struct session *s, uint64_t after)
 int session_fork(struct session *s, uint64_t after)
 {
 	struct session_result *result = s->result;
-	int code;
+	int code, r;
 
 	if (s->options->dry_run)
 		return session_describe_fork(s, after);
-	code = session_lock_copy(s);
-	if (code != CLI_OK)
-		return code;
 	while (s->n_ready > 0)
 		partial_free(s->ready[--s->n_ready].partial);
+	code = session_take_turn(s);
+	if (code == CLI_OK)
+		code = session_lock_copy(s);
+	r = code == CLI_OK ? history_fork(s->archive, &s->anchor, after, &result->fork) : 0;
 	session_close(s);
 	s->after = s->newest_seen = 0;
-	code = history_fork(s->options->camera, result->archive, &s->anchor, after, &result->fork,
-		result->error, sizeof result->error);
-	if (s->plan != PLAN_BACKLOG)
+	if (s->plan != PLAN_BACKLOG && s->lock_fd >= 0)
 		close(TAKE_FD(s->lock_fd));
-	if (code != CLI_OK) {
-		result->why = CONNECT_HERE;
-		return result->code = code;
-	}
+	if (r == -EMLINK)
+		return session_fail(s, CONNECT_HERE, CLI_PROTOCOL,
+			"the camera's history is another one again, and %d old ones are kept in "
+			"%.200s/" BRANCHES ": do two machines with copies of one card answer by "
+			"turns? Nothing was taken; give one of them a new archive, or move that "
+			"folder away",
+			BRANCHES_MAX, result->archive);
+	if (r < 0)
+		return session_open_failed(s, r);
+	if (code != CLI_OK)
+		return code;
 	session_tell(s, SESSION_FORKED);
 	return session_look(s);
 }

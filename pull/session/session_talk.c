@@ -18,7 +18,7 @@
 
 int session_link_failed(struct session *s, int r)
 {
-	int code = connect_code_of_transfer(r);
+	int code = connect_code(r);
 
 	/*
 	 * once it has answered, an end is a lost link or a camera that restarts: worth another try
@@ -31,17 +31,11 @@ int session_link_failed(struct session *s, int r)
 
 /* ---- frames that cannot be had */
 
-static int session_never_again(struct session *s, uint64_t seq)
+int session_skip(struct session *s, uint64_t seq)
 {
 	int r = ranges_add(&s->skipped, seq, seq);
 
 	return r < 0 ? session_archive_failed(s, r) : CLI_OK;
-}
-
-int session_skip(struct session *s, uint64_t seq)
-{
-	s->result->bad++;
-	return session_never_again(s, seq);
 }
 
 int session_pass_over(struct session *s, uint64_t seq)
@@ -64,7 +58,7 @@ static int session_note_damaged(struct session *s, uint64_t seq, const char *wha
 			"frame %llu is damaged on the camera: %s; " DAMAGED_NEXT_STEP,
 			(unsigned long long)seq, what);
 	r = held_note_damaged(&s->held, seq);
-	return r < 0 ? session_archive_failed(s, r) : session_never_again(s, seq);
+	return r < 0 ? session_archive_failed(s, r) : session_skip(s, seq);
 }
 
 /*
@@ -81,15 +75,6 @@ static int session_note_stuck(struct session *s, uint64_t seq, int code)
 	}
 	return session_note_damaged(s, seq, "it cannot be read there") == CLI_OK ? CLI_TEMPFAIL
 										 : CLI_INTERNAL;
-}
-
-/* What was damaged is whole again: it is wanted like any other. */
-static int session_want_again(struct session *s, struct item item)
-{
-	int r = held_want(&s->held, item.seq);
-
-	item.probe = false;
-	return r < 0 ? session_archive_failed(s, r) : item_push_again(s, item);
 }
 
 /* ---- frames */
@@ -192,9 +177,13 @@ static int frame_take(struct session *s, struct ask *frame, const struct record 
 	struct partial *partial = NULL;
 	int code = frame->kind == ASK_NEWEST ? frame_check_newest(s, frame, record)
 					     : frame_check(s, frame, record);
+	int r;
 
-	if (code == CLI_OK && frame->item.probe)
-		return session_want_again(s, frame->item);
+	if (code == CLI_OK && frame->item.probe) {
+		frame->item.probe = false; /* it is whole again, and wanted like any other */
+		r = held_want(&s->held, frame->item.seq);
+		return r < 0 ? session_archive_failed(s, r) : item_push_again(s, frame->item);
+	}
 	if (code == CLI_OK && frame->item.bytes < 0) {
 		frame->item.bytes = record->bytes;
 		s->under_way += record->bytes - frame->offset;
@@ -212,17 +201,10 @@ static int frame_take(struct session *s, struct ask *frame, const struct record 
 	return code;
 }
 
-static int frame_gone(struct session *s, const struct record *record)
-{
-	int r = s->plan == PLAN_BACKLOG ? held_note(&s->held, record) : 0;
-
-	s->result->gone++;
-	return r < 0 ? session_archive_failed(s, r) : CLI_OK;
-}
-
 static int frame_refused(struct session *s, const struct ask *frame, const struct wire_reply *reply)
 {
 	struct record record = item_record(&frame->item);
+	int r = 0;
 
 	if (frame->item.bytes > 0)
 		s->under_way -= frame->item.bytes - frame->offset;
@@ -231,25 +213,22 @@ static int frame_refused(struct session *s, const struct ask *frame, const struc
 	if (reply->error == WIRE_ERROR_BUSY)
 		return session_fail(
 			s, CONNECT_ANSWERED, CLI_TEMPFAIL, "capturepi there says: %s", reply->text);
-	if (reply->error == WIRE_ERROR_PRUNED || s->plan != PLAN_BACKLOG)
-		return frame_gone(s, &record); /* what was left of it is of no use */
+	if (reply->error == WIRE_ERROR_PRUNED || s->plan != PLAN_BACKLOG) {
+		s->result->gone++; /* what was left of it is of no use */
+		r = s->plan == PLAN_BACKLOG ? held_note(&s->held, &record) : 0;
+		return r < 0 ? session_archive_failed(s, r) : CLI_OK;
+	}
 	if (frame->offset > 0 && !frame->item.again && !frame->item.probe)
 		return item_push_again(s, frame->item);
 	if (reply->error == WIRE_ERROR_FAILED)
 		return session_note_damaged(s, frame->item.seq, reply->text);
 	session_fail(s, CONNECT_ANSWERED, CLI_PROTOCOL, "frame %llu: capturepi there says: %s",
 		(unsigned long long)frame->item.seq, reply->text);
+	s->result->bad++;
 	return session_skip(s, frame->item.seq);
 }
 
 /* ---- answers */
-
-static int answer_refused(struct session *s, const struct wire_reply *reply)
-{
-	return session_fail(s, CONNECT_ANSWERED,
-		reply->error == WIRE_ERROR_BUSY ? CLI_TEMPFAIL : CLI_PROTOCOL,
-		"capturepi there says: %s", reply->text);
-}
 
 static int answer_status(struct session *s, const struct wire_reply *reply)
 {
@@ -276,7 +255,9 @@ static int answer_take(struct session *s, struct ask *ask, const struct wire_rep
 		(reply->type == WIRE_REPLY_STATUS || reply->type == WIRE_REPLY_ERROR))
 		return answer_status(s, reply);
 	if (reply->type == WIRE_REPLY_ERROR)
-		return answer_refused(s, reply);
+		return session_fail(s, CONNECT_ANSWERED,
+			reply->error == WIRE_ERROR_BUSY ? CLI_TEMPFAIL : CLI_PROTOCOL,
+			"capturepi there says: %s", reply->text);
 	if (reply->type == WIRE_REPLY_END && ask->kind == ASK_LIST)
 		return list_end(s, ask);
 	if (reply->type == WIRE_REPLY_END && ask->kind == ASK_NEWEST)
@@ -287,7 +268,7 @@ static int answer_take(struct session *s, struct ask *ask, const struct wire_rep
 /* The next line: of the list that is being read, or the answer to the oldest request. */
 static int answer_read(struct session *s)
 {
-	struct ask ask = s->asks[s->asks_start];
+	struct ask ask = s->asks[0];
 	struct wire_reply reply;
 	int r = client_reply(s->client, &reply);
 
@@ -295,11 +276,10 @@ static int answer_read(struct session *s)
 		return session_link_failed(s, r);
 	if (ask.alone_ns && ask.kind != ASK_NEWEST) /* a wait is no round trip */
 		pace_answer(&s->pace, (clock_mono_ns(&clock_real) - ask.alone_ns) / NS_PER_US);
-	s->asks[s->asks_start].alone_ns = 0;
+	s->asks[0].alone_ns = 0;
 	if (ask.kind == ASK_LIST && reply.type == WIRE_REPLY_RECORD)
 		return list_take_line(s, &ask, &reply.record);
-	s->asks_start = (s->asks_start + 1) % SYNC_ASKS_MAX;
-	s->n_asks--;
+	memmove(s->asks, s->asks + 1, --s->n_asks * sizeof *s->asks);
 	s->answered = s->answered || reply.type == WIRE_REPLY_RECORD;
 	r = answer_take(s, &ask, &reply);
 	if (r == CLI_OK)
@@ -307,18 +287,12 @@ static int answer_read(struct session *s)
 	return r;
 }
 
-static void session_nap(struct session *s)
-{
-	int64_t us = pace_wait_us(&s->pace, clock_mono_ns(&clock_real));
-
-	session_pause(s, us > 0 && us < NAP_US ? us : NAP_US);
-}
-
 /* Asks and takes answers until nothing is wanted any more, or the time is over. */
 static int session_work(struct session *s)
 {
 	for (;;) {
 		int code = ask_ahead(s);
+		int64_t nap_us;
 
 		if (code == CLI_OK)
 			code = batch_commit_due(s);
@@ -329,7 +303,8 @@ static int session_work(struct session *s)
 			code = answer_read(s);
 			break;
 		case STEP_NAP:
-			session_nap(s);
+			nap_us = pace_wait_us(&s->pace, clock_mono_ns(&clock_real));
+			session_pause(s, nap_us > 0 && nap_us < NAP_US ? nap_us : NAP_US);
 			break;
 		case STEP_DONE:
 			return CLI_OK;
@@ -364,33 +339,31 @@ static int session_begin_talk(struct session *s)
 	return code;
 }
 
+/* Everything that a camera may bring, of a connection or of the session so far. */
+static uint64_t session_sum(const struct session_result *result)
+{
+	return (uint64_t)result->bytes + result->frames + result->lines + result->gone +
+		result->bad + result->damaged_new;
+}
+
 /* A connection that was of use, and was lost, is made again at once. */
-static void session_judge(struct session *s, int code, bool brought)
+static void session_judge(struct session *s, int code, const struct session_result *before)
 {
-	const int64_t now_ns = clock_mono_ns(&clock_real);
+	const int64_t now_ns = clock_mono_ns(&clock_real), took_ns = now_ns - s->connected_ns;
+	struct session_result *result = s->result;
+	const bool brought = session_sum(result) > session_sum(before);
 
-	if (brought || now_ns - s->connected_ns > USEFUL_NS) {
+	if (brought)
+		s->brought_ns = clock_mono_ns(s->clock);
+	if (brought || took_ns > USEFUL_NS) {
 		backoff_reset(&s->backoff);
-		if (code == CLI_TEMPFAIL && s->result->why == CONNECT_ANSWERED)
-			s->result->why = CONNECT_SILENT;
+		if (code == CLI_TEMPFAIL && result->why == CONNECT_ANSWERED)
+			result->why = CONNECT_SILENT;
 	}
-}
-
-static void session_note_rate(struct session *s, int64_t bytes)
-{
-	int64_t took_ns = clock_mono_ns(&clock_real) - s->connected_ns;
-
 	if (s->pace.rate > 0)
-		s->result->rate = s->pace.rate;
-	else if (bytes > 0)
-		s->result->rate = pace_rate(bytes, took_ns);
-}
-
-static bool session_brought(const struct session_result *before, const struct session_result *now)
-{
-	return now->bytes > before->bytes || now->frames > before->frames ||
-		now->lines > before->lines || now->gone > before->gone || now->bad > before->bad ||
-		now->damaged_new > before->damaged_new;
+		result->rate = s->pace.rate;
+	else if (result->bytes > before->bytes)
+		result->rate = pace_rate(result->bytes - before->bytes, took_ns);
 }
 
 int session_talk(struct session *s, struct stream *stream)
@@ -407,7 +380,7 @@ int session_talk(struct session *s, struct stream *stream)
 	s->connected_ns = clock_mono_ns(&clock_real);
 	r = client_new(stream, &options, &client, result->error, sizeof result->error);
 	if (r < 0)
-		return result->code = connect_code_of_transfer(r);
+		return result->code = connect_code(r);
 	s->client = client;
 	s->list_lines = SYNC_FIRST_LINES;
 	pace_restart(&s->pace, clock_mono_ns(&clock_real));
@@ -419,13 +392,7 @@ int session_talk(struct session *s, struct stream *stream)
 		code = committed;
 	if (code == CLI_OK && s->plan == PLAN_BACKLOG)
 		code = redated_drop(s);
-	if (session_brought(&before, result)) {
-		s->brought_ns = clock_mono_ns(s->clock);
-		session_judge(s, code, true);
-	} else {
-		session_judge(s, code, false);
-	}
-	session_note_rate(s, result->bytes - before.bytes);
+	session_judge(s, code, &before);
 	while (s->n_ready > 0) /* of another history perhaps; the next session finds them */
 		partial_keep(s->ready[--s->n_ready].partial);
 	s->client = NULL;

@@ -194,7 +194,7 @@ TEST(tidying_up)
 	struct clock_fake fake = clock_fake(KIT_SLOT + 10 * 24 * 60 * KIT_MINUTE);
 	struct camera_settings camera = { .keep_days = 8 };
 	struct archive *archive;
-	struct room room;
+	struct room room = { 0 };
 	char path[64];
 	int lock_fd = -1;
 
@@ -202,15 +202,12 @@ TEST(tidying_up)
 	archive = open_copy(path);
 	for (uint64_t seq = 1; seq <= 300; seq++)
 		bring(archive, NULL, seq);
-	archive_free(archive);
-	archive = NULL;
-	CHECK_INT(archive_open(path, &(struct archive_options){ .copy = true }, &archive), 0);
 	CHECK_INT(archive_lock_copy(archive, 0, &lock_fd), 0);
-	room_tidy(&camera, path, KIT_JPEG_BYTES, &fake.clock, &room);
+	room_tidy(&room, archive, &camera, KIT_JPEG_BYTES, &fake.clock);
 	CHECK_INT(room.removed, 0);
 	CHECK_INT(room.error, 0);
 	close(lock_fd);
-	room_tidy(&camera, path, KIT_JPEG_BYTES, &fake.clock, &room);
+	room_tidy(&room, archive, &camera, KIT_JPEG_BYTES, &fake.clock);
 	CHECK_INT(room.error, 0);
 	CHECK_INT(room.removed, ROOM_FRAMES_MAX);
 	CHECK_INT(count_frames(path), 300 - ROOM_FRAMES_MAX);
