@@ -63,7 +63,6 @@
 #define SYNC_ASKS_MAX 128 /* requests without an answer */
 #define SYNC_READY_MAX 100 /* frames that have come and are not stored yet */
 #define SYNC_READY_BYTES (32 * 1024 * 1024) /* of them, and not much more */
-#define FLUSH_FILES_MAX 128 /* on their way to the disk before it is their turn */
 #define PULL_ERROR_MAX 640 /* a sentence for the person, NUL included */
 #define STATUS_TEXT_MAX 512 /* what the service manager is told, NUL included */
 

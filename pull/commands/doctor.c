@@ -12,6 +12,7 @@
 #include "pull/session/copy.h"
 #include "pull/ssh/client.h"
 #include "pull/ssh/connect.h"
+#include "pull/ssh/endpoint.h"
 #include "pull/ssh/keys.h"
 #include "pull/ssh/wait.h"
 
@@ -174,7 +175,7 @@ static struct doctor_finding check_reach(struct visit *v)
 		sizeof error);
 	if (code == CLI_OK) {
 		r = client_new(stream, &options, &client, error, sizeof error);
-		code = r < 0 ? connect_code_of_transfer(r) : CLI_OK;
+		code = connect_code(r < 0 ? r : 0);
 	}
 	if (client && *client_preamble(client))
 		doctor_tell(

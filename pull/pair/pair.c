@@ -17,6 +17,7 @@
 #include "pull/ssh/client.h"
 #include "pull/ssh/connect.h"
 #include "pull/ssh/keys.h"
+#include "pull/ssh/ssh.h"
 #include "pull/ssh/wait.h"
 
 const struct cli_option pair_options[] = {
@@ -77,11 +78,8 @@ int pair_try_key(
 		.deadline_ns = DEADLINE_NONE };
 	CLEANUP(stream_freep) struct stream *stream = NULL;
 	CLEANUP(client_freep) struct client *client = NULL;
-	struct ssh_options ssh = endpoint->ssh;
-	int r;
+	int r = ssh_stream_open(endpoint, "capturepi serve", DEADLINE_NONE, &stream, error, size);
 
-	ssh.command = "capturepi serve";
-	r = ssh_stream_open(&ssh, &stream, error, size);
 	if (r < 0)
 		return r;
 	stream->ops->shutdown_write(stream);
@@ -368,21 +366,24 @@ static int pair_agree(const struct pair *pair, const char *fingerprint, bool cha
 /* Takes the camera's host key, gets it agreed to, and pins it. */
 static int pair_meet(const struct pair *pair)
 {
-	CLEANUP_FREE char *key = NULL, *fingerprint = NULL;
-	enum ssh_pin pin;
+	CLEANUP_FREE char *key = NULL, *fingerprint = NULL, *known = NULL, *pinned = NULL;
 	char error[PULL_ERROR_MAX];
-	int r = ssh_host_key(&pair->endpoint.ssh, &key, &fingerprint, &pin, error, sizeof error);
+	int r = ssh_host_key(&pair->endpoint, &key, &fingerprint, error, sizeof error);
+	bool same;
 
 	if (r < 0) {
 		cli_error(pair->cli, "%s", error);
 		return connect_code(r);
 	}
-	if (pin == SSH_PIN_SAME && !cli_value(pair->cli, "fingerprint")) {
+	if (text_read(pair->endpoint.known_hosts, KNOWN_HOSTS_MAX, &known) == 0)
+		(void)known_hosts_find(known, pair->endpoint.alias, &pinned);
+	same = pinned && strcmp(pinned, key) == 0;
+	if (same && !cli_value(pair->cli, "fingerprint")) {
 		fprintf(stderr, "Host key of %s: %s, as it was pinned\n", pair->camera.host,
 			fingerprint);
 		return CLI_OK;
 	}
-	r = pair_agree(pair, fingerprint, pin == SSH_PIN_OTHER);
+	r = pair_agree(pair, fingerprint, pinned && !same);
 	return r != CLI_OK ? r : pair_pin(pair->cli, &pair->endpoint, key);
 }
 

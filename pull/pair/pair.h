@@ -13,6 +13,7 @@
 #include "common/wire/wire.h"
 #include "pull/settings/settings.h"
 #include "pull/ssh/connect.h"
+#include "pull/ssh/endpoint.h"
 
 #define SETTINGS_MAX 16 /* that settings_set_camera() takes */
 

@@ -100,20 +100,21 @@ struct install_result {
 static int make_command(
 	const struct install *install, bool agent, char alias[static 80], struct ssh_command *ret)
 {
-	const struct ssh_options *ssh = &install->endpoint->ssh;
-	int r = ssh_command_begin(ret, ssh->known_hosts, ssh->port, ssh->user);
+	const struct endpoint *to = install->endpoint;
+	const struct camera_settings *camera = to->camera;
+	int r = ssh_command_begin(ret, to->known_hosts, (int)camera->port, camera->user);
 
 	if (r < 0)
 		return r;
-	snprintf(alias, 80, "HostKeyAlias=%s", ssh->alias);
+	snprintf(alias, 80, "HostKeyAlias=%s", to->alias);
 	ssh_command_add(ret, "-T", NULL);
 	ssh_command_add(ret, "-o", alias);
 	ssh_command_add(ret, "-o", "ForwardAgent=no");
 	ssh_command_add(ret, "-o", "ClearAllForwardings=yes");
 	ssh_command_add(ret, "-o", isatty(STDIN_FILENO) ? "BatchMode=no" : "BatchMode=yes");
 	/* the person's own way to that host, with their keys and host keys */
-	if (ssh->jump)
-		ssh_command_add(ret, "-J", ssh->jump);
+	if (*camera->proxy_jump)
+		ssh_command_add(ret, "-J", camera->proxy_jump);
 	/* and no other key: sshd hangs up after a few, and those of an agent come first */
 	if (install->identity) {
 		ssh_command_add(ret, "-o", "IdentitiesOnly=yes");
@@ -121,7 +122,7 @@ static int make_command(
 	}
 	if (!agent)
 		ssh_command_add(ret, "-o", "IdentityAgent=none");
-	ssh_command_add(ret, "--", ssh->host);
+	ssh_command_add(ret, "--", camera->host);
 	ssh_command_add(ret, "sh -s", NULL);
 	return 0;
 }

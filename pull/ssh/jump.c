@@ -14,8 +14,6 @@
 #include "common/base/child.h"
 #include "common/base/text.h"
 #include "common/base/util.h"
-#include "pull/settings/settings.h"
-#include "pull/ssh/ssh.h"
 
 void ssh_command_add(struct ssh_command *command, const char *first, const char *second)
 {
@@ -64,26 +62,27 @@ int ssh_command_begin(
 	return 0;
 }
 
-static int jump_start(const struct ssh_options *o, int socket_fd, int error_fd, pid_t *ret_pid)
+static int jump_start(const struct endpoint *endpoint, int socket_fd, int error_fd, pid_t *ret_pid)
 {
-	const bool v6 = strchr(o->host, ':') != NULL;
+	const struct camera_settings *camera = endpoint->camera;
+	const bool v6 = strchr(camera->host, ':') != NULL;
 	struct ssh_command command;
 	struct destination to;
 	char forward[300];
 
-	if (destination_parse(o->jump, &to) < 0 ||
-		ssh_command_begin(&command, o->jump_known_hosts, to.port, to.user) < 0)
+	if (destination_parse(camera->proxy_jump, &to) < 0 ||
+		ssh_command_begin(&command, endpoint->jump_known_hosts, to.port, to.user) < 0)
 		return -EINVAL;
-	snprintf(forward, sizeof forward, "%s%s%s:%d", v6 ? "[" : "", o->host, v6 ? "]" : "",
-		o->port);
+	snprintf(forward, sizeof forward, "%s%s%s:%d", v6 ? "[" : "", camera->host, v6 ? "]" : "",
+		(int)camera->port);
 	ssh_command_add(&command, "-o", "BatchMode=yes");
-	ssh_command_add(&command, "-i", o->key);
+	ssh_command_add(&command, "-i", endpoint->key);
 	ssh_command_add(&command, "-W", forward);
 	ssh_command_add(&command, "--", to.host);
 	return child_start("ssh", command.argv, socket_fd, socket_fd, error_fd, ret_pid);
 }
 
-int jump_open(const struct ssh_options *options, struct jump *ret, int *ret_fd)
+int jump_open(const struct endpoint *endpoint, struct jump *ret, int *ret_fd)
 {
 	CLEANUP_FD int ours = -1, theirs = -1, error_read = -1, error_write = -1;
 	int sockets[2], pipes[2], r;
@@ -98,7 +97,7 @@ int jump_open(const struct ssh_options *options, struct jump *ret, int *ret_fd)
 	error_write = pipes[1];
 	if (fcntl(ours, F_SETFL, O_NONBLOCK) < 0 || fcntl(error_read, F_SETFL, O_NONBLOCK) < 0)
 		return -errno;
-	r = jump_start(options, theirs, error_write, &ret->pid);
+	r = jump_start(endpoint, theirs, error_write, &ret->pid);
 	if (r < 0)
 		return r;
 	ret->error_fd = TAKE_FD(error_read);
@@ -106,7 +105,7 @@ int jump_open(const struct ssh_options *options, struct jump *ret, int *ret_fd)
 	return 0;
 }
 
-int jump_error(const struct jump *jump, const struct ssh_options *options, int error, char *text,
+int jump_error(const struct jump *jump, const struct endpoint *endpoint, int error, char *text,
 	size_t size)
 {
 	char said[4096];
@@ -123,10 +122,11 @@ int jump_error(const struct jump *jump, const struct ssh_options *options, int e
 	if (!changed && strstr(said, "Host key verification failed")) {
 		snprintf(text, size,
 			"no host key of %s is known; put it into %s, as ssh-keyscan prints it",
-			options->jump, options->jump_known_hosts);
+			endpoint->camera->proxy_jump, endpoint->jump_known_hosts);
 		return -ENOKEY;
 	}
-	text_format(text, size, "through %s: %.200s", options->jump, text_last_line(said));
+	text_format(text, size, "through %s: %.200s", endpoint->camera->proxy_jump,
+		text_last_line(said));
 	return changed ? -EKEYREJECTED : refused ? -EACCES : error;
 }
 

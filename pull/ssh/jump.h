@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "pull/ssh/endpoint.h"
+
 /* A command line. It points into itself, so it must not be moved. */
 struct ssh_command {
 	const char *argv[48];
@@ -26,23 +28,21 @@ int ssh_command_begin(
 /* Adds one or two words; `second` may be NULL. The strings must outlive the command. */
 void ssh_command_add(struct ssh_command *command, const char *first, const char *second);
 
-struct ssh_options;
-
 struct jump {
 	pid_t pid; /* 0: none */
 	int error_fd; /* what ssh complains of */
 };
 
 /*
- * Starts ssh towards the host through `options->jump`; `ret_fd` is a stream socket like that of a
+ * Starts ssh towards the camera through its proxy_jump; `ret_fd` is a stream socket like that of a
  * TCP connection. Whether it leads anywhere shows in use. -EINVAL that is no host; -ENOENT there is
  * no ssh here.
  */
-int jump_open(const struct ssh_options *options, struct jump *ret, int *ret_fd);
+int jump_open(const struct endpoint *endpoint, struct jump *ret, int *ret_fd);
 /*
  * Says why the connection ended: the last line of ssh, if there is one. Returns -EKEYREJECTED,
  * -ENOKEY or -EACCES if that is about the host key or the login there, else `error`.
  */
-int jump_error(const struct jump *jump, const struct ssh_options *options, int error, char *text,
+int jump_error(const struct jump *jump, const struct endpoint *endpoint, int error, char *text,
 	size_t size);
 void jump_close(struct jump *jump);

@@ -48,8 +48,10 @@
 
 struct ssh_stream {
 	struct stream stream;
-	const struct ssh_options *options; /* of the caller, while the connection is set up */
-	int64_t deadline_ns; /* of the step under way */
+	/* of the caller, while the connection is set up */
+	const struct endpoint *endpoint;
+	const struct camera_settings *camera;
+	int64_t limit_ns, deadline_ns; /* of all, of the step under way */
 	ssh_session session;
 	ssh_channel channel;
 	int fd; /* the socket */
@@ -160,13 +162,13 @@ static int fail_if_not_ssh(struct ssh_stream *s)
 	if (strncmp(s->head, "SSH-", s->head_len < 4 ? s->head_len : 4) == 0)
 		return 0;
 	return ssh_fail(s, -EPROTO, "%s port %d is not an SSH server: it says \"%s\"",
-		s->options->host, s->options->port, s->head);
+		s->camera->host, (int)s->camera->port, s->head);
 }
 
 /* Tells what went wrong before the login. */
 static int connect_failed(struct ssh_stream *s)
 {
-	const struct ssh_options *o = s->options;
+	const struct camera_settings *o = s->camera;
 	const char *quote = s->head_len ? "\"" : "";
 	int r;
 
@@ -177,11 +179,11 @@ static int connect_failed(struct ssh_stream *s)
 		return ssh_fail(s, -EBUSY,
 			"%s port %d turns the connection away before the login (%s%s%s): too many "
 			"connections, or a penalty for failed logins (PerSourcePenalties)",
-			o->host, o->port, quote, s->head_len ? s->head : "no word", quote);
+			o->host, (int)o->port, quote, s->head_len ? s->head : "no word", quote);
 	r = fail_if_not_ssh(s);
 	if (r < 0)
 		return r;
-	ssh_fail(s, r, "SSH with %s port %d failed: %s", o->host, o->port,
+	ssh_fail(s, r, "SSH with %s port %d failed: %s", o->host, (int)o->port,
 		ssh_get_error(s->session));
 	/* no cipher, key exchange, ... that both have: sshd hangs up then, and will each time */
 	if (strstr(s->error, "no match for method"))
@@ -199,7 +201,7 @@ static int set_up_wait(struct ssh_stream *s, const char *what)
 	r = fail_if_not_ssh(s);
 	return r < 0 ? r
 		     : ssh_fail(s, -ETIMEDOUT, "%s port %d accepts connections but %s",
-			       s->options->host, s->options->port, what);
+			       s->camera->host, (int)s->camera->port, what);
 }
 
 /*
@@ -214,7 +216,8 @@ static const char *ssh_ciphers(void)
 
 static int set_up_session(struct ssh_stream *s)
 {
-	const struct ssh_options *o = s->options;
+	const struct endpoint *to = s->endpoint;
+	const char *user = *s->camera->user ? s->camera->user : NULL; /* NULL: the local one */
 	const bool no = false;
 	const int on = 1, quiet = SSH_LOG_NOLOG;
 	const struct {
@@ -223,9 +226,9 @@ static int set_up_session(struct ssh_stream *s)
 	} list[] = {
 		{ SSH_OPTIONS_PROCESS_CONFIG, &no },
 		{ SSH_OPTIONS_LOG_VERBOSITY, &quiet },
-		{ SSH_OPTIONS_HOST, o->alias },
-		{ SSH_OPTIONS_USER, o->user }, /* NULL: the local one */
-		{ SSH_OPTIONS_KNOWNHOSTS, o->known_hosts ? o->known_hosts : "/dev/null" },
+		{ SSH_OPTIONS_HOST, to->alias },
+		{ SSH_OPTIONS_USER, user },
+		{ SSH_OPTIONS_KNOWNHOSTS, to->known_hosts },
 		{ SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null" },
 		{ SSH_OPTIONS_STRICTHOSTKEYCHECK, &on },
 		{ SSH_OPTIONS_NODELAY, &on },
@@ -253,20 +256,20 @@ static int set_up_session(struct ssh_stream *s)
 /* Opens a TCP connection, or the way through another host. */
 static int open_link(struct ssh_stream *s)
 {
-	const struct ssh_options *o = s->options;
+	const struct camera_settings *o = s->camera;
 	int r;
 
-	if (!o->jump)
+	if (!*o->proxy_jump)
 		return dial_tcp(
-			o->host, o->port, s->deadline_ns, &s->fd, s->error, sizeof s->error);
-	r = jump_open(o, &s->jump, &s->fd);
+			o->host, (int)o->port, s->deadline_ns, &s->fd, s->error, sizeof s->error);
+	r = jump_open(s->endpoint, &s->jump, &s->fd);
 	if (r == 0)
 		return 0;
 	if (r == -ENOENT)
 		return ssh_fail(s, -ENOSYS,
 			"there is no ssh here to go through %s with; install openssh-client",
-			o->jump);
-	return ssh_fail(s, r == -EINVAL ? -ENOSYS : dial_fault(-r), "through %s: %s", o->jump,
+			o->proxy_jump);
+	return ssh_fail(s, r == -EINVAL ? -ENOSYS : dial_fault(-r), "through %s: %s", o->proxy_jump,
 		strerror(-r));
 }
 
@@ -289,17 +292,16 @@ static int shake_hands(struct ssh_stream *s)
 
 static int connect_session(struct ssh_stream *s)
 {
-	const struct ssh_options *o = s->options;
 	int r;
 
-	s->deadline_ns = deadline_min(deadline_in(CONNECT_US), o->deadline_ns);
+	s->deadline_ns = deadline_min(deadline_in(CONNECT_US), s->limit_ns);
 	r = open_link(s);
 	if (r < 0)
 		return r;
-	s->deadline_ns = deadline_min(deadline_in(LOGIN_US), o->deadline_ns);
+	s->deadline_ns = deadline_min(deadline_in(LOGIN_US), s->limit_ns);
 	r = shake_hands(s);
-	if (r < 0 && o->jump)
-		r = jump_error(&s->jump, o, r, s->error, sizeof s->error);
+	if (r < 0 && s->jump.pid > 0)
+		r = jump_error(&s->jump, s->endpoint, r, s->error, sizeof s->error);
 	return r;
 }
 
@@ -316,12 +318,12 @@ static int other_host_key(struct ssh_stream *s)
 	return ssh_fail(s, -EKEYREJECTED,
 		"%s shows another host key than the one that was paired (it is now %s): it was "
 		"installed again, or this is another machine",
-		s->options->host, fingerprint ? fingerprint : "unknown");
+		s->camera->host, fingerprint ? fingerprint : "unknown");
 }
 
 static int check_host_key(struct ssh_stream *s)
 {
-	const struct ssh_options *o = s->options;
+	const struct endpoint *to = s->endpoint;
 
 	switch (ssh_session_is_known_server(s->session)) {
 	case SSH_KNOWN_HOSTS_OK:
@@ -332,10 +334,11 @@ static int check_host_key(struct ssh_stream *s)
 	case SSH_KNOWN_HOSTS_UNKNOWN:
 	case SSH_KNOWN_HOSTS_NOT_FOUND:
 		/* libssh takes a file that it cannot read for one that is not there */
-		if (access(o->known_hosts, R_OK) < 0 && errno != ENOENT)
-			return ssh_fail(s, -ENOSYS, "%s cannot be read: %s", o->known_hosts,
+		if (access(to->known_hosts, R_OK) < 0 && errno != ENOENT)
+			return ssh_fail(s, -ENOSYS, "%s cannot be read: %s", to->known_hosts,
 				strerror(errno));
-		return ssh_fail(s, -ENOKEY, "no host key of %s is known for %s", o->host, o->alias);
+		return ssh_fail(s, -ENOKEY, "no host key of %s is known for %s", s->camera->host,
+			to->alias);
 	case SSH_KNOWN_HOSTS_ERROR:
 	default:
 		return ssh_fail(s, -EPROTO, "the host key cannot be checked: %s",
@@ -352,7 +355,7 @@ static int session_failed(struct ssh_stream *s, int r, const char *what)
 
 static int log_in(struct ssh_stream *s, ssh_key key)
 {
-	const struct ssh_options *o = s->options;
+	const struct camera_settings *o = s->camera;
 	int r;
 
 	while ((r = ssh_userauth_publickey(s->session, NULL, key)) == SSH_AUTH_AGAIN) {
@@ -366,13 +369,13 @@ static int log_in(struct ssh_stream *s, ssh_key key)
 	case SSH_AUTH_DENIED:
 	case SSH_AUTH_PARTIAL:
 		return ssh_fail(s, -EACCES, "%s refuses the login of %s with key %s", o->host,
-			o->user ? o->user : "this user", o->key);
+			*o->user ? o->user : "this user", s->endpoint->key);
 	default:
 		return session_failed(s, -EPROTO, "the login failed");
 	}
 }
 
-static int start_command(struct ssh_stream *s)
+static int start_command(struct ssh_stream *s, const char *command)
 {
 	int r;
 
@@ -387,7 +390,7 @@ static int start_command(struct ssh_stream *s)
 	if (r != SSH_OK)
 		return session_failed(s, -EACCES, "no channel");
 	s->setting_up = false;
-	while ((r = ssh_channel_request_exec(s->channel, s->options->command)) == SSH_AGAIN) {
+	while ((r = ssh_channel_request_exec(s->channel, command)) == SSH_AGAIN) {
 		r = set_up_wait(s, "starts no command");
 		if (r < 0)
 			return r;
@@ -498,13 +501,15 @@ static const struct stream_ops ssh_stream_ops = {
 	.free = ssh_stream_free,
 };
 
-static struct ssh_stream *ssh_stream_new(const struct ssh_options *options)
+static struct ssh_stream *ssh_stream_new(const struct endpoint *endpoint, int64_t deadline_ns)
 {
 	struct ssh_stream *s = calloc(1, sizeof *s);
 
 	if (s)
 		*s = (struct ssh_stream){ .stream.ops = &ssh_stream_ops,
-			.options = options,
+			.endpoint = endpoint,
+			.camera = endpoint->camera,
+			.limit_ns = deadline_ns,
 			.since_window = WINDOW_STEP,
 			.fd = -1,
 			.session_fd = -1 };
@@ -524,16 +529,16 @@ static int key_fault(int r)
 	return r == 0 || r == -ENOMEM || r == -EMFILE || r == -ENFILE ? r : -EPERM;
 }
 
-int ssh_stream_open(
-	const struct ssh_options *options, struct stream **ret, char *error, size_t size)
+int ssh_stream_open(const struct endpoint *endpoint, const char *command, int64_t deadline_ns,
+	struct stream **ret, char *error, size_t size)
 {
-	CLEANUP(ssh_stream_freep) struct ssh_stream *s = ssh_stream_new(options);
+	CLEANUP(ssh_stream_freep) struct ssh_stream *s = ssh_stream_new(endpoint, deadline_ns);
 	ssh_key key = NULL;
 	int r;
 
 	if (!s)
 		return give_error(-ENOMEM, s, error, size);
-	r = key_fault(key_load(options->key, &key, s->error, sizeof s->error));
+	r = key_fault(key_load(endpoint->key, &key, s->error, sizeof s->error));
 	if (r == 0)
 		r = connect_session(s);
 	if (r == 0)
@@ -542,32 +547,20 @@ int ssh_stream_open(
 		r = log_in(s, key);
 	ssh_key_free(key);
 	if (r == 0)
-		r = start_command(s);
+		r = start_command(s, command);
 	if (r < 0)
 		return give_error(r, s, error, size);
 	s->error[0] = 0;
-	s->options = NULL;
+	s->endpoint = NULL;
+	s->camera = NULL;
 	*ret = &TAKE_PTR(s)->stream;
 	return 0;
 }
 
-static enum ssh_pin host_key_pin(ssh_session session)
+int ssh_host_key(const struct endpoint *endpoint, char **ret_key, char **ret_fingerprint,
+	char *error, size_t size)
 {
-	switch (ssh_session_is_known_server(session)) {
-	case SSH_KNOWN_HOSTS_OK:
-		return SSH_PIN_SAME;
-	case SSH_KNOWN_HOSTS_CHANGED:
-	case SSH_KNOWN_HOSTS_OTHER:
-		return SSH_PIN_OTHER;
-	default:
-		return SSH_PIN_NONE;
-	}
-}
-
-int ssh_host_key(const struct ssh_options *options, char **ret_key, char **ret_fingerprint,
-	enum ssh_pin *ret_pin, char *error, size_t size)
-{
-	CLEANUP(ssh_stream_freep) struct ssh_stream *s = ssh_stream_new(options);
+	CLEANUP(ssh_stream_freep) struct ssh_stream *s = ssh_stream_new(endpoint, DEADLINE_NONE);
 	CLEANUP_FREE char *text = NULL, *fingerprint = NULL;
 	ssh_key key = NULL;
 	int r;
@@ -586,6 +579,5 @@ int ssh_host_key(const struct ssh_options *options, char **ret_key, char **ret_f
 		return give_error(r, s, error, size);
 	*ret_key = TAKE_PTR(text);
 	*ret_fingerprint = TAKE_PTR(fingerprint);
-	*ret_pin = host_key_pin(s->session);
 	return 0;
 }

@@ -217,7 +217,7 @@ TEST(aliases_and_commands)
 
 	setenv("STATE_DIRECTORY", "/nowhere", 1);
 	CHECK_INT(endpoint_of(&camera, &endpoint), 0);
-	CHECK_STR(endpoint.ssh.alias, "garden-2");
+	CHECK_STR(endpoint.alias, "garden-2");
 	CHECK_STR(endpoint.known_hosts, "/nowhere/known_hosts");
 	unsetenv("STATE_DIRECTORY");
 	CHECK_STR(endpoint_pair_command(&camera, text, sizeof text),
