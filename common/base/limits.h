@@ -56,7 +56,7 @@
 #define KEY_FILE_MAX (16 * 1024)
 #define KNOWN_HOSTS_MAX (1024 * 1024)
 #define SERVE_COMMAND_MAX 512 /* forced command, NUL included */
-#define CONTACT_FILE_MAX 16384
+#define PEER_STATE_FILE_MAX 16384
 #define SYNC_LIST_LINES 500 /* asked for at once */
 #define SYNC_FIRST_LINES 32 /* asked for before the camera's last number is known */
 #define SYNC_ITEMS_MAX 1024 /* frames that are known and not asked for yet; two lists and some */

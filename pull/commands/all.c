@@ -18,7 +18,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "pull/state/contact.h"
+#include "pull/state/peer_state.h"
 
 #define GRACE_NS NS_PER_SEC /* time for a living camera to be connected */
 #define LOOK_NS (NS_PER_SEC / 10)
@@ -77,10 +77,10 @@ static void run_line_up(struct run *run)
 
 	for (int late = 0; late < 2; late++) {
 		for (size_t i = 0; i < settings->n_cameras; i++) {
-			struct contact contact;
+			struct peer_state peer;
 
-			contact_load(settings->cameras[i].name, &contact);
-			if ((contact.camera.code == CLI_TEMPFAIL) == late)
+			peer_state_load(settings->cameras[i].name, &peer);
+			if ((peer.camera.code == CLI_TEMPFAIL) == late)
 				run->workers[run->n++].camera = &settings->cameras[i];
 		}
 	}

@@ -155,12 +155,12 @@ void add_fork(struct json_object *o, const struct history_fork *fork)
 		json_add_number(o, "branch", fork->branch);
 }
 
-void report_result(const struct cli *cli, const char *camera, enum contact_side side, int code,
-	const char *error)
+void report_result(
+	const struct cli *cli, const char *camera, enum peer_side side, int code, const char *error)
 {
-	struct contact_state before;
+	struct peer_outcome before;
 	char since[UTC_TEXT_MAX];
-	int r = contact_note(camera, &clock_real, side, code, error, &before);
+	int r = peer_state_note(camera, &clock_real, side, code, error, &before);
 
 	if (r < 0)
 		log_warning_errno(r, "%s: the state folder cannot be written", camera);
@@ -180,12 +180,12 @@ void report_room(const struct cli *cli, const char *camera, uint64_t removed, in
 			(unsigned long long)removed);
 	if (error < 0)
 		snprintf(text, sizeof text, "old frames cannot be removed: %s", strerror(-error));
-	report_result(cli, camera, CONTACT_HERE, error < 0 ? CLI_INTERNAL : CLI_OK, text);
+	report_result(cli, camera, PEER_HERE, error < 0 ? CLI_INTERNAL : CLI_OK, text);
 }
 
 void report_seen(const char *camera, const struct sighting *sighting, int64_t rate)
 {
-	int r = sighting->seen_us != TIME_NONE ? contact_seen(camera, sighting, rate) : 0;
+	int r = sighting->seen_us != TIME_NONE ? peer_state_seen(camera, sighting, rate) : 0;
 
 	if (r < 0)
 		log_warning_errno(r, "%s: the state folder cannot be written", camera);
@@ -194,8 +194,8 @@ void report_seen(const char *camera, const struct sighting *sighting, int64_t ra
 void report_session(
 	const struct cli *cli, const char *camera, int code, const struct session_result *result)
 {
-	report_result(cli, camera, result->why == CONNECT_HERE ? CONTACT_HERE : CONTACT_CAMERA,
-		code, result->error);
+	report_result(cli, camera, result->why == CONNECT_HERE ? PEER_HERE : PEER_CAMERA, code,
+		result->error);
 	report_seen(camera, &result->sighting, result->rate);
 	if (result->why != CONNECT_HERE &&
 		(result->frames > 0 || result->removed > 0 || result->room_error < 0))

@@ -7,7 +7,7 @@
 #include "common/commands/cli.h"
 #include "common/journal/record.h"
 #include "pull/settings/settings.h"
-#include "pull/state/contact.h"
+#include "pull/state/peer_state.h"
 
 int command_doctor(struct cli *cli); /* doctor.c */
 int command_fetch(struct cli *cli); /* commands.c */
@@ -29,7 +29,7 @@ const char *describe_age(const struct record *frame, char *buf, size_t size);
  * Notes the result of a visit, or of storing here (CLI_OK: something was stored), and tells what
  * failed: a person each time, the log of a service when it changes.
  */
-void report_result(const struct cli *cli, const char *camera, enum contact_side side, int code,
+void report_result(const struct cli *cli, const char *camera, enum peer_side side, int code,
 	const char *error);
 
 /* The same of a session that has ended, with what the camera said of itself. */

@@ -33,7 +33,7 @@ struct visit {
 	char path[PATH_MAX]; /* of the archive */
 	int mount, error; /* of its disk; of the archive */
 	struct archive *archive; /* NULL: cannot be opened, by `error` */
-	struct contact contact;
+	struct peer_state peer;
 	struct due_facts due;
 };
 
@@ -215,10 +215,10 @@ static void visit_camera(struct doctor *doctor, const struct camera_settings *ca
 	}
 	v.endpoint_error = endpoint_of(camera, &v.endpoint);
 	endpoint_pair_command(camera, v.pair_command, sizeof v.pair_command);
-	contact_load(camera->name, &v.contact);
+	peer_state_load(camera->name, &v.peer);
 	v.mount = copy_check(camera, v.path);
 	v.error = v.mount < 0 ? v.mount : archive_open(v.path, &options, &v.archive);
-	v.due = due_read(v.archive, &v.contact, camera->stale_after_us, &clock_real);
+	v.due = due_read(v.archive, &v.peer, camera->stale_after_us, &clock_real);
 	for (size_t i = 0; i < ARRAY_SIZE(checks); i++)
 		doctor_tell(doctor, checks[i].name, checks[i].run(&v));
 	archive_free(v.archive);

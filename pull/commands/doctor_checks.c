@@ -83,11 +83,11 @@ struct doctor_finding doctor_work(
 
 struct doctor_finding doctor_stale(int error, const struct due_facts *facts)
 {
-	const struct contact *contact = facts->contact;
+	const struct peer_state *peer = facts->peer;
 	const struct due due = due_judge(facts);
 	const bool here = due.state == DUE_HERE;
 	const bool stopped = due.state == DUE_STOPPED || due.state == DUE_NOT_TAKEN ||
-		(here && contact->schedule.running == WIRE_STOPPED);
+		(here && peer->schedule.running == WIRE_STOPPED);
 	enum doctor_verdict verdict = DOCTOR_FAIL;
 	const char *fix = "";
 	char text[DOCTOR_TEXT_MAX];
@@ -99,9 +99,9 @@ struct doctor_finding doctor_stale(int error, const struct due_facts *facts)
 			"the archive cannot be read: %s\nlook at `pullpi verify`",
 			strerror(-error));
 	due_describe(&due, facts, text, sizeof text);
-	if (here && contact->last_try_us != TIME_NONE && contact->camera.code != CLI_OK)
+	if (here && peer->last_try_us != TIME_NONE && peer->camera.code != CLI_OK)
 		return doctor_find(
-			DOCTOR_WARN, "%s\nthe last try failed: %s", text, contact->camera.error);
+			DOCTOR_WARN, "%s\nthe last try failed: %s", text, peer->camera.error);
 	if (stopped)
 		fix = "\nlook there with `capturepi doctor`";
 	else if (due.state == DUE_NOT_TRIED)
@@ -121,7 +121,7 @@ struct doctor_finding doctor_clocks(const struct due_facts *facts)
 	if (*due_describe_clock(&due, text, sizeof text))
 		return doctor_find(DOCTOR_WARN, "%s\nlook at `timedatectl` on both machines", text);
 	return doctor_find(DOCTOR_OK, "the camera's %s",
-		facts->contact->seen_us == TIME_NONE ? "is not known" : "agrees");
+		facts->peer->seen_us == TIME_NONE ? "is not known" : "agrees");
 }
 
 struct doctor_finding doctor_leftover(const struct leftover *l)
@@ -129,7 +129,6 @@ struct doctor_finding doctor_leftover(const struct leftover *l)
 	return doctor_find(l->units ? DOCTOR_WARN : DOCTOR_INFO,
 		"no section [camera %s] any more, and still%s%s%s\nrun `%s%s`%s", l->camera,
 		l->units ? " its units" : "", l->key ? " its key" : "",
-		l->contact ? " its last contact" : "",
-		l->units ? "deploypi pull" : "pullpi unpair ", l->units ? "" : l->camera,
-		l->units ? ", which switches them off" : "");
+		l->state ? " its last contact" : "", l->units ? "deploypi pull" : "pullpi unpair ",
+		l->units ? "" : l->camera, l->units ? ", which switches them off" : "");
 }

@@ -56,19 +56,19 @@ static void follow_print_frame(const struct telling *t, const struct session_res
 static void follow_note_contact(struct telling *t)
 {
 	int64_t now_ns = clock_mono_ns(&clock_real);
-	struct contact_state before;
+	struct peer_outcome before;
 
 	if (now_ns - t->noted_ns < NOTE_NS)
 		return;
 	t->noted_ns = now_ns;
 	if (zone_has_changed(&t->zone))
 		(void)zone_read_again(&t->zone, clock_wall_us(&clock_real));
-	contact_note(t->camera->name, &clock_real, CONTACT_CAMERA, CLI_OK, "", &before);
+	peer_state_note(t->camera->name, &clock_real, PEER_CAMERA, CLI_OK, "", &before);
 }
 
 static void follow_report_success(struct telling *t)
 {
-	report_result(t->cli, t->camera->name, CONTACT_CAMERA, CLI_OK, "");
+	report_result(t->cli, t->camera->name, PEER_CAMERA, CLI_OK, "");
 	t->noted_ns = clock_mono_ns(&clock_real);
 	t->failing = false;
 }
@@ -76,11 +76,11 @@ static void follow_report_success(struct telling *t)
 static void follow_report_failure(struct telling *t, const struct session_result *result)
 {
 	bool changed = !t->failing || t->code != result->code || t->why != result->why;
-	struct contact_state before;
+	struct peer_outcome before;
 
-	contact_note(t->camera->name, &clock_real,
-		result->why == CONNECT_HERE ? CONTACT_HERE : CONTACT_CAMERA, result->code,
-		result->error, &before);
+	peer_state_note(t->camera->name, &clock_real,
+		result->why == CONNECT_HERE ? PEER_HERE : PEER_CAMERA, result->code, result->error,
+		&before);
 	/* the service was started again in an outage that the log knows of */
 	if (log_is_journal() && !t->failing && before.code == result->code)
 		changed = false;
@@ -136,7 +136,7 @@ static bool follow_tell(void *data, enum session_event event, const struct sessi
 		break;
 	case SESSION_FRAME:
 		if (t->failing && t->why == CONNECT_HERE)
-			report_result(t->cli, t->camera->name, CONTACT_HERE, CLI_OK, "");
+			report_result(t->cli, t->camera->name, PEER_HERE, CLI_OK, "");
 		if (t->failing)
 			follow_report_success(t);
 		follow_print_frame(t, result);

@@ -9,7 +9,7 @@
 #include "common/base/json.h"
 #include "pull/commands/commands.h"
 #include "pull/session/gaps.h"
-#include "pull/state/contact.h"
+#include "pull/state/peer_state.h"
 
 #define SHOWN_MAX 10000 /* the last so many are kept in memory */
 
@@ -75,13 +75,13 @@ static int walk_gaps(
 {
 	struct gaps_options options = { .since_us = TIME_NONE, .gap = take_gap, .data = list };
 	struct held held = { 0 };
-	struct contact contact;
+	struct peer_state peer;
 	int r = held_load(archive, &held);
 
-	contact_load(camera, &contact);
+	peer_state_load(camera, &peer);
 	options.held = &held;
 	if (r == 0)
-		r = gaps_bounds(archive, &contact, &options);
+		r = gaps_bounds(archive, &peer, &options);
 	if (from > options.first)
 		options.first = from;
 	if (r == 0)

@@ -13,8 +13,8 @@
 #include "pull/commands/commands.h"
 #include "pull/session/copy.h"
 #include "pull/session/gaps.h"
-#include "pull/state/contact.h"
 #include "pull/state/due.h"
+#include "pull/state/peer_state.h"
 
 #define GAPS_US (24 * 3600 * US_PER_SEC) /* older ones are for `list --gaps` */
 
@@ -27,7 +27,7 @@ struct camera_status {
 	char path[PATH_MAX];
 	uint64_t first, last;
 	int64_t age_us; /* of the newest, by its slot */
-	struct contact contact;
+	struct peer_state peer;
 	struct due_facts facts;
 	struct due due;
 	unsigned branches[BRANCHES_MAX], n_branches; /* older histories that were kept */
@@ -54,7 +54,7 @@ static void status_read_gaps(struct camera_status *s, struct archive *archive)
 	int r = held_load(archive, &held);
 
 	if (r == 0)
-		r = gaps_bounds(archive, &s->contact, &options);
+		r = gaps_bounds(archive, &s->peer, &options);
 	if (r == 0)
 		r = gaps_walk(archive, &options);
 	if (r == 0)
@@ -82,7 +82,7 @@ static int status_read_archive(struct camera_status *s)
 	s->has_newest = archive_newest(archive, &s->newest) == 0;
 	for (unsigned n = 0; archive_branch(archive, &n);)
 		s->branches[s->n_branches++] = n;
-	s->facts = due_read(archive, &s->contact, s->camera->stale_after_us, &clock_real);
+	s->facts = due_read(archive, &s->peer, s->camera->stale_after_us, &clock_real);
 	status_read_gaps(s, archive);
 	frame = record_name(&s->newest);
 	if (s->has_newest && frame_name_path(&frame, name) == 0 &&
@@ -94,15 +94,15 @@ static int status_read_archive(struct camera_status *s)
 static void status_read(const struct camera_settings *camera, struct camera_status *ret)
 {
 	*ret = (struct camera_status){ .camera = camera };
-	contact_load(camera->name, &ret->contact);
-	ret->facts = due_read(NULL, &ret->contact, camera->stale_after_us, &clock_real);
+	peer_state_load(camera->name, &ret->peer);
+	ret->facts = due_read(NULL, &ret->peer, camera->stale_after_us, &clock_real);
 	ret->error = status_read_archive(ret);
 	if (ret->has_newest)
 		ret->age_us = clock_wall_us(&clock_real) - ret->newest.slot_us;
 	ret->due = due_judge(&ret->facts);
 }
 
-static const char *contact_word(int code)
+static const char *status_contact_word(int code)
 {
 	switch (code) {
 	case CLI_OK:
@@ -134,33 +134,32 @@ static void print_gaps(const struct camera_status *s)
 {
 	char text[256], time[UTC_TEXT_MAX];
 
-	if (s->behind > 0 && s->contact.last == 0)
+	if (s->behind > 0 && s->peer.last == 0)
 		printf("behind     %llu numbers in between are not here\n",
 			(unsigned long long)s->behind);
 	else if (s->behind > 0)
 		printf("behind     %llu lines of the camera's journal are not here; it was at "
 		       "%llu on %s\n",
-			(unsigned long long)s->behind, (unsigned long long)s->contact.last,
-			utc_format_local(s->contact.last_ok_us, time));
+			(unsigned long long)s->behind, (unsigned long long)s->peer.last,
+			utc_format_local(s->peer.last_ok_us, time));
 	printf("gaps       in 24 h: %s\n", describe_gaps(s, text, sizeof text));
 }
 
-static void print_contact(const struct contact *contact)
+static void status_print_contact(const struct peer_state *peer)
 {
 	char time[UTC_TEXT_MAX];
 
-	if (contact->last_try_us == TIME_NONE) {
+	if (peer->last_try_us == TIME_NONE) {
 		printf("contact    never\n");
 		return;
 	}
-	printf("contact    %s, last try %s", contact_word(contact->camera.code),
-		utc_format_local(contact->last_try_us, time));
+	printf("contact    %s, last try %s", status_contact_word(peer->camera.code),
+		utc_format_local(peer->last_try_us, time));
 	printf(", last success %s\n",
-		contact->last_ok_us == TIME_NONE ? "never"
-						 : utc_format_local(contact->last_ok_us, time));
-	if (contact->camera.code != CLI_OK)
-		printf("error      since %s: %s\n",
-			utc_format_local(contact->camera.since_us, time), contact->camera.error);
+		peer->last_ok_us == TIME_NONE ? "never" : utc_format_local(peer->last_ok_us, time));
+	if (peer->camera.code != CLI_OK)
+		printf("error      since %s: %s\n", utc_format_local(peer->camera.since_us, time),
+			peer->camera.error);
 }
 
 static const char *archive_error(const struct camera_status *s)
@@ -195,35 +194,35 @@ static void print_person(const struct camera_status *s, bool more)
 		printf("clock      %s\n", text);
 	if (s->has_gaps)
 		print_gaps(s);
-	print_contact(&s->contact);
-	if (s->contact.here.code != CLI_OK)
-		printf("here       since %s: %s\n", utc_format_local(s->contact.here.since_us, age),
-			s->contact.here.error);
-	if (s->contact.rate > 0)
-		printf("link       %.1f KB/s in the last pull\n", (double)s->contact.rate / 1024);
+	status_print_contact(&s->peer);
+	if (s->peer.here.code != CLI_OK)
+		printf("here       since %s: %s\n", utc_format_local(s->peer.here.since_us, age),
+			s->peer.here.error);
+	if (s->peer.rate > 0)
+		printf("link       %.1f KB/s in the last pull\n", (double)s->peer.rate / 1024);
 }
 
-static struct json_object *contact_object(const struct contact *contact)
+static struct json_object *peer_state_object(const struct peer_state *peer)
 {
 	struct json_object *o = json_object_new_object();
 
-	json_add_time(o, "last_try", contact->last_try_us);
-	json_add_time(o, "last_ok", contact->last_ok_us);
-	json_add_time(o, "since", contact->camera.since_us);
-	if (contact->last_try_us != TIME_NONE) {
-		json_add_bool(o, "reachable", contact->camera.code == CLI_OK);
-		json_add_number(o, "code", contact->camera.code);
+	json_add_time(o, "last_try", peer->last_try_us);
+	json_add_time(o, "last_ok", peer->last_ok_us);
+	json_add_time(o, "since", peer->camera.since_us);
+	if (peer->last_try_us != TIME_NONE) {
+		json_add_bool(o, "reachable", peer->camera.code == CLI_OK);
+		json_add_number(o, "code", peer->camera.code);
 	}
-	if (contact->camera.error[0])
-		json_add_text(o, "error", contact->camera.error);
-	if (contact->here.code != CLI_OK) {
-		json_add_text(o, "here_error", contact->here.error);
-		json_add_time(o, "here_since", contact->here.since_us);
+	if (peer->camera.error[0])
+		json_add_text(o, "error", peer->camera.error);
+	if (peer->here.code != CLI_OK) {
+		json_add_text(o, "here_error", peer->here.error);
+		json_add_time(o, "here_since", peer->here.since_us);
 	}
-	if (contact->last > 0)
-		json_add_number(o, "camera_last", (int64_t)contact->last);
-	if (contact->rate > 0)
-		json_add_number(o, "rate", contact->rate);
+	if (peer->last > 0)
+		json_add_number(o, "camera_last", (int64_t)peer->last);
+	if (peer->rate > 0)
+		json_add_number(o, "rate", peer->rate);
 	return o;
 }
 
@@ -267,7 +266,7 @@ static void print_program(const struct camera_status *s)
 	if (s->due.set_back)
 		json_add_bool(o, "clock_set_back", true);
 	add_archive(o, s);
-	json_object_object_add(o, "contact", contact_object(&s->contact));
+	json_object_object_add(o, "contact", peer_state_object(&s->peer));
 	json_print(o);
 }
 

@@ -47,24 +47,24 @@ static int take_unit(void *data, const char *unit, const char *drop_in)
 static void take_file(struct search *s, const char *file)
 {
 	char camera[NAME_MAX + 1], path[PATH_MAX], end[8] = "";
-	bool contact = sscanf(file, "contact-%255s", camera) == 1;
+	bool state = sscanf(file, "contact-%255s", camera) == 1;
 	struct leftover *l = NULL;
 	char *dot;
 
-	if (!contact && sscanf(file, "id_ed25519-%255s", camera) != 1)
+	if (!state && sscanf(file, "id_ed25519-%255s", camera) != 1)
 		return;
 	dot = strrchr(camera, '.');
 	if (dot)
 		snprintf(end, sizeof end, "%s", dot);
-	if (contact && strcmp(end, ".json") == 0) {
+	if (state && strcmp(end, ".json") == 0) {
 		*dot = '\0';
 		l = leftover_of(s, camera);
-	} else if (!contact && strcmp(end, ".pub") != 0 && pull_state_path(file, path) == 0 &&
+	} else if (!state && strcmp(end, ".pub") != 0 && pull_state_path(file, path) == 0 &&
 		!pull_key_is_used(s->settings, path, NULL)) {
 		l = leftover_of(s, camera);
 	}
 	if (l)
-		*(contact ? &l->contact : &l->key) = true;
+		*(state ? &l->state : &l->key) = true;
 }
 
 void leftovers_find(const struct pull_settings *settings, struct leftovers *ret)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What is left here of cameras whose section is gone from the settings: links and drop-ins of
- * their units, and keys and contacts in the state folder.
+ * their units, and keys and peer states in the state folder.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 
 struct leftover {
 	char camera[CAMERA_NAME_MAX];
-	bool units, key, contact;
+	bool units, key, state;
 };
 
 struct leftovers {

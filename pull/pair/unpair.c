@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * `pullpi unpair`: takes back what `pair` did, in the opposite order, and can be repeated: it
- * removes our line there, then the pinned host key, the contact, the settings section and our key
+ * removes our line there, then the pinned host key, the peer state, the settings section and our key
  * here. The key goes last, because it alone tells which line over there is ours. Pictures stay.
  */
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include "pull/pair/pair.h"
 #include "pull/ssh/connect.h"
 #include "pull/ssh/keys.h"
-#include "pull/state/contact.h"
+#include "pull/state/peer_state.h"
 
 const struct cli_option unpair_options[] = {
 	{ "identity", 'i', "FILE", "log in with this key to remove ours there" },
@@ -53,7 +53,7 @@ static int unpair_begin(struct unpair *u)
 	u->shared_key = pull_key_is_used(u->settings, u->endpoint.key, u->camera.name);
 	if (key_public(u->endpoint.key, &u->public_key, error, sizeof error) < 0)
 		u->public_key = NULL;
-	if (!u->section && !u->public_key && !contact_exists(name))
+	if (!u->section && !u->public_key && !peer_state_exists(name))
 		return pull_choose_camera(u->cli, u->settings, name, &camera);
 	return CLI_OK;
 }
@@ -143,7 +143,7 @@ static int unpair_here(const struct unpair *u)
 
 	if (r != CLI_OK)
 		return r;
-	r = contact_forget(u->camera.name);
+	r = peer_state_forget(u->camera.name);
 	if (r < 0)
 		cli_error(u->cli, "%s: its last contact cannot be removed: %s", u->camera.name,
 			strerror(-r));

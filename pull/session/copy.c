@@ -7,13 +7,13 @@
 
 #include "common/archive/place.h"
 #include "common/commands/cli.h"
-#include "pull/state/contact.h"
+#include "pull/state/peer_state.h"
 
 int copy_check(const struct camera_settings *camera, const char *path)
 {
 	char mount[PATH_MAX];
 
-	contact_mount(camera->name, path, mount);
+	peer_state_mount(camera->name, path, mount);
 	return place_check(path, camera->require_mount, mount, NULL);
 }
 
@@ -28,7 +28,7 @@ int copy_open(const struct camera_settings *camera, const char *path,
 	if (r < 0 || options->mode == ARCHIVE_READ)
 		return r;
 	place_mount(path, NULL, mount);
-	contact_mounted(camera->name, path, mount); /* a memory aid */
+	peer_state_mounted(camera->name, path, mount); /* a memory aid */
 	return 0;
 }
 

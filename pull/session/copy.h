@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A camera's archive here. If it once was on a mounted disk (common/archive/place.h; the last
- * contact remembers), it is neither opened nor made again without that disk.
+ * A camera's archive here. If the peer state says that it was once on a mounted disk, it is neither
+ * opened nor made without that disk (common/archive/place.h).
  */
 #pragma once
 

@@ -12,7 +12,7 @@
 
 #include "common/base/utc.h"
 #include "common/journal/ranges.h"
-#include "pull/state/contact.h"
+#include "pull/state/peer_state.h"
 
 #define REASONS_MAX 8 /* words of prune lines that are kept apart */
 #define FRAME_KEY_WITHIN 160 /* bytes from the start of a line */
@@ -328,7 +328,7 @@ static int look_back(struct walk *walk, size_t *ret_i, uint64_t *first)
 	return r;
 }
 
-int gaps_bounds(struct archive *archive, const struct contact *contact, struct gaps_options *ret)
+int gaps_bounds(struct archive *archive, const struct peer_state *peer, struct gaps_options *ret)
 {
 	uint64_t first, last;
 	int r = journal_first(archive_journal(archive), &first);
@@ -337,9 +337,8 @@ int gaps_bounds(struct archive *archive, const struct contact *contact, struct g
 		r = journal_last(archive_journal(archive), &last);
 	if (r < 0)
 		return r;
-	ret->last = contact->last > last ? contact->last : last;
-	ret->first = contact->first > 0 && (first == 0 || contact->first < first) ? contact->first
-										  : first;
+	ret->last = peer->last > last ? peer->last : last;
+	ret->first = peer->first > 0 && (first == 0 || peer->first < first) ? peer->first : first;
 	/* the archive has no line, and the camera has not said anything */
 	if (ret->first == 0)
 		ret->first = 1;

@@ -46,8 +46,8 @@ struct gaps_options {
 };
 
 /* Fills in first and last: what is here, and what the camera said it has. -errno. */
-struct contact;
-int gaps_bounds(struct archive *archive, const struct contact *contact, struct gaps_options *ret);
+struct peer_state;
+int gaps_bounds(struct archive *archive, const struct peer_state *peer, struct gaps_options *ret);
 
 /*
  * Shows each gap, in the order of the numbers; misses in a row with one cause are one gap. Needs

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lineage of a camera's archive: whether it and the archive here are the same history.
+ * The lineage of a camera's archive: whether the camera and the archive here have one history.
  *
- * A camera whose card was restored from an older copy has the same archive id, and gives numbers
- * that are known here to other frames. So at each contact the camera's line of the last number held
- * here is compared. If it differs, a binary search finds the last line that both have, and what is
- * here after it moves to a branch (archive_fork()): both histories are kept, apart and whole.
+ * A camera whose card was restored from an older copy has the same archive id, and gives known
+ * numbers to other frames. So each session compares the last line that is held here with the
+ * camera's line of that number. If they differ, a binary search finds the last line that both have,
+ * and the later lines here move to a branch (archive_fork()): both histories are kept, apart and
+ * whole.
  */
 #pragma once
 

@@ -19,7 +19,7 @@
 #include "pull/session/history.h"
 #include "pull/session/plan.h"
 #include "pull/ssh/connect.h"
-#include "pull/state/contact.h"
+#include "pull/state/peer_state.h"
 
 enum session_event {
 	SESSION_CONNECTED, /* the camera answers and is the right one; `sighting` */

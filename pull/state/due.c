@@ -19,25 +19,25 @@ static int64_t time_max(int64_t a, int64_t b)
 }
 
 /* How far the camera's clock is ahead of ours. */
-static int64_t clock_ahead(const struct contact *contact)
+static int64_t clock_ahead(const struct peer_state *peer)
 {
-	return contact->seen_us != TIME_NONE && contact->schedule.now_us != TIME_NONE
-		? contact->schedule.now_us - contact->seen_us
+	return peer->seen_us != TIME_NONE && peer->schedule.now_us != TIME_NONE
+		? peer->schedule.now_us - peer->seen_us
 		: 0;
 }
 
 /* The camera's clock at `now_us` of ours, which may have been set back since the answer. */
-static int64_t camera_now(const struct contact *contact, int64_t now_us)
+static int64_t camera_now(const struct peer_state *peer, int64_t now_us)
 {
-	return time_max(now_us + clock_ahead(contact), contact->schedule.now_us);
+	return time_max(now_us + clock_ahead(peer), peer->schedule.now_us);
 }
 
 /* Whether to believe what the camera said of its schedule; `now_us` is its clock. */
-static bool schedule_counts(const struct contact *contact, int64_t newest_us, int64_t now_us)
+static bool schedule_counts(const struct peer_state *peer, int64_t newest_us, int64_t now_us)
 {
-	const struct wire_schedule *s = &contact->schedule;
+	const struct wire_schedule *s = &peer->schedule;
 
-	if (contact->seen_us == TIME_NONE || s->now_us == TIME_NONE || s->next_us == TIME_NONE)
+	if (peer->seen_us == TIME_NONE || s->now_us == TIME_NONE || s->next_us == TIME_NONE)
 		return false;
 	if (s->next_us < s->now_us - NEXT_OLD_US || s->next_us > s->now_us + DUE_GAP_MAX_US)
 		return false;
@@ -53,17 +53,17 @@ static bool schedule_counts(const struct contact *contact, int64_t newest_us, in
 	if (newest_us != TIME_NONE &&
 		(newest_us > now_us + DUE_CLOCK_US || now_us - newest_us > DUE_GAP_MAX_US))
 		return false;
-	return contact->unkept <= UNKEPT_MAX;
+	return peer->unkept <= UNKEPT_MAX;
 }
 
 /* Who is to blame, by the last contact. */
-static enum due_state due_blame(const struct contact *contact)
+static enum due_state due_blame(const struct peer_state *peer)
 {
-	if (contact->last_try_us == TIME_NONE)
+	if (peer->last_try_us == TIME_NONE)
 		return DUE_NOT_TRIED;
-	if (contact->camera.code != CLI_OK)
+	if (peer->camera.code != CLI_OK)
 		return DUE_NOT_REACHED;
-	return contact->schedule.running == WIRE_STOPPED ? DUE_STOPPED : DUE_NOT_TAKEN;
+	return peer->schedule.running == WIRE_STOPPED ? DUE_STOPPED : DUE_NOT_TAKEN;
 }
 
 /*
@@ -74,19 +74,19 @@ static enum due_state due_blame(const struct contact *contact)
 static int64_t missed_from(
 	const struct due_facts *facts, int64_t due_us, int64_t ahead_us, enum due_state *ret_state)
 {
-	const struct contact *contact = facts->contact;
+	const struct peer_state *peer = facts->peer;
 	int64_t boot_us = facts->now_us - facts->up_us + ahead_us;
-	int64_t try_us = contact->last_try_us != TIME_NONE ? contact->last_try_us + ahead_us : 0;
-	int64_t period_us = contact_period(contact);
+	int64_t try_us = peer->last_try_us != TIME_NONE ? peer->last_try_us + ahead_us : 0;
+	int64_t period_us = peer_state_period(peer);
 
-	if (contact->camera.code != CLI_OK && try_us >= due_us && try_us >= boot_us) {
+	if (peer->camera.code != CLI_OK && try_us >= due_us && try_us >= boot_us) {
 		*ret_state = DUE_NOT_REACHED;
 		if (period_us == 0 || period_us > DUE_PERIOD_US)
 			period_us = DUE_PERIOD_US;
 		return due_us + period_us + DUE_GRACE_US;
 	}
 	*ret_state = DUE_NOT_TRIED;
-	if (contact->camera.code == CLI_OK)
+	if (peer->camera.code == CLI_OK)
 		due_us = time_max(due_us, try_us);
 	/* fetches by hand in between make the period look shorter than it is */
 	return time_max(due_us, boot_us) + time_max(period_us + period_us / 4, DUE_PERIOD_US) +
@@ -97,7 +97,7 @@ static struct due judge_age(const struct due_facts *facts, struct due due, int64
 {
 	if (facts->newest_us != TIME_NONE && now_us - facts->newest_us <= facts->stale_after_us)
 		return due;
-	due.state = due_blame(facts->contact);
+	due.state = due_blame(facts->peer);
 	return due;
 }
 
@@ -122,20 +122,20 @@ static int64_t first_missing(const struct wire_schedule *s, int64_t newest_us)
 static struct due judge_schedule(const struct due_facts *facts, struct due due, int64_t now_us,
 	int64_t ahead_us, bool counts)
 {
-	const struct contact *contact = facts->contact;
-	const struct wire_schedule *schedule = &contact->schedule;
-	int64_t slot_us, answer_us = contact->seen_us + ahead_us;
+	const struct peer_state *peer = facts->peer;
+	const struct wire_schedule *schedule = &peer->schedule;
+	int64_t slot_us, answer_us = peer->seen_us + ahead_us;
 	enum due_state state;
-	bool answered = contact->camera.code == CLI_OK && contact->seen_us != TIME_NONE;
+	bool answered = peer->camera.code == CLI_OK && peer->seen_us != TIME_NONE;
 
 	slot_us = counts                        ? first_missing(schedule, facts->newest_us)
 		: facts->newest_us == TIME_NONE ? 0
 						: facts->newest_us + facts->gap_us;
 	due.slot_us = slot_us > 0 ? slot_us : TIME_NONE;
 	if (slot_us == 0 || (answered && answer_us >= slot_us + DUE_US)) {
-		due.state = due_blame(contact);
+		due.state = due_blame(peer);
 	} else if (due.set_back) {
-		due.state = contact->camera.code != CLI_OK ? DUE_NOT_REACHED : DUE_HERE;
+		due.state = peer->camera.code != CLI_OK ? DUE_NOT_REACHED : DUE_HERE;
 	} else if (now_us >= missed_from(facts, slot_us + DUE_US, ahead_us, &state)) {
 		due.state = state;
 	}
@@ -144,17 +144,17 @@ static struct due judge_schedule(const struct due_facts *facts, struct due due, 
 
 struct due due_judge(const struct due_facts *facts)
 {
-	const struct contact *contact = facts->contact;
-	int64_t ahead_us = clock_ahead(contact), now_us;
+	const struct peer_state *peer = facts->peer;
+	int64_t ahead_us = clock_ahead(peer), now_us;
 	struct due due = { .state = DUE_HERE, .slot_us = TIME_NONE };
 	bool counts;
 
 	if (ahead_us > DUE_CLOCK_US || ahead_us < -DUE_CLOCK_US)
 		due.ahead_us = ahead_us;
-	due.set_back = contact->last_try_us != TIME_NONE &&
-		facts->now_us < contact->last_try_us - DUE_CLOCK_US;
-	now_us = camera_now(contact, facts->now_us);
-	counts = schedule_counts(contact, facts->newest_us, now_us);
+	due.set_back =
+		peer->last_try_us != TIME_NONE && facts->now_us < peer->last_try_us - DUE_CLOCK_US;
+	now_us = camera_now(peer, facts->now_us);
+	counts = schedule_counts(peer, facts->newest_us, now_us);
 	if (facts->newest_us > now_us + DUE_CLOCK_US)
 		ahead_us = 0;
 	now_us = facts->now_us + ahead_us;
@@ -181,11 +181,11 @@ const char *due_state_name(enum due_state state)
 static const char *describe_here(
 	const struct due *due, const struct due_facts *facts, char *buf, size_t size)
 {
-	const struct contact *contact = facts->contact;
-	const char *stopped = contact->schedule.running == WIRE_STOPPED
+	const struct peer_state *peer = facts->peer;
+	const char *stopped = peer->schedule.running == WIRE_STOPPED
 		? "; capturing did not run there at the last contact"
 		: "";
-	bool coming = due->slot_us > facts->now_us + clock_ahead(contact);
+	bool coming = due->slot_us > facts->now_us + clock_ahead(peer);
 	char slot[UTC_TEXT_MAX];
 
 	if (due->slot_us == TIME_NONE)
@@ -200,7 +200,7 @@ static const char *describe_here(
 const char *due_describe(
 	const struct due *due, const struct due_facts *facts, char *buf, size_t size)
 {
-	const struct contact *contact = facts->contact;
+	const struct peer_state *peer = facts->peer;
 	char slot[UTC_TEXT_MAX] = "", when[UTC_TEXT_MAX] = "";
 	const char *what = facts->newest_us == TIME_NONE ? "nothing is here yet"
 							 : "the newest picture is too old";
@@ -209,14 +209,14 @@ const char *due_describe(
 	switch (due->state) {
 	case DUE_NOT_TRIED:
 		why = ", and no pull was tried";
-		if (contact->last_try_us != TIME_NONE) {
+		if (peer->last_try_us != TIME_NONE) {
 			why = ", and no pull asked the camera since ";
-			more = utc_format_local(contact->last_try_us, when);
+			more = utc_format_local(peer->last_try_us, when);
 		}
 		break;
 	case DUE_NOT_REACHED:
 		why = "; the last try failed: ";
-		more = contact->camera.error;
+		more = peer->camera.error;
 		break;
 	case DUE_STOPPED:
 		why = "; the camera answers, but capturing does not run there";
@@ -290,15 +290,15 @@ static int64_t longest_gap(struct archive *archive, const struct record *newest)
 	return gap_us > 0 && gap_us < DUE_GAP_MAX_US ? gap_us : DUE_PERIOD_US;
 }
 
-struct due_facts due_read(struct archive *archive, const struct contact *contact,
+struct due_facts due_read(struct archive *archive, const struct peer_state *peer,
 	int64_t stale_after_us, const struct clock *clock)
 {
-	struct due_facts facts = { .contact = contact,
+	struct due_facts facts = { .peer = peer,
 		.now_us = clock_wall_us(clock),
 		.up_us = clock_up_ns(clock) / NS_PER_US,
 		.newest_us = TIME_NONE,
 		.stale_after_us = stale_after_us };
-	int64_t now_us = camera_now(contact, facts.now_us);
+	int64_t now_us = camera_now(peer, facts.now_us);
 	struct record newest;
 
 	if (!archive ||
@@ -306,7 +306,7 @@ struct due_facts due_read(struct archive *archive, const struct contact *contact
 			time_max(now_us, facts.now_us) + DUE_CLOCK_US, &newest) < 0)
 		return facts;
 	facts.newest_us = newest.slot_us;
-	if (stale_after_us == 0 && !schedule_counts(contact, newest.slot_us, now_us))
+	if (stale_after_us == 0 && !schedule_counts(peer, newest.slot_us, now_us))
 		facts.gap_us = longest_gap(archive, &newest);
 	return facts;
 }

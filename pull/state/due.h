@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #include "common/archive/archive.h"
-#include "pull/state/contact.h"
+#include "pull/state/peer_state.h"
 
 #define DUE_CLOCK_US (60 * US_PER_SEC) /* two clocks further apart do not agree */
 #define DUE_GRACE_US (180 * US_PER_SEC) /* what a timer and a pull may take */
@@ -29,7 +29,7 @@
 	(INT64_C(190) * 24 * 3600 * US_PER_SEC) /* daylight at a pole leaves 186 days */
 
 struct due_facts {
-	const struct contact *contact;
+	const struct peer_state *peer;
 	int64_t now_us, up_us; /* wall time, and since the machine was started */
 	/*
 	 * Slot of the newest frame held that is not of the future and, for auto, not outside the
@@ -67,5 +67,5 @@ const char *due_describe(
 const char *due_describe_clock(const struct due *due, char *buf, size_t size);
 
 /* Reads the facts from an archive; NULL: nothing was fetched yet. */
-struct due_facts due_read(struct archive *archive, const struct contact *contact,
+struct due_facts due_read(struct archive *archive, const struct peer_state *peer,
 	int64_t stale_after_us, const struct clock *clock);

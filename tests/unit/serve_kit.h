@@ -9,7 +9,7 @@
 #include "common/commands/cli.h"
 #include "pull/session/gaps.h"
 #include "pull/session/session.h"
-#include "pull/state/contact.h"
+#include "pull/state/peer_state.h"
 #include "tests/unit/pull_kit.h"
 #include "tests/unit/stream_kit.h"
 
@@ -111,7 +111,7 @@ static int pair_note_gap(void *data, const struct gap *gap)
 __attribute__((unused)) static const char *pair_gaps(void)
 {
 	static char text[256];
-	const struct contact contact = { .first = 1, .last = pair.result.sighting.last };
+	const struct peer_state peer = { .first = 1, .last = pair.result.sighting.last };
 	const struct archive_options read = { .mode = ARCHIVE_READ, .copy = true };
 	CLEANUP(archive_freep) struct archive *archive = NULL;
 	struct gaps_options options = { .since_us = TIME_NONE, .gap = pair_note_gap, .data = text };
@@ -122,7 +122,7 @@ __attribute__((unused)) static const char *pair_gaps(void)
 		return "";
 	CHECK_INT(held_load(archive, &held), 0);
 	options.held = &held;
-	CHECK_INT(gaps_bounds(archive, &contact, &options), 0);
+	CHECK_INT(gaps_bounds(archive, &peer, &options), 0);
 	CHECK_INT(gaps_walk(archive, &options), 0);
 	held_clear(&held);
 	return text;

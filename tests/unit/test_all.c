@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 
 #include "common/base/limits.h"
-#include "pull/state/contact.h"
+#include "pull/state/peer_state.h"
 #include "tests/test.h"
 #include "tests/unit/clock_kit.h"
 
@@ -147,16 +147,16 @@ TEST(who_lost_the_link_keeps_nobody_waiting)
 }
 
 static int note(const char *camera, int64_t now_us, int code, const char *error,
-	struct contact_state *ret_before)
+	struct peer_outcome *ret_before)
 {
 	struct clock_fake clock = clock_fake(now_us);
 
-	return contact_note(camera, &clock.clock, CONTACT_CAMERA, code, error, ret_before);
+	return peer_state_note(camera, &clock.clock, PEER_CAMERA, code, error, ret_before);
 }
 
 TEST(who_did_not_answer_last_time_comes_last)
 {
-	struct contact_state before;
+	struct peer_outcome before;
 
 	set_up();
 	CHECK_INT(note("0", 1, CLI_TEMPFAIL, "away", &before), 0);

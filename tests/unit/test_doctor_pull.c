@@ -113,12 +113,12 @@ TEST(units)
 TEST(stale)
 {
 	const int64_t min_us = 60 * US_PER_SEC, seen_us = NOW_US - 2 * min_us;
-	const struct contact good = { .last_try_us = seen_us,
+	const struct peer_state good = { .last_try_us = seen_us,
 		.last_ok_us = seen_us,
 		.seen_us = seen_us,
 		.schedule = { seen_us, seen_us - 3 * min_us, TIME_NONE, seen_us + 7 * min_us,
 			WIRE_RUNNING } };
-	struct contact stopped = good, bad = good, ahead = good;
+	struct peer_state stopped = good, bad = good, ahead = good;
 	const int64_t slot_us = good.schedule.due_us, late_us = NOW_US + 60 * min_us;
 	const struct {
 		const char *name;
@@ -140,7 +140,7 @@ TEST(stale)
 			"no route to host", "" },
 		{ "unreachable, nothing due", 0, { &bad, NOW_US, late_us, slot_us }, DOCTOR_WARN,
 			"next picture", "no route" },
-		{ "never", -ENOENT, { &contact_none, NOW_US, NOW_US, TIME_NONE }, DOCTOR_WARN,
+		{ "never", -ENOENT, { &peer_state_none, NOW_US, NOW_US, TIME_NONE }, DOCTOR_WARN,
 			"nothing is here", "deploypi pull" },
 		{ "damaged", -EBADMSG, { &good, NOW_US, late_us, TIME_NONE }, DOCTOR_FAIL,
 			"cannot be read", "verify" },

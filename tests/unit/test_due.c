@@ -49,7 +49,7 @@ struct world {
 	int64_t previous_us, previous_from_us, previous_to_us;
 	int64_t next_us, next_from_us; /* the first slot from there on */
 
-	struct contact contact;
+	struct peer_state peer;
 	int64_t held_us, boot_us;
 	int64_t stale, fine; /* how often it was said */
 };
@@ -135,21 +135,21 @@ static void pull(struct world *w, int64_t now_us, int64_t took_us)
 	int64_t end_us = now_us + took_us;
 
 	if (has_fault(w, LINK_DOWN, now_us, NULL)) {
-		contact_tried(&w->contact, end_us, end_us - w->boot_us, CLI_TEMPFAIL, "no route");
+		peer_state_tried(&w->peer, end_us, end_us - w->boot_us, CLI_TEMPFAIL, "no route");
 		return;
 	}
 	struct sighting sighting = greeting(w, now_us);
 	int64_t newest_us = newest_there(w, now_us);
 
-	contact_answered(&w->contact, &sighting, 0);
-	contact_tried(&w->contact, end_us, end_us - w->boot_us, CLI_OK, "");
+	peer_state_answered(&w->peer, &sighting, 0);
+	peer_state_tried(&w->peer, end_us, end_us - w->boot_us, CLI_OK, "");
 	if (newest_us != TIME_NONE && newest_us > w->held_us)
 		w->held_us = newest_us;
 }
 
 static struct due judge(const struct world *w, int64_t now_us)
 {
-	const struct due_facts facts = { .contact = &w->contact,
+	const struct due_facts facts = { .peer = &w->peer,
 		.now_us = now_us,
 		.up_us = now_us - w->boot_us,
 		.newest_us = w->held_us };
@@ -176,13 +176,13 @@ static void check(struct world *w, int64_t now_us)
 			"  at %s: %s; code %d; in min: held %lld, missing %lld, try %lld, boot "
 			"%lld, period "
 			"%lld\n",
-			utc_format(now_us, text), due_state_name(due.state), w->contact.camera.code,
+			utc_format(now_us, text), due_state_name(due.state), w->peer.camera.code,
 			(long long)((w->held_us - cam_us) / MIN_US),
 			(long long)((missing_us - cam_us) / MIN_US),
-			(long long)((w->contact.last_try_us - now_us) / MIN_US),
+			(long long)((w->peer.last_try_us - now_us) / MIN_US),
 			(long long)((w->boot_us - now_us) / MIN_US),
-			(long long)(contact_period(&w->contact) / MIN_US));
-	CHECK((due.ahead_us != 0) == (w->ahead_us != 0) || w->contact.seen_us == TIME_NONE);
+			(long long)(peer_state_period(&w->peer) / MIN_US));
+	CHECK((due.ahead_us != 0) == (w->ahead_us != 0) || w->peer.seen_us == TIME_NONE);
 }
 
 static int64_t until(struct world *w, int64_t max_us)
@@ -212,7 +212,7 @@ static void live(struct world *w, int64_t days)
 {
 	int64_t end_us = YEAR_START + days * DAY_US, us = YEAR_START;
 
-	w->contact = contact_none;
+	w->peer = peer_state_none;
 	w->held_us = TIME_NONE;
 	w->boot_us = YEAR_START - HOUR_US;
 	pull(w, us, US_PER_SEC); /* as pair and its first fetch do */
@@ -346,7 +346,7 @@ static struct world minute_world(void)
 {
 	struct world w = world_of(0);
 
-	w.contact = contact_none;
+	w.peer = peer_state_none;
 	w.boot_us = YEAR_START - 10 * DAY_US;
 	w.held_us = TIME_NONE;
 	pull(&w, YEAR_START + 600 * US_PER_SEC, US_PER_SEC);
@@ -420,7 +420,7 @@ TEST(words_that_are_void)
 		struct world w = minute_world();
 		int64_t us = YEAR_START + 600 * US_PER_SEC;
 		struct due_facts facts = {
-			.contact = &w.contact, .newest_us = w.held_us, .gap_us = 10 * MIN_US
+			.peer = &w.peer, .newest_us = w.held_us, .gap_us = 10 * MIN_US
 		};
 
 		for (int k = 0; k < 144; k++, us += 10 * MIN_US) {
@@ -429,8 +429,8 @@ TEST(words_that_are_void)
 					TIME_NONE, cases[i].next ? us + cases[i].next : TIME_NONE,
 					WIRE_RUNNING } };
 
-			contact_answered(&w.contact, &sighting, 0);
-			contact_tried(&w.contact, us, us - w.boot_us, CLI_OK, "");
+			peer_state_answered(&w.peer, &sighting, 0);
+			peer_state_tried(&w.peer, us, us - w.boot_us, CLI_OK, "");
 		}
 		facts.now_us = us - 10 * MIN_US; /* of the last try */
 		facts.up_us = facts.now_us - w.boot_us;
@@ -486,7 +486,7 @@ TEST(clocks)
 TEST(a_fixed_age)
 {
 	struct world w = minute_world();
-	struct due_facts facts = { .contact = &w.contact,
+	struct due_facts facts = { .peer = &w.peer,
 		.newest_us = w.held_us,
 		.stale_after_us = HOUR_US,
 		.now_us = w.held_us + HOUR_US };
@@ -515,7 +515,7 @@ static void publish(struct archive *archive, int64_t slot_us, bool shot)
 TEST(what_is_held)
 {
 	struct archive_options options = { .mode = ARCHIVE_WRITE, .camera = "garden" };
-	struct contact contact = contact_none;
+	struct peer_state peer = peer_state_none;
 	struct clock_fake clock = clock_fake(YEAR_START + DAY_US);
 	struct archive *archive = NULL;
 	struct due_facts facts;
@@ -523,7 +523,7 @@ TEST(what_is_held)
 
 	test_make_folder(folder);
 	CHECK_INT(archive_open(folder, &options, &archive), 0);
-	facts = due_read(archive, &contact, 0, &clock.clock);
+	facts = due_read(archive, &peer, 0, &clock.clock);
 	CHECK(facts.newest_us == TIME_NONE);
 	publish(archive, YEAR_START + HOUR_US, false);
 	publish(archive, YEAR_START + HOUR_US + 25 * MIN_US, false);
@@ -532,11 +532,11 @@ TEST(what_is_held)
 	for (int i = 0; i < 50; i++)
 		publish(archive, YEAR_START + (2 + i) * DAY_US, false);
 	publish(archive, INT64_C(4102444800) * US_PER_SEC, false); /* 2100 */
-	facts = due_read(archive, &contact, 0, &clock.clock);
+	facts = due_read(archive, &peer, 0, &clock.clock);
 	CHECK_INT(facts.newest_us, YEAR_START + HOUR_US + 30 * MIN_US);
 	CHECK_INT(facts.gap_us, 25 * MIN_US);
 	CHECK(due_judge(&facts).state != DUE_HERE);
-	facts = due_read(archive, &contact, 365 * DAY_US, &clock.clock);
+	facts = due_read(archive, &peer, 365 * DAY_US, &clock.clock);
 	CHECK_INT(facts.newest_us, YEAR_START + 2 * HOUR_US); /* an age counts shots too */
 	archive_free(archive);
 	test_remove_folder(folder);
@@ -545,20 +545,20 @@ TEST(what_is_held)
 /* capturepi 0.1.0 tells nothing: the age that its frames had between them, and one pull more. */
 TEST(a_camera_of_before)
 {
-	struct contact contact = contact_none;
+	struct peer_state peer = peer_state_none;
 	struct sighting sighting = { .seen_us = YEAR_START,
 		.schedule = { YEAR_START, TIME_NONE, TIME_NONE, TIME_NONE, WIRE_RUNNING_UNKNOWN } };
-	struct due_facts facts = { .contact = &contact,
+	struct due_facts facts = { .peer = &peer,
 		.up_us = DAY_US,
 		.newest_us = YEAR_START - MIN_US,
 		.gap_us = 15 * MIN_US };
 
-	contact_answered(&contact, &sighting, 0);
-	contact_tried(&contact, YEAR_START, DAY_US, CLI_OK, "");
+	peer_state_answered(&peer, &sighting, 0);
+	peer_state_tried(&peer, YEAR_START, DAY_US, CLI_OK, "");
 	facts.now_us = YEAR_START + 20 * MIN_US;
 	CHECK_INT(due_judge(&facts).state, DUE_HERE);
 	sighting.seen_us = sighting.schedule.now_us = YEAR_START + 16 * MIN_US;
-	contact_answered(&contact, &sighting, 0);
-	contact_tried(&contact, YEAR_START + 16 * MIN_US, DAY_US, CLI_OK, "");
+	peer_state_answered(&peer, &sighting, 0);
+	peer_state_tried(&peer, YEAR_START + 16 * MIN_US, DAY_US, CLI_OK, "");
 	CHECK_INT(due_judge(&facts).state, DUE_NOT_TAKEN);
 }

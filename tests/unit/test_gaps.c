@@ -5,7 +5,7 @@
  */
 #include "pull/session/gaps.h"
 
-#include "pull/state/contact.h"
+#include "pull/state/peer_state.h"
 #include "tests/unit/archive_kit.h"
 
 static char folder[64];
@@ -105,14 +105,14 @@ static int write_gap(void *data, const struct gap *gap)
 
 static const char *gaps_since(uint64_t camera_last, int64_t since_us)
 {
-	const struct contact contact = { .first = 1, .last = camera_last };
+	const struct peer_state peer = { .first = 1, .last = camera_last };
 	struct held held = { 0 };
 	struct gaps_options options = { .held = &held, .since_us = since_us, .gap = write_gap };
 
 	n_text = 0;
 	*text = 0;
 	CHECK_INT(held_load(archive, &held), 0);
-	CHECK_INT(gaps_bounds(archive, &contact, &options), 0);
+	CHECK_INT(gaps_bounds(archive, &peer, &options), 0);
 	CHECK_INT(gaps_walk(archive, &options), 0);
 	held_clear(&held);
 	return text;

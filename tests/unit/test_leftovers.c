@@ -65,10 +65,10 @@ TEST(found)
 	leftovers_find(settings, &all);
 	CHECK_INT(all.n, 3);
 	l = find(&all, "attic");
-	CHECK(l && l->key && !l->contact && !l->units);
+	CHECK(l && l->key && !l->state && !l->units);
 	l = find(&all, "cellar");
-	CHECK(l && !l->key && l->contact && l->units);
+	CHECK(l && !l->key && l->state && l->units);
 	l = find(&all, "roof");
-	CHECK(l && !l->key && !l->contact && l->units);
+	CHECK(l && !l->key && !l->state && l->units);
 	test_remove_folder(folder);
 }

@@ -6,7 +6,7 @@
 
 #include "common/base/clock.h"
 #include "pull/ssh/keys.h"
-#include "pull/state/contact.h"
+#include "pull/state/peer_state.h"
 #include "tests/test.h"
 #include "tests/unit/clock_kit.h"
 
@@ -230,19 +230,19 @@ TEST(aliases_and_commands)
 }
 
 static int note(const char *camera, int64_t now_us, int code, const char *error,
-	struct contact_state *ret_before)
+	struct peer_outcome *ret_before)
 {
 	struct clock_fake clock = clock_fake(now_us);
 
-	return contact_note(camera, &clock.clock, CONTACT_CAMERA, code, error, ret_before);
+	return peer_state_note(camera, &clock.clock, PEER_CAMERA, code, error, ret_before);
 }
 
 TEST(contacts)
 {
 	const struct sighting seen = { 4600000, 4, 901,
 		{ 4700000, 1000000, 2000000, 9000000, WIRE_STOPPED } };
-	struct contact_state before;
-	struct contact now;
+	struct peer_outcome before;
+	struct peer_state now;
 	char folder[64];
 
 	test_make_folder(folder);
@@ -254,22 +254,22 @@ TEST(contacts)
 	CHECK_INT(note("garden", 3000000, 75, "still none", &before), 0);
 	CHECK_INT(before.code, 75);
 	CHECK_INT(before.since_us, 2000000);
-	contact_load("garden", &now);
+	peer_state_load("garden", &now);
 	CHECK_INT(now.last_try_us, 3000000);
 	CHECK_INT(now.last_ok_us, 1000000);
 	CHECK_INT(now.camera.since_us, 2000000);
 	CHECK_STR(now.camera.error, "still none");
 	CHECK_INT(note("garden", 4000000, 0, "", &before), 0);
-	contact_load("garden", &now);
+	peer_state_load("garden", &now);
 	CHECK_INT(now.camera.since_us, 4000000);
 	CHECK_STR(now.camera.error, "");
 	CHECK_INT(now.last, 0);
-	CHECK_INT(contact_seen("garden", &(struct sighting){ 4500000, 3, 900, wire_schedule_none },
-			  125000),
+	CHECK_INT(peer_state_seen("garden",
+			  &(struct sighting){ 4500000, 3, 900, wire_schedule_none }, 125000),
 		0);
-	CHECK_INT(contact_seen("garden", &seen, 0), 0);
+	CHECK_INT(peer_state_seen("garden", &seen, 0), 0);
 	CHECK_INT(note("garden", 5000000, 75, "away", &before), 0);
-	contact_load("garden", &now);
+	peer_state_load("garden", &now);
 	CHECK_INT(now.first, 4);
 	CHECK_INT(now.last, 901);
 	CHECK_INT(now.rate, 125000);
@@ -279,9 +279,9 @@ TEST(contacts)
 	CHECK_INT(now.schedule.pending_us, 2000000);
 	CHECK_INT(now.schedule.next_us, 9000000);
 	CHECK_INT(now.schedule.running, WIRE_STOPPED);
-	CHECK_INT(contact_period(&now), 1000000);
+	CHECK_INT(peer_state_period(&now), 1000000);
 	CHECK_INT(now.camera.code, 75);
-	contact_load("gate", &now);
+	peer_state_load("gate", &now);
 	CHECK(now.last_try_us == TIME_NONE);
 	unsetenv("STATE_DIRECTORY");
 	test_remove_folder(folder);
@@ -297,15 +297,15 @@ TEST(contacts_that_are_none)
 	setenv("STATE_DIRECTORY", folder, 1);
 	snprintf(path, sizeof path, "%s/contact-garden.json", folder);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct contact contact;
+		struct peer_state peer;
 		FILE *file = fopen(path, "w");
 
 		fputs(cases[i], file);
 		fclose(file);
-		contact_load("garden", &contact);
-		CHECK(contact.last_try_us == TIME_NONE);
-		CHECK_INT(contact.camera.code, 0);
-		CHECK_STR(contact.camera.error, "");
+		peer_state_load("garden", &peer);
+		CHECK(peer.last_try_us == TIME_NONE);
+		CHECK_INT(peer.camera.code, 0);
+		CHECK_STR(peer.camera.error, "");
 	}
 	unsetenv("STATE_DIRECTORY");
 	test_remove_folder(folder);

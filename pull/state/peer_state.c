@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The memory of the last contacts, one small JSON file per camera, replaced as a whole. */
-#include "pull/state/contact.h"
+/* One small JSON file per camera, replaced as a whole. */
+#include "pull/state/peer_state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +23,7 @@
 		.now_us = TIME_NONE, .due_us = TIME_NONE, .pending_us = TIME_NONE,                 \
 		.next_us = TIME_NONE                                                               \
 	}
-const struct contact contact_none = { .last_try_us = TIME_NONE,
+const struct peer_state peer_state_none = { .last_try_us = TIME_NONE,
 	.last_ok_us = TIME_NONE,
 	.camera.since_us = TIME_NONE,
 	.here.since_us = TIME_NONE,
@@ -31,7 +31,7 @@ const struct contact contact_none = { .last_try_us = TIME_NONE,
 	.schedule = NO_SCHEDULE };
 const struct sighting sighting_none = { .seen_us = TIME_NONE, .schedule = NO_SCHEDULE };
 
-static int contact_path(const char *camera, char ret[static PATH_MAX])
+static int peer_state_path(const char *camera, char ret[static PATH_MAX])
 {
 	char file[CAMERA_NAME_MAX + 32];
 
@@ -40,8 +40,7 @@ static int contact_path(const char *camera, char ret[static PATH_MAX])
 }
 
 /*
- * The members of the file, and where struct contact has them. A fact that is not known has no
- * member.
+ * The members of the file, and where struct peer_state has them. An unknown fact has no member.
  */
 enum field_type { FIELD_TIME, FIELD_CODE, FIELD_NUMBER, FIELD_TEXT };
 static const struct field {
@@ -51,8 +50,8 @@ static const struct field {
 } fields[] = {
 #define FIELD(key, type, member)                                                                   \
 	{                                                                                          \
-		key, type, offsetof(struct contact, member),                                       \
-			sizeof(((struct contact *)NULL)->member)                                   \
+		key, type, offsetof(struct peer_state, member),                                    \
+			sizeof(((struct peer_state *)NULL)->member)                                \
 	}
 	FIELD("last_try", FIELD_TIME, last_try_us),
 	FIELD("last_ok", FIELD_TIME, last_ok_us),
@@ -87,7 +86,8 @@ static int64_t time_value(struct json_object *value)
 	return us;
 }
 
-static void field_parse(const struct field *field, struct json_object *value, struct contact *ret)
+static void field_parse(
+	const struct field *field, struct json_object *value, struct peer_state *ret)
 {
 	void *to = (char *)ret + field->offset;
 	int64_t number = json_object_get_int64(value);
@@ -108,7 +108,7 @@ static void field_parse(const struct field *field, struct json_object *value, st
 	}
 }
 
-static void contact_parse(const char *text, struct contact *ret)
+static void peer_state_parse(const char *text, struct peer_state *ret)
 {
 	struct json_object *o = json_tokener_parse(text), *value;
 
@@ -116,7 +116,7 @@ static void contact_parse(const char *text, struct contact *ret)
 		for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 			field_parse(&fields[i], json_object_object_get(o, fields[i].key), ret);
 		value = json_object_object_get(o, "gaps_us");
-		for (size_t i = 0; json_object_is_type(value, json_type_array) && i < CONTACT_GAPS;
+		for (size_t i = 0; json_object_is_type(value, json_type_array) && i < PEER_GAPS;
 			i++)
 			ret->gaps_us[i] =
 				json_object_get_int64(json_object_array_get_idx(value, i));
@@ -128,21 +128,21 @@ static void contact_parse(const char *text, struct contact *ret)
 	json_object_put(o);
 }
 
-void contact_load(const char *camera, struct contact *ret)
+void peer_state_load(const char *camera, struct peer_state *ret)
 {
 	CLEANUP_FREE char *text = NULL;
 	char path[PATH_MAX];
 
-	*ret = contact_none;
-	if (contact_path(camera, path) == 0 &&
-		fs_read_file(AT_FDCWD, path, CONTACT_FILE_MAX, &text, NULL) == 0)
-		contact_parse(text, ret);
+	*ret = peer_state_none;
+	if (peer_state_path(camera, path) == 0 &&
+		fs_read_file(AT_FDCWD, path, PEER_STATE_FILE_MAX, &text, NULL) == 0)
+		peer_state_parse(text, ret);
 }
 
 static void field_add(
-	const struct field *field, const struct contact *contact, struct json_object *o)
+	const struct field *field, const struct peer_state *peer, struct json_object *o)
 {
-	const void *from = (const char *)contact + field->offset;
+	const void *from = (const char *)peer + field->offset;
 
 	if (field->type == FIELD_TIME)
 		json_add_time(o, field->key, *(const int64_t *)from);
@@ -154,31 +154,31 @@ static void field_add(
 		json_add_number(o, field->key, *(const int64_t *)from);
 }
 
-static struct json_object *contact_object(const struct contact *contact)
+static struct json_object *peer_state_object(const struct peer_state *peer)
 {
 	struct json_object *o = json_object_new_object(), *gaps = json_object_new_array();
 
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
-		field_add(&fields[i], contact, o);
-	for (size_t i = 0; i < CONTACT_GAPS && contact->gaps_us[i] > 0; i++)
-		json_object_array_add(gaps, json_object_new_int64(contact->gaps_us[i]));
+		field_add(&fields[i], peer, o);
+	for (size_t i = 0; i < PEER_GAPS && peer->gaps_us[i] > 0; i++)
+		json_object_array_add(gaps, json_object_new_int64(peer->gaps_us[i]));
 	json_object_object_add(o, "gaps_us", gaps);
-	if (contact->schedule.running != WIRE_RUNNING_UNKNOWN)
-		json_add_bool(o, "camera_running", contact->schedule.running == WIRE_RUNNING);
+	if (peer->schedule.running != WIRE_RUNNING_UNKNOWN)
+		json_add_bool(o, "camera_running", peer->schedule.running == WIRE_RUNNING);
 	return o;
 }
 
 /*
- * Replaces the file by rename, so that readers see the old or the new one, but without fsync: a
- * power cut may lose the last contact, and an SD card is spared two flushes a minute.
+ * Replaces the file by rename, so that readers see the old or the new one. There is no fsync: a
+ * power cut may lose the last contact, which spares an SD card two flushes a minute.
  */
-static int contact_save(const char *camera, const struct contact *contact)
+static int peer_state_save(const char *camera, const struct peer_state *peer)
 {
-	struct json_object *o = contact_object(contact);
+	struct json_object *o = peer_state_object(peer);
 	const char *text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
 	char path[PATH_MAX], temp[PATH_MAX + 8];
 	CLEANUP_FD int fd = -1;
-	int r = contact_path(camera, path);
+	int r = peer_state_path(camera, path);
 
 	if (r == 0) {
 		snprintf(temp, sizeof temp, "%s.part", path);
@@ -193,16 +193,15 @@ static int contact_save(const char *camera, const struct contact *contact)
 
 /*
  * Takes the lock for changing the file, and loads it: fetch, sync and follow of one camera may
- * come at the same moment. Returns the lock's descriptor, or -errno with `ret` filled in all the
- * same.
+ * run at the same time. Returns the lock's descriptor, or -errno; `ret` is filled in either way.
  */
-static int contact_begin(const char *camera, struct contact *ret)
+static int peer_state_begin(const char *camera, struct peer_state *ret)
 {
 	char path[PATH_MAX];
 	const char *folder;
-	int fd, r = contact_path(camera, path);
+	int fd, r = peer_state_path(camera, path);
 
-	*ret = contact_none;
+	*ret = peer_state_none;
 	if (r < 0)
 		return r;
 	folder = dirname(path);
@@ -212,16 +211,16 @@ static int contact_begin(const char *camera, struct contact *ret)
 		r = -errno;
 	if (fd >= 0)
 		flock(fd, LOCK_EX);
-	contact_load(camera, ret);
+	peer_state_load(camera, ret);
 	return r < 0 ? r : fd;
 }
 
-int64_t contact_period(const struct contact *contact)
+int64_t peer_state_period(const struct peer_state *peer)
 {
 	int64_t longest_us = 0, second_us = 0;
 
-	for (size_t i = 0; i < CONTACT_GAPS; i++) {
-		int64_t gap_us = contact->gaps_us[i];
+	for (size_t i = 0; i < PEER_GAPS; i++) {
+		int64_t gap_us = peer->gaps_us[i];
 
 		if (gap_us > longest_us) {
 			second_us = longest_us;
@@ -234,20 +233,20 @@ int64_t contact_period(const struct contact *contact)
 }
 
 /*
- * Leaves out a gap in which this machine was off: it tells nothing of how often pullpi is called.
+ * Skips a gap in which this machine was off: it says nothing about how often pullpi is called.
  */
-static void contact_note_gap(struct contact *contact, int64_t now_us, int64_t boot_us)
+static void peer_state_note_gap(struct peer_state *peer, int64_t now_us, int64_t boot_us)
 {
-	int64_t *gaps_us = contact->gaps_us, last_us = contact->last_try_us;
+	int64_t *gaps_us = peer->gaps_us, last_us = peer->last_try_us;
 
 	if (last_us == TIME_NONE || last_us < boot_us || now_us <= last_us)
 		return;
-	memmove(gaps_us + 1, gaps_us, (CONTACT_GAPS - 1) * sizeof *gaps_us);
+	memmove(gaps_us + 1, gaps_us, (PEER_GAPS - 1) * sizeof *gaps_us);
 	gaps_us[0] = now_us - last_us;
 }
 
-static void contact_state_set(
-	struct contact_state *state, int64_t now_us, int code, const char *error)
+static void peer_outcome_set(
+	struct peer_outcome *state, int64_t now_us, int code, const char *error)
 {
 	if (state->since_us == TIME_NONE || state->code != code)
 		state->since_us = now_us;
@@ -255,46 +254,46 @@ static void contact_state_set(
 	text_format(state->error, sizeof state->error, "%s", error);
 }
 
-void contact_tried(
-	struct contact *contact, int64_t now_us, int64_t up_us, int code, const char *error)
+void peer_state_tried(
+	struct peer_state *peer, int64_t now_us, int64_t up_us, int code, const char *error)
 {
-	contact_note_gap(contact, now_us, now_us - up_us);
-	contact->last_try_us = now_us;
+	peer_state_note_gap(peer, now_us, now_us - up_us);
+	peer->last_try_us = now_us;
 	if (code == 0)
-		contact->last_ok_us = now_us;
-	contact_state_set(&contact->camera, now_us, code, error);
+		peer->last_ok_us = now_us;
+	peer_outcome_set(&peer->camera, now_us, code, error);
 }
 
-int contact_note(const char *camera, const struct clock *clock, enum contact_side side, int code,
-	const char *error, struct contact_state *ret_before)
+int peer_state_note(const char *camera, const struct clock *clock, enum peer_side side, int code,
+	const char *error, struct peer_outcome *ret_before)
 {
 	int64_t now_us = clock_wall_us(clock), up_us = clock_up_ns(clock) / NS_PER_US;
-	struct contact contact;
-	CLEANUP_FD int lock = contact_begin(camera, &contact);
+	struct peer_state peer;
+	CLEANUP_FD int lock = peer_state_begin(camera, &peer);
 
-	*ret_before = side == CONTACT_HERE ? contact.here : contact.camera;
+	*ret_before = side == PEER_HERE ? peer.here : peer.camera;
 	if (lock < 0)
 		return lock;
-	if (side == CONTACT_CAMERA)
-		contact_tried(&contact, now_us, up_us, code, error);
-	else if (code == 0 && contact.here.code == 0)
+	if (side == PEER_CAMERA)
+		peer_state_tried(&peer, now_us, up_us, code, error);
+	else if (code == 0 && peer.here.code == 0)
 		return 0;
 	else
-		contact_state_set(&contact.here, now_us, code, error);
-	return contact_save(camera, &contact);
+		peer_outcome_set(&peer.here, now_us, code, error);
+	return peer_state_save(camera, &peer);
 }
 
-bool contact_exists(const char *camera)
+bool peer_state_exists(const char *camera)
 {
 	char path[PATH_MAX];
 
-	return contact_path(camera, path) == 0 && access(path, F_OK) == 0;
+	return peer_state_path(camera, path) == 0 && access(path, F_OK) == 0;
 }
 
-int contact_forget(const char *camera)
+int peer_state_forget(const char *camera)
 {
 	char path[PATH_MAX];
-	int r = contact_path(camera, path);
+	int r = peer_state_path(camera, path);
 
 	if (r < 0)
 		return r;
@@ -308,10 +307,10 @@ struct sighting sighting_of(const struct wire_greeting *greeting, const struct c
 }
 
 /*
- * Counts the answers in a row after which the slot that the camera had called its next turned out
- * to be none: its schedule changed, or its word is void.
+ * Counts the answers in a row that broke a promise: the slot that the camera had called its next
+ * was none. Its schedule changed, or its word is worth nothing.
  */
-static int64_t unkept_after(const struct contact *before, const struct wire_schedule *now)
+static int64_t unkept_after(const struct peer_state *before, const struct wire_schedule *now)
 {
 	int64_t next_us = before->schedule.next_us;
 
@@ -320,54 +319,54 @@ static int64_t unkept_after(const struct contact *before, const struct wire_sche
 	return now->due_us == TIME_NONE || now->due_us < next_us ? before->unkept + 1 : 0;
 }
 
-void contact_answered(struct contact *contact, const struct sighting *sighting, int64_t rate)
+void peer_state_answered(struct peer_state *peer, const struct sighting *sighting, int64_t rate)
 {
 	if (sighting->last > 0) {
-		contact->first = sighting->first > 0 ? sighting->first : 1;
-		contact->last = sighting->last;
+		peer->first = sighting->first > 0 ? sighting->first : 1;
+		peer->last = sighting->last;
 	}
-	contact->unkept = unkept_after(contact, &sighting->schedule);
-	contact->seen_us = sighting->seen_us;
-	contact->schedule = sighting->schedule;
+	peer->unkept = unkept_after(peer, &sighting->schedule);
+	peer->seen_us = sighting->seen_us;
+	peer->schedule = sighting->schedule;
 	if (rate > 0)
-		contact->rate = rate;
+		peer->rate = rate;
 }
 
-int contact_seen(const char *camera, const struct sighting *sighting, int64_t rate)
+int peer_state_seen(const char *camera, const struct sighting *sighting, int64_t rate)
 {
-	struct contact contact;
-	CLEANUP_FD int lock = contact_begin(camera, &contact);
+	struct peer_state peer;
+	CLEANUP_FD int lock = peer_state_begin(camera, &peer);
 
 	if (lock < 0)
 		return lock;
-	contact_answered(&contact, sighting, rate);
-	return contact_save(camera, &contact);
+	peer_state_answered(&peer, sighting, rate);
+	return peer_state_save(camera, &peer);
 }
 
-void contact_mount(const char *camera, const char *path, char ret[static PATH_MAX])
+void peer_state_mount(const char *camera, const char *path, char ret[static PATH_MAX])
 {
-	struct contact contact;
+	struct peer_state peer;
 
-	contact_load(camera, &contact);
-	/* where the settings name another place now, nothing is known of it */
-	snprintf(ret, PATH_MAX, "%s", strcmp(contact.archive, path) == 0 ? contact.mount : "");
+	peer_state_load(camera, &peer);
+	/* the settings may name another place now, of which nothing is known */
+	snprintf(ret, PATH_MAX, "%s", strcmp(peer.archive, path) == 0 ? peer.mount : "");
 }
 
-int contact_mounted(const char *camera, const char *path, const char *mount)
+int peer_state_mounted(const char *camera, const char *path, const char *mount)
 {
-	struct contact contact;
+	struct peer_state peer;
 	CLEANUP_FD int lock = -1;
 	char known[PATH_MAX];
 
-	contact_mount(camera, path, known);
+	peer_state_mount(camera, path, known);
 	if (strcmp(known, mount) == 0)
 		return 0;
-	if (strlen(path) >= sizeof contact.archive || strlen(mount) >= sizeof contact.mount)
+	if (strlen(path) >= sizeof peer.archive || strlen(mount) >= sizeof peer.mount)
 		return -ENAMETOOLONG;
-	lock = contact_begin(camera, &contact);
+	lock = peer_state_begin(camera, &peer);
 	if (lock < 0)
 		return lock;
-	snprintf(contact.archive, sizeof contact.archive, "%s", *mount ? path : "");
-	snprintf(contact.mount, sizeof contact.mount, "%s", mount);
-	return contact_save(camera, &contact);
+	snprintf(peer.archive, sizeof peer.archive, "%s", *mount ? path : "");
+	snprintf(peer.mount, sizeof peer.mount, "%s", mount);
+	return peer_state_save(camera, &peer);
 }
