@@ -430,7 +430,7 @@ static const struct cli_option schedule_options[] = {
 	{ 0 },
 };
 static const struct cli_option serve_options_table[] = {
-	{ "client", 0, "NAME", "accepted for keys that were paired before 0.2.0; no effect" },
+	{ "client", 0, "NAME", "the puller's name, for people who read it; no effect" },
 	{ 0 },
 };
 
