@@ -214,8 +214,8 @@ void jpeg_encoder_free(struct jpeg_encoder *e)
 }
 
 /*
- * Rows. In each loop over samples the inner one has a constant count, so that at -O2 too the compiler
- * uses the vector unit.
+ * Rows. In each loop over samples the inner one has a constant count, so that the compiler uses the
+ * vector unit at -O2 too.
  */
 
 enum { STEP = 32 };

@@ -35,7 +35,8 @@ enum writer_news {
 struct writer_result {
 	enum writer_news news;
 	/* of a frame: 0 stored, else -errno, and the writer has noted the miss itself
-	   (store_miss_cause()); of a correction: 0 it is done; else it waits a minute and goes on (told once) */
+	   (store_miss_cause()); of a correction: 0 it is done, else it waits a minute and goes on
+	   (told once) */
 	int error;
 	/* of a frame */
 	struct record record; /* as journalled, or as submitted where it failed */
