@@ -180,6 +180,8 @@ TEST(each_kind_passes)
 		CHECK(memcmp(jpeg + 6, exif, sizeof exif) == 0);
 		CHECK(memcmp(jpeg + bytes - 2, "\xff\xd9", 2) == 0);
 		CHECK(!memmem(jpeg, bytes, "AVI1", 4) && !memmem(jpeg, bytes, "JFIF", 4));
+		/* libjpeg-turbo would do without tables; other decoders do not */
+		CHECK(memmem(jpeg, bytes, "\xff\xc4", 2) != NULL);
 		CHECK(decode(jpeg, bytes, got));
 		CHECK(memcmp(got, want, sizeof got) == 0);
 	}
@@ -260,7 +262,7 @@ TEST(damaged_frames_are_refused)
 		{ "a segment beyond the end", 0xdb, 2, 0xff },
 		{ "Huffman table 4", 0xc4, 4, 4 },
 		{ "Huffman table of class 2", 0xc4, 4, 0x20 },
-		{ "Huffman codes that do not fit", 0xc4, 5, 2 },
+		{ "a Huffman table whose values do not end with it", 0xc4, 5, 2 },
 		{ "more Huffman values than the segment has", 0xc4, 12, 200 },
 		{ "a DC symbol of 16 bits", 0xc4, 21, 16 },
 		{ "a Huffman table that is not there", 0xda, 6, 0x20 },
@@ -293,6 +295,25 @@ TEST(damaged_frames_are_refused)
 			fprintf(stderr, "  %s\n", cases[i].what);
 	}
 	CHECK_INT(pass(e, frame.data, frame.used, WIDTH, 0, &jpeg, &bytes), -EINVAL);
+	jpeg_encoder_free(e);
+}
+
+/* As many values as before, but more short codes than there can be. */
+TEST(huffman_codes_that_do_not_fit_are_refused)
+{
+	static struct bytes frame;
+	struct jpeg_encoder *e = NULL;
+	const uint8_t *jpeg;
+	uint8_t *lengths;
+	size_t bytes;
+
+	CHECK_INT(jpeg_encoder_new(85, &e), 0);
+	make_frame(&kinds[0], WIDTH, HEIGHT, &frame);
+	lengths = frame.data + marker_at(&frame, 0xc4) + 5;
+	CHECK(lengths[0] == 0 && lengths[2] == 5); /* the standard table of DC */
+	lengths[0] += 3;
+	lengths[2] -= 3;
+	CHECK_INT(pass(e, frame.data, frame.used, WIDTH, HEIGHT, &jpeg, &bytes), -EILSEQ);
 	jpeg_encoder_free(e);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a webcam tells of itself: a camera terminal, and one bulk stream of some formats and sizes. */
+/* What a webcam tells of itself: a camera terminal, and one bulk stream. */
 #include <string.h>
 
 #include "tests/webcam/webcam.h"

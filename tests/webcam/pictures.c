@@ -38,7 +38,7 @@ static void draw_raw(enum format format, struct size size, unsigned number, uint
 		}
 }
 
-/* As webcams do: 4:2:2, with a restart marker each row of MCUs, and often without Huffman tables. */
+/* As webcams do: 4:2:2, a restart marker per row of MCUs, often without Huffman tables. */
 static struct bytes draw_jpeg(const struct model *model, struct size size, unsigned number)
 {
 	struct jpeg_compress_struct c;

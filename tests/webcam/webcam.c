@@ -5,8 +5,8 @@
  *
  *   webcam [-f FORMAT,...] [-s WxH,...] [-r FPS] [-n NAME] [-p PRODUCT-ID] [-t] [-d N] SOCKET
  *
- * FORMAT is yuyv, nv12 or mjpeg; -t: MJPEG has Huffman tables; -d N: each N-th picture of MJPEG
- * is cut off. It is plugged in while it is connected: ending it unplugs it. SIGUSR1 makes the stream
+ * FORMAT is yuyv, nv12 or mjpeg; -t: MJPEG has Huffman tables; -d N: each N-th picture of MJPEG is
+ * cut off. It is plugged in while it is connected: ending it unplugs it. SIGUSR1 makes the stream
  * stall, and go on. Its story is on stderr.
  */
 #include <errno.h>
