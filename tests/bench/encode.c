@@ -10,7 +10,7 @@
  *
  *   encode [ROUNDS]       of 12 megapixels, five times as many of 1080p; default 20
  *
- * Exit 1 if a ratio to TurboJPEG is below 0.95, or an MJPEG frame costs over 1 ms more than the copy.
+ * Exit 1 if a ratio to TurboJPEG is below 0.95, or an MJPEG frame costs over 1 ms beyond the copy.
  */
 #include <float.h>
 #include <math.h>
