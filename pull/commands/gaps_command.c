@@ -70,30 +70,14 @@ static void print_ring(const struct gap_list *list)
 		print_gap(list, &list->ring[i % list->limit]);
 }
 
-static int walk_gaps(
-	struct archive *archive, const char *camera, uint64_t from, struct gap_list *list)
-{
-	struct gaps_options options = { .since_us = TIME_NONE, .gap = take_gap, .data = list };
-	struct held held = { 0 };
-	struct peer_state peer;
-	int r = held_load(archive, &held);
-
-	peer_state_load(camera, &peer);
-	options.held = &held;
-	if (r == 0)
-		r = gaps_bounds(archive, &peer, &options);
-	if (from > options.first)
-		options.first = from;
-	if (r == 0)
-		r = gaps_walk(archive, &options);
-	held_clear(&held);
-	return ferror(stdout) ? 0 : r;
-}
-
 /* Lists all gaps, or the newest COUNT; with --from, the first COUNT from there on. */
 static int list_gaps(struct cli *cli)
 {
 	struct gap_list list = { .json = cli_flag(cli, "json") };
+	struct peer_state peer;
+	struct gaps_options options = {
+		.peer = &peer, .since_us = TIME_NONE, .gap = take_gap, .data = &list
+	};
 	CLEANUP(archive_freep) struct archive *archive = NULL;
 	CLEANUP_FREE struct gap *ring = NULL;
 	CLEANUP_FREE void *settings = NULL;
@@ -116,11 +100,12 @@ static int list_gaps(struct cli *cli)
 	list.limit = (uint64_t)limit;
 	if (limit && !from)
 		list.ring = ring = calloc((size_t)limit, sizeof *ring);
-	r = limit && !from && !ring ? -ENOMEM
-				    : walk_gaps(archive, camera->name, (uint64_t)from, &list);
+	options.from = (uint64_t)from;
+	peer_state_load(camera->name, &peer);
+	r = limit && !from && !ring ? -ENOMEM : gaps_walk(archive, &options, NULL);
 	if (r == 0 && ring)
 		print_ring(&list);
-	if (r == 0)
+	if (r == 0 || ferror(stdout))
 		return CLI_OK;
 	cli_error(cli, "%s: the journal cannot be read: %s", archive_path(archive), strerror(-r));
 	return CLI_INTERNAL;

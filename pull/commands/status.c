@@ -44,50 +44,29 @@ static int add_gap(void *data, const struct gap *gap)
 	return 0;
 }
 
-static void status_read_gaps(struct camera_status *s, struct archive *archive)
+static int status_read_archive(struct camera_status *s)
 {
-	struct held held = { 0 };
-	struct gaps_options options = { .held = &held,
+	const struct gaps_options gaps = { .peer = &s->peer,
 		.since_us = clock_wall_us(&clock_real) - GAPS_US,
 		.gap = add_gap,
 		.data = s };
-	int r = held_load(archive, &held);
-
-	if (r == 0)
-		r = gaps_bounds(archive, &s->peer, &options);
-	if (r == 0)
-		r = gaps_walk(archive, &options);
-	if (r == 0)
-		s->behind = ranges_missing(&held.settled, options.first, options.last);
-	s->has_gaps = r == 0;
-	held_clear(&held);
-}
-
-static int status_read_archive(struct camera_status *s)
-{
 	CLEANUP(archive_freep) struct archive *archive = NULL;
-	char name[FRAME_PATH_MAX];
-	struct frame_name frame;
-	int r;
+	int r = pull_archive_path(s->camera, s->archive);
 
-	r = pull_archive_path(s->camera, s->archive);
-	if (r < 0)
-		return r;
-	r = copy_open(
-		s->camera, s->archive, &(struct archive_options){ .mode = ARCHIVE_READ }, &archive);
+	if (r == 0)
+		r = copy_open(s->camera, s->archive,
+			&(struct archive_options){ .mode = ARCHIVE_READ }, &archive);
 	if (r < 0)
 		return r;
 	journal_first(archive_journal(archive), &s->first);
 	journal_last(archive_journal(archive), &s->last);
 	s->has_newest = archive_newest(archive, &s->newest) == 0;
+	if (s->has_newest)
+		copy_frame_path(archive, &s->newest, s->path);
 	for (unsigned n = 0; archive_branch(archive, &n);)
 		s->branches[s->n_branches++] = n;
 	s->facts = due_read(archive, &s->peer, s->camera->stale_after_us, &clock_real);
-	status_read_gaps(s, archive);
-	frame = record_name(&s->newest);
-	if (s->has_newest && frame_name_path(&frame, name) == 0 &&
-		snprintf(s->path, sizeof s->path, "%s/%s", s->archive, name) >= (int)sizeof s->path)
-		s->path[0] = 0;
+	s->has_gaps = gaps_walk(archive, &gaps, &s->behind) == 0;
 	return 0;
 }
 

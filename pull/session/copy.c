@@ -61,3 +61,14 @@ int copy_open_failed(int r, const char *path, const char *camera, char *error, s
 		return place_is_away(r) ? CLI_TEMPFAIL : CLI_INTERNAL;
 	}
 }
+
+void copy_frame_path(
+	const struct archive *archive, const struct record *frame, char ret[static PATH_MAX])
+{
+	const struct frame_name name = record_name(frame);
+	char file[FRAME_PATH_MAX];
+
+	if (frame_name_path(&name, file) < 0 ||
+		snprintf(ret, PATH_MAX, "%s/%s", archive_path(archive), file) >= PATH_MAX)
+		*ret = '\0';
+}

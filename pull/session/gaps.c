@@ -12,7 +12,7 @@
 
 #include "common/base/utc.h"
 #include "common/journal/ranges.h"
-#include "pull/state/peer_state.h"
+#include "pull/session/held.h"
 
 #define REASONS_MAX 8 /* words of prune lines that are kept apart */
 #define FRAME_KEY_WITHIN 160 /* bytes from the start of a line */
@@ -35,6 +35,8 @@ struct reason {
 struct walk {
 	const struct gaps_options *options;
 	struct journal *journal;
+	struct held held;
+	uint64_t first, last; /* the numbers to look at */
 	uint64_t *segments; /* the numbers of those that are there */
 	size_t n_segments;
 	struct reason reasons[REASONS_MAX];
@@ -51,8 +53,10 @@ static void walk_free(struct walk *walk)
 {
 	for (size_t i = 0; walk && i < walk->n_reasons; i++)
 		ranges_clear(&walk->reasons[i].ranges);
-	if (walk)
+	if (walk) {
+		held_clear(&walk->held);
 		free(walk->segments);
+	}
 	free(walk);
 }
 DEFINE_CLEANUP(struct walk, walk_free)
@@ -166,7 +170,7 @@ static bool gap_cut(const struct ranges *ranges, uint64_t seq, struct gap *gap)
  */
 static bool gap_classify(const struct walk *walk, uint64_t seq, struct gap *gap)
 {
-	const struct held *held = walk->options->held;
+	const struct held *held = &walk->held;
 	bool redated = false;
 
 	if (seq <= held->unwanted) {
@@ -265,7 +269,7 @@ static int take_entry(struct walk *walk, uint64_t seq)
 /* Walks from `seq` on, which is in segment `i` of the list or before it. */
 static int walk_segments(struct walk *walk, size_t i, uint64_t seq)
 {
-	const uint64_t last = walk->options->last;
+	const uint64_t last = walk->last;
 	int r = 0;
 
 	for (; r == 0 && i < walk->n_segments && seq <= last; i++) {
@@ -289,10 +293,10 @@ static int walk_segments(struct walk *walk, size_t i, uint64_t seq)
 	return r < 0 ? r : end_run(walk, TIME_NONE);
 }
 
-/* Lists the segments that are there, from that of `from` on. */
-static int list_segments(struct walk *walk, uint64_t from)
+/* Lists the segments that are there, from that of the first number on. */
+static int list_segments(struct walk *walk)
 {
-	uint64_t number = from / SEGMENT_LINES, *grown;
+	uint64_t number = walk->first / SEGMENT_LINES, *grown;
 	int r;
 
 	while ((r = journal_segment(walk->journal, number, &number)) == 0 &&
@@ -308,10 +312,10 @@ static int list_segments(struct walk *walk, uint64_t from)
 
 /*
  * Goes back from the newest segment to the one that reaches `since_us`, and collects the prune
- * lines on the way. The walk begins with segment `ret_i` of the list, at number `first`, which
- * may be raised.
+ * lines on the way. The walk begins with segment `ret_i` of the list, which may raise its first
+ * number.
  */
-static int look_back(struct walk *walk, size_t *ret_i, uint64_t *first)
+static int look_back(struct walk *walk, size_t *ret_i)
 {
 	const int64_t since_us = walk->options->since_us;
 	size_t i = walk->n_segments;
@@ -322,33 +326,32 @@ static int look_back(struct walk *walk, size_t *ret_i, uint64_t *first)
 		r = load_segment(walk, walk->segments[--i]);
 		reached = walk->earliest_us != TIME_NONE && walk->earliest_us < since_us;
 	}
-	if (reached && walk->segments[i] * SEGMENT_LINES > *first)
-		*first = walk->segments[i] * SEGMENT_LINES;
+	if (reached && walk->segments[i] * SEGMENT_LINES > walk->first)
+		walk->first = walk->segments[i] * SEGMENT_LINES;
 	*ret_i = i;
 	return r;
 }
 
-int gaps_bounds(struct archive *archive, const struct peer_state *peer, struct gaps_options *ret)
+/* What is here, and what the camera said it has. */
+static int find_bounds(struct walk *walk)
 {
-	uint64_t first, last;
-	int r = journal_first(archive_journal(archive), &first);
+	const struct peer_state *peer = walk->options->peer;
+	int r = journal_first(walk->journal, &walk->first);
 
 	if (r == 0)
-		r = journal_last(archive_journal(archive), &last);
-	if (r < 0)
-		return r;
-	ret->last = peer->last > last ? peer->last : last;
-	ret->first = peer->first > 0 && (first == 0 || peer->first < first) ? peer->first : first;
-	/* the archive has no line, and the camera has not said anything */
-	if (ret->first == 0)
-		ret->first = 1;
-	return 0;
+		r = journal_last(walk->journal, &walk->last);
+	if (peer->last > walk->last)
+		walk->last = peer->last;
+	if (peer->first > 0 && (walk->first == 0 || peer->first < walk->first))
+		walk->first = peer->first;
+	if (walk->first == 0) /* the archive has no line, and the camera has not said anything */
+		walk->first = 1;
+	return r;
 }
 
-int gaps_walk(struct archive *archive, const struct gaps_options *options)
+int gaps_walk(struct archive *archive, const struct gaps_options *options, uint64_t *ret_behind)
 {
 	CLEANUP(walk_freep) struct walk *walk = calloc(1, sizeof *walk);
-	uint64_t first = options->first;
 	size_t i = 0;
 	int r;
 
@@ -357,10 +360,19 @@ int gaps_walk(struct archive *archive, const struct gaps_options *options)
 	walk->options = options;
 	walk->journal = archive_journal(archive);
 	walk->slot_us = TIME_NONE;
-	r = list_segments(walk, first);
+	r = held_load(archive, &walk->held);
 	if (r == 0)
-		r = look_back(walk, &i, &first);
-	return r < 0 ? r : walk_segments(walk, i, first);
+		r = find_bounds(walk);
+	if (r < 0)
+		return r;
+	if (ret_behind)
+		*ret_behind = ranges_missing(&walk->held.settled, walk->first, walk->last);
+	if (options->from > walk->first)
+		walk->first = options->from;
+	r = list_segments(walk);
+	if (r == 0)
+		r = look_back(walk, &i);
+	return r < 0 ? r : walk_segments(walk, i, walk->first);
 }
 
 /* ---- as text */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What is missing in a camera's copy here, and why: slots that the camera missed, with the cause
- * that it wrote down; frames that it pruned, or lost, before they were fetched; and what has not
- * been fetched yet. No gap is what was deleted here, what is too old to be kept here, and a frame
- * with a clock correction (its picture is here under another number).
+ * that it recorded; frames that it pruned, or lost, before they were fetched; and what has not been
+ * fetched yet. These are no gaps: what was deleted here, what is too old to be kept here, and a
+ * frame that a clock correction replaced (its picture is here under another number).
  */
 #pragma once
 
@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "common/archive/archive.h"
-#include "pull/session/held.h"
+#include "pull/state/peer_state.h"
 
 /* What to do about a picture that is damaged on the camera. */
 #define DAMAGED_NEXT_STEP "put a good copy back there, or run `capturepi verify --repair`"
@@ -30,7 +30,7 @@ struct gap {
 	uint64_t first_seq, last_seq;
 	uint64_t count; /* slots; without lines: numbers, some of which may be no frames */
 	/*
-	 * Of misses the first and the last slot; else the slots of the nearest lines here, before
+	 * The first and the last slot of misses; else the slots of the nearest lines here, before
 	 * and after the gap. TIME_NONE: there is none.
 	 */
 	int64_t first_us, last_us;
@@ -38,23 +38,19 @@ struct gap {
 };
 
 struct gaps_options {
-	const struct held *held;
-	uint64_t first, last; /* numbers to look at; the camera's last may be beyond what is here */
-	int64_t since_us; /* gaps that end before it are left out; TIME_NONE: none */
+	const struct peer_state *peer; /* says what the camera has beyond what is here */
+	uint64_t from; /* the first number to look at; 0: the first that anybody has */
+	int64_t since_us; /* skips gaps that end before it; TIME_NONE: none */
 	int (*gap)(void *data, const struct gap *gap); /* a negative errno ends the walk */
 	void *data;
 };
 
-/* Fills in first and last: what is here, and what the camera said it has. -errno. */
-struct peer_state;
-int gaps_bounds(struct archive *archive, const struct peer_state *peer, struct gaps_options *ret);
-
 /*
- * Shows each gap, in the order of the numbers; misses in a row with one cause are one gap. Needs
- * 3 MB and reads the journal twice; with `since_us` only the segments that reach back to it.
- * -errno.
+ * Shows each gap, in the order of the numbers; misses in a row with one cause are one gap.
+ * `ret_behind` (NULL: not wanted) is how many numbers are not settled here. Needs 3 MB and reads
+ * the journal twice, with `since_us` only the segments that reach back to it. -errno.
  */
-int gaps_walk(struct archive *archive, const struct gaps_options *options);
+int gaps_walk(struct archive *archive, const struct gaps_options *options, uint64_t *ret_behind);
 
 /* "camera", "down", "pruned", "gone", "damaged", "pending" */
 const char *gap_cause_name(unsigned cause);

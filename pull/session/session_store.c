@@ -44,19 +44,13 @@ int session_archive_failed(struct session *s, int r)
 static void session_note_newest(struct session *s)
 {
 	struct session_result *result = s->result;
-	char name[FRAME_PATH_MAX];
-	struct frame_name frame;
 
 	result->has_frame = archive_newest(s->archive, &result->frame) == 0;
 	if (!result->has_frame)
 		return;
 	if (result->frame.seq > s->after)
 		s->after = result->frame.seq;
-	frame = record_name(&result->frame);
-	if (frame_name_path(&frame, name) < 0 ||
-		snprintf(result->path, sizeof result->path, "%s/%s", result->archive, name) >=
-			(int)sizeof result->path)
-		result->path[0] = '\0';
+	copy_frame_path(s->archive, &result->frame, result->path);
 }
 
 int session_fail_busy(struct session *s, uint64_t seq, int64_t bytes)

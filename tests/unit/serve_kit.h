@@ -114,16 +114,13 @@ __attribute__((unused)) static const char *pair_gaps(void)
 	const struct peer_state peer = { .first = 1, .last = pair.result.sighting.last };
 	const struct archive_options read = { .mode = ARCHIVE_READ, .copy = true };
 	CLEANUP(archive_freep) struct archive *archive = NULL;
-	struct gaps_options options = { .since_us = TIME_NONE, .gap = pair_note_gap, .data = text };
-	struct held held = { 0 };
+	struct gaps_options options = {
+		.peer = &peer, .since_us = TIME_NONE, .gap = pair_note_gap, .data = text
+	};
 
 	*text = 0;
 	if (!CHECK(archive_open(pair.settings.archive, &read, &archive) == 0))
 		return "";
-	CHECK_INT(held_load(archive, &held), 0);
-	options.held = &held;
-	CHECK_INT(gaps_bounds(archive, &peer, &options), 0);
-	CHECK_INT(gaps_walk(archive, &options), 0);
-	held_clear(&held);
+	CHECK_INT(gaps_walk(archive, &options, NULL), 0);
 	return text;
 }

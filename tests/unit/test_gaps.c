@@ -106,15 +106,11 @@ static int write_gap(void *data, const struct gap *gap)
 static const char *gaps_since(uint64_t camera_last, int64_t since_us)
 {
 	const struct peer_state peer = { .first = 1, .last = camera_last };
-	struct held held = { 0 };
-	struct gaps_options options = { .held = &held, .since_us = since_us, .gap = write_gap };
+	struct gaps_options options = { .peer = &peer, .since_us = since_us, .gap = write_gap };
 
 	n_text = 0;
 	*text = 0;
-	CHECK_INT(held_load(archive, &held), 0);
-	CHECK_INT(gaps_bounds(archive, &peer, &options), 0);
-	CHECK_INT(gaps_walk(archive, &options), 0);
-	held_clear(&held);
+	CHECK_INT(gaps_walk(archive, &options, NULL), 0);
 	return text;
 }
 
