@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * `pullpi unpair`: takes back what `pair` did, in the opposite order, and can be repeated: it
- * removes our line there, then the pinned host key, the peer state, the settings section and our key
- * here. The key goes last, because it alone tells which line over there is ours. Pictures stay.
+ * removes our line there, then the pinned host key, the peer state, the settings section and our
+ * key here. The key goes last, because it alone tells which line over there is ours. Pictures stay.
  */
 #include <errno.h>
 #include <string.h>
