@@ -101,7 +101,9 @@ int archive_check_next(struct archive *archive);
 size_t archive_hidden_inner(const char *name, const char *suffix);
 /* Notes the file of a frame that was not stored: it may be there. */
 void archive_undo(struct archive *archive, struct frame_name name, bool hidden);
-/* Removes such files, durably, but for those whose numbers the journal has by now: up to `after`. */
+/*
+ * Removes such files, durably. A frame with a number up to `after` stays: the journal has its line.
+ */
 int archive_finish_undone(struct archive *archive, uint64_t after);
 /* Appends lines durably; where there is no space for them the ballast is given up. */
 int archive_append_record(struct archive *archive, const struct record *record);
