@@ -45,8 +45,7 @@ static int open_archive(struct cli *cli, const struct capture_settings *settings
 	enum archive_mode mode, struct archive **ret)
 {
 	struct archive_options options = { .mode = mode };
-	struct store_settings store = store_settings(settings);
-	int r = mode == ARCHIVE_WRITE ? store_open_archive(&store, NULL, NULL, NULL, ret)
+	int r = mode == ARCHIVE_WRITE ? store_open_archive(&settings->archive, ret)
 				      : archive_open(settings->archive.path, &options, ret);
 
 	return r == 0 ? CLI_OK : tell_open_error(cli, settings->archive.path, r);
@@ -59,8 +58,7 @@ static int open_archive(struct cli *cli, const struct capture_settings *settings
 static int open_for_run(struct cli *cli, const struct capture_settings *settings,
 	struct archive **ret, int *ret_error)
 {
-	struct store_settings store = store_settings(settings);
-	int r = store_open_archive(&store, NULL, NULL, NULL, ret);
+	int r = store_open_archive(&settings->archive, ret);
 
 	*ret_error = r;
 	if (r == 0)

@@ -182,7 +182,7 @@ static struct doctor_finding check_disk(struct examination *e)
 	struct doctor_use use = {
 		.frames_per_day = (double)schedule_count(&s->schedule, now, now + 7 * DAY_US) / 7,
 		.frame_bytes = e->has_newest ? (double)e->newest.bytes : FRAME_GUESS_BYTES,
-		.makes_room = s->archive.reserve != 0,
+		.makes_room = s->archive.retention.reserve != 0,
 		.held_frames = (double)json_object_get_int64(frames),
 	};
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The service. Everything that happens (a frame, a result of the writer, the slot timer, a clock
- * step, a signal) ends in service_service_advance(), which looks at the whole state and arms what
+ * step, a signal) ends in service_advance(), which looks at the whole state and arms what
  * comes next; so no event can be lost between two states.
  */
 #include "capture/service/service.h"
@@ -17,6 +17,7 @@
 #include <systemd/sd-event.h>
 
 #include "capture/service/service_private.h"
+#include "capture/service/standby.h"
 #include "capture/service/status.h"
 #include "common/base/log.h"
 #include "common/base/utc.h"
@@ -24,7 +25,7 @@
 
 #define END_GRACE_US (5 * US_PER_SEC) /* SIGTERM and SIGHUP wait so long for the slot in hand */
 #define CLOCK_CHECK_US (30 * US_PER_SEC) /* a step is told from slewing by its size in that time */
-#define STATUS_EVERY_US (1 * US_PER_SEC) /* the status file is not written more often */
+#define SHOT_US (30 * US_PER_SEC) /* a one-shot run gives up after it */
 #define TROUBLE_LIMIT_US (180 * US_PER_SEC) /* slots missed, no frame: the watchdog is let go */
 
 static void service_advance(struct service *s);
@@ -116,7 +117,6 @@ static int64_t service_wake_us(struct service *s, int64_t camera_ns, int64_t now
 	int64_t now = service_mono_us(s), wake = now + CLOCK_CHECK_US;
 	int64_t ahead_us = now - now_us; /* of the wall clock */
 	int64_t slot_us = s->slots.open_us;
-	int64_t pending_us = s->due.pending_us + DUE_SECONDS * US_PER_SEC;
 
 	if (s->options->zone_look_us)
 		service_wake_by(&wake, now + s->options->zone_look_us);
@@ -128,81 +128,25 @@ static int64_t service_wake_us(struct service *s, int64_t camera_ns, int64_t now
 		if (start_us > now_us)
 			service_wake_by(&wake, ahead_us + start_us);
 	}
-	if (s->waiting_clock || supervisor_facts(s->supervisor)->state == CAMERA_STREAMING)
+	if (!service_has_begun(s) || supervisor_facts(s->supervisor)->state == CAMERA_STREAMING)
 		service_wake_by(&wake, now + US_PER_SEC);
-	if (s->due.pending_us != TIME_NONE && pending_us > now_us)
-		service_wake_by(&wake, ahead_us + pending_us);
-	if (s->dirty)
-		service_wake_by(&wake, s->published_us + STATUS_EVERY_US);
-	if (s->ending || s->options->one_shot)
-		service_wake_by(&wake, ahead_us + s->end_by_us);
+	service_wake_by(&wake, service_status_due_us(s, ahead_us, now_us));
+	service_wake_by(&wake, s->end_by_us);
 	return wake > now ? wake : now;
 }
 
-/* Of slots that were before this archive nothing is due, and nothing while slots do not begin. */
-static struct schedule_due service_due(const struct service *s, int64_t now_us)
+/* Asked to end, it ends after the slot that was in hand then, or a little later without it. */
+static bool service_is_done(const struct service *s, int64_t now_us)
 {
-	const struct schedule_due none = { TIME_NONE, TIME_NONE, TIME_NONE };
-	struct schedule_due due =
-		s->slots_from_us == TIME_NONE ? none : schedule_due(&s->settings->schedule, now_us);
+	int64_t left_us = s->end_by_us - service_mono_us(s);
 
-	if (s->last_outcome_us == TIME_NONE && due.due_us < s->slots_from_us)
-		due.due_us = TIME_NONE;
-	return due;
-}
-
-/* A slot has come, or the picture of one is due by now. */
-static bool service_due_changed(const struct service *s, int64_t now_us)
-{
-	return (s->due.next_us != TIME_NONE && s->due.next_us <= now_us) ||
-		(s->due.pending_us != TIME_NONE &&
-			s->due.pending_us + DUE_SECONDS * US_PER_SEC <= now_us);
-}
-
-static void service_publish_status(struct service *s, int64_t now_us)
-{
-	struct camera *camera = supervisor_camera(s->supervisor);
-	struct stats_view view = {
-		.stats = &s->stats,
-		.camera = supervisor_facts(s->supervisor),
-		.camera_model = camera ? camera->info.model : "",
-		.next_us = s->slots.open_us,
-		.synced = clock_synced(s->clock),
-		.phase_lock = s->locks_phase ? &s->phase_lock : NULL,
-		.now_us = now_us,
-		.store = &s->store,
-		.archive = s->store_path,
-		.settings = s->options->settings_path,
-		.settings_us = s->settings_us,
-	};
-	char text[LINE_MAX_BYTES];
-
-	s->dirty |= service_due_changed(s, now_us);
-	if (!s->dirty || service_mono_us(s) < s->published_us + STATUS_EVERY_US)
-		return;
-	s->dirty = false;
-	view.due = s->due = service_due(s, now_us);
-	s->published_us = service_mono_us(s);
-	if (stats_json(&view, text, sizeof text) > 0)
-		status_publish(s->store_path, text);
-	notify_status("%s", stats_line(&view, text, sizeof text));
-}
-
-/* A slot has come and its frame is on its way. */
-static bool service_has_slot_in_hand(const struct service *s, int64_t now_us)
-{
-	return s->slots.open_us != TIME_NONE && s->slots.open_us <= now_us;
-}
-
-static bool service_is_done(struct service *s, int64_t now_us)
-{
 	if (s->options->frames_max && s->stats.frames >= s->options->frames_max)
 		return true;
-	if (s->options->one_shot && (s->stats.shots || now_us >= s->end_by_us))
+	if (left_us <= 0 || (s->options->one_shot && s->stats.shots))
 		return true;
 	return s->ending &&
-		(!service_has_slot_in_hand(s, s->end_by_us - END_GRACE_US) ||
-			now_us >= s->end_by_us);
+		(s->slots.open_us == TIME_NONE ||
+			s->slots.open_us > now_us + left_us - END_GRACE_US);
 }
 
 static int service_begin_camera(struct service *s)
@@ -221,6 +165,55 @@ static int service_begin_camera(struct service *s)
 	return supervisor_new(&options, &s->supervisor);
 }
 
+/* ---- the store ---- */
+
+static void service_tell_trouble(struct service *s)
+{
+	int64_t since_us = s->store_trouble.since_us, now_us = service_mono_us(s);
+	enum trouble_news news = trouble_look(&s->store_trouble, s->store.error < 0, now_us);
+	unsigned long long missed = s->stats.missed[MISS_DISK] - s->store_missed;
+	const char *fix = store_error_fix(s->store.error);
+	char lasted[UTC_TEXT_MAX];
+
+	if (!since_us)
+		s->store_missed = s->stats.missed[MISS_DISK];
+	if (news == TROUBLE_BEGINS)
+		log_error("%s: nothing can be stored: %s; slots are missed until that passes%s%s",
+			s->store.where, store_error_text(s->store.error), *fix ? "; " : "", fix);
+	else if (news == TROUBLE_LASTS)
+		log_error("%s: still nothing can be stored: %s; %llu slots missed in %s",
+			s->store.where, store_error_text(s->store.error), missed,
+			duration_format(now_us - since_us, lasted));
+	else if (news == TROUBLE_ENDS)
+		log_notice("%s: storing works again; %llu slots were missed in %s",
+			s->settings->archive.path, missed,
+			duration_format(now_us - since_us, lasted));
+}
+
+/* Looks how storing goes. People are told once when it stops, and once when it works again. */
+static void service_watch_store(struct service *s)
+{
+	struct store_facts before = s->store;
+
+	s->store = writer_store_facts(s->writer);
+	if (s->store.open != before.open)
+		s->published_us = 0; /* whoever asks now is to know */
+	s->dirty |= s->store.open != before.open || s->store.error != before.error;
+	service_tell_trouble(s);
+}
+
+/* Frames from before the clock was known get their true time once it is: the writer does it. */
+static void service_correct(struct service *s)
+{
+	bool synced = clock_synced(s->clock);
+
+	if (synced && !s->clock_known && !s->options->one_shot)
+		writer_correct(s->writer, s->boot, clock_wall_of_up(s->clock, 0));
+	s->clock_known = synced;
+}
+
+/* ---- the loop ---- */
+
 static void service_advance(struct service *s)
 {
 	int64_t now_us, camera_ns;
@@ -228,8 +221,7 @@ static void service_advance(struct service *s)
 	service_check_clock(s);
 	service_check_zone(s);
 	now_us = s->last_wall_us;
-	if (s->waiting_clock && !service_clock_awaited(s))
-		service_begin_slots(s);
+	service_begin_slots(s);
 	service_watch_store(s);
 	service_correct(s);
 	service_expire_slots(s, now_us);
@@ -282,7 +274,7 @@ static int on_tick(sd_event_source *source, int fd, uint32_t events, void *data)
 	if (n < 0) /* ECANCELED: the clock was set, and the timer must be armed again */
 		s->tick_us = TIME_NONE;
 	else if (s->tick_us != TIME_NONE)
-		stats_wake(&s->stats, clock_wall_us(s->clock) - s->tick_us);
+		spread_add(&s->stats.wake, clock_wall_us(s->clock) - s->tick_us);
 	service_advance(s);
 	return 0;
 }
@@ -320,7 +312,7 @@ static int on_end(sd_event_source *source, const struct signalfd_siginfo *info, 
 	}
 	sd_notify(0, "STOPPING=1");
 	s->ending = true;
-	s->end_by_us = clock_wall_us(s->clock) + END_GRACE_US;
+	s->end_by_us = service_mono_us(s) + END_GRACE_US;
 	service_advance(s);
 	return 0;
 }
@@ -348,6 +340,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 		return 0;
 	if (strcmp(new->archive.path, s->settings->archive.path) != 0)
 		log_warning("archive.path is used after a restart of the service");
+	memcpy(new->archive.path, s->settings->archive.path, sizeof new->archive.path);
 	camera = !conf_sections_equal(&capture_settings_table, new, s->settings, of_camera);
 	if (camera) {
 		service_abandon_slots(s, "the settings were read again");
@@ -357,7 +350,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	service_keep_slots(s);
 	*s->settings = *new;
 	s->settings_us = changed_us;
-	service_set_store(s);
+	writer_set(s->writer, &s->settings->archive, (int)s->settings->camera.quality);
 	service_plan_slots(s);
 	log_notice("settings read again%s", camera ? "; the camera is opened again" : "");
 	if (camera && service_begin_camera(s) < 0)
@@ -372,7 +365,7 @@ static int on_shot(sd_event_source *source, const struct signalfd_siginfo *info,
 
 	(void)source, (void)info;
 	s->shot_wanted = true;
-	s->shot_from_us = clock_wall_us(s->clock);
+	s->shot_from_us = service_mono_us(s);
 	service_advance(s);
 	return 0;
 }
@@ -405,19 +398,40 @@ static int service_begin_events(struct service *s)
 	return r;
 }
 
+static int service_begin_writer(struct service *s)
+{
+	const struct service_options *options = s->options;
+	const struct writer_options writer = {
+		.store = { .settings = s->settings->archive,
+			.archive = options->archive,
+			.error = options->archive_error },
+		.schedule = s->settings->schedule,
+		.quality = (int)s->settings->camera.quality,
+	};
+
+	if (options->archive)
+		s->last_outcome_us = store_last_outcome(options->archive);
+	return writer_new(&writer, &s->writer);
+}
+
 static int service_start(struct service *s)
 {
-	int r = service_begin_events(s);
+	int r = service_begin_writer(s);
 
 	if (r >= 0)
-		r = clock_boot_id(s->boot);
+		r = service_begin_events(s);
 	if (r >= 0)
-		r = service_begin_store(s);
+		r = clock_boot_id(s->boot);
 	if (r >= 0)
 		r = sd_event_add_io(s->event, NULL, writer_fd(s->writer), EPOLLIN, on_writer, s);
 	if (r >= 0)
 		r = service_begin_camera(s);
-	return r;
+	if (r < 0 || !s->options->one_shot)
+		return r;
+	s->shot_wanted = true;
+	s->shot_from_us = s->started_mono_us + s->settings->camera.warmup_us;
+	s->end_by_us = s->shot_from_us + SHOT_US;
+	return 0;
 }
 
 static void service_end(struct service *s)
@@ -428,8 +442,7 @@ static void service_end(struct service *s)
 		service_take_results(s); /* frames of the last batch */
 	}
 	writer_free(s->writer);
-	archive_free(s->archive);
-	status_withdraw(s->store_path);
+	status_withdraw(s->settings->archive.path);
 	sd_event_source_disable_unref(s->camera_source);
 	sd_event_source_disable_unref(s->timer_source);
 	sd_event_source_disable_unref(s->wake_source);
@@ -439,27 +452,31 @@ static void service_end(struct service *s)
 
 int service_run(const struct service_options *options, struct record *ret_last)
 {
+	const int64_t mono_ns = clock_mono_ns(options->clock);
 	struct service s = {
 		.options = options,
 		.settings = options->settings,
 		.clock = options->clock,
 		.timer_fd = -1,
 		.tick_us = TIME_NONE,
-		.archive = options->archive,
+		.started_mono_us = mono_ns / NS_PER_US,
+		.last_mono_ns = mono_ns,
+		.last_wall_us = clock_wall_of_mono(options->clock, mono_ns),
 		.slots_from_us = TIME_NONE,
 		.last_outcome_us = TIME_NONE,
+		.end_by_us = INT64_MAX,
 		.due = { TIME_NONE, TIME_NONE, TIME_NONE },
 		.store.error = options->archive_error,
 	};
-	int64_t now_us = clock_wall_us(options->clock);
 	int r;
 
-	s.stats.started_us = now_us;
+	s.stats.started_us = s.last_wall_us;
+	s.slots = slots_new(&s.settings->schedule, s.last_wall_us);
+	s.slots.open_us = TIME_NONE;
 	zone_begin(&s.zone);
 	s.settings_us = service_settings_us(&s);
 	r = service_start(&s);
 	if (r >= 0) {
-		service_begin(&s);
 		service_advance(&s);
 		r = sd_event_loop(s.event);
 	}

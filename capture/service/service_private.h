@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What service.c (the loop) and service_slots.c (frames, slots, the clock) share. */
+/*
+ * What the files of the service share: service.c (the loop and the store), service_slots.c (frames,
+ * slots, the clock) and service_status.c (what it tells others).
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -8,13 +11,32 @@
 
 #include "capture/schedule/slots.h"
 #include "capture/service/service.h"
-#include "capture/service/standby.h"
-#include "capture/service/stats.h"
 #include "capture/store/writer.h"
 #include "capture/stream/phase_lock.h"
 #include "capture/stream/supervisor.h"
 #include "common/base/trouble.h"
 #include "common/base/zone.h"
+
+/* |values| in microseconds, eight buckets per power of two: 9 % resolution up to half an hour. */
+#define SPREAD_BUCKETS (8 * 28)
+
+struct spread {
+	uint64_t buckets[SPREAD_BUCKETS], samples;
+	int64_t max_us;
+};
+
+/* What happened to the slots. "Today" is the local calendar day. */
+struct stats {
+	int64_t started_us; /* wall time */
+	uint64_t frames, shots; /* since the start */
+	uint64_t missed[MISS_CAUSES];
+	int day; /* days since the epoch, local */
+	uint64_t today_frames, today_missed[MISS_CAUSES];
+	struct spread late; /* frames against their slots, since the start */
+	struct spread wake; /* the slot timer */
+	struct record last; /* the newest stored frame; seq 0: none yet */
+	int64_t encode_us, store_us; /* what the last frame took */
+};
 
 struct service {
 	const struct service_options *options;
@@ -23,12 +45,6 @@ struct service {
 	struct camera_options camera_options;
 	struct control_arrays control_arrays;
 	char boot[UUID_CHARS + 1];
-
-	struct archive *archive; /* until the writer has it */
-	char store_path[PATH_MAX]; /* of the archive, for the life of the process */
-	struct store_facts store; /* at the last look */
-	struct trouble store_trouble;
-	uint64_t store_missed; /* slots missed by the disk, when its trouble began */
 
 	sd_event *event;
 	sd_event_source *timer_source, *wake_source, *camera_source;
@@ -41,30 +57,38 @@ struct service {
 	bool holding;
 	struct stats stats;
 
+	struct store_facts store; /* at the last look */
+	struct trouble store_trouble;
+	uint64_t store_missed; /* slots missed by the disk, when its trouble began */
+
 	struct phase_lock phase_lock;
 	bool locks_phase; /* phase lock is on and the camera answers to it */
 	uint64_t locked_start; /* the stream's start that `phase_lock` knows of */
 
-	int64_t started_mono_us, last_outcome_us; /* last slot in the journal at the start */
-	int64_t slots_from_us; /* wall: from then on each slot has its outcome from us; TIME_NONE */
+	int64_t started_mono_us;
+	int64_t last_outcome_us; /* last slot in the journal at the start; TIME_NONE: not known */
+	int64_t slots_from_us; /* wall: each slot from then on is ours; TIME_NONE: not begun */
 	bool clock_known; /* at the last look */
-	bool waiting_clock; /* no slot begins before the time is known */
-	int64_t tick_us; /* the slot the timer is armed for */
-	struct zone zone; /* that local times are by */
+	int64_t tick_us; /* the slot that the timer is armed for */
+	struct zone zone; /* of local times */
 	int64_t zone_looked_us; /* monotonic */
-	int64_t last_wall_us, last_mono_ns; /* a pair of readings, to measure a clock step with */
+	int64_t last_wall_us, last_mono_ns; /* a pair of readings: a clock step shows against it */
 	int64_t trouble_us; /* monotonic: first slot missed since the last result, 0: none */
-	int64_t published_us; /* monotonic: status file */
+
+	int64_t published_us; /* monotonic: when the status was */
 	bool dirty; /* the status has changed since */
 	struct schedule_due due; /* as it was published */
 	int64_t settings_us; /* status_settings_us() of the settings in effect */
 	bool ready; /* READY=1 was sent */
+
 	bool shot_wanted;
-	int64_t shot_from_us;
+	int64_t shot_from_us; /* monotonic */
 	bool ending;
-	int64_t end_by_us; /* wall */
+	int64_t end_by_us; /* monotonic; INT64_MAX: no end in sight */
 	int result;
 };
+
+/* ---- service_slots.c ---- */
 
 /* Takes the frames that wait, each for its slot, and accounts for slots that are lost. */
 void service_take_frames(struct service *s);
@@ -76,43 +100,25 @@ void service_drop_candidate(struct service *s);
 void service_abandon_slots(struct service *s, const char *why);
 
 /*
- * The schedule changes in between: the slots that have come by now are kept, the next one is
- * planned from now on. Nothing to do where slots have not begun.
+ * The schedule changes between these calls: slots that have come by now are kept, and the next one
+ * is planned from now on. Neither does anything before the slots have begun.
  */
 void service_keep_slots(struct service *s);
 void service_plan_slots(struct service *s);
 
-/* At the start: slots begin at once, or when the clock is known (setting wait_for_clock). */
-void service_begin(struct service *s);
-/* Whether the slots still wait for the clock. */
-bool service_clock_awaited(const struct service *s);
 /*
- * The slots begin now. Those between the last outcome in the journal and the start are noted as
- * `down`: nobody was there to take them; those since the start as `clock`.
+ * Begins the slots as soon as the clock is known (setting wait_for_clock); then nothing more. Those
+ * between the last outcome in the archive and the start are noted as `down`: nobody was there to
+ * take them; those since the start as `clock`.
  */
 void service_begin_slots(struct service *s);
-/* No slots: one frame as soon as the camera has warmed up. */
-void service_begin_shot(struct service *s);
 /*
  * To be called before anything is decided by the wall clock. Where it was set since the last call,
  * the step is journalled with both sides and the slots are planned again.
  */
 void service_check_clock(struct service *s);
-
 /* The same for the machine's time zone, which is looked at now and then. */
 void service_check_zone(struct service *s);
-
-/* Frames from before the clock was known get their time once it is (the writer does it). */
-void service_correct(struct service *s);
-void service_tell_corrected(const struct writer_result *result);
-
-/* The archive at the start: makes the writer, which has it from then on. */
-int service_begin_store(struct service *s);
-/* An archive that came late is open: accounts for the slots before the start. */
-void service_account(struct service *s, int64_t last_outcome_us);
-/* Looks how storing goes, and tells people of a change. */
-void service_watch_store(struct service *s);
-void service_set_store(struct service *s);
 
 /* How long a frame may take from its exposure to us. */
 int64_t service_latency_us(const struct service *s);
@@ -121,3 +127,24 @@ static inline int64_t service_mono_us(const struct service *s)
 {
 	return clock_mono_ns(s->clock) / NS_PER_US;
 }
+
+/* Not before the clock is known, and never in a one-shot run. */
+static inline bool service_has_begun(const struct service *s)
+{
+	return s->slots_from_us != TIME_NONE;
+}
+
+/* ---- service_status.c ---- */
+
+void stats_frame(struct stats *stats, const struct record *frame, int64_t now_us);
+void stats_miss(struct stats *stats, enum miss_cause cause, uint64_t count, int64_t now_us);
+
+/* Adds the magnitude of a value. */
+void spread_add(struct spread *spread, int64_t us);
+/* The value below which `percent` of the samples are; 0 without samples. */
+int64_t spread_percentile(const struct spread *spread, unsigned percent);
+
+/* Writes the status file and STATUS= where something has changed, at most once a second. */
+void service_publish_status(struct service *s, int64_t now_us);
+/* Monotonic time of the next change in them that comes without an event. */
+int64_t service_status_due_us(const struct service *s, int64_t ahead_us, int64_t now_us);

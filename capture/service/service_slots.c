@@ -9,7 +9,6 @@
 #include "common/base/utc.h"
 
 #define FRAME_LATENCY_US (2 * US_PER_SEC) /* a frame's way through sensor, ISP and libcamera */
-#define SHOT_US (30 * US_PER_SEC) /* a one-shot run gives up after it */
 #define ZONE_LOOK_US (20 * US_PER_SEC) /* with CLOCK_CHECK_US of the loop less than a minute */
 #define STEP_MIN_US 1000 /* less is the noise of reading two clocks */
 
@@ -166,7 +165,7 @@ void service_take_frames(struct service *s)
 		service_lock_phase(s, &frame);
 		if (frame.flags & FRAME_STARTUP) {
 			supervisor_release(s->supervisor, &frame);
-		} else if (s->shot_wanted && exposed_us >= s->shot_from_us) {
+		} else if (s->shot_wanted && frame.start_ns >= s->shot_from_us * NS_PER_US) {
 			s->shot_wanted = false;
 			service_submit(s, &frame, exposed_us, exposed_us, true);
 		} else {
@@ -202,20 +201,15 @@ void service_abandon_slots(struct service *s, const char *why)
 	service_drop_candidate(s);
 }
 
-static bool service_slots_have_begun(const struct service *s)
-{
-	return !s->waiting_clock && !s->options->one_shot;
-}
-
 void service_keep_slots(struct service *s)
 {
-	while (service_slots_have_begun(s) && slots_keep(&s->slots, s->last_wall_us) == -ENOSPC)
+	while (service_has_begun(s) && slots_keep(&s->slots, s->last_wall_us) == -ENOSPC)
 		service_end_slot(s, INT64_MAX, 0, "the schedule was changed");
 }
 
 void service_plan_slots(struct service *s)
 {
-	if (service_slots_have_begun(s))
+	if (service_has_begun(s))
 		slots_plan(&s->slots, s->last_wall_us);
 	s->tick_us = TIME_NONE;
 	s->dirty = true;
@@ -253,6 +247,21 @@ static void service_take_frame_result(struct service *s, const struct writer_res
 		s->options->stored(s->options->stored_data, &result->record);
 }
 
+static void service_tell_corrected(const struct writer_result *result)
+{
+	const struct correction_totals *totals = &result->totals;
+
+	if (result->error < 0)
+		log_errno(result->error,
+			"cannot give frames their true time (%llu have it); trying again every "
+			"minute",
+			(unsigned long long)totals->corrected);
+	else if (totals->corrected || totals->failed)
+		log_notice("%llu frames from before the clock was set have their true time now%s",
+			(unsigned long long)totals->corrected,
+			totals->failed ? "; some cannot be read, see `capturepi verify`" : "");
+}
+
 void service_take_results(struct service *s)
 {
 	struct writer_result result;
@@ -261,8 +270,8 @@ void service_take_results(struct service *s)
 		s->dirty = true;
 		if (result.news == WRITER_FRAME)
 			service_take_frame_result(s, &result);
-		else if (result.news == WRITER_OPENED)
-			service_account(s, result.last_outcome_us);
+		else if (result.news == WRITER_DOWN)
+			stats_miss(&s->stats, MISS_DOWN, result.record.count, s->last_wall_us);
 		else
 			service_tell_corrected(&result);
 	}
@@ -283,62 +292,54 @@ static void service_miss_range(
 	service_miss(s, first_us, s->slots.done_us, count, cause, text);
 }
 
+/*
+ * After boot only: a machine that never finds a time server must not wait at every restart. A
+ * one-shot run has no slots.
+ */
+static bool service_must_wait(const struct service *s)
+{
+	return s->options->one_shot ||
+		(!clock_synced(s->clock) &&
+			clock_up_ns(s->clock) < s->settings->wait_for_clock_us * NS_PER_US);
+}
+
+/*
+ * Notes the slots before `start_us` as far as the archive has no outcome of them, which the writer
+ * finds out. Returns the last of them; TIME_NONE.
+ */
+static int64_t service_note_down(struct service *s, int64_t start_us)
+{
+	struct record down = record_new(RECORD_MISS);
+
+	down.cause = MISS_DOWN;
+	down.last_us = schedule_previous(&s->settings->schedule, start_us);
+	if (down.last_us != TIME_NONE)
+		writer_note(s->writer, &down);
+	return down.last_us;
+}
+
 void service_begin_slots(struct service *s)
 {
 	const struct schedule_settings *schedule = &s->settings->schedule;
-	int64_t now_us = clock_wall_us(s->clock);
-	int64_t start_us = now_us - (service_mono_us(s) - s->started_mono_us);
-	int64_t last_us = s->last_outcome_us;
+	int64_t now_us = s->last_wall_us, last_us = s->last_outcome_us;
+	int64_t start_us = now_us - (s->last_mono_ns / NS_PER_US - s->started_mono_us);
 
-	s->waiting_clock = false;
+	if (service_has_begun(s) || service_must_wait(s))
+		return;
 	s->dirty = true;
 	s->slots_from_us = start_us;
 	s->slots = slots_new(schedule, now_us);
 	if (last_us != TIME_NONE && last_us - now_us > slots_small_step_us(schedule))
 		last_us = TIME_NONE; /* the clock is far back: a new account begins */
+	s->slots.done_us = service_note_down(s, start_us);
+	if (last_us > s->slots.done_us)
+		s->slots.done_us = last_us;
 	/* it may be a little before the last outcome: no slot is taken twice */
-	s->slots.done_us = last_us;
 	if (last_us != TIME_NONE && last_us >= now_us)
 		s->slots.open_us = schedule_next(schedule, last_us + 1);
-	if (last_us == TIME_NONE)
-		last_us = start_us - 1;
-	if (last_us < start_us)
-		service_miss_range(s, last_us + 1, start_us, MISS_DOWN, "");
-	if (last_us < now_us)
+	else
 		service_miss_range(s, last_us < start_us ? start_us : last_us + 1, now_us,
 			MISS_CLOCK, "waiting for the clock to be synchronised");
-}
-
-void service_begin(struct service *s)
-{
-	s->started_mono_us = service_mono_us(s);
-	s->last_mono_ns = clock_mono_ns(s->clock);
-	s->last_wall_us = clock_wall_of_mono(s->clock, s->last_mono_ns);
-	s->slots = slots_new(&s->settings->schedule, s->last_wall_us);
-	s->slots.open_us = TIME_NONE;
-	s->waiting_clock = !s->options->one_shot;
-	if (s->options->one_shot)
-		service_begin_shot(s);
-	else if (!service_clock_awaited(s))
-		service_begin_slots(s);
-}
-
-/* After boot only: a machine that never finds a time server must not wait at every restart. */
-bool service_clock_awaited(const struct service *s)
-{
-	return s->waiting_clock && !clock_synced(s->clock) &&
-		clock_up_ns(s->clock) < s->settings->wait_for_clock_us * NS_PER_US;
-}
-
-void service_begin_shot(struct service *s)
-{
-	int64_t now_us = clock_wall_us(s->clock);
-
-	s->slots = slots_new(&s->settings->schedule, now_us);
-	s->slots.open_us = TIME_NONE;
-	s->shot_wanted = true;
-	s->shot_from_us = now_us + s->settings->camera.warmup_us;
-	s->end_by_us = now_us + s->settings->camera.warmup_us + SHOT_US;
 }
 
 /* The wall clock was set: journalled with both sides, slots are planned again. */
@@ -355,9 +356,7 @@ static void service_clock_stepped(struct service *s, int64_t before_us, int64_t 
 	service_drop_candidate(s);
 	s->tick_us = TIME_NONE;
 	s->dirty = true;
-	s->shot_from_us += after_us - before_us;
-	s->end_by_us += after_us - before_us;
-	if (service_slots_have_begun(s))
+	if (service_has_begun(s))
 		slots_step(&s->slots, before_us, after_us, &skipped, &first_us, &last_us);
 	/* an outcome stands on the side of the line that its slot is on */
 	if (skipped && back)

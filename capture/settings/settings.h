@@ -9,6 +9,7 @@
 #include "capture/camera/camera.h"
 #include "capture/schedule/schedule.h"
 #include "common/settings/conf.h"
+#include "common/upkeep/retention.h"
 
 enum standby { STANDBY_AUTO, STANDBY_STREAM, STANDBY_STOP };
 enum durability { DURABILITY_FRAME, DURABILITY_BATCH };
@@ -18,16 +19,17 @@ struct control_setting {
 	char value[64];
 };
 
+/* What the store needs to know. */
+struct archive_settings {
+	char path[PATH_MAX];
+	char camera[CAMERA_NAME_MAX];
+	struct retention_settings retention;
+	int durability;
+	bool require_mount;
+};
+
 struct capture_settings {
-	struct {
-		char path[PATH_MAX];
-		char camera[CAMERA_NAME_MAX];
-		int64_t reserve; /* bytes, negative: percent */
-		int64_t keep_days; /* 0: no limit */
-		int64_t max_bytes; /* 0: no limit */
-		int durability;
-		bool require_mount;
-	} archive;
+	struct archive_settings archive;
 	struct schedule_settings schedule;
 	int64_t wait_for_clock_us;
 	struct {

@@ -14,7 +14,7 @@
  */
 static bool miss_merge(struct record *last, const struct record *miss, bool force)
 {
-	if (last->type != RECORD_MISS || miss->type != RECORD_MISS)
+	if (last->type != RECORD_MISS || miss->type != RECORD_MISS || last->slot_us == TIME_NONE)
 		return false;
 	if (!force &&
 		(last->cause != miss->cause || miss->slot_us < last->last_us ||
@@ -42,14 +42,6 @@ static bool outbox_merge(struct outbox *outbox, unsigned i, const struct record 
 		miss_merge(&item->record, miss, force);
 }
 
-static void outbox_insert(struct outbox *outbox, unsigned i, const struct outbox_item *item)
-{
-	memmove(&outbox->items[i + 1], &outbox->items[i],
-		(outbox->n - i) * sizeof outbox->items[0]);
-	outbox->items[i] = *item;
-	outbox->n++;
-}
-
 /* A full outbox loses no count. */
 static void outbox_squeeze(struct outbox *outbox, const struct record *note)
 {
@@ -70,17 +62,9 @@ void outbox_note(struct outbox *outbox, const struct record *note, int64_t now_u
 	if (outbox->n > 0 && outbox_merge(outbox, outbox->n - 1, note, false))
 		return;
 	if (outbox_takes_notes(outbox))
-		outbox_insert(outbox, outbox->n, &item);
+		outbox->items[outbox->n++] = item;
 	else
 		outbox_squeeze(outbox, note);
-}
-
-void outbox_note_first(struct outbox *outbox, const struct record *note, int64_t now_us)
-{
-	struct outbox_item item = { .kind = OUTBOX_NOTE, .record = *note, .since_us = now_us };
-
-	if (outbox->n <= OUTBOX_ITEMS_MAX)
-		outbox_insert(outbox, 0, &item);
 }
 
 int outbox_add_frame(struct outbox *outbox, struct camera *camera, const struct frame *frame,
@@ -97,7 +81,7 @@ int outbox_add_frame(struct outbox *outbox, struct camera *camera, const struct 
 	if (outbox->n >= OUTBOX_ITEMS_MAX ||
 		outbox_count(outbox, OUTBOX_FRAME) == OUTBOX_FRAMES_MAX)
 		return -EBUSY;
-	outbox_insert(outbox, outbox->n, &item);
+	outbox->items[outbox->n++] = item;
 	return 0;
 }
 

@@ -37,14 +37,12 @@ struct outbox_item {
 };
 
 struct outbox {
-	struct outbox_item items[OUTBOX_ITEMS_MAX + 1]; /* one is for outbox_note_first() */
+	struct outbox_item items[OUTBOX_ITEMS_MAX];
 	unsigned n;
 };
 
 /* Appends a line that is no frame. A miss next to one of the same cause becomes a range with it. */
 void outbox_note(struct outbox *outbox, const struct record *note, int64_t now_us);
-/* Puts a line before all others; once. */
-void outbox_note_first(struct outbox *outbox, const struct record *note, int64_t now_us);
 /* Appends a frame. -EBUSY: there is no room. */
 int outbox_add_frame(struct outbox *outbox, struct camera *camera, const struct frame *frame,
 	const struct record *record, int64_t now_us);

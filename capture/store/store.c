@@ -22,7 +22,7 @@ struct staged {
 
 struct store {
 	struct store_options options;
-	struct store_settings settings;
+	struct archive_settings settings;
 	const struct clock *clock;
 	const char *root;
 
@@ -105,12 +105,16 @@ static int store_adopt(struct store *s, struct archive *archive)
 
 static int store_open_again(struct store *s)
 {
-	struct store_settings settings = s->settings;
+	const struct archive_settings *settings = &s->settings;
+	const struct archive_options options = { .mode = ARCHIVE_WRITE,
+		.camera = settings->camera,
+		.fs = s->options.fs,
+		.undone = &s->undone };
 	struct archive *archive = NULL;
-	int r;
+	int r = place_check(settings->path, settings->require_mount, s->mount, s->root);
 
-	snprintf(settings.mount, sizeof settings.mount, "%s", s->mount);
-	r = store_open_archive(&settings, s->options.fs, s->root, &s->undone, &archive);
+	if (r == 0)
+		r = archive_open(settings->path, &options, &archive);
 	if (r < 0)
 		return r;
 	s->undone.n = 0;
@@ -453,7 +457,7 @@ void store_free(struct store *s)
 	free(s);
 }
 
-void store_set(struct store *s, const struct store_settings *settings)
+void store_set(struct store *s, const struct archive_settings *settings)
 {
 	if (strcmp(s->settings.path, settings->path) != 0)
 		s->mount[0] = '\0';

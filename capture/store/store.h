@@ -25,22 +25,10 @@
 #include "common/upkeep/pruner.h"
 #include "common/upkeep/retention.h"
 
-struct store_settings {
-	char path[PATH_MAX];
-	char camera[CAMERA_NAME_MAX];
-	struct retention_settings retention;
-	bool batch;
-	bool require_mount;
-	/* where its disk is mounted, see common/archive/place.h; "": not known */
-	char mount[PATH_MAX];
-};
-
-struct store_settings store_settings(const struct capture_settings *settings);
-
 struct store;
 
 struct store_options {
-	struct store_settings settings; /* path and camera may be "" where there is an archive */
+	struct archive_settings settings; /* path and camera may be "" where there is an archive */
 	struct archive *archive; /* open for writing, or NULL: it could not be opened yet, */
 	int error; /* by this */
 	const struct clock *clock; /* NULL: the system's */
@@ -59,12 +47,8 @@ struct store_facts {
 	struct pruner_removed removed; /* since the start */
 };
 
-/*
- * Opens the archive of the settings for writing, where that is allowed. `fs`, `root` and `undone`
- * may be NULL.
- */
-int store_open_archive(const struct store_settings *settings, const struct fs_ops *fs,
-	const char *root, const struct archive_undone *undone, struct archive **ret);
+/* Opens the archive of the settings for writing, unless a disk has to be mounted first. */
+int store_open_archive(const struct archive_settings *settings, struct archive **ret);
 
 /* Whether an error says that it is full. */
 bool store_is_full(int error);
@@ -76,7 +60,7 @@ void store_free(struct store *store);
 DEFINE_CLEANUP(struct store, store_free)
 
 /* `path`, `camera`: when it is opened the next time. */
-void store_set(struct store *store, const struct store_settings *settings);
+void store_set(struct store *store, const struct archive_settings *settings);
 
 /*
  * Opens the archive if it is not open and it is time to try; 0 or why it is not open. The calls

@@ -15,30 +15,10 @@
 #define STORE_MOVE_FIX "move away what is there"
 #define LOOK_BACK_MAX 1000 /* lines without an outcome at the journal's end */
 
-struct store_settings store_settings(const struct capture_settings *settings)
+int store_open_archive(const struct archive_settings *settings, struct archive **ret)
 {
-	struct store_settings store = {
-		.retention = {
-			.reserve = settings->archive.reserve,
-			.keep_days = settings->archive.keep_days,
-			.max_bytes = settings->archive.max_bytes,
-		},
-		.batch = settings->archive.durability == DURABILITY_BATCH,
-		.require_mount = settings->archive.require_mount,
-	};
-
-	snprintf(store.path, sizeof store.path, "%s", settings->archive.path);
-	snprintf(store.camera, sizeof store.camera, "%s", settings->archive.camera);
-	return store;
-}
-
-int store_open_archive(const struct store_settings *settings, const struct fs_ops *fs,
-	const char *root, const struct archive_undone *undone, struct archive **ret)
-{
-	struct archive_options options = {
-		.mode = ARCHIVE_WRITE, .camera = settings->camera, .fs = fs, .undone = undone
-	};
-	int r = place_check(settings->path, settings->require_mount, settings->mount, root);
+	struct archive_options options = { .mode = ARCHIVE_WRITE, .camera = settings->camera };
+	int r = place_check(settings->path, settings->require_mount, NULL, NULL);
 
 	return r < 0 ? r : archive_open(settings->path, &options, ret);
 }

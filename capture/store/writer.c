@@ -30,6 +30,7 @@ struct writer {
 	struct jpeg_encoder *encoder;
 	int encoder_quality;
 	int64_t retry_us; /* what could not be stored is tried again after that */
+	struct schedule_settings schedule; /* tells how many slots passed while nobody was there */
 	int fd;
 	pthread_t thread;
 	bool started;
@@ -40,16 +41,13 @@ struct writer {
 	struct outbox outbox; /* only the thread removes items or puts others in their place */
 	bool ending;
 	int quality;
-	struct store_settings settings;
+	struct archive_settings settings;
 	bool settings_changed;
 	int note_error; /* why the first line could not be written, and */
 	int64_t retry_at_us; /* when it is tried again */
 	struct writer_result results[RESULTS_MAX + 4];
 	unsigned n_results;
 	struct store_facts facts;
-	bool late; /* it began without an archive, which is not yet there */
-	bool accounting; /* it is there, and writer_account() is waited for */
-	struct record first; /* from writer_account(); count 0: none */
 
 	/* clock correction */
 	bool correcting;
@@ -58,13 +56,17 @@ struct writer {
 	int64_t frame_us; /* when the last frame was submitted */
 	bool correction_paused; /* a piece was done since */
 	int64_t correct_at_us; /* not before: it failed */
-	struct correction_totals totals;
 	bool correction_failed; /* and that was told */
 };
 
 static int64_t writer_now_us(void)
 {
 	return clock_mono_ns(&clock_real) / NS_PER_US;
+}
+
+static bool writer_batches(const struct writer *w)
+{
+	return w->settings.durability == DURABILITY_BATCH;
 }
 
 static void writer_add_result(struct writer *w, const struct writer_result *result)
@@ -88,23 +90,6 @@ static void writer_add_frame(
 	};
 
 	writer_add_result(w, &result);
-}
-
-/*
- * What the store found is for the main thread to see. The first opening of a late archive stops
- * here.
- */
-static void writer_note_facts(struct writer *w)
-{
-	struct writer_result opened = { .news = WRITER_OPENED };
-
-	w->facts = store_facts(w->store);
-	if (!w->late || !w->facts.open || w->ending)
-		return;
-	w->late = false;
-	w->accounting = true;
-	opened.last_outcome_us = store_last_outcome(store_archive(w->store));
-	writer_add_result(w, &opened);
 }
 
 /* The frame at `i` is lost, and told. */
@@ -176,7 +161,6 @@ static void writer_stage_frame(struct writer *w, unsigned i, int error)
 	else
 		outbox_stage(&w->outbox, i, writer_now_us());
 	w->correction_paused = false;
-	writer_note_facts(w);
 	pthread_cond_broadcast(&w->changed);
 }
 
@@ -188,25 +172,53 @@ static bool writer_is_hopeless(int error)
 	return error == -EINVAL || error == -ERANGE || error == -E2BIG;
 }
 
-/* The line that stands first. */
+/*
+ * Finds the slots of a `down` miss, which has only its last one: they begin after the last outcome
+ * in the archive. 1; 0 there are none; -errno the archive cannot be opened yet.
+ */
+static int writer_find_down(struct writer *w, struct record *down)
+{
+	int64_t last_us;
+	int r = store_ready(w->store);
+
+	if (r < 0)
+		return r;
+	last_us = store_last_outcome(store_archive(w->store));
+	if (last_us == TIME_NONE)
+		return 0;
+	down->slot_us = schedule_next(&w->schedule, last_us + 1);
+	if (down->slot_us == TIME_NONE || down->slot_us > down->last_us)
+		return 0;
+	down->count = schedule_count(&w->schedule, down->slot_us, down->last_us + 1);
+	return 1;
+}
+
+/* Writes the line that stands first. */
 static bool writer_flush_note(struct writer *w)
 {
 	struct outbox_item *item = &w->outbox.items[0];
-	struct record note = item->record;
-	int r;
+	struct writer_result down = { .news = WRITER_DOWN, .record = item->record };
+	bool is_down = down.record.type == RECORD_MISS && down.record.slot_us == TIME_NONE;
+	int r = 1;
 
 	item->in_hand = true;
 	pthread_mutex_unlock(&w->lock);
-	r = store_note(w->store, &note);
+	if (is_down)
+		r = writer_find_down(w, &down.record);
+	is_down &= r > 0;
+	if (r > 0)
+		r = store_note(w->store, &down.record);
 	pthread_mutex_lock(&w->lock);
 	item->in_hand = false;
-	writer_note_facts(w);
 	w->note_error = writer_is_hopeless(r) ? 0 : r;
-	if (w->note_error < 0)
+	if (w->note_error < 0) {
 		w->retry_at_us = writer_now_us() + w->retry_us;
-	else
-		outbox_remove(&w->outbox, 0);
-	return w->note_error == 0;
+		return false;
+	}
+	outbox_remove(&w->outbox, 0);
+	if (is_down)
+		writer_add_result(w, &down);
+	return true;
 }
 
 /* The staged frames that stand first, up to one that fails. Those that failed stay as misses. */
@@ -231,7 +243,6 @@ static bool writer_flush_frames(struct writer *w)
 		writer_fail_frame(w, failed, outcomes[i].error);
 		failed = outbox_find(&w->outbox, OUTBOX_STAGED);
 	}
-	writer_note_facts(w);
 	return true;
 }
 
@@ -240,14 +251,11 @@ static bool writer_flush(struct writer *w)
 {
 	int64_t now_us = writer_now_us();
 
-	if (w->accounting || now_us < w->retry_at_us)
+	if (now_us < w->retry_at_us)
 		return false;
-	if (w->first.count > 0)
-		outbox_note_first(&w->outbox, &w->first, now_us);
-	w->first.count = 0;
 	if (w->outbox.n == 0 || w->outbox.items[0].kind == OUTBOX_FRAME)
 		return false;
-	if (!w->ending && now_us < outbox_due_us(&w->outbox, w->settings.batch))
+	if (!w->ending && now_us < outbox_due_us(&w->outbox, writer_batches(w)))
 		return false;
 	return w->outbox.items[0].kind == OUTBOX_NOTE ? writer_flush_note(w)
 						      : writer_flush_frames(w);
@@ -268,7 +276,7 @@ static int64_t writer_correct_due_us(const struct writer *w)
 /* One piece. An error is told once, not with every try. */
 static void writer_correct_piece(struct writer *w)
 {
-	struct writer_result result = { .news = WRITER_CORRECTED, .totals = w->totals };
+	struct writer_result result = { .news = WRITER_CORRECTED };
 	char boot[sizeof w->boot];
 	int64_t zero_us = w->zero_us;
 	int r;
@@ -277,10 +285,8 @@ static void writer_correct_piece(struct writer *w)
 	pthread_mutex_unlock(&w->lock);
 	result.error = r = store_correct(w->store, boot, zero_us, &result.totals);
 	pthread_mutex_lock(&w->lock);
-	writer_note_facts(w);
 	w->correction_paused = true;
 	w->correcting = r != 0;
-	w->totals = result.totals;
 	if (r < 0)
 		w->correct_at_us = writer_now_us() + (r == -EBUSY ? w->retry_us : CORRECT_RETRY_US);
 	if (r > 0 || r == -EBUSY)
@@ -292,20 +298,24 @@ static void writer_correct_piece(struct writer *w)
 
 /* ---- the thread ---- */
 
-/* Between frames, or when it cannot wait any longer for that: what has to go is removed. */
+/*
+ * Removes what has to go, between frames, or when it cannot wait any longer for that. The main
+ * thread sees the facts together with the results of the work before, and again afterwards.
+ */
 static void writer_tidy(struct writer *w)
 {
 	bool idle = outbox_count(&w->outbox, OUTBOX_FRAME) == 0;
 
+	w->facts = store_facts(w->store);
 	pthread_mutex_unlock(&w->lock);
 	store_tidy(w->store, idle);
 	pthread_mutex_lock(&w->lock);
-	writer_note_facts(w);
+	w->facts = store_facts(w->store);
 }
 
 static void writer_take_settings(struct writer *w)
 {
-	struct store_settings settings = w->settings;
+	struct archive_settings settings = w->settings;
 
 	if (!w->settings_changed)
 		return;
@@ -313,7 +323,6 @@ static void writer_take_settings(struct writer *w)
 	pthread_mutex_unlock(&w->lock);
 	store_set(w->store, &settings);
 	pthread_mutex_lock(&w->lock);
-	writer_note_facts(w);
 }
 
 static int64_t writer_least(int64_t a, int64_t b)
@@ -323,19 +332,16 @@ static int64_t writer_least(int64_t a, int64_t b)
 
 static void writer_wait(struct writer *w)
 {
-	int64_t now_us = writer_now_us(), until_us = now_us + IDLE_US, due_us;
+	int64_t now_us = writer_now_us(), until_us = now_us + IDLE_US;
+	int64_t due_us = outbox_due_us(&w->outbox, writer_batches(w));
 	struct timespec until;
 
-	if (!w->accounting) {
-		due_us = outbox_due_us(&w->outbox, w->settings.batch);
-		until_us =
-			writer_least(until_us, due_us > w->retry_at_us ? due_us : w->retry_at_us);
-		/* while lines are stuck nothing is corrected, so that is not waited for either */
-		if (w->note_error == 0)
-			until_us = writer_least(until_us, writer_correct_due_us(w));
-		if (!w->facts.open)
-			until_us = writer_least(until_us, now_us + w->retry_us);
-	}
+	until_us = writer_least(until_us, due_us > w->retry_at_us ? due_us : w->retry_at_us);
+	/* while lines are stuck nothing is corrected, so that is not waited for either */
+	if (w->note_error == 0)
+		until_us = writer_least(until_us, writer_correct_due_us(w));
+	if (!w->facts.open)
+		until_us = writer_least(until_us, now_us + w->retry_us);
 	until.tv_sec = until_us / US_PER_SEC;
 	until.tv_nsec = until_us % US_PER_SEC * NS_PER_US;
 	pthread_cond_timedwait(&w->changed, &w->lock, &until);
@@ -344,12 +350,11 @@ static void writer_wait(struct writer *w)
 /* Looks whether an archive that is away is back. */
 static void writer_look(struct writer *w)
 {
-	if (w->facts.open || w->accounting)
+	if (w->facts.open)
 		return;
 	pthread_mutex_unlock(&w->lock);
 	store_ready(w->store);
 	pthread_mutex_lock(&w->lock);
-	writer_note_facts(w);
 }
 
 /* One piece of work. False: there is none now. */
@@ -363,11 +368,9 @@ static bool writer_work(struct writer *w)
 	i = outbox_find(&w->outbox, OUTBOX_FRAME);
 	if (i < w->outbox.n) {
 		writer_stage_frame(w, i, w->note_error);
-		writer_tidy(w);
 		return true;
 	}
-	if (w->ending || w->accounting || w->note_error < 0 ||
-		writer_now_us() < writer_correct_due_us(w))
+	if (w->ending || w->note_error < 0 || writer_now_us() < writer_correct_due_us(w))
 		return false;
 	writer_correct_piece(w);
 	return true;
@@ -379,12 +382,15 @@ static void *writer_run(void *data)
 
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
-		if (writer_work(w))
-			continue;
-		if (w->ending) /* lines that are left are lost; the next start sees the gap */
+		bool idle = !writer_work(w);
+
+		if (idle &&
+			w->ending) /* lines that are left are lost; the next start sees the gap */
 			break;
-		writer_wait(w);
-		writer_look(w);
+		if (idle) {
+			writer_wait(w);
+			writer_look(w);
+		}
 		writer_tidy(w);
 	}
 	pthread_mutex_unlock(&w->lock);
@@ -418,7 +424,7 @@ int writer_new(const struct writer_options *options, struct writer **ret)
 		return -ENOMEM;
 	w->quality = options->quality;
 	w->settings = options->store.settings;
-	w->late = options->account && !archive;
+	w->schedule = options->schedule;
 	w->retry_us = options->store.retry_us ? options->store.retry_us : RETRY_US;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -446,7 +452,6 @@ void writer_stop(struct writer *w)
 		return;
 	pthread_mutex_lock(&w->lock);
 	w->ending = true;
-	w->accounting = false; /* nobody will say */
 	w->retry_at_us = 0;
 	pthread_cond_broadcast(&w->changed);
 	pthread_mutex_unlock(&w->lock);
@@ -467,7 +472,7 @@ void writer_free(struct writer *w)
 	free(w);
 }
 
-void writer_set(struct writer *w, const struct store_settings *settings, int quality)
+void writer_set(struct writer *w, const struct archive_settings *settings, int quality)
 {
 	pthread_mutex_lock(&w->lock);
 	w->quality = quality;
@@ -496,17 +501,6 @@ void writer_note(struct writer *w, const struct record *record)
 {
 	pthread_mutex_lock(&w->lock);
 	outbox_note(&w->outbox, record, writer_now_us());
-	pthread_cond_broadcast(&w->changed);
-	pthread_mutex_unlock(&w->lock);
-}
-
-void writer_account(struct writer *w, const struct record *first)
-{
-	pthread_mutex_lock(&w->lock);
-	if (first)
-		w->first = *first;
-	w->accounting = false;
-	w->retry_at_us = 0;
 	pthread_cond_broadcast(&w->changed);
 	pthread_mutex_unlock(&w->lock);
 }

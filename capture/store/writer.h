@@ -22,13 +22,13 @@ struct writer;
 
 struct writer_options {
 	struct store_options store; /* its archive is taken over, also on failure */
-	bool account; /* where the archive comes later no line is written before writer_account() */
+	struct schedule_settings schedule; /* of the slots while nobody was there: writer_note() */
 	int quality; /* JPEG quality 1..100 */
 };
 
 enum writer_news {
 	WRITER_FRAME, /* what became of a frame */
-	WRITER_OPENED, /* the archive came late; it waits for writer_account() */
+	WRITER_DOWN, /* a `down` miss was journalled */
 	WRITER_CORRECTED, /* how a clock correction went */
 };
 
@@ -38,11 +38,10 @@ struct writer_result {
 	   (store_miss_cause()); of a correction: 0 it is done, else it waits a minute and goes on
 	   (told once) */
 	int error;
-	/* of a frame */
-	struct record record; /* as journalled, or as submitted where it failed */
-	int64_t encode_us, store_us;
+	/* of a frame or `down` miss, as journalled, or as submitted where it failed */
+	struct record record;
+	int64_t encode_us, store_us; /* of a frame */
 
-	int64_t last_outcome_us; /* in the opened archive, as store_last_outcome() */
 	struct correction_totals totals; /* of a correction */
 };
 
@@ -56,7 +55,7 @@ void writer_free(struct writer *writer);
 DEFINE_CLEANUP(struct writer, writer_free)
 
 /* Other settings; `quality` is of the frames that are encoded from now on. */
-void writer_set(struct writer *writer, const struct store_settings *settings, int quality);
+void writer_set(struct writer *writer, const struct archive_settings *settings, int quality);
 
 /*
  * Queues a frame. On success the writer releases it as soon as it is encoded; on failure it stays
@@ -65,14 +64,12 @@ void writer_set(struct writer *writer, const struct store_settings *settings, in
 int writer_submit(struct writer *writer, struct camera *camera, const struct frame *frame,
 	const struct record *record);
 
-/* Queues a line that is no frame. */
-void writer_note(struct writer *writer, const struct record *record);
-
 /*
- * After WRITER_OPENED: from now on the archive is written; first of all `first`, where that is not
- * NULL.
+ * Queues a line that is no frame. A miss whose slot_us is TIME_NONE begins after the last outcome
+ * that the archive has once it is open, and is dropped where no slot lies between them: so the
+ * time when nobody was there is counted even if the archive comes late.
  */
-void writer_account(struct writer *writer, const struct record *first);
+void writer_note(struct writer *writer, const struct record *record);
 
 /* How the store is. */
 struct store_facts writer_store_facts(struct writer *writer);

@@ -45,7 +45,7 @@ TEST(defaults)
 
 	CHECK_STR(s->archive.path, "/home/pi/captures");
 	CHECK_STR(s->archive.camera, "camera");
-	CHECK_INT(s->archive.reserve, -5);
+	CHECK_INT(s->archive.retention.reserve, -5);
 	CHECK_INT(s->archive.durability, DURABILITY_FRAME);
 	CHECK_INT(schedule_every_us(&s->schedule), 60000000);
 	CHECK_INT(s->schedule.n_at, 0);

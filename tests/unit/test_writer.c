@@ -135,7 +135,7 @@ static void run_order(int error, unsigned per_mille, bool batch)
 	kit_make_folder(folder);
 	released = 0;
 	options.store.root = folder;
-	options.store.settings.batch = batch;
+	options.store.settings.durability = batch ? DURABILITY_BATCH : DURABILITY_FRAME;
 	snprintf(options.store.settings.path, sizeof(options.store.settings.path), "%s", folder);
 	snprintf(options.store.settings.camera, sizeof(options.store.settings.camera), "c");
 	CHECK_INT(kit_open(folder, &fs, &options.store.archive), 0);
@@ -297,7 +297,7 @@ TEST(a_full_disk_is_one_line)
 		fs.openat = full_openat;
 		kit_make_folder(folder);
 		options.store.root = folder;
-		options.store.settings.batch = batch;
+		options.store.settings.durability = batch ? DURABILITY_BATCH : DURABILITY_FRAME;
 		snprintf(options.store.settings.path, sizeof(options.store.settings.path), "%s",
 			folder);
 		CHECK_INT(kit_open(folder, &fs, &options.store.archive), 0);
@@ -332,9 +332,11 @@ static int take_news(struct writer *w, struct writer_result *ret)
 /* No archive at the start: when it comes, what was before the start is said first. */
 TEST(an_archive_that_comes_later)
 {
-	struct writer_options options = { .quality = 80, .account = true, .store.retry_us = 1000 };
+	struct writer_options options = { .quality = 80,
+		.schedule = { .every_us = US_PER_SEC, .days = 0x7f },
+		.store.retry_us = 1000 };
 	struct record down = record_new(RECORD_MISS);
-	struct writer_result opened;
+	struct writer_result told;
 	struct writer *w = NULL;
 	int64_t frames, disk;
 	char folder[64], aside[80];
@@ -354,28 +356,26 @@ TEST(an_archive_that_comes_later)
 	kit_write("/", folder + 1, "x", 1, 0);
 	options.store.archive = NULL;
 	CHECK_INT(writer_new(&options, &w), 0);
+	down.cause = MISS_DOWN;
+	down.last_us = (SLOT_0 + 2) * US_PER_SEC;
+	writer_note(w, &down);
 	for (int64_t slot = 3; slot < 6; slot++) {
 		CHECK_INT(submit(w, slot), 0);
 		writer_drain(w);
 	}
 	CHECK(!writer_store_facts(w).open);
-	CHECK_INT(take_news(w, &opened), -EAGAIN);
+	CHECK_INT(take_news(w, &told), -EAGAIN);
 	CHECK_INT(unlink(folder), 0);
 	CHECK_INT(rename(aside, folder), 0);
 	for (int i = 0; i < 1000 && !writer_store_facts(w).open; i++)
 		usleep(10000);
-	CHECK_INT(take_news(w, &opened), 0);
-	CHECK_INT(opened.news, WRITER_OPENED);
-	CHECK_INT(opened.last_outcome_us, SLOT_0 * US_PER_SEC);
-	/* nobody has said yet what was before, and a camera is closed meanwhile */
 	CHECK_INT(submit(w, 6), 0);
-	writer_drain(w);
-	down.cause = MISS_DOWN;
-	down.slot_us = (SLOT_0 + 1) * US_PER_SEC;
-	down.last_us = (SLOT_0 + 2) * US_PER_SEC;
-	down.count = 2;
-	writer_account(w, &down);
 	CHECK_INT(submit(w, 7), 0);
+	writer_stop(w);
+	CHECK_INT(take_news(w, &told), 0);
+	CHECK_INT(told.news, WRITER_DOWN);
+	CHECK_INT(told.record.slot_us, (SLOT_0 + 1) * US_PER_SEC);
+	CHECK_INT(told.record.count, 2);
 	writer_free(w);
 	CHECK_INT(add_up(folder, &frames, &disk, &lines), 8);
 	CHECK_INT(frames, 3);

@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "capture/service/stats.h"
+#include "capture/service/service_private.h"
 #include "common/base/clock.h"
 
 static struct timespec timespec_of(int64_t us)
@@ -28,7 +28,7 @@ static struct timespec timespec_of(int64_t us)
 
 static int absolute(int64_t every_us, int64_t slots)
 {
-	struct stats stats = { 0 };
+	struct spread spread = { 0 };
 	int64_t slot = (clock_wall_us(&clock_real) / every_us + 1) * every_us, max;
 	int64_t p50, p99;
 	int fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC);
@@ -41,11 +41,11 @@ static int absolute(int64_t every_us, int64_t slots)
 				0 ||
 			read(fd, &expirations, sizeof expirations) != sizeof expirations)
 			return 1;
-		stats_wake(&stats, clock_wall_us(&clock_real) - slot);
+		spread_add(&spread, clock_wall_us(&clock_real) - slot);
 	}
-	max = stats.wake_max_us;
-	p50 = stats_percentile(stats.wake_buckets, 50);
-	p99 = stats_percentile(stats.wake_buckets, 99);
+	max = spread.max_us;
+	p50 = spread_percentile(&spread, 50);
+	p99 = spread_percentile(&spread, 99);
 	printf("%lld %lld %lld %lld\n", (long long)(p50 < max ? p50 : max),
 		(long long)(p99 < max ? p99 : max), (long long)max, (long long)slots);
 	return 0;
