@@ -351,37 +351,14 @@ static int check_command(struct cli *cli)
 	return r == CLI_OK ? cli_check(cli) : r;
 }
 
-struct serving {
-	struct archive *archive;
-	const struct schedule_settings *schedule;
-};
-
-static int status_answer(void *data, char *buf, size_t size)
-{
-	const struct serving *serving = data;
-
-	return status_json(serving->archive, serving->schedule, buf, size);
-}
-
-static void schedule_answer(void *data, int64_t now_us, struct wire_schedule *ret)
-{
-	const struct serving *serving = data;
-
-	*ret = status_schedule(archive_path(serving->archive), serving->schedule, now_us);
-}
-
 static int serve_command(struct cli *cli)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;
 	CLEANUP_FREE struct capture_settings *settings = NULL;
-	struct serving serving;
 	const char *command = getenv("SSH_ORIGINAL_COMMAND");
 	struct serve_options options = {
 		.in_fd = STDIN_FILENO,
 		.out_fd = STDOUT_FILENO,
-		.status = status_answer,
-		.schedule = schedule_answer,
-		.data = &serving,
 	};
 	char request[REQUEST_LINE_MAX + 1] = "";
 	size_t used = 0;
@@ -396,7 +373,7 @@ static int serve_command(struct cli *cli)
 	if (r != CLI_OK)
 		return r;
 	options.archive = archive;
-	serving = (struct serving){ archive, &settings->schedule };
+	options.schedule = &settings->schedule;
 	options.first_request = cli->argc ? request : command ? serve_first_request(command) : NULL;
 	r = serve_client(&options);
 	return r == 0 || r == -EPIPE ? CLI_OK : r == -E2BIG ? CLI_PROTOCOL : CLI_INTERNAL;

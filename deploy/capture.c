@@ -10,6 +10,7 @@
 
 #include "common/archive/archive.h"
 #include "common/base/clock.h"
+#include "common/base/json.h"
 #include "common/base/utc.h"
 #include "common/journal/name.h"
 #include "deploy/commands.h"
@@ -56,7 +57,7 @@ static int64_t capture_next_slot_us(struct capture *c)
 	int64_t us = TIME_NONE;
 
 	if (setup_ask(&c->deploy, "capturepi", words, &slots) == 0)
-		us = setup_time(slots, "/0");
+		us = json_get_time(slots, "/0");
 	json_object_put(slots);
 	return us;
 }
@@ -65,9 +66,9 @@ static int64_t capture_next_slot_us(struct capture *c)
 static bool capture_has_frame(struct capture *c)
 {
 	struct json_object *status = capture_status(c);
-	const char *newest = setup_text(status, "/newest");
-	const int64_t exposed_us = setup_time(status, "/newest_exposed");
-	const int64_t due_us = setup_time(status, "/due");
+	const char *newest = json_get_text(status, "/newest");
+	const int64_t exposed_us = json_get_time(status, "/newest_exposed");
+	const int64_t due_us = json_get_time(status, "/due");
 	const bool stored = *newest && strcmp(newest, c->before) != 0;
 	const bool recent = *newest && c->task.work == UNIT_WORK_NONE &&
 		(due_us == TIME_NONE || exposed_us >= due_us - GRACE_US);
@@ -99,12 +100,13 @@ static int capture_fail(struct capture *c, int code, const char *next, const cha
 static int capture_no_frame(struct capture *c)
 {
 	struct json_object *status = capture_status(c);
-	const char *error = setup_text(status, "/service/camera/error");
+	const char *error = json_get_text(status, "/service/camera/error");
 	char what[REPORT_TEXT_MAX], next[REPORT_TEXT_MAX];
 
 	snprintf(what, sizeof what,
 		"it runs, but no frame came to %s though one was due; the camera: %s%s%s",
-		c->archive, setup_text(status, "/service/camera/state"), *error ? ", " : "", error);
+		c->archive, json_get_text(status, "/service/camera/state"), *error ? ", " : "",
+		error);
 	json_object_put(status);
 	snprintf(next, sizeof next,
 		"the service goes on trying; see `%s status`, `capturepi cameras`", c->call);
@@ -161,7 +163,7 @@ static int capture_wait_for_frame(struct capture *c)
 		return CLI_OK;
 	}
 	if (!clock_synced(&clock_real))
-		conf_parse(&item, setup_text(c->dump, "/schedule/wait_for_clock"), &clock_us);
+		conf_parse(&item, json_get_text(c->dump, "/schedule/wait_for_clock"), &clock_us);
 	left_us = next_us - clock_wall_us(&clock_real) + clock_us;
 	utc_format_local(next_us, time);
 	if (left_us > c->wait_us) {
@@ -224,15 +226,15 @@ static int capture_deploy(struct capture *c)
 	int r = setup_folders(deploy, "capturepi");
 
 	snprintf(usual, sizeof usual, "captures%s%s", name ? "-" : "", name ? name : "");
-	snprintf(c->before, sizeof c->before, "%s", setup_text(status, "/newest"));
+	snprintf(c->before, sizeof c->before, "%s", json_get_text(status, "/newest"));
 	json_object_put(status);
 	if (r == CLI_OK)
 		r = setup_manager(deploy);
-	if (r == CLI_OK && strcmp(setup_text(c->dump, "/camera/source"), "test") != 0)
+	if (r == CLI_OK && strcmp(json_get_text(c->dump, "/camera/source"), "test") != 0)
 		setup_warn_of_groups(deploy);
 	if (r == CLI_OK) /* a disk that must be mounted is not made up by a folder */
 		r = sandbox_open(deploy, c->task.job.unit, usual, c->archive,
-			strcmp(setup_text(c->dump, "/archive/require_mount"), "no") == 0);
+			strcmp(json_get_text(c->dump, "/archive/require_mount"), "no") == 0);
 	if (r == CLI_OK)
 		r = ours_remove(deploy, &gone);
 	if (r == CLI_OK)
@@ -268,7 +270,7 @@ int command_capture(struct cli *cli)
 	snprintf(c.task.job.unit, sizeof c.task.job.unit, "capturepi%s%s.service", name ? "@" : "",
 		name ? name : "");
 	r = setup_settings(&c.deploy, "capturepi", &c.dump);
-	c.archive = setup_text(c.dump, "/archive/path");
+	c.archive = json_get_text(c.dump, "/archive/path");
 	if (r == CLI_OK)
 		r = capture_deploy(&c);
 	json_object_put(c.dump);

@@ -9,6 +9,7 @@
 
 #include "common/base/child.h"
 #include "common/base/clock.h"
+#include "common/base/json.h"
 #include "common/base/utc.h"
 #include "deploy/commands.h"
 #include "deploy/sandbox.h"
@@ -171,7 +172,7 @@ static int pull_cameras(struct deploy *deploy, struct json_object *cameras, cons
 		int r = CLI_OK;
 
 		if (!only || strcmp(only, name) == 0)
-			r = pull_camera(deploy, name, setup_text(camera, "/archive"));
+			r = pull_camera(deploy, name, json_get_text(camera, "/archive"));
 		if (deploy->manager.signal)
 			return r;
 		worst = worst == CLI_OK ? r : worst;

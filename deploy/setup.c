@@ -3,14 +3,12 @@
 #include "deploy/setup.h"
 
 #include <errno.h>
-#include <json-c/json_pointer.h>
 #include <pwd.h>
 #include <string.h>
 
 #include "common/base/child.h"
 #include "common/base/clock.h"
 #include "common/base/fs.h"
-#include "common/base/utc.h"
 #include "common/doctor/doctor.h"
 #include "common/settings/conf.h"
 #include "common/systemd/userbus.h"
@@ -151,24 +149,6 @@ int setup_settings(struct deploy *deploy, const char *program, struct json_objec
 		return r;
 	r = setup_ask(deploy, program, words, ret);
 	return r < 0 ? setup_tell_child(deploy, program, r) : CLI_OK;
-}
-
-const char *setup_text(struct json_object *value, const char *path)
-{
-	struct json_object *text = NULL;
-
-	if (json_pointer_get(value, path, &text) < 0 ||
-		!json_object_is_type(text, json_type_string))
-		return "";
-	return json_object_get_string(text);
-}
-
-int64_t setup_time(struct json_object *value, const char *path)
-{
-	const char *text = setup_text(value, path);
-	int64_t us;
-
-	return utc_parse(text, strlen(text), &us) < 0 ? TIME_NONE : us;
 }
 
 int setup_settings_path(const char *program, const char *name, char ret[static PATH_MAX])

@@ -42,10 +42,6 @@ int setup_ask(struct deploy *deploy, const char *program, const char *const word
 	struct json_object **ret);
 /* `PROGRAM check`, as step "settings", then what `PROGRAM dump --json` prints. */
 int setup_settings(struct deploy *deploy, const char *program, struct json_object **ret);
-/* The text at "/SECTION/KEY" of such a value; "" where nothing is, or no text. */
-const char *setup_text(struct json_object *value, const char *path);
-/* The time there; TIME_NONE. */
-int64_t setup_time(struct json_object *value, const char *path);
 /* ~/.config/PROGRAM/NAME.conf; `name` NULL: of the first, PROGRAM.conf. */
 int setup_settings_path(const char *program, const char *name, char ret[static PATH_MAX]);
 

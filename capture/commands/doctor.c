@@ -5,7 +5,6 @@
 #include "capture/commands/doctor.h"
 
 #include <errno.h>
-#include <json-c/json.h>
 #include <pwd.h>
 #include <string.h>
 
@@ -17,6 +16,7 @@
 #include "common/archive/place.h"
 #include "common/base/child.h"
 #include "common/base/clock.h"
+#include "common/base/json.h"
 #include "common/base/utc.h"
 
 #define DAY_US (INT64_C(24) * 3600 * US_PER_SEC)
@@ -38,18 +38,6 @@ struct examination {
 	struct json_object *service; /* as it published itself; NULL: none runs */
 };
 
-static struct json_object *json_get(struct json_object *o, const char *key)
-{
-	return json_object_is_type(o, json_type_object) ? json_object_object_get(o, key) : NULL;
-}
-
-static const char *json_get_text(struct json_object *o, const char *key)
-{
-	const char *text = json_object_get_string(json_get(o, key));
-
-	return text ? text : "";
-}
-
 static void examination_read(struct examination *e)
 {
 	const char *path = e->settings->archive.path;
@@ -60,7 +48,7 @@ static void examination_read(struct examination *e)
 		e->status = status_object(e->archive, &e->settings->schedule);
 	else /* a service may wait for it */
 		e->status = status_service(path);
-	e->service = e->archive ? json_get(e->status, "service") : e->status;
+	e->service = e->archive ? json_get(e->status, "/service") : e->status;
 	e->has_newest = e->archive && archive_newest(e->archive, &e->newest) == 0;
 }
 
@@ -135,13 +123,13 @@ static void camera_search_note(void *data, const char *id, const char *model)
 /* A camera that another program uses can still be listed, but a service that runs knows better. */
 static struct doctor_finding check_camera(struct examination *e)
 {
-	struct json_object *its = json_get(e->service, "camera");
+	struct json_object *its = json_get(e->service, "/camera");
 	struct camera_search search = { .source = e->settings->camera.source };
 	const struct camera_ops *ops = camera_ops_of("auto");
 
 	if (its)
-		return doctor_camera(json_get_text(its, "model"), json_get_text(its, "state"),
-			json_get_text(its, "error"));
+		return doctor_camera(json_get_text(its, "/model"), json_get_text(its, "/state"),
+			json_get_text(its, "/error"));
 	return doctor_cameras(search.source, ops ? ops->list(camera_search_note, &search) : -ENOSYS,
 		search.found);
 }
@@ -163,27 +151,26 @@ static struct doctor_finding check_memory(struct examination *e)
 
 static struct doctor_finding check_store(struct examination *e)
 {
-	struct json_object *store = json_get(e->service, "store");
+	struct json_object *store = json_get(e->service, "/store");
 	const char *path = e->settings->archive.path;
 	char where[PATH_MAX];
 
 	if (!store)
 		return nothing_to_tell;
-	return doctor_store(-json_object_get_int(json_get(store, "errno")),
+	return doctor_store(-(int)json_get_number(store, "/errno"),
 		store_find_unwritable(path, clock_wall_us(&clock_real), where) == 0,
-		json_get_text(store, "where"), path);
+		json_get_text(store, "/where"), path);
 }
 
 static struct doctor_finding check_disk(struct examination *e)
 {
 	const struct capture_settings *s = e->settings;
-	struct json_object *frames = json_get(json_get(e->service, "store"), "frames");
 	int64_t now = clock_wall_us(&clock_real);
 	struct doctor_use use = {
 		.frames_per_day = (double)schedule_count(&s->schedule, now, now + 7 * DAY_US) / 7,
 		.frame_bytes = e->has_newest ? (double)e->newest.bytes : FRAME_GUESS_BYTES,
 		.makes_room = s->archive.retention.reserve != 0,
-		.held_frames = (double)json_object_get_int64(frames),
+		.held_frames = (double)json_get_number(e->service, "/store/frames"),
 	};
 
 	doctor_tell_disk(&e->doctor, s->archive.path, s->archive.require_mount,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The server of the wire. One request after the other, answered in order; what a client sends ahead
- * waits in the stream's own buffers, so there is no queue of ours to limit.
+ * The server of the wire. It answers one request after the other, in order. What a client sends
+ * ahead waits in the stream's own buffers, so there is no queue of ours to limit.
  *
  * A client that neither reads nor sends must not hold a process for ever: alarm(2) with its default
  * action ends it. There is nothing to clean up in a process that only reads.
@@ -14,6 +14,9 @@
 #include <string.h>
 #include <sys/inotify.h>
 
+#include "capture/service/status.h"
+#include "common/base/json.h"
+
 #define STALL_SECONDS 300 /* a write that makes no progress */
 #define IDLE_SECONDS (2 * 3600) /* no request */
 #define LOOK_MS 30000 /* beside inotify: file systems that other machines write do not report */
@@ -23,9 +26,7 @@
 struct server {
 	const struct serve_options *options;
 	struct archive *archive;
-	char buf[REQUEST_LINE_MAX];
-	size_t filled;
-	bool eof;
+	FILE *in;
 };
 
 static int send_all(struct server *s, const void *data, size_t bytes)
@@ -78,8 +79,8 @@ static int send_greeting(struct server *s)
 	snprintf(greeting.camera, sizeof greeting.camera, "%s", archive_camera(s->archive));
 	greeting.schedule.now_us = clock_wall_us(&clock_real);
 	if (s->options->schedule)
-		s->options->schedule(
-			s->options->data, greeting.schedule.now_us, &greeting.schedule);
+		greeting.schedule = status_schedule(
+			archive_path(s->archive), s->options->schedule, greeting.schedule.now_us);
 	n = journal_first(journal, &greeting.first);
 	if (n == 0)
 		n = journal_last(journal, &greeting.last);
@@ -323,14 +324,18 @@ static int serve_newest(struct server *s, const struct wire_request *request)
 
 static int serve_status(struct server *s)
 {
-	char json[LINE_MAX_BYTES];
-	int n = s->options->status ? s->options->status(s->options->data, json, sizeof json - 1)
-				   : -EOPNOTSUPP;
+	struct json_object *o;
+	char line[LINE_MAX_BYTES + 1];
+	int n = sizeof line;
 
-	if (n < 0)
+	if (s->options->schedule) {
+		o = status_object(s->archive, s->options->schedule);
+		n = snprintf(line, sizeof line, "%s\n", json_text(o));
+		json_object_put(o);
+	}
+	if (n >= (int)sizeof line)
 		return send_error(s, WIRE_ERROR_FAILED, "the status cannot be read");
-	json[n++] = '\n';
-	return send_all(s, json, (size_t)n);
+	return send_all(s, line, (size_t)n);
 }
 
 static int serve_help(struct server *s)
@@ -377,76 +382,58 @@ static int serve_line(struct server *s, const char *line, size_t len)
 	return r < 0 ? send_error(s, WIRE_ERROR_BAD_REQUEST, text) : serve_request(s, &request);
 }
 
-/* Reads until a whole line is in the buffer: 1, 0 at the end of input, -E2BIG, -errno. */
-static int read_line(struct server *s, size_t *ret_len)
+static int refuse_line(struct server *s)
 {
-	for (;;) {
-		char *end = memchr(s->buf, '\n', s->filled);
-		ssize_t n;
-
-		if (end || (s->eof && s->filled)) {
-			*ret_len = end ? (size_t)(end - s->buf) : s->filled;
-			return 1;
-		}
-		if (s->eof)
-			return 0;
-		if (s->filled == sizeof s->buf)
-			return -E2BIG;
-		alarm(IDLE_SECONDS);
-		n = read(s->options->in_fd, s->buf + s->filled, sizeof s->buf - s->filled);
-		alarm(0);
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n == 0)
-			s->eof = true;
-		if (n > 0)
-			s->filled += (size_t)n;
-	}
+	send_error(s, WIRE_ERROR_BAD_REQUEST, "the request line is too long");
+	return -E2BIG;
 }
 
-static void drop_line(struct server *s, size_t len)
+/* The length of the next line, without its newline; -ENODATA at the end of input; -errno. */
+static int read_line(struct server *s, char line[static REQUEST_LINE_MAX])
 {
-	size_t used = len < s->filled ? len + 1 : s->filled;
+	int n = 0, c;
 
-	s->filled -= used;
-	memmove(s->buf, s->buf + used, s->filled);
+	alarm(IDLE_SECONDS);
+	while ((c = getc(s->in)) != EOF && c != '\n' && n < REQUEST_LINE_MAX)
+		line[n++] = (char)c;
+	alarm(0);
+	if (n == REQUEST_LINE_MAX)
+		return refuse_line(s);
+	if (ferror(s->in))
+		return -EIO;
+	return c == EOF && n == 0 ? -ENODATA : n;
 }
 
 static int serve_requests(struct server *s)
 {
-	for (;;) {
-		size_t len = 0;
-		int r = read_line(s, &len);
+	char line[REQUEST_LINE_MAX];
+	int r;
 
-		if (r == -E2BIG)
-			send_error(s, WIRE_ERROR_BAD_REQUEST, "the request line is too long");
-		if (r <= 0)
-			return r;
-		r = serve_line(s, s->buf, len);
-		if (r < 0 || client_gone(s))
-			return r < 0 ? r : -EPIPE;
-		if (r > 0)
-			return 0;
-		drop_line(s, len);
-	}
+	do {
+		int n = read_line(s, line);
+
+		if (n < 0)
+			return n;
+		r = serve_line(s, line, (size_t)n);
+		if (r == 0 && client_gone(s))
+			r = -EPIPE;
+	} while (r == 0);
+	return r;
 }
 
 int serve_client(const struct serve_options *options)
 {
-	struct server s = { .options = options, .archive = options->archive };
+	CLEANUP_FILE FILE *in = fdopen(dup(options->in_fd), "r");
+	struct server s = { .options = options, .archive = options->archive, .in = in };
 	const char *first = options->first_request;
-	int r = send_greeting(&s);
+	int r = in ? send_greeting(&s) : -errno;
 
-	if (r == 0 && first && *first) {
-		if (strlen(first) >= REQUEST_LINE_MAX) {
-			send_error(&s, WIRE_ERROR_BAD_REQUEST, "the request line is too long");
-			return -E2BIG;
-		}
-		r = serve_line(&s, first, strlen(first));
-	}
+	if (r == 0 && first && *first)
+		r = strlen(first) < REQUEST_LINE_MAX ? serve_line(&s, first, strlen(first))
+						     : refuse_line(&s);
 	if (r == 0)
 		r = serve_requests(&s);
-	return r > 0 ? 0 : r;
+	return r == -ENODATA || r > 0 ? 0 : r;
 }
 
 static const char *next_word(const char *p, size_t *ret_len)

@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 
+#include "capture/schedule/schedule.h"
 #include "common/archive/archive.h"
 #include "common/wire/wire.h"
 
@@ -15,11 +16,8 @@ struct serve_options {
 	struct archive *archive; /* open for reading */
 	int in_fd, out_fd;
 	const char *first_request; /* carried in the exec request; NULL or "": none */
-	/* The answer to `status`: one JSON object into `buf`, its length or -errno. */
-	int (*status)(void *data, char *buf, size_t size);
-	/* What the greeting says of the schedule, but for `now_us`. NULL: nothing. */
-	void (*schedule)(void *data, int64_t now_us, struct wire_schedule *ret);
-	void *data; /* for both */
+	/* The settings' schedule, for what is told of slots. NULL: nothing is, nor any status. */
+	const struct schedule_settings *schedule;
 };
 
 /*

@@ -270,9 +270,7 @@ void service_publish_status(struct service *s, int64_t now_us)
 	s->due = service_due(s, now_us);
 	s->published_us = service_mono_us(s);
 	o = service_status(s, now_us);
-	status_publish(s->settings->archive.path,
-		json_object_to_json_string_ext(
-			o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	status_publish(s->settings->archive.path, json_text(o));
 	json_object_put(o);
 	service_notify_status(s);
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -90,49 +91,16 @@ void status_withdraw(const char *path)
 		unlinkat(folder, name, 0);
 }
 
-/* ---- members, of objects that may be NULL ---- */
-
-static struct json_object *get_member(struct json_object *o, const char *key)
-{
-	return o ? json_object_object_get(o, key) : NULL;
-}
-
-static const char *get_text(struct json_object *o, const char *key)
-{
-	struct json_object *value = get_member(o, key);
-
-	return value ? json_object_get_string(value) : "-";
-}
-
-static long long get_int(struct json_object *o, const char *key)
-{
-	return json_object_get_int64(get_member(o, key));
-}
-
-static bool get_bool(struct json_object *o, const char *key)
-{
-	return json_object_get_boolean(get_member(o, key));
-}
-
-static int64_t get_time(struct json_object *o, const char *key)
-{
-	const char *text = get_text(o, key);
-	int64_t us;
-
-	return utc_parse(text, strlen(text), &us) == 0 ? us : TIME_NONE;
-}
-
 /* ---- reading ---- */
 
 /* Whether the process runs that published this: the file may be left from a crash. */
-static bool is_running(const char *path, struct json_object *o)
+static bool status_is_alive(const char *path, struct json_object *o)
 {
-	struct json_object *store = get_member(o, "store");
-	int64_t pid = get_int(o, "pid");
+	int64_t pid = json_get_number(o, "/pid");
 	pid_t writer;
 
 	/* in a trouble the archive is closed and opened again */
-	if (get_bool(store, "open") && get_int(store, "errno") == 0)
+	if (json_get_bool(o, "/store/open") && json_get_number(o, "/store/errno") == 0)
 		return archive_writer_pid(path, &writer) == 0;
 	return pid > 0 && pid <= INT32_MAX && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
 }
@@ -149,20 +117,20 @@ struct json_object *status_service(const char *path)
 		fs_read_file(folder, name, LINE_MAX_BYTES, &text, &bytes) < 0)
 		return NULL;
 	o = json_tokener_parse(text);
-	if (o && json_object_is_type(o, json_type_object) && is_running(path, o))
+	if (status_is_alive(path, o))
 		return o;
 	json_object_put(o);
 	return NULL;
 }
 
-static struct wire_schedule schedule_of(
+static struct wire_schedule status_slots(
 	struct json_object *service, const struct schedule_settings *settings, int64_t now_us)
 {
 	struct schedule_due due;
 
 	if (service)
-		return (struct wire_schedule){ now_us, get_time(service, "due"),
-			get_time(service, "due_pending"), get_time(service, "due_next"),
+		return (struct wire_schedule){ now_us, json_get_time(service, "/due"),
+			json_get_time(service, "/due_pending"), json_get_time(service, "/due_next"),
 			WIRE_RUNNING };
 	due = schedule_due(settings, now_us);
 	return (struct wire_schedule){ now_us, due.due_us, due.pending_us, due.next_us,
@@ -173,13 +141,13 @@ struct wire_schedule status_schedule(
 	const char *path, const struct schedule_settings *settings, int64_t now_us)
 {
 	struct json_object *service = status_service(path);
-	struct wire_schedule schedule = schedule_of(service, settings, now_us);
+	struct wire_schedule schedule = status_slots(service, settings, now_us);
 
 	json_object_put(service);
 	return schedule;
 }
 
-static void add_newest(struct json_object *o, struct archive *archive, int64_t now_us)
+static void status_add_newest(struct json_object *o, struct archive *archive, int64_t now_us)
 {
 	char path[FRAME_PATH_MAX];
 	struct frame_name name;
@@ -199,7 +167,7 @@ struct json_object *status_object(struct archive *archive, const struct schedule
 	struct json_object *o = json_object_new_object();
 	struct json_object *service = status_service(archive_path(archive));
 	int64_t now_us = clock_wall_us(&clock_real), ago_us;
-	struct wire_schedule schedule = schedule_of(service, settings, now_us);
+	struct wire_schedule schedule = status_slots(service, settings, now_us);
 	uint64_t first = 0, last = 0;
 
 	journal_first(archive_journal(archive), &first);
@@ -209,7 +177,7 @@ struct json_object *status_object(struct archive *archive, const struct schedule
 	json_add_text(o, "id", archive_id(archive));
 	json_add_number(o, "first", (int64_t)first);
 	json_add_number(o, "last", (int64_t)last);
-	add_newest(o, archive, now_us);
+	status_add_newest(o, archive, now_us);
 	json_add_time(o, "now", now_us);
 	json_add_time(o, "due", schedule.due_us);
 	json_add_time(o, "pending", schedule.pending_us);
@@ -219,18 +187,6 @@ struct json_object *status_object(struct archive *archive, const struct schedule
 		json_add_bool(o, "settings_changed", status_settings_changed(service, &ago_us));
 	json_object_object_add(o, "service", service);
 	return o;
-}
-
-int status_json(
-	struct archive *archive, const struct schedule_settings *schedule, char *buf, size_t size)
-{
-	struct json_object *o = status_object(archive, schedule);
-	int n = snprintf(buf, size, "%s",
-		json_object_to_json_string_ext(
-			o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-
-	json_object_put(o);
-	return n >= (int)size ? -E2BIG : n;
 }
 
 int64_t status_settings_us(const char *path)
@@ -244,22 +200,20 @@ int64_t status_settings_us(const char *path)
 
 bool status_settings_changed(struct json_object *service, int64_t *ret_ago_us)
 {
-	struct json_object *settings = get_member(service, "settings");
-	int64_t now_us, changed_us;
+	int64_t now_us = clock_wall_us(&clock_real), changed_us;
 
-	if (!settings)
+	if (!json_get(service, "/settings"))
 		return false;
-	now_us = clock_wall_us(&clock_real);
-	changed_us = status_settings_us(get_text(settings, "path"));
+	changed_us = status_settings_us(json_get_text(service, "/settings/path"));
 	*ret_ago_us = changed_us > 0 && changed_us <= now_us ? now_us - changed_us : TIME_NONE;
-	return changed_us != get_int(settings, "changed_us");
+	return changed_us != json_get_number(service, "/settings/changed_us");
 }
 
 /* ---- for people ---- */
 
-static void print_time(const char *label, struct json_object *o, const char *key)
+static void print_time(const char *label, struct json_object *o, const char *pointer)
 {
-	int64_t us = get_time(o, key);
+	int64_t us = json_get_time(o, pointer);
 	char local[UTC_TEXT_MAX];
 
 	printf("%-10s %s\n", label, us == TIME_NONE ? "none" : utc_format_local(us, local));
@@ -267,35 +221,57 @@ static void print_time(const char *label, struct json_object *o, const char *key
 
 static void print_counts(const char *label, struct json_object *o)
 {
-	struct json_object *missed = get_member(o, "missed");
-	long long total = 0, n;
+	struct json_object *missed = json_get(o, "/missed");
+	int64_t counts[MISS_CAUSES], total = 0;
 
 	for (int i = 0; i < MISS_CAUSES; i++)
-		total += get_int(missed, miss_cause_name(i));
-	printf("%-10s %lld frames, %lld missed", label, get_int(o, "frames"), total);
+		total += counts[i] =
+			json_object_get_int64(json_object_object_get(missed, miss_cause_name(i)));
+	printf("%-10s %" PRId64 " frames, %" PRId64 " missed", label, json_get_number(o, "/frames"),
+		total);
 	for (int i = 0; i < MISS_CAUSES; i++)
-		if ((n = get_int(missed, miss_cause_name(i))))
-			printf(" (%s %lld)", miss_cause_name(i), n);
+		if (counts[i])
+			printf(" (%s %" PRId64 ")", miss_cause_name(i), counts[i]);
 	putchar('\n');
 }
 
 static void print_store(struct json_object *store)
 {
-	struct json_object *removed = get_member(store, "removed");
-	const char *error = get_text(store, "error");
+	const char *error = json_get_text(store, "/error");
 
-	printf("stored     %lld frames, %.1f MB%s\n", get_int(store, "frames"),
-		(double)get_int(store, "bytes") / 1e6,
-		get_bool(store, "counted") ? "" : " and more");
+	printf("stored     %" PRId64 " frames, %.1f MB%s\n", json_get_number(store, "/frames"),
+		(double)json_get_number(store, "/bytes") / 1e6,
+		json_get_bool(store, "/counted") ? "" : " and more");
 	if (*error)
 		printf("trouble    nothing can be stored: %s: %s\n           %s\n",
-			get_text(store, "where"), error,
-			store_error_fix(-(int)get_int(store, "errno")));
-	if (get_int(removed, "frames"))
-		printf("removed    %lld frames, %.1f MB; %lld of them before every puller had "
-		       "them\n",
-			get_int(removed, "frames"), (double)get_int(removed, "bytes") / 1e6,
-			get_int(removed, "unfetched"));
+			json_get_text(store, "/where"), error,
+			store_error_fix(-(int)json_get_number(store, "/errno")));
+	if (json_get_number(store, "/removed/frames"))
+		printf("removed    %" PRId64 " frames, %.1f MB\n",
+			json_get_number(store, "/removed/frames"),
+			(double)json_get_number(store, "/removed/bytes") / 1e6);
+}
+
+static void print_service(struct json_object *service)
+{
+	const char *error = json_get_text(service, "/camera/error");
+
+	printf("service    running, pid %" PRId64 "\n", json_get_number(service, "/pid"));
+	print_time("since", service, "/started");
+	printf("sensor     %s, %s%s%s; recoveries: restart %" PRId64 ", reopen %" PRId64 "\n",
+		json_get_text(service, "/camera/model"), json_get_text(service, "/camera/state"),
+		*error ? ": " : "", error, json_get_number(service, "/camera/recoveries/restart"),
+		json_get_number(service, "/camera/recoveries/reopen"));
+	print_time("next slot", service, "/next");
+	print_counts("today", json_get(service, "/today"));
+	print_counts("in all", service);
+	print_store(json_get(service, "/store"));
+	printf("lateness   p50 %.3f ms, p99 %.3f ms, max %.3f ms\n",
+		(double)json_get_number(service, "/late_us/p50") / 1000,
+		(double)json_get_number(service, "/late_us/p99") / 1000,
+		(double)json_get_number(service, "/late_us/max") / 1000);
+	printf("clock      %s\n",
+		json_get_bool(service, "/synced") ? "synchronised" : "not synchronised");
 }
 
 static void print_settings(struct json_object *service, const char *unit)
@@ -311,38 +287,16 @@ static void print_settings(struct json_object *service, const char *unit)
 	printf(", which is not in effect: systemctl --user reload %s\n", unit);
 }
 
-static void print_service(struct json_object *service)
-{
-	struct json_object *camera = get_member(service, "camera");
-	struct json_object *late = get_member(service, "late_us");
-	struct json_object *recoveries = get_member(camera, "recoveries");
-	const char *error = get_text(camera, "error");
-
-	printf("service    running, pid %lld\n", get_int(service, "pid"));
-	print_time("since", service, "started");
-	printf("sensor     %s, %s%s%s; recoveries: restart %lld, reopen %lld\n",
-		get_text(camera, "model"), get_text(camera, "state"), *error ? ": " : "", error,
-		get_int(recoveries, "restart"), get_int(recoveries, "reopen"));
-	print_time("next slot", service, "next");
-	print_counts("today", get_member(service, "today"));
-	print_counts("in all", service);
-	print_store(get_member(service, "store"));
-	printf("lateness   p50 %.3f ms, p99 %.3f ms, max %.3f ms\n",
-		(double)get_int(late, "p50") / 1000, (double)get_int(late, "p99") / 1000,
-		(double)get_int(late, "max") / 1000);
-	printf("clock      %s\n",
-		get_bool(service, "synced") ? "synchronised" : "not synchronised");
-}
-
 static void print_archive(struct json_object *o)
 {
 	char age[UTC_TEXT_MAX];
 
-	printf("camera     %s\narchive    %s (journal lines %lld to %lld)\n", get_text(o, "camera"),
-		get_text(o, "archive"), get_int(o, "first"), get_int(o, "last"));
-	if (get_member(o, "newest"))
-		printf("newest     %s, %s ago\n", get_text(o, "newest"),
-			duration_format(get_int(o, "newest_age_s") * US_PER_SEC, age));
+	printf("camera     %s\narchive    %s (journal lines %" PRId64 " to %" PRId64 ")\n",
+		json_get_text(o, "/camera"), json_get_text(o, "/archive"),
+		json_get_number(o, "/first"), json_get_number(o, "/last"));
+	if (json_get(o, "/newest"))
+		printf("newest     %s, %s ago\n", json_get_text(o, "/newest"),
+			duration_format(json_get_number(o, "/newest_age_s") * US_PER_SEC, age));
 	else
 		printf("newest     none\n");
 }
@@ -352,25 +306,25 @@ int status_print(struct archive *archive, const struct capture_settings *setting
 {
 	struct json_object *o = archive ? status_object(archive, &settings->schedule)
 					: status_service(settings->archive.path);
-	struct json_object *service = archive ? get_member(o, "service") : o;
-	bool running = service != NULL;
+	struct json_object *service = archive ? json_get(o, "/service") : o;
+	bool well = archive && service;
 
 	if (!o)
 		return -ENOENT;
 	if (json) {
 		json_print(o);
-		return archive && running ? 0 : 1;
+		return well ? 0 : 1;
 	}
 	if (archive)
 		print_archive(o);
 	else
 		printf("archive    %s\nnewest     none can be read\n", settings->archive.path);
-	if (running)
+	if (service)
 		print_service(service);
 	else
 		printf("service    not running (systemctl --user start %s)\n", unit);
-	if (archive && running)
+	if (well)
 		print_settings(service, unit);
 	json_object_put(o);
-	return archive && running ? 0 : 1;
+	return well ? 0 : 1;
 }

@@ -38,10 +38,6 @@ struct json_object *status_service(const char *path);
 struct json_object *status_object(
 	struct archive *archive, const struct schedule_settings *schedule);
 
-/* The same as text. Its length; -E2BIG where it does not fit. */
-int status_json(
-	struct archive *archive, const struct schedule_settings *schedule, char *buf, size_t size);
-
 /*
  * What pullers are told of the slots at `now_us`: by the plan of the service that runs over the
  * archive at `path`; where none runs, by the settings.

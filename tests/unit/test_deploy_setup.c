@@ -5,6 +5,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/fs.h"
+#include "common/base/json.h"
 #include "deploy/commands.h"
 #include "deploy/ours.h"
 #include "deploy/setup.h"
@@ -54,15 +55,15 @@ TEST(values_of_json)
 	struct json_object *dump = json_tokener_parse(
 		"{\"a\":{\"b\":\"c\",\"n\":1},\"s\":\"2026-11-20T16:01:00Z\",\"l\":[\"t\"]}");
 
-	CHECK_STR(setup_text(dump, "/a/b"), "c");
-	CHECK_STR(setup_text(dump, "/l/0"), "t");
-	CHECK_STR(setup_text(dump, "/a/n"), "");
-	CHECK_STR(setup_text(dump, "/a/x"), "");
-	CHECK_STR(setup_text(dump, "/s/b"), "");
-	CHECK_STR(setup_text(dump, "/x/b"), "");
-	CHECK_STR(setup_text(NULL, "/x"), "");
-	CHECK(setup_time(dump, "/s") == INT64_C(1795190460000000));
-	CHECK(setup_time(dump, "/a/b") == TIME_NONE);
+	CHECK_STR(json_get_text(dump, "/a/b"), "c");
+	CHECK_STR(json_get_text(dump, "/l/0"), "t");
+	CHECK_STR(json_get_text(dump, "/a/n"), "");
+	CHECK_STR(json_get_text(dump, "/a/x"), "");
+	CHECK_STR(json_get_text(dump, "/s/b"), "");
+	CHECK_STR(json_get_text(dump, "/x/b"), "");
+	CHECK_STR(json_get_text(NULL, "/x"), "");
+	CHECK(json_get_time(dump, "/s") == INT64_C(1795190460000000));
+	CHECK(json_get_time(dump, "/a/b") == TIME_NONE);
 	json_object_put(dump);
 }
 
