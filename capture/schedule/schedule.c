@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finds slots. The windows are never tried slot by slot: find_next() walks time in spans in which
- * all of them are open or one of them is closed, and within an open span the slots of the grid are
- * a matter of division. open_span() knows where spans end. The times of `at` are few: they are
- * tried one by one.
+ * Finds slots without trying the windows slot by slot: span_next() walks time in spans in which all
+ * windows are open or one is closed, and within an open span a division gives the slots of the
+ * grid. The times of `at` are few, so they are tried one by one.
  */
 #include "capture/schedule/schedule.h"
 
@@ -22,8 +21,8 @@
 #define ZONES_S (16 * 3600) /* no zone is further from UTC */
 #define THURSDAY 3 /* 1970-01-01; Monday is 0 */
 
-/* Times are from 0 to END_US + 400 days here, so nothing overflows and division rounds down. */
-static int64_t within_time(int64_t us)
+/* Keeps times between 0 and END_US, so that nothing overflows and division rounds down. */
+static int64_t time_clamp(int64_t us)
 {
 	return us < 0 ? 0 : us > END_US ? END_US : us;
 }
@@ -62,7 +61,7 @@ static bool day_chosen(const struct schedule_settings *settings, int64_t local_d
 	return settings->days >> (local_day + THURSDAY + 7) % 7 & 1;
 }
 
-/* Whether it is open at that minute of a day, which is chosen or not, as is the day before it. */
+/* Whether it is open at a minute of a day; says if that day, and the one before, are chosen. */
 static bool window_has(const struct hours_window *w, int minute, bool today, bool yesterday)
 {
 	if (w->from_minute < w->to_minute)
@@ -84,7 +83,7 @@ bool schedule_has_minute(const struct schedule_settings *settings, int minute)
 	return windows_have(settings, minute, true, true);
 }
 
-/* Whether the wall clock's reading, seconds since its 1970, is in one of the windows. */
+/* Whether a local time, in seconds since 1970, is in one of the windows. */
 static bool hours_open(const struct schedule_settings *settings, int64_t local_s)
 {
 	int64_t day = local_s >= 0 ? local_s / SECONDS_PER_DAY : -1;
@@ -94,8 +93,8 @@ static bool hours_open(const struct schedule_settings *settings, int64_t local_s
 		settings, minute, day_chosen(settings, day), day_chosen(settings, day - 1));
 }
 
-/* The reading after `local_s` at which hours_open() may change: the next edge or midnight. */
-static int64_t next_edge(const struct schedule_settings *settings, int64_t local_s)
+/* The local time after `local_s` when hours_open() may change: the next edge or midnight. */
+static int64_t hours_edge(const struct schedule_settings *settings, int64_t local_s)
 {
 	int64_t day = local_s >= 0 ? local_s / SECONDS_PER_DAY : -1;
 	int64_t midnight = day * SECONDS_PER_DAY, edge = midnight + SECONDS_PER_DAY;
@@ -113,17 +112,17 @@ static int64_t next_edge(const struct schedule_settings *settings, int64_t local
 }
 
 /*
- * Whether the hours are open at `us`, and until when that cannot change. The zone's offset is taken
- * to change at most once from one edge to the next, which is a day at most.
+ * Whether the hours are open at `us`, and until when that cannot change. Assumes that the zone's
+ * offset changes at most once from one edge to the next, which is at most a day.
  */
 static bool hours_span(const struct schedule_settings *settings, int64_t us, int64_t *ret_until_us)
 {
 	int64_t now_s = us / US_PER_SEC;
 	int offset_s = utc_local_offset_s(us);
-	int64_t same_s = now_s, edge_s = next_edge(settings, now_s + offset_s) - offset_s;
+	int64_t same_s = now_s, edge_s = hours_edge(settings, now_s + offset_s) - offset_s;
 
 	if (utc_local_offset_s((edge_s - 1) * US_PER_SEC) != offset_s) {
-		/* the clock on the wall jumps on the way: the span ends there */
+		/* local time jumps on the way: the span ends there */
 		while (edge_s - same_s > 1) {
 			int64_t middle_s = same_s + (edge_s - same_s) / 2;
 
@@ -138,8 +137,8 @@ static bool hours_span(const struct schedule_settings *settings, int64_t us, int
 }
 
 /*
- * The same for daylight. No sunrise is computed: the sun moves only so fast, so as many minutes as
- * it is away from the threshold nothing can happen. It holds everywhere, the poles included.
+ * The same for daylight. No sunrise is computed: the sun's speed is limited, so its distance from
+ * the threshold gives minutes in which nothing can change. This holds everywhere, at the poles too.
  */
 static bool daylight_span(
 	const struct schedule_settings *settings, int64_t us, int64_t *ret_until_us)
@@ -153,8 +152,9 @@ static bool daylight_span(
 	return above >= 0;
 }
 
-/* Whether all windows are open at `us`, and an instant after it until which that stays so. */
-static bool open_span(const struct schedule_settings *settings, int64_t us, int64_t *ret_until_us)
+/* Whether all windows are open at `us`, and until when that stays so. */
+static bool windows_span(
+	const struct schedule_settings *settings, int64_t us, int64_t *ret_until_us)
 {
 	int64_t until_us = INT64_MAX, daylight_until_us;
 	bool open = true;
@@ -175,7 +175,7 @@ static bool open_span(const struct schedule_settings *settings, int64_t us, int6
 
 /* A day of the local calendar, with the zone's offset well before and after it. */
 struct local_day {
-	int64_t start_s; /* of what the wall clock shows */
+	int64_t start_s; /* local time */
 	int before_s, after_s;
 };
 
@@ -195,7 +195,7 @@ static int64_t local_day_of(int64_t us)
 	return (us / US_PER_SEC + utc_local_offset_s(us) + SECONDS_PER_DAY) / SECONDS_PER_DAY - 1;
 }
 
-/* Whether the wall clock's reading, seconds since its 1970, is a time of `at`. */
+/* Whether a local time, in seconds since 1970, is a time of `at`. */
 static bool at_has(const struct schedule_settings *settings, int64_t local_s)
 {
 	for (int i = 0; i < settings->n_at; i++)
@@ -205,9 +205,8 @@ static bool at_has(const struct schedule_settings *settings, int64_t local_s)
 }
 
 /*
- * The instant of a time of `at` on that day. The offset is taken to change at most once in the two
- * days around it. TIME_NONE where it falls on another time of `at`, because its own is left out
- * that day.
+ * The instant of a time of `at` on that day; TIME_NONE if the clocks skip it and it would fall on
+ * another time of `at`. Assumes that the offset changes at most once in the two days around it.
  */
 static int64_t at_instant(
 	const struct schedule_settings *settings, const struct local_day *day, int i)
@@ -228,13 +227,14 @@ static int64_t at_instant(
 
 /* ---- slots ---- */
 
-/* Those of a stretch of time; where count is 0 there is no first and no last. */
+/* The slots in a stretch of time; without any, first and last mean nothing. */
 struct slots_found {
 	int64_t first_us, last_us;
 	uint64_t count;
 };
 
-static void add_slots(struct slots_found *found, int64_t first_us, int64_t last_us, uint64_t count)
+static void slots_found_add(
+	struct slots_found *found, int64_t first_us, int64_t last_us, uint64_t count)
 {
 	if (found->count == 0 || first_us < found->first_us)
 		found->first_us = first_us;
@@ -243,8 +243,8 @@ static void add_slots(struct slots_found *found, int64_t first_us, int64_t last_
 	found->count += count;
 }
 
-/* The slots in [from_us, to_us), in which the windows are open. */
-static void find_in_span(const struct schedule_settings *settings, int64_t from_us, int64_t to_us,
+/* Adds the slots in [from_us, to_us), in which the windows are open. */
+static void span_add(const struct schedule_settings *settings, int64_t from_us, int64_t to_us,
 	struct slots_found *found)
 {
 	int64_t every_us = schedule_every_us(settings);
@@ -252,13 +252,10 @@ static void find_in_span(const struct schedule_settings *settings, int64_t from_
 	int64_t n = grid_us < to_us ? (to_us - 1 - grid_us) / every_us : -1;
 
 	if (n >= 0)
-		add_slots(found, grid_us, grid_us + n * every_us, (uint64_t)n + 1);
+		slots_found_add(found, grid_us, grid_us + n * every_us, (uint64_t)n + 1);
 	if (settings->n_at == 0)
 		return;
-	/*
-	 * where the clock changes at midnight, a day has slots before the last one of the day
-	 * before
-	 */
+	/* if the clocks change at midnight, a day's first slots precede the last of the day before */
 	for (int64_t day = local_day_of(from_us) - 1; day <= local_day_of(to_us) + 1; day++) {
 		struct local_day local = local_day_new(day);
 
@@ -267,16 +264,16 @@ static void find_in_span(const struct schedule_settings *settings, int64_t from_
 
 			if (us >= from_us && us < to_us &&
 				!(every_us && grid_at_or_after(settings, us) == us))
-				add_slots(found, us, us, 1);
+				slots_found_add(found, us, us, 1);
 		}
 	}
 }
 
 /*
- * The slots from *from_us until the windows close or open, to_us at most, or a day has passed in
- * which times of `at` have to be tried. Moves *from_us there; false: it is at to_us.
+ * Adds the slots from *from_us to the end of its span, at most to_us; with times of `at`, at most a
+ * day. Moves *from_us there. False: it was at to_us.
  */
-static bool find_next(const struct schedule_settings *settings, int64_t *from_us, int64_t to_us,
+static bool span_next(const struct schedule_settings *settings, int64_t *from_us, int64_t to_us,
 	struct slots_found *found)
 {
 	int64_t until_us;
@@ -284,38 +281,38 @@ static bool find_next(const struct schedule_settings *settings, int64_t *from_us
 
 	if (*from_us >= to_us)
 		return false;
-	open = open_span(settings, *from_us, &until_us);
+	open = windows_span(settings, *from_us, &until_us);
 	if (until_us > to_us)
 		until_us = to_us;
 	if (settings->n_at > 0 && until_us - *from_us > US_PER_DAY)
 		until_us = *from_us + US_PER_DAY;
 	if (open)
-		find_in_span(settings, *from_us, until_us, found);
+		span_add(settings, *from_us, until_us, found);
 	*from_us = until_us;
 	return true;
 }
 
 int64_t schedule_next(const struct schedule_settings *settings, int64_t wall_us)
 {
-	int64_t from_us = within_time(wall_us), to_us = within_time(from_us + HORIZON_US);
+	int64_t from_us = time_clamp(wall_us), to_us = time_clamp(from_us + HORIZON_US);
 	struct slots_found found = { 0 };
 
 	assert(settings->every_us >= 0 && settings->offset_us >= 0);
-	while (found.count == 0 && find_next(settings, &from_us, to_us, &found))
+	while (found.count == 0 && span_next(settings, &from_us, to_us, &found))
 		continue;
 	return found.count ? found.first_us : TIME_NONE;
 }
 
 int64_t schedule_previous(const struct schedule_settings *settings, int64_t wall_us)
 {
-	int64_t to_us = within_time(wall_us), end_us = within_time(to_us - HORIZON_US);
+	int64_t to_us = time_clamp(wall_us), end_us = time_clamp(to_us - HORIZON_US);
 	struct slots_found found = { 0 };
 
 	assert(settings->every_us >= 0 && settings->offset_us >= 0);
 	while (found.count == 0 && to_us > end_us) {
 		int64_t start_us = to_us - US_PER_DAY > end_us ? to_us - US_PER_DAY : end_us;
 
-		for (int64_t from_us = start_us; find_next(settings, &from_us, to_us, &found);)
+		for (int64_t from_us = start_us; span_next(settings, &from_us, to_us, &found);)
 			continue;
 		to_us = start_us;
 	}
@@ -326,10 +323,10 @@ uint64_t schedule_count(const struct schedule_settings *settings, int64_t from_u
 {
 	struct slots_found found = { 0 };
 
-	from_us = within_time(from_us);
-	to_us = within_time(to_us);
+	from_us = time_clamp(from_us);
+	to_us = time_clamp(to_us);
 	assert(settings->every_us >= 0 && settings->offset_us >= 0);
-	while (find_next(settings, &from_us, to_us, &found))
+	while (span_next(settings, &from_us, to_us, &found))
 		continue;
 	return found.count;
 }

@@ -2,23 +2,23 @@
 /*
  * Which slots there are: pure functions of (settings, now, the machine's zone).
  *
- * Slots are the integers k on the UTC epoch grid, slot k at k * every + offset, and the times of
- * the local day that `at` lists, each once a day; an instant that is both is one slot. Arithmetic
- * on epoch microseconds only, so there is no drift and no slot depends on when the program started.
+ * Slots are the points of a grid on the UTC epoch, slot k at k * every + offset, and the times of
+ * the local day that `at` lists, each once a day; an instant that is both is one slot. All
+ * arithmetic is on epoch microseconds, so nothing drifts, and no slot depends on when the program
+ * started.
  *
- * A time of `at` that the clock on the wall shows twice in autumn is its first time; one that is
- * left out in spring is counted from the clock as it went before: 02:30 comes at what is then
- * 03:30, a day after the one before it (as in iCalendar, RFC 5545, 3.3.5).
+ * When clocks go back in autumn, a time of `at` that they show twice means the first of the two.
+ * When they go forward in spring, a time that they skip is counted by the old offset: 02:30 comes
+ * when they show 03:30, a day after the one before it (as in iCalendar, RFC 5545, 3.3.5).
  *
- * Windows then select slots, those of `at` too. A slot counts by what a clock on the wall shows at
- * that instant, so both passes of the repeated hour in autumn are in or out alike, and the hour
- * that is left out in spring has no slots to lose. A window over midnight belongs to the day it
- * starts on: "fri" with 22:00-02:00 ends on Saturday at 02:00, and has nothing on Friday at 01:00.
- * Daylight, too, counts at the instant: the sun's elevation (capture/schedule/sun.h) at the last
- * whole minute, so that the windows open and close on whole minutes. All that are set must agree.
+ * Windows then select slots, those of `at` too. A slot counts by what a local clock shows at that
+ * instant, so both passes of the repeated hour are in or both are out. A window over midnight
+ * belongs to the day on which it starts: "fri" with 22:00-02:00 ends on Saturday at 02:00 and has
+ * nothing on Friday at 01:00. Daylight counts by the sun's elevation (capture/schedule/sun.h) at
+ * the last whole minute. A slot must be in all windows that are set.
  *
- * Instants are from 1970 to 9999; before and after there are no slots. The zone is the C library's:
- * who wants another one sets TZ and calls tzset().
+ * There are no slots before 1970 or after 9999. The zone is the C library's: to use another one,
+ * set TZ and call tzset().
  */
 #pragma once
 
@@ -29,11 +29,11 @@
 
 #define SCHEDULE_WINDOWS_MAX 8
 #define SCHEDULE_AT_MAX 48
-#define SCHEDULE_EVERY_US (60 * INT64_C(1000000)) /* where nothing is set */
+#define SCHEDULE_EVERY_US (60 * INT64_C(1000000)) /* if nothing is set */
 
-/* Minutes of the local day, from included, to excluded; from > to runs over midnight. */
+/* Minutes of the local day, without `to_minute`; from > to runs over midnight. */
 struct hours_window {
-	int from_minute, to_minute; /* 0..1439 and 0..1440, never the same */
+	int from_minute, to_minute; /* 0..1439 and 0..1440, never equal */
 };
 
 /* A time of each local day. */
@@ -42,55 +42,55 @@ struct schedule_at {
 };
 
 struct schedule_settings {
-	int64_t every_us; /* 0: SCHEDULE_EVERY_US, or no grid where there is an `at` */
-	int64_t offset_us; /* 0 <= offset; only what is left of it after whole intervals counts */
-	struct schedule_at at[SCHEDULE_AT_MAX]; /* in order, none twice */
+	int64_t every_us; /* 0: no grid if there is an `at`, else SCHEDULE_EVERY_US */
+	int64_t offset_us; /* 0 <= offset; counts modulo the interval */
+	struct schedule_at at[SCHEDULE_AT_MAX]; /* sorted, none twice */
 	int n_at;
 	unsigned days; /* bit 0 Monday ... bit 6 Sunday; 0x7f: all */
 	struct hours_window hours[SCHEDULE_WINDOWS_MAX];
 	int n_hours; /* 0: all day */
 	bool daylight;
-	double daylight_elevation; /* degrees of the sun above the horizon, at least */
-	double latitude, longitude; /* degrees north, east; NaN where not set: then no daylight */
+	double daylight_elevation; /* the sun is at least so many degrees above the horizon */
+	double latitude, longitude; /* degrees north, east; NaN: not set, no daylight */
 };
 
 /*
- * The first slot at or after `wall_us`, microseconds. TIME_NONE where there is none within 400 days
- * (a window that never opens: polar night, or no day chosen).
+ * The first slot at or after `wall_us`, in microseconds; TIME_NONE: there is none within 400 days,
+ * because a window never opens (polar night, no day chosen).
  */
 int64_t schedule_next(const struct schedule_settings *settings, int64_t wall_us);
 
-/* The last slot before `wall_us`, TIME_NONE where there is none within 400 days. */
+/* The last slot before `wall_us`; TIME_NONE: there is none within 400 days. */
 int64_t schedule_previous(const struct schedule_settings *settings, int64_t wall_us);
 
 /*
- * Slots in [from_us, to_us), exact for any span. The work is per window edge, not per slot: without
- * windows and `at` it is a division, with them some 10 us for each day of the span.
+ * How many slots are in [from_us, to_us), exact for any span. It costs about 10 us for each day of
+ * the span with windows or `at`, and one division without them.
  */
 uint64_t schedule_count(const struct schedule_settings *settings, int64_t from_us, int64_t to_us);
 
-/* The interval of the grid, 0: there is none. */
+/* The interval of the grid; 0: there is no grid. */
 int64_t schedule_every_us(const struct schedule_settings *settings);
 
-/* The nearest that neighbouring slots may be, by the grid and by `at`, up to a day. */
+/* The least distance of two slots by the grid and by `at`, at most a day. */
 int64_t schedule_interval_us(const struct schedule_settings *settings);
 
-/* Whether that minute of the local day, 0..1439, is within the hours of any day. */
+/* Whether that minute of the local day, 0..1439, is within the hours, whatever the day. */
 bool schedule_has_minute(const struct schedule_settings *settings, int minute);
 
-/* The slots as a puller sees them at `now_us`: those of struct wire_schedule. */
+/* The slots as a puller sees them at `now_us`, as in struct wire_schedule; TIME_NONE: none. */
 struct schedule_due {
-	int64_t due_us, pending_us, next_us; /* TIME_NONE: there is none */
+	int64_t due_us, pending_us, next_us;
 };
 struct schedule_due schedule_due(const struct schedule_settings *settings, int64_t now_us);
 
 /*
- * Parsers and printers of the settings (struct conf_type), `dest` in brackets. Words are read in
- * any case, blanks around them are allowed.
- *  - at [struct schedule_settings]: "12:00, 18:30", "none"; SCHEDULE_AT_MAX at most, sorted here
+ * Parsers and printers of the settings (struct conf_type), with the type of `dest` in brackets.
+ * Words may be in upper or lower case, with blanks around them.
+ *  - at [struct schedule_settings]: "12:00, 18:30", "none"; at most SCHEDULE_AT_MAX
  *  - days [unsigned]: "mon-fri", "mon,wed,sat-sun", "sat-mon", "all"
  *  - hours [struct schedule_settings]: "06:00-21:00", "22:00-02:00, 05:30-07:00", "18:00-24:00",
- *    "all"; SCHEDULE_WINDOWS_MAX at most
+ *    "all"; at most SCHEDULE_WINDOWS_MAX
  *  - daylight [struct schedule_settings]: "no", "yes" (the upper edge of the sun above the horizon,
  *    -0.833 with refraction), "civil" (twilight, -6), an elevation in degrees such as "-4.5"
  */

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The schedule's settings as text: every, at, days, hours, daylight. Each printer writes what its
- * parser reads.
- */
+/* The schedule's settings as text. Each printer writes what its parser reads. */
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
@@ -20,7 +17,7 @@
 
 static const char *const day_names[] = { "mon", "tue", "wed", "thu", "fri", "sat", "sun" };
 
-/* Whether the whole text is this word, in any case, with or without blanks around it. */
+/* Whether the whole text is this word, in upper or lower case, with or without blanks. */
 static bool is_word(const char *text, const char *word)
 {
 	text = text_skip_blanks(text);
@@ -29,8 +26,8 @@ static bool is_word(const char *text, const char *word)
 }
 
 /*
- * "A, B, ...": at most `max` items, each of which `read` takes off the text as item i of `list`.
- * How many, or -EINVAL.
+ * Reads "A, B, ...", at most `max` items: `read` takes each off the text, as item i of `list`.
+ * Returns how many, or -EINVAL.
  */
 static int read_list(
 	const char *p, int max, bool (*read)(const char **p, int i, void *list), void *list)
@@ -60,7 +57,7 @@ static bool read_day(const char **p, int *ret_day)
 	return false;
 }
 
-/* "mon", "sat-mon": adds their bits. */
+/* Adds the bits of "mon" or "sat-mon". */
 static bool read_days(const char **p, int i, void *list)
 {
 	unsigned *days = list;
@@ -116,7 +113,7 @@ int schedule_print_days(const struct conf_item *item, const void *dest, FILE *ou
 	return 0;
 }
 
-/* "6:00", "06:00", "24:00" as minutes */
+/* Reads "6:00", "06:00" or "24:00" as minutes. */
 static bool read_time(const char **p, int *ret_minute)
 {
 	const char *s = text_skip_blanks(*p);
@@ -137,7 +134,7 @@ static bool read_window(const char **p, int i, void *list)
 {
 	struct hours_window *w = (struct hours_window *)list + i;
 
-	/* 06:00-06:00 could be nothing or a whole day: the person is asked */
+	/* 06:00-06:00 could mean nothing or a whole day, so it is a mistake */
 	return read_time(p, &w->from_minute) && *(*p)++ == '-' && read_time(p, &w->to_minute) &&
 		w->from_minute != 1440 && w->from_minute != w->to_minute;
 }

@@ -38,7 +38,7 @@ static bool slots_is_owed(const struct slots *slots)
 	return slots->open_us != TIME_NONE && slots->open_us <= slots->done_us;
 }
 
-/* The next slot is open: one that is owed, else the schedule's first one at or after `from_us`. */
+/* Opens the next slot: one that is owed, else the first of the schedule from `from_us` on. */
 static void slots_open_next(struct slots *slots, int64_t from_us)
 {
 	if (slots->n_owed > 0) {
@@ -90,8 +90,8 @@ void slots_plan(struct slots *slots, int64_t now_us)
 }
 
 /*
- * The next frame starts a duration later, or half of one if this one is being shortened to steer
- * it: is even that further from the slot?
+ * Whether the next frame must be further from the slot than this one: it starts one duration later,
+ * or half of one if the phase lock is shortening this frame.
  */
 static bool slots_next_is_further(int64_t slot_us, int64_t frame_us, int64_t duration_us)
 {
@@ -145,9 +145,7 @@ enum slots_verdict slots_expire(
 		: SLOTS_MISS;
 }
 
-/*
- * Gives up the slots from the open one on that are before `end_us`; then the next has to be opened.
- */
+/* Gives up the open slot and all others before `end_us`. The caller opens the next one. */
 static uint64_t slots_skip(
 	struct slots *slots, int64_t end_us, int64_t *ret_first_us, int64_t *ret_last_us)
 {
@@ -171,7 +169,7 @@ void slots_step(struct slots *slots, int64_t before_us, int64_t after_us, uint64
 {
 	int64_t small = slots_small_step_us(slots->schedule);
 	bool back = after_us < before_us;
-	/* the second: many small steps must not add up to a long wait */
+	/* the second test: many small steps must not add up to a long wait */
 	bool restarts = back &&
 		(before_us - after_us > small ||
 			(slots->done_us != TIME_NONE && slots->done_us - after_us > small));
@@ -185,7 +183,7 @@ void slots_step(struct slots *slots, int64_t before_us, int64_t after_us, uint64
 	} else if (!back) {
 		*ret_skipped = slots_skip(slots, after_us, ret_first_us, ret_last_us);
 	} else if (slots->open_us != TIME_NONE && slots->open_us < after_us) {
-		return; /* its frame is on its way, and its time is not yet over */
+		return; /* its frame is on its way, before its deadline */
 	}
 	if (!slots_is_owed(slots))
 		slots_open_next(slots, after_us);

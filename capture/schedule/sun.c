@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The sun's elevation. Names and order of the steps are those of NOAA's spreadsheet, so that each
- * line can be held against it; the equation of time and the hour angle are taken together through
- * sidereal time (Meeus 12.4), which says the same with fewer terms.
+ * line can be compared with it. Sidereal time (Meeus 12.4) replaces its equation of time and hour
+ * angle, which say the same with more terms.
  */
 #include "capture/schedule/sun.h"
 
@@ -35,6 +35,6 @@ double sun_elevation(int64_t wall_us, double latitude, double longitude)
 	double sine = sin(to_radians(latitude)) * sin(declination) +
 		cos(to_radians(latitude)) * cos(declination) * cos(hour_angle);
 
-	/* rounding may have taken it past the zenith */
+	/* rounding may have gone past the zenith */
 	return asin(fmax(-1, fmin(1, sine))) * (180 / M_PI);
 }

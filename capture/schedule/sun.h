@@ -2,18 +2,17 @@
 /*
  * Where the sun is: a pure function of time and place.
  *
- * The formulas of the NOAA Solar Calculator (gml.noaa.gov/grad/solcalc, "Calculation Details"),
- * which are those of Jean Meeus, "Astronomical Algorithms", 2nd edition, chapters 22 and 25, in low
- * accuracy: better than 0.02 degrees from 1900 to 2100, far less than the refraction near the
- * horizon varies. libnova has the same theory to the arc second; forty lines are less to carry than
- * a library that not every image has, and they have no special case that could fail at the poles:
- * an elevation is asked for, never the hour of a sunrise that may not exist.
+ * The formulas are those of the NOAA Solar Calculator (gml.noaa.gov/grad/solcalc, "Calculation
+ * Details"), which come from Jean Meeus, "Astronomical Algorithms", 2nd edition, chapters 22 and 25.
+ * They are right to 0.02 degrees from 1900 to 2100, far less than refraction varies near the
+ * horizon. libnova has the same theory to the arc second, but not every image has libnova, and here
+ * nothing can fail at the poles: it computes an elevation, never the hour of a sunrise.
  */
 #pragma once
 
 #include <stdint.h>
 
-/* The elevation never changes faster: the earth's turn and the sun's own way, degrees a minute. */
+/* The elevation changes by at most so many degrees a minute: the earth's turn and its orbit. */
 #define SUN_SPEED_MAX (361.5 / 1440)
 
 /*

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The service. Everything that happens (a frame, a result of the writer, the slot timer, a clock
- * step, a signal) ends in service_advance(), which looks at the whole state and arms what
- * comes next; so no event can be lost between two states.
+ * The service's loop. Every event (a frame, a result of the writer, the slot timer, a clock step, a
+ * signal) ends in service_advance(), which looks at the whole state and arms the next event. So no
+ * event can be lost between two states.
  */
 #include "capture/service/service.h"
 
@@ -23,16 +23,16 @@
 #include "common/base/utc.h"
 #include "common/systemd/userbus.h"
 
-#define END_GRACE_US (5 * US_PER_SEC) /* SIGTERM and SIGHUP wait so long for the slot in hand */
-#define CLOCK_CHECK_US (30 * US_PER_SEC) /* a step is told from slewing by its size in that time */
+#define END_GRACE_US (5 * US_PER_SEC) /* so long does SIGTERM wait for the slot in hand */
+#define CLOCK_CHECK_US (30 * US_PER_SEC) /* a step shows by its size in that time */
 #define SHOT_US (30 * US_PER_SEC) /* a one-shot run gives up after it */
-#define TROUBLE_LIMIT_US (180 * US_PER_SEC) /* slots missed, no frame: the watchdog is let go */
+#define TROUBLE_LIMIT_US (180 * US_PER_SEC) /* slots missed, no frame: stop feeding the watchdog */
 
 static void service_advance(struct service *s);
 
 /* ---- what comes next ---- */
 
-/* What the phase lock needs before it can have a frame on a slot. */
+/* The time that the phase lock needs to move a frame onto a slot. */
 static int64_t service_least_lead_us(const struct service *s)
 {
 	int64_t duration_ns = supervisor_facts(s->supervisor)->frame_duration_ns;
@@ -68,7 +68,7 @@ static int on_camera(sd_event_source *source, int fd, uint32_t events, void *dat
 	return 0;
 }
 
-/* A newly opened camera has a new fd; service_drain() let go of the one before. */
+/* Watches a newly opened camera; service_drain() has let go of the former one. */
 static void service_watch_camera(struct service *s)
 {
 	struct camera *camera = supervisor_camera(s->supervisor);
@@ -80,7 +80,7 @@ static void service_watch_camera(struct service *s)
 	s->locks_phase = s->settings->camera.phase_lock && camera->info.can_steer;
 }
 
-/* Before the supervisor closes a camera: no frame of it may be held anywhere. */
+/* Releases every frame of a camera before the supervisor closes it. */
 static void service_drain(void *data)
 {
 	struct service *s = data;
@@ -111,7 +111,7 @@ static void service_wake_by(int64_t *wake, int64_t at_us)
 		*wake = at_us;
 }
 
-/* Monotonic time of the next thing that is due without an event of its own. */
+/* Monotonic time of the next thing to do that has no event of its own. */
 static int64_t service_wake_us(struct service *s, int64_t camera_ns, int64_t now_us)
 {
 	int64_t now = service_mono_us(s), wake = now + CLOCK_CHECK_US;
@@ -135,7 +135,7 @@ static int64_t service_wake_us(struct service *s, int64_t camera_ns, int64_t now
 	return wake > now ? wake : now;
 }
 
-/* Asked to end, it ends after the slot that was in hand then, or a little later without it. */
+/* Once asked to end, it waits for the slot that was in hand then, but not for long. */
 static bool service_is_done(const struct service *s, int64_t now_us)
 {
 	int64_t left_us = s->end_by_us - service_mono_us(s);
@@ -271,7 +271,7 @@ static int on_tick(sd_event_source *source, int fd, uint32_t events, void *data)
 	ssize_t n = read(fd, &expirations, sizeof expirations);
 
 	(void)source, (void)events;
-	if (n < 0) /* ECANCELED: the clock was set, and the timer must be armed again */
+	if (n < 0) /* ECANCELED: the clock was set, so arm the timer again */
 		s->tick_us = TIME_NONE;
 	else if (s->tick_us != TIME_NONE)
 		spread_add(&s->stats.wake, clock_wall_us(s->clock) - s->tick_us);
@@ -280,9 +280,9 @@ static int on_tick(sd_event_source *source, int fd, uint32_t events, void *data)
 }
 
 /*
- * Let go when slots are missed and no frame has passed the writer for three minutes, or three
- * intervals: the ladder had its time. A disk that refuses frames is no reason, a new process would
- * find it no better.
+ * Stops feeding the watchdog when slots are missed and no frame has passed the writer for three
+ * minutes and three intervals: the recovery ladder had its time. A disk that refuses frames is no
+ * reason, since a new process would not find it any better.
  */
 static int on_watchdog(sd_event_source *source, uint64_t usec, void *data)
 {
@@ -295,7 +295,7 @@ static int on_watchdog(sd_event_source *source, uint64_t usec, void *data)
 		sd_notify(0, "WATCHDOG=1");
 	if (sd_watchdog_enabled(0, &interval) > 0) {
 		sd_event_source_set_time(source, usec + interval / 2);
-		/* it is off each time it has fired */
+		/* a source is off once it has fired */
 		sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 	}
 	return 0;
@@ -323,8 +323,8 @@ static int64_t service_settings_us(const struct service *s)
 }
 
 /*
- * The new schedule holds from now on, and the slots that have come by now keep their frames.
- * Another camera loses those whose frames are on their way.
+ * Reads the settings again. The new schedule holds from now on; slots that have come keep their
+ * frames. If the camera changes, frames on their way are lost, and their slots are missed.
  */
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
 {
@@ -339,7 +339,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	if (!new || !s->options->reload || s->options->reload(s->options->reload_data, new) < 0)
 		return 0;
 	if (strcmp(new->archive.path, s->settings->archive.path) != 0)
-		log_warning("archive.path is used after a restart of the service");
+		log_warning("the new archive.path takes effect when the service is restarted");
 	memcpy(new->archive.path, s->settings->archive.path, sizeof new->archive.path);
 	camera = !conf_sections_equal(&capture_settings_table, new, s->settings, of_camera);
 	if (camera) {
@@ -370,7 +370,7 @@ static int on_shot(sd_event_source *source, const struct signalfd_siginfo *info,
 	return 0;
 }
 
-/* Signals are blocked here, before libcamera starts its threads. */
+/* Blocks the signals, before libcamera starts its threads. */
 static int service_begin_events(struct service *s)
 {
 	static const struct {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The service's accounting: which frame is for which slot, and one outcome for every slot. */
+/* The service's accounts: which frame is for which slot, and one outcome for every slot. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +9,8 @@
 #include "common/base/utc.h"
 
 #define FRAME_LATENCY_US (2 * US_PER_SEC) /* a frame's way through sensor, ISP and libcamera */
-#define ZONE_LOOK_US (20 * US_PER_SEC) /* with CLOCK_CHECK_US of the loop less than a minute */
-#define STEP_MIN_US 1000 /* less is the noise of reading two clocks */
+#define ZONE_LOOK_US (20 * US_PER_SEC) /* and CLOCK_CHECK_US of the loop: within a minute */
+#define STEP_MIN_US 1000 /* less is noise of reading two clocks */
 
 void service_drop_candidate(struct service *s)
 {
@@ -21,8 +21,8 @@ void service_drop_candidate(struct service *s)
 }
 
 /*
- * Slots from `first_us` to `last_us` have no frame. Misses that are neighbours become one line on
- * their way.
+ * Journals that the slots from `first_us` to `last_us` have no frame. The outbox makes one line of
+ * neighbouring misses.
  */
 static void service_miss(struct service *s, int64_t first_us, int64_t last_us, uint64_t count,
 	enum miss_cause cause, const char *text)
@@ -41,38 +41,29 @@ static void service_miss(struct service *s, int64_t first_us, int64_t last_us, u
 	s->dirty = true;
 }
 
-static struct record service_make_record(
-	struct service *s, const struct frame *frame, int64_t slot_us, int64_t exposed_us)
+/*
+ * Hands a frame to the writer, or accounts for the slot that it could not take. `slot_us` is
+ * TIME_NONE for a shot, which is outside the schedule.
+ */
+static void service_submit(struct service *s, struct frame *frame, int64_t slot_us)
 {
 	struct record record = record_new(RECORD_FRAME);
-	int64_t age_ns = clock_mono_ns(s->clock) - frame->start_ns;
 
-	record.slot_us = slot_us;
-	record.exposed_us = exposed_us;
-	record.late_us = exposed_us - slot_us;
-	record.up_ns = clock_up_ns(s->clock) - age_ns;
+	record.exposed_us = clock_wall_of_mono(s->clock, frame->start_ns);
+	record.shot = slot_us == TIME_NONE;
+	record.slot_us = record.shot ? record.exposed_us : slot_us;
+	record.late_us = record.exposed_us - record.slot_us;
+	record.up_ns = clock_up_ns(s->clock) - (clock_mono_ns(s->clock) - frame->start_ns);
 	record.synced = clock_synced(s->clock);
 	memcpy(record.boot, s->boot, sizeof record.boot);
 	record.facts.exposure_us = frame->exposure_us;
 	record.facts.gain = frame->gain;
 	record.facts.colour_temperature = frame->colour_temperature;
 	record.facts.lens_position = frame->lens_position;
-	return record;
-}
-
-/* Hands the frame to the writer, or accounts for the slot that it could not take. */
-static void service_submit(
-	struct service *s, struct frame *frame, int64_t slot_us, int64_t exposed_us, bool shot)
-{
-	struct record record = service_make_record(s, frame, slot_us, exposed_us);
-	int r;
-
-	record.shot = shot;
-	r = writer_submit(s->writer, supervisor_camera(s->supervisor), frame, &record);
-	if (r == 0)
+	if (writer_submit(s->writer, supervisor_camera(s->supervisor), frame, &record) == 0)
 		return;
 	supervisor_release(s->supervisor, frame);
-	if (!shot)
+	if (!record.shot)
 		service_miss(s, slot_us, slot_us, 1, MISS_BUSY,
 			"the frame before it was still being stored");
 }
@@ -84,40 +75,44 @@ static const char *service_camera_trouble(struct service *s)
 	return *facts->text ? facts->text : "no frame near the slot";
 }
 
-static void service_match(struct service *s, struct frame *frame, int64_t exposed_us)
+/* Gives a slot that gets no other frame its candidate, or its miss. */
+static void service_close_slot(
+	struct service *s, enum slots_verdict verdict, int64_t slot_us, const char *why)
 {
-	for (;;) {
-		int64_t slot, candidate_us = s->slots.candidate_us;
-
-		switch (slots_offer(&s->slots, exposed_us, frame->duration_ns / NS_PER_US, &slot)) {
-		case SLOTS_DROP:
-			supervisor_release(s->supervisor, frame);
-			return;
-		case SLOTS_HOLD:
-			if (s->holding)
-				supervisor_release(s->supervisor, &s->candidate);
-			s->candidate = *frame;
-			s->holding = true;
-			return;
-		case SLOTS_TAKE:
-			if (s->holding)
-				supervisor_release(s->supervisor, &s->candidate);
-			s->holding = false;
-			service_submit(s, frame, slot, exposed_us, false);
-			return;
-		case SLOTS_TAKE_CANDIDATE:
-			service_submit(s, &s->candidate, slot, candidate_us, false);
-			s->holding = false;
-			break;
-		case SLOTS_MISS:
-			service_drop_candidate(s);
-			service_miss(s, slot, slot, 1, MISS_CAMERA, service_camera_trouble(s));
-			break;
-		}
+	if (verdict == SLOTS_TAKE_CANDIDATE) {
+		service_submit(s, &s->candidate, slot_us);
+		s->holding = false;
+		return;
 	}
+	service_drop_candidate(s);
+	service_miss(s, slot_us, slot_us, 1, MISS_CAMERA, why);
 }
 
-/* From the open slot to the one after it, 0: there is none. */
+static void service_match(struct service *s, struct frame *frame, int64_t exposed_us)
+{
+	int64_t duration_us = frame->duration_ns / NS_PER_US, slot_us;
+	enum slots_verdict verdict;
+
+	for (;;) {
+		verdict = slots_offer(&s->slots, exposed_us, duration_us, &slot_us);
+		if (verdict != SLOTS_TAKE_CANDIDATE && verdict != SLOTS_MISS)
+			break;
+		service_close_slot(s, verdict, slot_us, service_camera_trouble(s));
+	}
+	if (verdict == SLOTS_DROP) {
+		supervisor_release(s->supervisor, frame);
+		return;
+	}
+	if (s->holding)
+		supervisor_release(s->supervisor, &s->candidate);
+	s->holding = verdict == SLOTS_HOLD;
+	if (s->holding)
+		s->candidate = *frame;
+	else
+		service_submit(s, frame, slot_us);
+}
+
+/* From the open slot to the next one; 0: there is none. */
 static int64_t service_open_interval_us(const struct service *s)
 {
 	const struct schedule_settings *schedule = &s->settings->schedule;
@@ -129,7 +124,7 @@ static int64_t service_open_interval_us(const struct service *s)
 	return after_us == TIME_NONE ? 0 : after_us - s->slots.open_us;
 }
 
-/* Shows a frame to the phase lock and carries out what it orders. */
+/* Shows a frame to the phase lock and carries out its order. */
 static void service_lock_phase(struct service *s, const struct frame *frame)
 {
 	struct camera *camera = supervisor_camera(s->supervisor);
@@ -167,7 +162,7 @@ void service_take_frames(struct service *s)
 			supervisor_release(s->supervisor, &frame);
 		} else if (s->shot_wanted && frame.start_ns >= s->shot_from_us * NS_PER_US) {
 			s->shot_wanted = false;
-			service_submit(s, &frame, exposed_us, exposed_us, true);
+			service_submit(s, &frame, TIME_NONE);
 		} else {
 			service_match(s, &frame, exposed_us);
 		}
@@ -177,19 +172,12 @@ void service_take_frames(struct service *s)
 /* The open slot, if its time is over: the held candidate, or a miss. */
 static bool service_end_slot(struct service *s, int64_t now_us, int64_t latency_us, const char *why)
 {
-	int64_t slot, candidate_us = s->slots.candidate_us;
-	enum slots_verdict verdict = slots_expire(&s->slots, now_us, latency_us, &slot);
+	int64_t slot_us;
+	enum slots_verdict verdict = slots_expire(&s->slots, now_us, latency_us, &slot_us);
 
-	if (verdict == SLOTS_HOLD)
-		return false;
-	if (verdict == SLOTS_TAKE_CANDIDATE) {
-		service_submit(s, &s->candidate, slot, candidate_us, false);
-		s->holding = false;
-		return true;
-	}
-	service_drop_candidate(s);
-	service_miss(s, slot, slot, 1, MISS_CAMERA, why);
-	return true;
+	if (verdict != SLOTS_HOLD)
+		service_close_slot(s, verdict, slot_us, why);
+	return verdict != SLOTS_HOLD;
 }
 
 void service_abandon_slots(struct service *s, const char *why)
@@ -277,19 +265,17 @@ void service_take_results(struct service *s)
 	}
 }
 
-/* The slots in [from, to) will have no frame. */
-static void service_miss_range(
-	struct service *s, int64_t from_us, int64_t to_us, enum miss_cause cause, const char *text)
+/* The slots in [from, to) passed while the service waited for the clock. */
+static void service_miss_waiting(struct service *s, int64_t from_us, int64_t to_us)
 {
 	const struct schedule_settings *schedule = &s->settings->schedule;
 	int64_t first_us = schedule_next(schedule, from_us);
-	uint64_t count;
 
 	if (first_us == TIME_NONE || first_us >= to_us)
 		return;
-	count = schedule_count(schedule, first_us, to_us);
 	s->slots.done_us = schedule_previous(schedule, to_us);
-	service_miss(s, first_us, s->slots.done_us, count, cause, text);
+	service_miss(s, first_us, s->slots.done_us, schedule_count(schedule, first_us, to_us),
+		MISS_CLOCK, "waiting for the clock to be synchronised");
 }
 
 /*
@@ -338,11 +324,10 @@ void service_begin_slots(struct service *s)
 	if (last_us != TIME_NONE && last_us >= now_us)
 		s->slots.open_us = schedule_next(schedule, last_us + 1);
 	else
-		service_miss_range(s, last_us < start_us ? start_us : last_us + 1, now_us,
-			MISS_CLOCK, "waiting for the clock to be synchronised");
+		service_miss_waiting(s, last_us < start_us ? start_us : last_us + 1, now_us);
 }
 
-/* The wall clock was set: journalled with both sides, slots are planned again. */
+/* The wall clock was set: journals the step with both sides, and plans the slots again. */
 static void service_clock_stepped(struct service *s, int64_t before_us, int64_t after_us)
 {
 	struct record note = record_new(RECORD_CLOCK);
@@ -352,20 +337,20 @@ static void service_clock_stepped(struct service *s, int64_t before_us, int64_t 
 
 	note.before_us = before_us;
 	note.after_us = after_us;
-	log_notice("the clock was set by %+.3f s", (double)(after_us - before_us) / US_PER_SEC);
+	log_notice("the clock was changed by %+.3f s", (double)(after_us - before_us) / US_PER_SEC);
 	service_drop_candidate(s);
 	s->tick_us = TIME_NONE;
 	s->dirty = true;
 	if (service_has_begun(s))
 		slots_step(&s->slots, before_us, after_us, &skipped, &first_us, &last_us);
-	/* an outcome stands on the side of the line that its slot is on */
+	/* each miss is written on the side of the clock line where its slot is */
 	if (skipped && back)
 		service_miss(s, first_us, last_us, skipped, MISS_CLOCK,
 			"the clock was set back before its frame was stored");
 	writer_note(s->writer, &note);
 	if (skipped && !back)
 		service_miss(s, first_us, last_us, skipped, MISS_CLOCK,
-			"the clock was set forward over it");
+			"the clock was set forward past it");
 }
 
 void service_check_clock(struct service *s)
@@ -377,12 +362,12 @@ void service_check_clock(struct service *s)
 
 	s->last_mono_ns = mono_ns;
 	s->last_wall_us = wall_us;
-	/* a clock that is slewed moves by 500 ppm at most; what is more was set */
+	/* slewing moves a clock by 500 ppm at most; more than that is a step */
 	if (llabs(wall_us - expected_us) > STEP_MIN_US + passed_us / 1000)
 		service_clock_stepped(s, expected_us, wall_us);
 }
 
-/* Journalled like a step of the clock: outcomes by the old zone stand before it. */
+/* Journals the change like a clock step: after the outcomes of slots by the old zone. */
 static void service_zone_changed(struct service *s)
 {
 	struct record note = record_new(RECORD_ZONE);

@@ -26,7 +26,7 @@ bool standby_wanted(const struct capture_settings *settings, const struct settli
 
 	if (until_us <= lead_us)
 		return true;
-	/* a slot that is further away than the interval is after a closed window */
+	/* a slot further away than that comes after a closed window */
 	if (!standby_rests(settings))
 		return until_us <= STANDBY_STREAM_UP_TO_US + lead_us;
 	return settling->started_us != TIME_NONE && until_us <= lead_us + STANDBY_REST_US;

@@ -2,21 +2,21 @@
 /*
  * When the sensor streams and when it rests: pure policy.
  *
- *   stream   it always streams, but for closed windows of the schedule
+ *   stream   it always streams, except in closed windows of the schedule
  *   stop     it stops after a slot and starts again before the next one
- *   auto     stop for intervals above 30 s, stream up to there: starting costs about as much
- *            exposure control, and so as much power, as a good part of a minute of frames
+ *   auto     it stops for intervals above 30 s and streams for shorter ones: a start costs about as
+ *            much power as a good part of a minute of frames
  *
- * The stream has to start so early that exposure and white balance have settled at the slot. How
- * early is learned: each start is measured from there to the first settled frame (one that the
- * camera calls converged, or, of a camera that never does, the first one that is not a start-up
- * frame). A longer time is believed at once, a shorter one by an eighth each; a start that had not
- * settled when the stream was stopped counts as twice the time it had. The lead is one and a half
- * times that, and STANDBY_MARGIN_US. The setting `warmup` puts a fixed lead in its place.
+ * The stream starts early enough for exposure and white balance to settle before the slot. The lead
+ * is one and a half times what settling takes, and STANDBY_MARGIN_US; the setting `warmup` replaces
+ * it with a fixed one. What settling takes is learned: each start is measured until its first
+ * settled frame (one that the camera calls converged; if it never does, the first that is no
+ * start-up frame). A longer time counts at once, a shorter one by an eighth. A start that had not
+ * settled when the stream stopped counts as twice the time that it had.
  *
- * Where the next slot is nearer than the lead and STANDBY_REST_US, stopping is not worth it.
+ * The stream does not stop when the next slot is nearer than the lead and STANDBY_REST_US.
  *
- * Times are microseconds of a monotonic clock, or distances.
+ * All times are distances in microseconds.
  */
 #pragma once
 
@@ -27,17 +27,17 @@
 #include "capture/stream/settling.h"
 #include "common/base/clock.h"
 
-#define STANDBY_STREAM_UP_TO_US (30 * US_PER_SEC) /* auto: longer intervals stop the sensor */
-#define STANDBY_REST_US (2 * US_PER_SEC) /* a shorter rest is none */
+#define STANDBY_STREAM_UP_TO_US (30 * US_PER_SEC) /* auto: the sensor stops for longer intervals */
+#define STANDBY_REST_US (2 * US_PER_SEC) /* a shorter rest is not worth it */
 #define STANDBY_MARGIN_US (US_PER_SEC / 2)
 
-/* How long before a slot the stream starts; `least_us` is what the phase lock needs. */
+/* How long before a slot the stream starts, at least `least_us`, which the phase lock needs. */
 int64_t standby_lead_us(
 	const struct capture_settings *settings, const struct settling *settling, int64_t least_us);
 
 /*
- * Whether the stream is wanted now, `until_us` before the next slot without an outcome (negative:
- * it has passed, its frame is on the way; INT64_MAX: there is none).
+ * Whether to stream now, `until_us` before the next slot without an outcome. Negative: that slot
+ * has come and its frame is on the way; INT64_MAX: there is no such slot.
  */
 bool standby_wanted(const struct capture_settings *settings, const struct settling *settling,
 	int64_t until_us, int64_t least_us);

@@ -2,8 +2,8 @@
 /*
  * What the running service tells other processes: a small JSON file in the runtime folder
  * ($RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/capturepi, else /run/user/UID/capturepi, else
- * /tmp/capturepi-UID), named after the archive's path, since several services share the folder. It
- * is in memory (tmpfs), so it may be written for every frame.
+ * /tmp/capturepi-UID). Its name comes from the archive's path, since several services share the
+ * folder. The folder is in memory, so the file may be written for every frame.
  */
 #pragma once
 
@@ -18,47 +18,43 @@
 struct json_object; /* of json-c */
 
 /*
- * Replaces the file of the archive at `path`, which need not be there yet. -errno; go on without
- * it.
+ * Writes the file of the archive at `path`, which need not exist yet. After -errno the service goes
+ * on without it.
  */
 int status_publish(const char *path, const char *json);
-/* Removes it at the end of the service. */
+/* Removes it when the service ends. */
 void status_withdraw(const char *path);
 
 /*
- * What a service published that runs over the archive at `path` or waits for it, as an object of
- * json-c; NULL where none runs.
+ * What the service published that runs on the archive at `path` or waits for it, to be freed with
+ * json_object_put(); NULL: none runs.
  */
 struct json_object *status_service(const char *path);
 
-/*
- * The facts of an archive that is open for reading, and under "service" what status_service() has,
- * or null.
- */
+/* The facts of an archive open for reading, with what status_service() returns as "service". */
 struct json_object *status_object(
 	struct archive *archive, const struct schedule_settings *schedule);
 
 /*
- * What pullers are told of the slots at `now_us`: by the plan of the service that runs over the
- * archive at `path`; where none runs, by the settings.
+ * What pullers are told of the slots at `now_us`: the plan of the service that runs on the archive
+ * at `path`; if none runs, what the settings say.
  */
 struct wire_schedule status_schedule(
 	const char *path, const struct schedule_settings *settings, int64_t now_us);
 
-/* When the settings file was changed last, microseconds; 0: there is none. */
+/* When the settings file was last changed, wall time; 0: there is none. */
 int64_t status_settings_us(const char *path);
 
 /*
- * Whether that file is another than the one that the running service read, by what it published.
- * *ret_ago_us: for how long, TIME_NONE where that is not known.
+ * Whether the settings file has changed since the running service read it, by what that published.
+ * *ret_ago_us: how long ago; TIME_NONE: not known.
  */
 bool status_settings_changed(struct json_object *service, int64_t *ret_ago_us);
 
 /*
- * `capturepi status`: the same for people, or with `json` as one line; `unit` is what would run the
- * service. `archive` NULL: it cannot be opened, and only a service that waits for it has something
- * to tell. Returns the exit code, or -ENOENT where there is nothing to tell and nothing was
- * printed.
+ * `capturepi status`: prints that for people, or with `json` as one line. `unit` is the service's
+ * unit. `archive` is NULL if it cannot be opened; then only a service that waits for it can tell
+ * something. Returns the exit code; -ENOENT: there was nothing to print.
  */
 int status_print(struct archive *archive, const struct capture_settings *settings, const char *unit,
 	bool json);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The settings table of capturepi, and the checks that one value alone cannot pass or fail. */
+/* The settings table of capturepi, and the checks of more than one value. */
 #include "capture/settings/settings.h"
 
 #include <errno.h>
@@ -10,23 +10,23 @@
 #include "common/base/clock.h"
 #include "common/base/text.h"
 
-/* The name of an archive stands in JSON lines and in lists: one word is kindest to scripts. */
-static bool is_camera_name(const char *value)
+/* The name of an archive is in JSON lines and in lists, so one word is easiest for scripts. */
+static bool camera_name_ok(const char *value)
 {
 	return *value && !strpbrk(value, " \t/");
 }
 
-static bool is_source(const char *value)
+static bool source_ok(const char *value)
 {
 	return *value != '\0';
 }
 
-static bool is_rotation(const char *value)
+static bool rotation_ok(const char *value)
 {
 	return strcmp(value, "0") == 0 || strcmp(value, "180") == 0;
 }
 
-static bool is_control_name(const char *name)
+static bool control_name_ok(const char *name)
 {
 	static const char letters[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
@@ -36,12 +36,12 @@ static bool is_control_name(const char *name)
 }
 
 /* `dest` is the whole struct: controls and their number. */
-static int parse_control(const struct conf_item *item, const char *value, void *dest)
+static int control_parse(const struct conf_item *item, const char *value, void *dest)
 {
 	struct capture_settings *settings = dest;
 	struct control_setting *control = NULL;
 
-	if (!is_control_name(item->key) || !*value || !text_is_plain(value, strlen(value)) ||
+	if (!control_name_ok(item->key) || !*value || !text_is_plain(value, strlen(value)) ||
 		strlen(value) >= sizeof(control->value))
 		return -EINVAL;
 	for (size_t i = 0; !control && i < settings->n_controls; i++) {
@@ -57,7 +57,7 @@ static int parse_control(const struct conf_item *item, const char *value, void *
 	return 0;
 }
 
-static int print_controls(const struct conf_item *item, const void *dest, FILE *out)
+static int controls_print(const struct conf_item *item, const void *dest, FILE *out)
 {
 	const struct capture_settings *settings = dest;
 
@@ -74,7 +74,7 @@ static const struct conf_type type_at = { schedule_parse_at, schedule_print_at }
 static const struct conf_type type_days = { schedule_parse_days, schedule_print_days };
 static const struct conf_type type_hours = { schedule_parse_hours, schedule_print_hours };
 static const struct conf_type type_daylight = { schedule_parse_daylight, schedule_print_daylight };
-static const struct conf_type type_control = { parse_control, print_controls };
+static const struct conf_type type_control = { control_parse, controls_print };
 
 #define FIELD(member) CONF_FIELD(struct capture_settings, member)
 
@@ -82,11 +82,11 @@ static const struct conf_item items[] = {
 	{ "archive", "path", &conf_path, FIELD(archive.path), "~/captures",
 		"Folder of the archive" },
 	{ "archive", "camera", &conf_string, FIELD(archive.camera), "camera",
-		"Name of the camera, in its archive and for pullpi", .accepts = is_camera_name,
+		"Name of the camera, in its archive and for pullpi", .accepts = camera_name_ok,
 		.allowed = "one word of at most 63 bytes, without /" },
 	{ "archive", "reserve", &conf_size, FIELD(archive.retention.reserve), "5%",
-		"Space and inodes of the file system that stay free: the oldest frames go first; "
-		"0: none go for space",
+		"Space and inodes of the file system to keep free: the oldest frames go first; "
+		"0: no frame goes for space",
 		.min = -90, .max = INT64_MAX },
 	{ "archive", "keep_days", &conf_int, FIELD(archive.retention.keep_days), "0",
 		"Frames are removed this many days after their day (UTC) ended; 0: no limit",
@@ -129,7 +129,7 @@ static const struct conf_item items[] = {
 		.max = 3600 * US_PER_SEC },
 	{ "camera", "source", &conf_string, FIELD(camera.source), "auto",
 		"The camera: the first one found, the test camera, or one by its name",
-		.accepts = is_source, .allowed = "auto, test, or a camera's id or model" },
+		.accepts = source_ok, .allowed = "auto, test, or a camera's id or model" },
 	{ "camera", "width", &conf_int, FIELD(camera.width), "0",
 		"Width of the picture in pixels; 0: the sensor's full size",
 		.max = PICTURE_SIDE_MAX },
@@ -140,11 +140,11 @@ static const struct conf_item items[] = {
 		.max = 100 },
 	{ "camera", "rotation", &conf_int, FIELD(camera.rotation), "0",
 		"Degrees by which to turn the picture of a camera that hangs upside down",
-		.max = 180, .accepts = is_rotation, .allowed = "0 or 180" },
+		.max = 180, .accepts = rotation_ok, .allowed = "0 or 180" },
 	{ "camera", "fps", &conf_double, FIELD(camera.fps), "0",
 		"Frames a second of the sensor; 0: as fast as it goes at this size", .max = 1000 },
 	{ "camera", "standby", &conf_word, FIELD(camera.standby), "auto",
-		"Between slots the sensor streams on, or stops; auto: the interval decides",
+		"Between slots the sensor goes on streaming, or stops; auto: the interval decides",
 		.words = standby_words },
 	{ "camera", "phase_lock", &conf_bool, FIELD(camera.phase_lock), "yes",
 		"Steer the sensor so that an exposure starts on the slot" },
@@ -170,8 +170,8 @@ const struct conf_table capture_settings_table = {
 	.n_items = ARRAY_SIZE(items),
 };
 
-/* A time that the hours shut out every day was hardly meant. */
-static int check_at(
+/* A time that the hours exclude every day is a mistake. */
+static int settings_check_at(
 	const struct schedule_settings *schedule, conf_complain *complain, void *complain_data)
 {
 	int count = 0;
@@ -182,7 +182,7 @@ static int check_at(
 		if (schedule_has_minute(schedule, minute))
 			continue;
 		count += conf_tell(complain, complain_data,
-			"schedule.at: %02d:%02d is outside of schedule.hours; it never comes",
+			"schedule.at: %02d:%02d is outside schedule.hours and never comes",
 			minute / 60, minute % 60);
 	}
 	return count;
@@ -203,7 +203,7 @@ int capture_settings_check(void *data, conf_complain *complain, void *complain_d
 						    : "has no effect without schedule.every");
 		schedule->offset_us = 0;
 	}
-	count += check_at(schedule, complain, complain_data);
+	count += settings_check_at(schedule, complain, complain_data);
 	if (schedule->daylight && (isnan(schedule->latitude) || isnan(schedule->longitude))) {
 		count += conf_tell(complain, complain_data,
 			"schedule.daylight: needs schedule.latitude and schedule.longitude; "

@@ -19,7 +19,7 @@ struct control_setting {
 	char value[64];
 };
 
-/* What the store needs to know. */
+/* The section that the store works by. */
 struct archive_settings {
 	char path[PATH_MAX];
 	char camera[CAMERA_NAME_MAX];
@@ -52,19 +52,19 @@ struct capture_settings {
 extern const struct conf_table capture_settings_table;
 
 /*
- * Checks what needs more than one value of a struct capture_settings. Complains like conf_load(),
- * and sets what it complains about to what it says, so that a camera in the field goes on with
- * settings that make sense. Returns the number of complaints. Fits cli_program.check.
+ * Checks what takes more than one value of a struct capture_settings. Complains like conf_load(),
+ * and mends what it complains about, as it says, so that a camera in the field goes on with settings
+ * that make sense. Returns the number of complaints. Fits cli_program.check.
  */
 int capture_settings_check(void *settings, conf_complain *complain, void *data);
 
 /*
- * Sets the defaults of the camera `name` beside the first one: ~/captures-NAME, which no other
- * archive contains, and its name. Fits cli_program.name_defaults.
+ * Sets the defaults of another camera, `name`: its archive is ~/captures-NAME, beside the first
+ * one's and not in it. Fits cli_program.name_defaults.
  */
 void capture_settings_name(void *settings, const char *name);
 
-/* The camera's part as camera_open() wants it; points into `settings` and `arrays`. */
+/* The options of camera_open(); they point into `settings` and `arrays`. */
 struct control_arrays {
 	const char *names[CONF_CONTROLS_MAX], *values[CONF_CONTROLS_MAX];
 };

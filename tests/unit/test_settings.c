@@ -254,7 +254,7 @@ TEST(checks_across_keys)
 	CHECK_INT(check(s), 0);
 	CHECK_INT(set(s, "schedule.at=23:00, 02:00"), 0);
 	CHECK_INT(check(s), 1);
-	CHECK_STR(complaints, "schedule.at: 02:00 is outside of schedule.hours; it never comes\n");
+	CHECK_STR(complaints, "schedule.at: 02:00 is outside schedule.hours and never comes\n");
 	CHECK_INT(set(s, "schedule.at=none"), 0);
 
 	CHECK_INT(set(s, "schedule.daylight=yes"), 0);
