@@ -255,7 +255,9 @@ static void span_add(const struct schedule_settings *settings, int64_t from_us, 
 		slots_found_add(found, grid_us, grid_us + n * every_us, (uint64_t)n + 1);
 	if (settings->n_at == 0)
 		return;
-	/* if the clocks change at midnight, a day's first slots precede the last of the day before */
+	/*
+	 * if the clocks change at midnight, a day's first slots precede the last of the day before
+	 */
 	for (int64_t day = local_day_of(from_us) - 1; day <= local_day_of(to_us) + 1; day++) {
 		struct local_day local = local_day_new(day);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which frame is for which slot: a pure merge of two sorted sequences, the slots of the schedule and
- * the exposure starts of the frames. Every slot gets exactly one outcome, in order: the frame whose
- * exposure starts nearest to it, or a miss.
+ * Which frame is for which slot: a pure merge of two sorted sequences, the slots of the schedule
+ * and the exposure starts of the frames. Every slot gets exactly one outcome, in order: the frame
+ * whose exposure starts nearest to it, or a miss.
  *
  * The caller holds at most one frame, the candidate: the last one that started before the open
  * slot. All times are wall time in microseconds.
@@ -48,10 +48,10 @@ enum slots_verdict {
 };
 
 /*
- * What to do with a frame whose exposure started at `frame_us`. *ret_slot_us is the open slot; TAKE,
- * TAKE_CANDIDATE and MISS give it its outcome and open the next one. If the frame's duration is
- * known (not 0), a frame before the slot is taken at once when the next one must be further away.
- * Start-up frames must not be offered.
+ * What to do with a frame whose exposure started at `frame_us`. *ret_slot_us is the open slot;
+ * TAKE, TAKE_CANDIDATE and MISS give it its outcome and open the next one. If the frame's duration
+ * is known (not 0), a frame before the slot is taken at once when the next one must be further
+ * away. Start-up frames must not be offered.
  */
 enum slots_verdict slots_offer(
 	struct slots *slots, int64_t frame_us, int64_t duration_us, int64_t *ret_slot_us);
@@ -74,8 +74,8 @@ int64_t slots_small_step_us(const struct schedule_settings *schedule);
 
 /*
  * The wall clock was set from `before_us` to `after_us`. After a small step back no slot with an
- * outcome is repeated. After a larger one, or many small ones that add up, the schedule starts again
- * at the new time, since waiting for the old time to come again would stop capture silently.
+ * outcome is repeated. After a larger one, or many small ones that add up, the schedule starts
+ * again at the new time, since waiting for the old time to come again would stop capture silently.
  *
  * *ret_skipped slots, with their first and last, will get no frame: those that a step forward has
  * passed, and, before a larger step back, those whose frames were still on their way.

@@ -3,8 +3,8 @@
  * Where the sun is: a pure function of time and place.
  *
  * The formulas are those of the NOAA Solar Calculator (gml.noaa.gov/grad/solcalc, "Calculation
- * Details"), which come from Jean Meeus, "Astronomical Algorithms", 2nd edition, chapters 22 and 25.
- * They are right to 0.02 degrees from 1900 to 2100, far less than refraction varies near the
+ * Details"), which come from Jean Meeus, "Astronomical Algorithms", 2nd edition, chapters 22 and
+ * 25. They are right to 0.02 degrees from 1900 to 2100, far less than refraction varies near the
  * horizon. libnova has the same theory to the arc second, but not every image has libnova, and here
  * nothing can fail at the poles: it computes an elevation, never the hour of a sunrise.
  */

@@ -21,7 +21,6 @@
 #include "capture/service/status.h"
 #include "common/base/log.h"
 #include "common/base/utc.h"
-#include "common/systemd/userbus.h"
 
 #define END_GRACE_US (5 * US_PER_SEC) /* so long does SIGTERM wait for the slot in hand */
 #define CLOCK_CHECK_US (30 * US_PER_SEC) /* a step shows by its size in that time */

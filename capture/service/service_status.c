@@ -7,7 +7,7 @@
 #include "capture/service/status.h"
 #include "common/base/json.h"
 #include "common/base/utc.h"
-#include "common/systemd/notify.h"
+#include "common/systemd/userbus.h"
 
 #define STATUS_EVERY_US (1 * US_PER_SEC) /* not more often */
 

@@ -53,8 +53,8 @@ extern const struct conf_table capture_settings_table;
 
 /*
  * Checks what takes more than one value of a struct capture_settings. Complains like conf_load(),
- * and mends what it complains about, as it says, so that a camera in the field goes on with settings
- * that make sense. Returns the number of complaints. Fits cli_program.check.
+ * and mends what it complains about, as it says, so that a camera in the field goes on with
+ * settings that make sense. Returns the number of complaints. Fits cli_program.check.
  */
 int capture_settings_check(void *settings, conf_complain *complain, void *data);
 

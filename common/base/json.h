@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* JSON objects for programs, through json-c: members by their names, one object a line on stdout. */
+/*
+ * JSON objects for programs, through json-c: members by their names, one object a line on stdout.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -14,8 +16,8 @@ void json_add_bool(struct json_object *o, const char *key, bool yes);
 void json_add_time(struct json_object *o, const char *key, int64_t us);
 
 /*
- * The member at a pointer (RFC 6901) such as "/camera/error", of an object that may be NULL. What is
- * not there, or is of another type, is NULL, "", 0, false, TIME_NONE.
+ * The member at a pointer (RFC 6901) such as "/camera/error", of an object that may be NULL. What
+ * is not there, or is of another type, is NULL, "", 0, false, TIME_NONE.
  */
 struct json_object *json_get(struct json_object *o, const char *pointer);
 const char *json_get_text(struct json_object *o, const char *pointer);
