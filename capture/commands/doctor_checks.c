@@ -94,7 +94,7 @@ struct doctor_finding doctor_newest(
 		return doctor_find(synced ? DOCTOR_FAIL : DOCTOR_WARN,
 			"the newest frame is from the future: the clock was wrong then, or is now\n"
 			"see that the clock is synchronised");
-	duration_format(now_us - frame->exposed_us, age);
+	duration_format(now_us - record_taken_us(frame), age);
 	if (due >= DUE_LATE)
 		return doctor_find(DOCTOR_FAIL,
 			"%s old: %llu slots since have no frame\n"

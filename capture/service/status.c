@@ -159,7 +159,7 @@ static void status_add_newest(struct json_object *o, struct archive *archive, in
 	if (frame_name_path(&name, path) == 0)
 		json_add_text(o, "newest", path);
 	json_add_time(o, "newest_exposed", frame.exposed_us);
-	json_add_number(o, "newest_age_s", (now_us - frame.exposed_us) / US_PER_SEC);
+	json_add_number(o, "newest_age_s", (now_us - record_taken_us(&frame)) / US_PER_SEC);
 }
 
 struct json_object *status_object(struct archive *archive, const struct schedule_settings *settings)

@@ -71,6 +71,11 @@ struct frame_name record_name(const struct record *frame)
 	return (struct frame_name){ .slot_us = frame->slot_us - part, .seq = frame->seq };
 }
 
+int64_t record_taken_us(const struct record *frame)
+{
+	return frame->exposed_us == TIME_NONE ? frame->slot_us : frame->exposed_us;
+}
+
 /* ---- lines */
 
 /* A record as its line has it: what the struct holds in another form stands beside it. */

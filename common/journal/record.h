@@ -118,6 +118,9 @@ bool record_peek_slot(const char *line, size_t len, int64_t *ret_us);
 
 struct frame_name record_name(const struct record *frame);
 
+/* When a frame was taken: its exposure, or its slot where the line does not know that. */
+int64_t record_taken_us(const struct record *frame);
+
 /* Orders frames by when they were taken: a clock correction keeps the place of its old number. */
 static inline uint64_t record_order(const struct record *frame)
 {

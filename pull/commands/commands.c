@@ -57,11 +57,11 @@ int choose_archive(struct cli *cli, const void *settings, char ret[static PATH_M
 
 const char *describe_age(const struct record *frame, char *buf, size_t size)
 {
-	int64_t age_us = clock_wall_us(&clock_real) - frame->exposed_us;
+	int64_t age_us = clock_wall_us(&clock_real) - record_taken_us(frame);
 	char text[UTC_TEXT_MAX];
 
 	if (age_us < 0)
-		snprintf(buf, size, "taken at %s", utc_format_local(frame->exposed_us, text));
+		snprintf(buf, size, "taken at %s", utc_format_local(record_taken_us(frame), text));
 	else if (age_us < 10 * US_PER_SEC)
 		snprintf(buf, size, "taken %.1f s ago", (double)age_us / US_PER_SEC);
 	else
