@@ -12,35 +12,34 @@
  * lock.
  *
  * A pipeline without a sensor behind it (libcamera's `virtual`) completes a request the moment it
- * is queued. Two frames closer together than the camera's own limits allow give it away; from then
- * on a timer queues one request per frame duration.
+ * is queued. Its first frames, closer together than the camera's own limits allow, give it away;
+ * from then on a timer queues one request per frame duration. A real sensor's frames may be that
+ * close now and then: an interrupt was late, or a timestamp is wrong.
  */
 #include "capture/camera/camera.h"
 
 #include <algorithm>
 #include <cerrno>
-#include <cmath>
 #include <cstdio>
 #include <cstring>
-#include <map>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <new>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <libcamera/libcamera.h>
 
 #include "capture/camera/libcamera_buffer.hpp"
-#include "capture/camera/libcamera_control.hpp"
 #include "capture/camera/libcamera_device.hpp"
+#include "capture/camera/libcamera_facts.hpp"
+#include "common/base/log.h"
 
 using namespace libcamera;
 
@@ -49,99 +48,12 @@ namespace
 
 constexpr int64_t kNsPerSecond = 1000000000;
 constexpr int64_t kLeastGapNs = 1000000; /* between real frames, where the camera has no limits */
-constexpr int kFrameStartup = 3; /* FrameMetadata::FrameStartup, which has no name before 0.5.2 */
-constexpr int kAeIdle = 0, kAeConverged = 2; /* AeState, the same in all versions */
-
-/* ---- what a completed request reports ---- */
-
-/*
- * A fact by its control's name: ids differ between versions, and not every version has every name.
- */
-std::optional<long double> fact_read(const ControlList &list, const char *name)
-{
-	static const std::map<std::string, unsigned> ids = [] {
-		std::map<std::string, unsigned> all;
-
-		for (const auto &[number, id] : controls::controls)
-			all[id->name()] = number;
-		return all;
-	}();
-	const auto found = ids.find(name);
-
-	return found != ids.end() && list.contains(found->second)
-		? control_number(list.get(found->second))
-		: std::nullopt;
-}
-
-double fact_or_nan(const ControlList &list, const char *name)
-{
-	return static_cast<double>(fact_read(list, name).value_or(NAN));
-}
-
-int64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return ts.tv_sec * kNsPerSecond + ts.tv_nsec;
-}
-
-/*
- * The sensor timestamp (frame start) as CLOCK_MONOTONIC; the present if there is none. It is
- * documented as CLOCK_BOOTTIME, on a Pi it is CLOCK_MONOTONIC. They differ by the time the machine
- * was suspended, and a timestamp is never in the future.
- */
-int64_t sensor_ns(const Slot &slot)
-{
-	const int64_t mono = clock_ns(CLOCK_MONOTONIC), boot = clock_ns(CLOCK_BOOTTIME);
-	int64_t ns = static_cast<int64_t>(
-		fact_read(slot.request->metadata(), "SensorTimestamp").value_or(0));
-
-	if (ns == 0)
-		ns = static_cast<int64_t>(slot.buffer->metadata().timestamp);
-	if (ns == 0)
-		return mono;
-	return ns > mono && ns <= boot ? ns - (boot - mono) : ns;
-}
-
-/* A picture worth having: complete, or complete but still of the start-up. */
-bool picture_is_good(const FrameBuffer &buffer)
-{
-	const int status = buffer.metadata().status;
-
-	return status == FrameMetadata::FrameSuccess || status == kFrameStartup;
-}
-
-unsigned flags_of(const ControlList &list, const FrameBuffer &buffer)
-{
-	const auto locked = fact_read(list, "AeLocked"), state = fact_read(list, "AeState");
-	const auto white = fact_read(list, "AwbLocked");
-	const bool exposed =
-		locked ? *locked != 0 : state && (*state == kAeConverged || *state == kAeIdle);
-
-	if (static_cast<int>(buffer.metadata().status) == kFrameStartup)
-		return FRAME_STARTUP;
-	return exposed && (!white || *white != 0) ? FRAME_CONVERGED : 0;
-}
-
-/* Fills start_ns, flags and the facts; duration_ns only where the camera reports it. */
-void frame_describe(const Slot &slot, struct frame *frame)
-{
-	const ControlList &list = slot.request->metadata();
-	const double digital = fact_or_nan(list, "DigitalGain");
-	const double duration_us = fact_or_nan(list, "FrameDuration");
-
-	frame->flags = flags_of(list, *slot.buffer);
-	frame->exposure_us = fact_or_nan(list, "ExposureTime");
-	frame->gain = fact_or_nan(list, "AnalogueGain") * (std::isnan(digital) ? 1 : digital);
-	frame->colour_temperature = fact_or_nan(list, "ColourTemperature");
-	frame->lens_position = fact_or_nan(list, "LensPosition");
-	if (duration_us > 0)
-		frame->duration_ns = std::llround(duration_us * 1000);
-	frame->start_ns = sensor_ns(slot);
-	if (frame->exposure_us > 0)
-		frame->start_ns -= std::llround(frame->exposure_us * 1000);
-}
+constexpr int kUnpacedFrames = 3; /* so many in a row come too soon if there is no sensor ... */
+constexpr int kPacingFrames = 20; /* ... among the first so many */
+constexpr int kBackwardFrames = 2; /* in a row: the clock of the timestamps was another one */
+constexpr int kForeignFrames = 3; /* in a row: the timestamps are of another clock */
+constexpr int64_t kAheadNs = kNsPerSecond; /* of the present a timestamp of our clock is not, */
+constexpr int64_t kBehindNs = 10 * kNsPerSecond; /* nor so far behind the end of its frame */
 
 /* ---- the camera ---- */
 
@@ -155,8 +67,10 @@ public:
 	int start_stream();
 	int stop_stream();
 	int take_frame(::frame *ret);
+	int read_frame(const ::frame *frame);
 	int release_frame(::frame *frame);
 	int set_frame_duration(int64_t ns, int frames);
+	int set_exposure(const struct camera_exposure *exposure);
 
 private:
 	int open_events();
@@ -170,20 +84,26 @@ private:
 	int queue_slot(Slot &slot);
 	void put_back(Slot &slot);
 	void run_timer();
-	bool is_too_soon(int64_t sensor_ns);
-	void hand_out(Slot &slot, ::frame *ret);
+	int64_t date_frame(const Slot &slot);
+	bool time_is_bad(int64_t sensor_ns);
+	void hand_out(Slot &slot, int64_t sensor_ns, ::frame *ret);
 
 	Device device_{ *this };
 	Buffers buffers_;
 	UniqueFD epoll_, event_, timer_;
 
 	std::mutex lock_; /* for all below, and the slots' states */
+	bool first_ = false; /* no request has been queued since the start */
 	bool running_ = false, gone_ = false, broken_ = false;
 	bool paced_ = true; /* by its sensor; false: by timer_ */
 	uint64_t sequence_ = 0;
 	int64_t last_sensor_ns_ = 0;
+	int judged_ = 0; /* frames since the start, up to kPacingFrames */
+	int soon_ = 0, backward_ = 0, foreign_ = 0; /* of the newest, so many in a row */
 	int64_t forced_ns_ = 0; /* frame duration asked for */
 	int forced_frames_ = -1; /* requests left with it; at 0 the next goes back to normal */
+	int exposing_frames_ = 0; /* requests left that carry exposure_ */
+	struct camera_exposure exposure_ = {};
 	std::vector<Slot *> ready_; /* in the order they were completed */
 };
 
@@ -215,7 +135,9 @@ int LibcameraCamera::open_camera(const camera_options &options, std::string &err
 	StreamConfiguration &stream = device_.config->at(0);
 	r = buffers_.allocate_slots(device_.camera, stream, shape);
 	if (r < 0)
-		error = "no memory for " + stream.toString() + " (see CmaFree in /proc/meminfo)";
+		error = "no memory for " + stream.toString() + ", which takes about " +
+			std::to_string(info.memory_bytes / 1000000) +
+			" MB in all (see CmaFree in /proc/meminfo)";
 	return r;
 }
 
@@ -263,14 +185,22 @@ void LibcameraCamera::clear_event()
 
 int LibcameraCamera::start_stream()
 {
-	int r = device_.camera->start(device_.controls.get());
+	int r = device_.prepare_start();
+	ControlList controls(*device_.controls);
+
+	if (exposure_.exposure_ns > 0)
+		device_.set_exposure(exposure_, controls);
+	if (r >= 0)
+		r = device_.camera->start(&controls);
 	std::unique_lock<std::mutex> lock(lock_);
 
 	if (r < 0)
 		return r;
 	running_ = true;
 	sequence_ = 0;
+	first_ = true;
 	last_sensor_ns_ = 0;
+	judged_ = soon_ = backward_ = foreign_ = 0;
 	forced_frames_ = -1;
 	if (!paced_)
 		set_timer(device_.period_ns);
@@ -308,13 +238,20 @@ int LibcameraCamera::stop_stream()
 int LibcameraCamera::queue_slot(Slot &slot)
 {
 	slot.request->reuse(Request::ReuseBuffers);
+	if (exposing_frames_ > 0) {
+		exposing_frames_--;
+		device_.set_exposure(exposure_, slot.request->controls());
+	}
 	if (device_.limits_id && forced_frames_ >= 0) {
 		bool forced = forced_frames_-- > 0;
 
 		slot.request->controls().set(device_.limits_id,
-			duration_limits(forced ? forced_ns_ : device_.min_ns,
-				forced ? forced_ns_ : device_.max_ns));
+			forced ? duration_limits(forced_ns_, forced_ns_)
+			       : device_.normal_limits(exposure_));
 	}
+	if (first_)
+		device_.repeat_controls(slot.request->controls());
+	first_ = false;
 	slot.state = Slot::Queued;
 	int r = device_.camera->queueRequest(slot.request.get());
 	if (r < 0) {
@@ -346,24 +283,54 @@ void LibcameraCamera::run_timer()
 		}
 }
 
-/* Notices a pipeline that does not pace. */
-bool LibcameraCamera::is_too_soon(int64_t sensor_ns)
+/*
+ * The sensor timestamp; 0 where it cannot be, by our clock. A camera all of whose timestamps are so
+ * has them from another clock: then it is the present, and the frames' phase is not known.
+ */
+int64_t LibcameraCamera::date_frame(const Slot &slot)
+{
+	const int64_t now = monotonic_ns(), ns = sensor_ns(slot);
+
+	if (ns <= now + kAheadNs && ns >= now - kBehindNs - 2 * frame_duration_ns(slot)) {
+		foreign_ = 0;
+		return ns;
+	}
+	if (foreign_ < kForeignFrames && ++foreign_ == kForeignFrames) {
+		log_warning("camera: its frames have the times of another clock; "
+			    "they are dated by their arrival");
+		info.can_steer = false;
+		last_sensor_ns_ = 0;
+	}
+	return foreign_ < kForeignFrames ? 0 : now;
+}
+
+/*
+ * Whether a frame has to be passed over for its time: it is before the one of the frame before it,
+ * or it is of a pipeline that does not pace, which is noticed here.
+ */
+bool LibcameraCamera::time_is_bad(int64_t sensor_ns)
 {
 	const int64_t least = std::max(info.frame_duration_min_ns / 2, kLeastGapNs);
+	const int64_t gap = last_sensor_ns_ == 0 ? least : sensor_ns - last_sensor_ns_;
 
-	if (last_sensor_ns_ == 0 || sensor_ns - last_sensor_ns_ >= least) {
-		last_sensor_ns_ = sensor_ns;
-		return false;
+	soon_ = gap < least ? soon_ + 1 : 0;
+	backward_ = gap <= 0 ? backward_ + 1 : 0;
+	if (paced_ && judged_ < kPacingFrames) {
+		judged_++;
+		if (soon_ >= kUnpacedFrames) {
+			set_timer(device_.period_ns);
+			paced_ = info.can_steer = false;
+		}
 	}
-	if (paced_)
-		set_timer(device_.period_ns);
-	paced_ = info.can_steer = false;
-	return true;
+	if (paced_ ? backward_ > 0 && backward_ < kBackwardFrames : soon_ > 0)
+		return true;
+	last_sensor_ns_ = sensor_ns;
+	return false;
 }
 
 int LibcameraCamera::take_frame(::frame *ret)
 {
-	std::unique_lock<std::mutex> lock(lock_);
+	std::lock_guard<std::mutex> lock(lock_);
 
 	run_timer();
 	while (!ready_.empty() && !gone_ && !broken_) {
@@ -373,23 +340,23 @@ int LibcameraCamera::take_frame(::frame *ret)
 		if (slot.request->status() == Request::RequestCancelled) {
 			/* not queued again: it would be cancelled again at once */
 			broken_ = true;
-		} else if (picture_is_good(*slot.buffer) && !is_too_soon(sensor_ns(slot))) {
-			hand_out(slot, ret);
+			continue;
+		}
+		const int64_t ns = picture_is_good(*slot.buffer) ? date_frame(slot) : 0;
+		if (ns != 0 && !time_is_bad(ns)) {
+			hand_out(slot, ns, ret);
 			if (ready_.empty())
 				clear_event();
-			lock.unlock();
-			slot.sync_cache(DMA_BUF_SYNC_START);
 			return 0;
-		} else {
-			put_back(slot);
 		}
+		put_back(slot);
 	}
 	if (!gone_ && !broken_)
 		clear_event();
 	return gone_ ? -ENODEV : broken_ ? -ECANCELED : -EAGAIN;
 }
 
-void LibcameraCamera::hand_out(Slot &slot, ::frame *ret)
+void LibcameraCamera::hand_out(Slot &slot, int64_t sensor_ns, ::frame *ret)
 {
 	const uint64_t sequence = slot.buffer->metadata().sequence;
 
@@ -405,16 +372,31 @@ void LibcameraCamera::hand_out(Slot &slot, ::frame *ret)
 	/* `virtual` of 0.4 counts nothing */
 	ret->sequence = sequence_ = std::max(sequence, sequence_ + 1);
 	ret->duration_ns = paced_ ? 0 : device_.period_ns;
-	frame_describe(slot, ret);
+	frame_describe(slot, sensor_ns, ret);
 	ret->opaque = &slot;
 	slot.state = Slot::Held;
+	ret->queued = static_cast<int>(std::count_if(buffers_.slots.begin(), buffers_.slots.end(),
+		[](const Slot &s) { return s.state == Slot::Queued || s.state == Slot::Ready; }));
+}
+
+/* Most frames are never looked at, and a cache takes its time. */
+int LibcameraCamera::read_frame(const ::frame *frame)
+{
+	Slot &slot = *static_cast<Slot *>(frame->opaque);
+
+	if (!slot.readable)
+		slot.sync_cache(DMA_BUF_SYNC_START);
+	slot.readable = true;
+	return 0;
 }
 
 int LibcameraCamera::release_frame(::frame *frame)
 {
 	Slot &slot = *static_cast<Slot *>(frame->opaque);
 
-	slot.sync_cache(DMA_BUF_SYNC_END);
+	if (slot.readable)
+		slot.sync_cache(DMA_BUF_SYNC_END);
+	slot.readable = false;
 	std::lock_guard<std::mutex> lock(lock_);
 	put_back(slot);
 	return 0;
@@ -428,10 +410,28 @@ int LibcameraCamera::set_frame_duration(int64_t ns, int frames)
 		return -EOPNOTSUPP;
 	forced_ns_ = std::clamp(ns, info.frame_duration_min_ns, info.frame_duration_max_ns);
 	forced_frames_ = std::max(frames, 0);
-	if (frames <= 0) {
+	if (frames <= 0 && exposure_.exposure_ns > 0 && exposure_.duration_ns > 0) {
+		exposure_.duration_ns = forced_ns_;
+	} else if (frames <= 0) {
 		device_.min_ns = device_.max_ns = forced_ns_;
 		device_.controls->set(device_.limits_id, duration_limits(forced_ns_, forced_ns_));
 	}
+	return 0;
+}
+
+/* libcamera before 0.5 loses what comes with a request whose frame it skips: on two of them. */
+int LibcameraCamera::set_exposure(const struct camera_exposure *exposure)
+{
+	std::lock_guard<std::mutex> lock(lock_);
+
+	if (info.exposure_max_ns == 0)
+		return -EOPNOTSUPP;
+	exposure_ = *exposure;
+	exposure_.exposure_ns = exposure_.exposure_ns <= 0
+		? 0
+		: std::clamp(exposure_.exposure_ns, info.exposure_min_ns, info.exposure_max_ns);
+	exposure_.gain = std::clamp(exposure_.gain, 1.0, std::max(info.gain_max, 1.0));
+	exposing_frames_ = 2;
 	return 0;
 }
 
@@ -481,7 +481,7 @@ int shim_list(void (*each)(void *data, const char *id, const char *model), void 
 {
 	return call_guarded([&] {
 		std::shared_ptr<CameraManager> manager;
-		int n = 0, r = shared_manager(&manager);
+		int n = 0, r = shared_manager(nullptr, &manager);
 
 		if (r < 0)
 			return r;
@@ -490,6 +490,17 @@ int shim_list(void (*each)(void *data, const char *id, const char *model), void 
 			n++;
 		}
 		return n;
+	});
+}
+
+int shim_describe(const char *id, const struct camera_listener *listener)
+{
+	return call_guarded([&] {
+		std::shared_ptr<CameraManager> manager;
+		int r = shared_manager(nullptr, &manager);
+		std::shared_ptr<Camera> camera = r < 0 ? nullptr : manager->get(id);
+
+		return r < 0 ? r : camera ? camera_describe(*camera, *listener) : -ENODEV;
 	});
 }
 
@@ -508,6 +519,11 @@ int shim_open(const struct camera_options *options, struct camera **ret, char *e
 	});
 }
 
+void shim_read(struct camera *camera, const struct frame *frame)
+{
+	call_member<&LibcameraCamera::read_frame>(camera, frame);
+}
+
 void shim_release(struct camera *camera, struct frame *frame)
 {
 	call_member<&LibcameraCamera::release_frame>(camera, frame);
@@ -524,11 +540,14 @@ void shim_close(struct camera *camera)
 extern "C" const struct camera_ops camera_libcamera_ops = {
 	"libcamera",
 	shim_list,
+	shim_describe,
 	shim_open,
 	call_member<&LibcameraCamera::start_stream>,
 	call_member<&LibcameraCamera::stop_stream>,
 	call_member<&LibcameraCamera::take_frame>,
+	shim_read,
 	shim_release,
 	call_member<&LibcameraCamera::set_frame_duration>,
+	call_member<&LibcameraCamera::set_exposure>,
 	shim_close,
 };

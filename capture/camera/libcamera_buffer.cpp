@@ -94,7 +94,7 @@ int buffer_map(Slot &slot, const ::frame &shape)
 		if (plane.offset != FrameBuffer::Plane::kInvalidOffset)
 			offset += plane.offset;
 		const size_t size = offset + shape.plane_bytes[i];
-		void *data = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
+		void *data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		if (data == MAP_FAILED)
 			return -errno;
 		slot.mapping[i] = { data, Unmap{ size } };
@@ -107,10 +107,13 @@ int buffer_map(Slot &slot, const ::frame &shape)
 
 } // namespace
 
-/* The CPU's cache against the camera's writes. memfds do not know the call and need none. */
+/*
+ * The CPU's cache against the camera's writes, and a mask's against the next picture. memfds do not
+ * know the call and need none.
+ */
 void Slot::sync_cache(uint64_t flags) const
 {
-	struct dma_buf_sync sync = { flags | DMA_BUF_SYNC_READ };
+	struct dma_buf_sync sync = { flags | DMA_BUF_SYNC_RW };
 
 	for (int fd : fds)
 		while (ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync) < 0 &&
@@ -135,7 +138,9 @@ int Buffers::allocate_slots(
 		if (r < 0 && !own)
 			return r;
 	}
-	for (size_t i = 0; i < slots.size(); i++) {
+	/* a pipeline may take fewer than it was asked for, and fails on one more */
+	const size_t count = std::clamp<size_t>(stream.bufferCount, 1, slots.size());
+	for (size_t i = 0; i < count; i++) {
 		Slot &slot = slots[i];
 		if (own) {
 			r = buffer_make(slot, shape, bytes, heap.get());

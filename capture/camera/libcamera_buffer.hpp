@@ -28,6 +28,7 @@ struct Slot {
 	enum State { Idle, Queued, Ready, Held };
 
 	State state = Idle;
+	bool readable = false; /* its cache is between SYNC_START and SYNC_END */
 	std::unique_ptr<libcamera::FrameBuffer> own; /* unless an allocator owns it */
 	libcamera::FrameBuffer *buffer = nullptr;
 	/* null: the camera gave fewer buffers. It goes before the buffer that it names. */

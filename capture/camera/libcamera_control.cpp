@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <iterator>
 #include <limits>
@@ -186,6 +187,15 @@ bool in_range(const ControlInfo &range, const ControlValue &value)
 	return true;
 }
 
+/* Number i of all that the value has, those of rectangles and sizes too. */
+long double number_load(const ControlValue &value, size_t i)
+{
+	return with_type(value.type(), [&](auto t) {
+		memcpy(&t, value.data().data() + i * sizeof t, sizeof t);
+		return static_cast<long double>(t);
+	});
+}
+
 /* "14 to 674181621", "0, 1, 3", with the number of values where it is not one. */
 std::string allowed_text(const ControlId &id, const ControlInfo &range)
 {
@@ -218,12 +228,7 @@ std::optional<long double> control_number(const ControlValue &value, size_t i)
 {
 	if (value.numElements() == 0 || numbers_in(value.type()) != 1)
 		return std::nullopt;
-	if (i >= value.numElements())
-		i = 0;
-	return with_type(value.type(), [&](auto t) {
-		memcpy(&t, value.data().data() + i * sizeof t, sizeof t);
-		return std::optional<long double>(t);
-	});
+	return number_load(value, i < value.numElements() ? i : 0);
 }
 
 int control_parse(const ControlId &id, const ControlInfo &range, const std::string &text,
@@ -233,4 +238,37 @@ int control_parse(const ControlId &id, const ControlInfo &range, const std::stri
 		return 0;
 	error = "control." + id.name() + " = " + text + ": allowed is " + allowed_text(id, range);
 	return -EINVAL;
+}
+
+std::string control_text(const ControlValue &value)
+{
+	std::string text;
+	char number[64];
+
+	if (value.type() == ControlTypeBool && value.numElements() == 1)
+		return number_load(value, 0) != 0 ? "yes" : "no";
+	for (size_t i = 0; i < value.numElements() * numbers_in(value.type()); i++) {
+		/* seven digits tell a float, whole numbers are shown whole */
+		snprintf(number, sizeof number,
+			value.type() == ControlTypeFloat ? "%.7Lg" : "%.0Lf",
+			number_load(value, i));
+		text += (i ? "," : "") + std::string(number);
+	}
+	return text;
+}
+
+std::string control_kind(const ControlId &id)
+{
+	int length = array_length(id, 0);
+	const char *one = id.type() == ControlTypeBool ? "yes or no"
+		: id.type() == ControlTypeFloat        ? "a number"
+		: id.type() == ControlTypeRectangle    ? "x,y,width,height"
+		: id.type() == ControlTypeSize         ? "width,height"
+		: id.type() == ControlTypeString       ? "text"
+		: numbers_in(id.type()) == 0           ? "a value that settings cannot express"
+						       : "a whole number";
+
+	return length == 0   ? one
+		: length < 0 ? std::string("any number of values with commas between, each ") + one
+			     : std::to_string(length) + " values with commas between, each " + one;
 }

@@ -26,3 +26,9 @@ std::optional<long double> control_number(const libcamera::ControlValue &value, 
  */
 int control_parse(const libcamera::ControlId &id, const libcamera::ControlInfo &range,
 	const std::string &text, libcamera::ControlValue *ret, std::string &error);
+
+/* A value as control_parse() reads it; "" where there is none, or where settings have no such. */
+std::string control_text(const libcamera::ControlValue &value);
+
+/* What values of the control look like: "a whole number", "2 numbers". */
+std::string control_kind(const libcamera::ControlId &id);

@@ -7,11 +7,16 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <ostream>
 #include <streambuf>
 
+#include <unistd.h>
+
 #include "capture/camera/libcamera_control.hpp"
+#include "capture/camera/libcamera_look.hpp"
+#include "capture/camera/libcamera_picture.hpp"
 #include "common/base/log.h"
 #include "common/base/text.h"
 
@@ -22,16 +27,21 @@ namespace
 
 constexpr int64_t kNsPerSecond = 1000000000;
 constexpr double kUnpacedFps = 10; /* of a pipeline that does not pace, where no fps is set */
-constexpr int32_t kManual = 1; /* of ExposureTimeMode and AnalogueGainMode */
-
-/* Pixels by which a pipeline may align the size that was asked for. */
-constexpr int kSizeSlack = 32;
+/* Of the shortest frame: steering needs room to make one shorter. */
+constexpr double kSteeringRoom = 1.05;
+/*
+ * More frames a second than that serve nothing here, and libcamera before 0.5 runs its control
+ * algorithms no more often: it loses what comes with a request in between.
+ */
+constexpr int64_t kLeastPeriodNs = kNsPerSecond / 30;
+constexpr int32_t kAuto = 0, kManual = 1; /* of ExposureTimeMode and AnalogueGainMode */
 
 /*
- * Up to three requests are ahead in the queue; a sensor shows a new frame length 2 or 3 frames
- * later.
+ * From the newest request to the frame that shows what comes with the next one: with libcamera 0.4
+ * on a Pi, measured. Some of Sony's sensors take a frame more (src/ipa/rpi/cam_helper).
  */
-constexpr int kLatencyFrames = CAMERA_BUFFERS - 1 + 3;
+constexpr int kSensorLatency = 6;
+constexpr const char *kSlowSensors[] = { "imx378", "imx477", "imx500", "imx519", "imx708" };
 
 /* It has no buffer, so a line comes in one piece, in whatever thread. */
 class DebugLog : public std::streambuf
@@ -52,98 +62,6 @@ protected:
 		return traits_type::not_eof(c);
 	}
 };
-
-/* What the encoder takes, the best first: an MJPEG has lost something in the camera already. */
-constexpr struct {
-	PixelFormat theirs;
-	pixel_format ours;
-} kFormats[] = {
-	{ formats::YUV420, PIXEL_YUV420 },
-	{ formats::NV12, PIXEL_NV12 },
-	{ formats::YUYV, PIXEL_YUYV },
-	{ formats::MJPEG, PIXEL_MJPEG },
-};
-
-bool is_near(const Size &a, const Size &b)
-{
-	const auto distance = [](unsigned x, unsigned y) {
-		return std::max(x, y) - std::min(x, y);
-	};
-
-	return distance(a.width, b.width) <= kSizeSlack &&
-		distance(a.height, b.height) <= kSizeSlack;
-}
-
-/* Turns the picture by 180 degrees: `orientation` from 0.2 on, `transform` before. */
-template <typename Configuration>
-auto picture_turn(Configuration &c, int) -> decltype(c.orientation, bool())
-{
-	c.orientation = decltype(c.orientation)::Rotate180;
-	return c.validate() != CameraConfiguration::Invalid &&
-		c.orientation == decltype(c.orientation)::Rotate180;
-}
-
-template <typename Configuration> bool picture_turn(Configuration &c, long)
-{
-	c.transform = Transform::HVFlip;
-	return c.validate() != CameraConfiguration::Invalid && c.transform == Transform::HVFlip;
-}
-
-/* Asks for pictures of that size in that format. False: the camera has none in it. */
-bool format_ask(CameraConfiguration &config, const PixelFormat &format, const Size &wanted)
-{
-	StreamConfiguration &stream = config.at(0);
-
-	stream.pixelFormat = format;
-	stream.size = wanted;
-	stream.stride = 0; /* the pipeline's choice for this size */
-	stream.bufferCount = CAMERA_BUFFERS;
-	stream.colorSpace = ColorSpace::Sycc;
-	return config.validate() != CameraConfiguration::Invalid && stream.pixelFormat == format;
-}
-
-/*
- * The best format that has this size, else the one that comes nearest to it. A webcam has each of
- * its formats in sizes of its own. False: there is no format that can be encoded.
- */
-bool format_settle(CameraConfiguration &config, const Size &wanted)
-{
-	PixelFormat nearest;
-	Size size;
-
-	for (const auto &format : kFormats) {
-		if (!format_ask(config, format.theirs, wanted))
-			continue;
-		if (is_near(config.at(0).size, wanted))
-			return true;
-		if (size < config.at(0).size) {
-			nearest = format.theirs;
-			size = config.at(0).size;
-		}
-	}
-	return nearest.isValid() && format_ask(config, nearest, wanted);
-}
-
-/*
- * A Pi chooses the sensor's mode by the size of the picture, and cuts a small one out of the middle
- * of the sensor. A raw stream of full size makes it use the whole view, as rpicam-still does; the
- * requests bring no buffers for it, so the pipeline uses its own. Null where that cannot be had.
- */
-std::unique_ptr<CameraConfiguration> view_whole(Camera &camera, const Size &wanted)
-{
-	/* together these are a Pi's, in all versions */
-	if (!control_named(camera, "NoiseReductionMode") || !control_named(camera, "ScalerCrop"))
-		return nullptr;
-	std::unique_ptr<CameraConfiguration> config =
-		camera.generateConfiguration({ StreamRole::StillCapture, StreamRole::Raw });
-	if (!config || config->size() != 2)
-		return nullptr;
-	const Size full = config->at(1).size;
-	config->at(1).bufferCount = 1; /* the fewer here, the more the pipeline has for itself */
-	if (!format_settle(*config, wanted) || config->size() != 2 || config->at(1).size != full)
-		return nullptr;
-	return config;
-}
 
 } // namespace
 
@@ -168,7 +86,7 @@ static void log_divert()
 	logSetStream(stream);
 }
 
-int shared_manager(std::shared_ptr<CameraManager> *ret)
+int shared_manager(const char *tuning_file, std::shared_ptr<CameraManager> *ret)
 {
 	static std::mutex mutex;
 	static std::weak_ptr<CameraManager> current;
@@ -179,6 +97,9 @@ int shared_manager(std::shared_ptr<CameraManager> *ret)
 
 	std::call_once(diverted, log_divert);
 	if (!manager) {
+		/* read while the manager finds its cameras, when it has no thread yet */
+		if (tuning_file)
+			setenv("LIBCAMERA_RPI_TUNING_FILE", tuning_file, 1);
 		manager = std::make_shared<CameraManager>();
 		int r = manager->start();
 		if (r < 0)
@@ -189,12 +110,20 @@ int shared_manager(std::shared_ptr<CameraManager> *ret)
 	return 0;
 }
 
+/* Ids are paths in the device tree, which has the USB host on the way to a webcam. */
+static bool is_usb(const std::string &id)
+{
+	return id.find("/usb") != std::string::npos;
+}
+
 std::vector<std::shared_ptr<Camera>> sorted_cameras(CameraManager &manager)
 {
 	std::vector<std::shared_ptr<Camera>> cameras = manager.cameras();
 
-	std::sort(cameras.begin(), cameras.end(),
-		[](const auto &a, const auto &b) { return a->id() < b->id(); });
+	std::sort(cameras.begin(), cameras.end(), [](const auto &a, const auto &b) {
+		const bool usb_a = is_usb(a->id()), usb_b = is_usb(b->id());
+		return usb_a != usb_b ? usb_b : a->id() < b->id();
+	});
 	return cameras;
 }
 
@@ -224,8 +153,10 @@ Device::~Device()
 
 int Device::open_device(const camera_options &options, std::string &error)
 {
-	int r = find_camera(options.id, error);
+	camera_options look = options;
+	int r = find_camera(options, error);
 
+	look.hdr = options.hdr && !sensor_hdr_;
 	if (r >= 0)
 		r = acquire_camera(error);
 	if (r >= 0)
@@ -235,9 +166,21 @@ int Device::open_device(const camera_options &options, std::string &error)
 	controls = std::make_unique<ControlList>(camera->controls());
 	for (size_t i = 0; r >= 0 && i < options.n_controls; i++)
 		r = set_control(options.control_names[i], options.control_values[i], error);
+	if (r >= 0 && look.hdr && base_.info.memory_bytes > 0) {
+		/* libcamera takes the control and does nothing */
+		error = "camera.hdr: on a Pi before the 5 only the sensor of the Camera Module 3 "
+			"has it";
+		r = -EINVAL;
+	}
 	if (r >= 0)
-		set_durations(options.fps);
-	return r;
+		r = look_add_controls(*camera, look, config->at(0).size, *controls, error);
+	if (r >= 0)
+		set_durations(options);
+	if (r < 0)
+		return r;
+	base_.info.white_balance = white_balance_of();
+	describe_exposure();
+	return 0;
 }
 
 int Device::acquire_camera(std::string &error)
@@ -252,17 +195,29 @@ int Device::acquire_camera(std::string &error)
 	return r;
 }
 
-int Device::find_camera(const char *id, std::string &error)
+int Device::find_camera(const camera_options &options, std::string &error)
 {
+	const char *const id = options.id;
 	std::string known;
-	int r = shared_manager(&manager);
+	const char *const tuning =
+		options.tuning_file && *options.tuning_file ? options.tuning_file : nullptr;
+	int r = tuning && access(tuning, R_OK) < 0 ? -errno : 0;
 
+	if (r < 0) {
+		error = std::string("camera.tuning_file: ") + tuning + ": " + strerror(-r);
+		return r;
+	}
+	sensor_hdr_ = look_set_sensor_hdr(id, options.hdr);
+	r = shared_manager(tuning, &manager);
 	if (r < 0) {
 		error = "libcamera cannot be started";
 		return r;
 	}
-	for (const auto &found : sorted_cameras(*manager)) {
-		if (!camera && (!id || found->id() == id || model_of(*found) == id))
+	const auto cameras = sorted_cameras(*manager);
+	if (!id && !cameras.empty())
+		camera = cameras[options.passed_over % cameras.size()];
+	for (const auto &found : cameras) {
+		if (id && !camera && (found->id() == id || model_of(*found) == id))
 			camera = found;
 		known += (known.empty() ? "" : ", ") + found->id();
 	}
@@ -289,21 +244,24 @@ int Device::configure_stream(const camera_options &options, std::string &error)
 		options.height ? unsigned(options.height) : full.height);
 
 	if (wanted != full) {
-		std::unique_ptr<CameraConfiguration> whole = view_whole(*camera, wanted);
+		std::unique_ptr<CameraConfiguration> whole =
+			picture_of_whole_view(*camera, wanted, options);
 		if (whole)
 			config = std::move(whole);
 	}
 	StreamConfiguration &stream = config->at(0);
 
-	if (!format_settle(*config, wanted))
+	stream.bufferCount =
+		static_cast<unsigned>(options.buffers ? options.buffers : CAMERA_BUFFERS);
+	if (!picture_settle(*config, wanted))
 		error = camera->id() + " has pictures neither in YUV nor in MJPEG, only in " +
 			stream.pixelFormat.toString();
-	else if (!is_near(stream.size, wanted))
+	else if (!picture_is_near(stream.size, wanted))
 		error = camera->id() + " cannot do " + wanted.toString() + "; the nearest is " +
 			stream.size.toString();
-	else if (options.rotation != 0 && (options.rotation != 180 || !picture_turn(*config, 0)))
+	else if (!look_turn(*config, options))
 		error = camera->id() + " cannot turn its picture by " +
-			std::to_string(options.rotation) + " degrees";
+			std::to_string(options.rotation) + " degrees and flip it as asked";
 	if (!error.empty())
 		return -EINVAL;
 	int r = camera->configure(config.get());
@@ -312,6 +270,11 @@ int Device::configure_stream(const camera_options &options, std::string &error)
 		return r;
 	}
 	describe_stream(stream);
+	base_.info.memory_bytes = picture_memory(*camera, *config);
+	base_.info.latency_frames =
+		std::min(static_cast<int>(stream.bufferCount), CAMERA_BUFFERS) - 1 + kSensorLatency;
+	for (const char *slow : kSlowSensors)
+		base_.info.latency_frames += strncmp(base_.info.model, slow, strlen(slow)) == 0;
 	return 0;
 }
 
@@ -343,11 +306,32 @@ int Device::set_control(const char *name, const char *text, std::string &error)
 	return 0;
 }
 
+/*
+ * A Pi's pipeline (0.4, src/libcamera/pipeline/rpi/common/rpi_stream.cpp) keeps what requests
+ * without a raw buffer were waiting for when the stream stopped, and then waits for that for ever:
+ * no frame comes after the second start. To be configured again clears it.
+ */
+int Device::prepare_start()
+{
+	const bool again = started_ && config->size() > 1;
+
+	started_ = true;
+	return again ? camera->configure(config.get()) : 0;
+}
+
+void Device::repeat_controls(ControlList &list) const
+{
+	for (const auto &[id, value] : *controls)
+		if (id != limits_id && !picture_is_of_pi(*camera))
+			list.set(id, value);
+}
+
 /* The frame durations of normal running. A long exposure that was asked for may stretch them. */
-void Device::set_durations(double fps)
+void Device::set_durations(const camera_options &options)
 {
 	const ControlId *id = control_named(*camera, "FrameDurationLimits");
 	const ControlId *exposure = control_named(*camera, "ExposureTime");
+	const double fps = options.fps;
 	int64_t period = fps > 0 ? std::llround(kNsPerSecond / fps) : 0, exposure_ns = 0;
 
 	period_ns = period ? period : std::llround(kNsPerSecond / kUnpacedFps);
@@ -361,29 +345,125 @@ void Device::set_durations(double fps)
 		return;
 	if (exposure && controls->contains(exposure->id()))
 		exposure_ns = std::llround(*control_number(controls->get(exposure->id())) * 1000);
+	if (!period)
+		period = camera_fit_duration_ns(
+			std::max(std::llround(static_cast<double>(min) * kSteeringRoom),
+				static_cast<long long>(kLeastPeriodNs)),
+			options.interval_ns);
 	period_ns = std::max(period_ns, min);
 	limits_id = id->id();
 	base_.info.frame_duration_min_ns = min;
 	base_.info.frame_duration_max_ns = max;
 	base_.info.can_steer = true;
 	min_ns = std::clamp(period, min, max);
+	base_.info.frame_duration_ns = min_ns;
 	max_ns = std::clamp(exposure_ns + exposure_ns / 10, min_ns, max);
 	controls->set(limits_id, duration_limits(min_ns, max_ns));
+}
+
+/* By the controls that settings fix. */
+white_balance Device::white_balance_of() const
+{
+	const ControlId *automatic = control_named(*camera, "AwbEnable");
+
+	for (const char *name : { "ColourGains", "ColourTemperature" }) {
+		const ControlId *id = control_named(*camera, name);
+
+		if (id && controls->contains(id->id()))
+			return WHITE_FIXED;
+	}
+	if (!automatic)
+		return WHITE_UNKNOWN;
+	return controls->contains(automatic->id()) &&
+			control_number(controls->get(automatic->id())).value_or(1) == 0
+		? WHITE_FIXED
+		: WHITE_AUTO;
+}
+
+/* What set_exposure() can do: nothing where the settings have fixed the exposure. */
+void Device::describe_exposure()
+{
+	static const char *const fixing[] = { "ExposureTime", "AnalogueGain", "AeEnable",
+		"ExposureTimeMode", "AnalogueGainMode" };
+	const ControlId *exposure = control_named(*camera, "ExposureTime");
+	const ControlId *gain = control_named(*camera, "AnalogueGain");
+
+	for (const char *name : fixing) {
+		const ControlId *id = control_named(*camera, name);
+		if (id && controls->contains(id->id()))
+			return;
+	}
+	if (!exposure || !gain || !limits_id)
+		return;
+	const ControlInfo &range = camera->controls().at(exposure->id());
+	const double least = static_cast<double>(control_number(range.min()).value_or(0));
+	const double most = static_cast<double>(control_number(range.max()).value_or(0));
+
+	if (most < 1 || most < least)
+		return;
+	base_.info.exposure_min_ns = std::llround(std::max(least, 1.0) * 1000);
+	base_.info.exposure_max_ns = std::llround(std::min(most, 1e9) * 1000);
+	base_.info.gain_max = static_cast<double>(
+		control_number(camera->controls().at(gain->id()).max()).value_or(1));
+}
+
+/* A control that this version of libcamera and this camera may not have. */
+void Device::set_number(ControlList &list, const char *name, double value) const
+{
+	const ControlId *id = control_named(*camera, name);
+
+	if (!id)
+		return;
+	if (id->type() == ControlTypeFloat)
+		list.set(id->id(), ControlValue(static_cast<float>(value)));
+	else if (id->type() == ControlTypeBool)
+		list.set(id->id(), ControlValue(value != 0));
+	else
+		list.set(id->id(), ControlValue(static_cast<int32_t>(std::lround(value))));
+}
+
+ControlValue Device::normal_limits(const camera_exposure &exposure) const
+{
+	if (exposure.exposure_ns <= 0 || exposure.duration_ns <= 0)
+		return duration_limits(min_ns, max_ns);
+	const int64_t ns = std::clamp(exposure.duration_ns, base_.info.frame_duration_min_ns,
+		base_.info.frame_duration_max_ns);
+	return duration_limits(ns, ns);
+}
+
+void Device::set_exposure(const camera_exposure &exposure, ControlList &ret) const
+{
+	const bool manual = exposure.exposure_ns > 0, held = manual && exposure.red > 0;
+	const ControlId *white = control_named(*camera, "ColourGains");
+
+	/* before 0.5 there are no modes, and a value of 0 is the automatic one */
+	set_number(ret, "ExposureTimeMode", manual ? kManual : kAuto);
+	set_number(ret, "AnalogueGainMode", manual ? kManual : kAuto);
+	if (manual || !control_named(*camera, "ExposureTimeMode")) {
+		set_number(ret, "ExposureTime",
+			manual ? static_cast<double>(exposure.exposure_ns) / 1000 : 0);
+		set_number(ret, "AnalogueGain", manual ? exposure.gain : 0);
+	}
+	ret.set(limits_id, normal_limits(exposure));
+	if (base_.info.white_balance != WHITE_AUTO)
+		return;
+	set_number(ret, "AwbEnable", !held);
+	if (held && white) {
+		const float gains[] = { static_cast<float>(exposure.red),
+			static_cast<float>(exposure.blue) };
+		ret.set(white->id(), ControlValue(Span<const float>(gains, 2)));
+	}
 }
 
 void Device::describe_stream(const StreamConfiguration &stream)
 {
 	/* `virtual` of 0.4 leaves it unset: then it is video's, limited */
 	bool full_range = stream.colorSpace && stream.colorSpace->range == ColorSpace::Range::Full;
-	pixel_format format = PIXEL_YUV420;
+	const pixel_format format = picture_format_of(stream.pixelFormat);
 
-	for (const auto &known : kFormats)
-		if (known.theirs == stream.pixelFormat)
-			format = known.ours;
 	camera_set_shape(&base_, format, full_range ? PIXEL_FULL_RANGE : PIXEL_LIMITED_RANGE,
 		static_cast<int>(stream.size.width), static_cast<int>(stream.size.height),
 		format == PIXEL_MJPEG ? stream.frameSize : stream.stride);
 	snprintf(base_.info.id, sizeof base_.info.id, "%s", camera->id().c_str());
 	snprintf(base_.info.model, sizeof base_.info.model, "%s", model_of(*camera).c_str());
-	base_.info.latency_frames = kLatencyFrames;
 }

@@ -6,27 +6,33 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define JITTER_NS 25e3 /* standard deviation of a reported time */
-#define WANDER 5e-8 /* by how much of itself the period changes from frame to frame */
+#include "capture/stream/phase_estimate.h"
+
 #define RESTART_WANDER 5e-6 /* and from stream to stream */
-#define ODD_NS 200e3 /* further from the prediction, and five sigma, a frame is out of step */
 #define STEADY_FRAMES 3 /* before an order */
 #define SLACK_FRAMES 2 /* in which an order may show later than the camera says */
 #define PATIENCE_FRAMES 4 /* more of them after each order that had no effect */
 #define TRIES 4
-#define EXPOSURE_MARGIN_NS INT64_C(1000000) /* a frame is longer than its exposure by some lines */
-#define CLEAR_NS INT64_C(1000000) /* a larger shift cannot be mistaken for noise */
+/* a frame is longer than its exposure by some lines: on the imx708 by 48, which are 1.26 ms */
+#define EXPOSURE_MARGIN_NS INT64_C(1500000)
 #define GOOD_NS INT64_C(1000000) /* so near to its slot a frame is a good one */
-#define DRIFT_MAX 0.01 /* reported durations further from the measured ones mean something else */
 #define SLOTS_AHEAD_MAX 64 /* slots looked at that are too near for an order */
+#define CLOCK_MAX 2e-4 /* nor is a sensor's clock off by more of itself */
+#define ROUND_NS 20e3 /* from slot to slot: a smaller drift is left alone */
 #define RESIDUAL_FRAMES 16.0
+#define GAP_SURE 64 /* frames after which that is settled */
+#define GAP_SLOW 1.5 /* a mean gap above it: the camera cannot keep up with its sensor */
+#define SLOWER 1.05 /* than what it has kept up with is what it is asked for */
 
 struct phase_lock phase_lock_new(const struct camera_info *info)
 {
 	return (struct phase_lock){
 		.duration_min_ns = info->frame_duration_min_ns,
 		.duration_max_ns = info->frame_duration_max_ns,
+		.duration_open_ns = info->frame_duration_ns,
+		.asked_ns = info->frame_duration_ns,
 		.latency_frames = info->latency_frames,
+		.gap_mean = 1,
 		.drift_ppm = NAN,
 		.residual_mean_ns = NAN,
 	};
@@ -36,14 +42,13 @@ void phase_lock_start(struct phase_lock *s)
 {
 	s->seen_ns = 0;
 	s->steady = s->odd = 0;
-	s->shift_ns = 0;
-	s->unanswered = 0;
+	s->shift_ns = s->duration_ns = 0;
+	s->period_next_ns = 0;
+	s->exposure_wait = s->unanswered = 0;
+	s->exposure_next_ns = 0;
+	s->gap_mean = 1;
+	s->gap_frames = s->hold = 0;
 	s->var_period += pow(RESTART_WANDER * s->period_ns, 2);
-}
-
-static int64_t exposure_ns(const struct frame *frame)
-{
-	return isnan(frame->exposure_us) ? 0 : llround(frame->exposure_us * 1e3);
 }
 
 /* `x` reduced to -every/2 .. every/2 */
@@ -53,126 +58,11 @@ static int64_t fold_ns(int64_t x, int64_t every)
 	return x > every / 2 ? x - every : x < -every / 2 ? x + every : x;
 }
 
-/* ---- where the frames are ---- */
-
-/* Time goes on by `gap` frames. */
-static void predict_frame(struct phase_lock *s, double gap)
-{
-	s->end_ns += llround(gap * s->period_ns);
-	s->var_end += gap * (2 * s->var_both + gap * s->var_period);
-	s->var_both += gap * s->var_period;
-	s->var_period += gap * pow(WANDER * s->period_ns, 2);
-}
-
-/* A frame was `miss_ns` after its prediction. */
-static void correct_estimate(struct phase_lock *s, double miss_ns)
-{
-	double sum = s->var_end + JITTER_NS * JITTER_NS;
-	double gain_end = s->var_end / sum, gain_period = s->var_both / sum;
-
-	s->end_ns += llround(gain_end * miss_ns);
-	s->period_ns += gain_period * miss_ns;
-	s->var_period -= gain_period * s->var_both;
-	s->var_both -= gain_end * s->var_both;
-	s->var_end -= gain_end * s->var_end;
-}
-
-/* The phase is what was seen; of the period stays what was known. */
-static void take_phase(struct phase_lock *s, int64_t end_ns)
-{
-	s->end_ns = end_ns;
-	s->var_end = JITTER_NS * JITTER_NS;
-	s->var_both = 0;
-}
-
-/* Nothing is known but the last two frames; and the period, if they are a period apart. */
-static void begin_again(struct phase_lock *s, int64_t end_ns, uint64_t gap)
-{
-	double period_ns = (double)(end_ns - s->seen_ns) / (double)gap;
-
-	take_phase(s, end_ns);
-	if (fabs(period_ns - s->period_ns) > ODD_NS) {
-		s->period_ns = period_ns;
-		s->var_both = s->var_end;
-		s->var_period = 2 * s->var_end;
-	}
-	s->steady = s->odd = 0;
-}
-
-static void follow_frames(struct phase_lock *s, int64_t end_ns, uint64_t gap)
-{
-	double miss_ns = (double)(end_ns - s->end_ns);
-	double sigma_ns = sqrt(s->var_end + JITTER_NS * JITTER_NS);
-
-	if (fabs(miss_ns) <= fmax(ODD_NS, 5 * sigma_ns)) {
-		correct_estimate(s, miss_ns);
-		s->steady++;
-		s->odd = 0;
-	} else if (s->odd++ > 0) {
-		begin_again(s, end_ns, gap);
-	} else {
-		s->steady = 0;
-	}
-}
-
-/* Has the order shown? It is over when it has, or when it must have. */
-static void watch_order(struct phase_lock *s, int64_t end_ns, uint64_t gap)
-{
-	int64_t moved_ns = end_ns - s->end_ns, size_ns = llabs(s->shift_ns);
-	int64_t tolerance_ns = size_ns / (4 * s->shift_frames);
-	double sigma_ns = sqrt(s->var_end + JITTER_NS * JITTER_NS);
-
-	s->since += gap < INT16_MAX ? (int)gap : INT16_MAX;
-	if (size_ns >= CLEAR_NS && llabs(moved_ns - s->shift_ns) <= tolerance_ns) {
-		s->unanswered = 0;
-	} else if (s->since < s->wait) {
-		if (llabs(moved_ns) < 2 * tolerance_ns)
-			correct_estimate(s, (double)moved_ns); /* not yet: a frame like any other */
-		return;
-	} else if ((double)size_ns > 4 * sigma_ns) {
-		s->unanswered = llabs(moved_ns) < size_ns / 2 ? s->unanswered + 1 : 0;
-	}
-	take_phase(s, end_ns);
-	s->shift_ns = 0;
-	s->steady = s->odd = 0;
-}
-
-static void observe_frame(struct phase_lock *s, const struct frame *frame)
-{
-	int64_t end_ns = frame->start_ns + exposure_ns(frame);
-	uint64_t gap = frame->sequence > s->sequence ? frame->sequence - s->sequence : 1;
-
-	if (s->seen_ns != 0 && end_ns <= s->seen_ns)
-		return;
-	if (s->seen_ns == 0) {
-		take_phase(s, end_ns);
-	} else if (s->period_ns <= 0) {
-		begin_again(s, end_ns, gap);
-	} else {
-		predict_frame(s, (double)gap);
-		if (s->shift_ns)
-			watch_order(s, end_ns, gap);
-		else
-			follow_frames(s, end_ns, gap);
-	}
-	s->seen_ns = end_ns;
-	s->sequence = frame->sequence;
-}
-
-/* The sensor's own idea of the period: what an order must be said in. */
-static int64_t nominal_ns(const struct phase_lock *s, const struct frame *frame)
-{
-	double ratio = s->period_ns / (double)frame->duration_ns;
-
-	return frame->duration_ns > 0 && fabs(ratio - 1) < DRIFT_MAX ? frame->duration_ns
-								     : llround(s->period_ns);
-}
-
 static void measure_lock(
 	struct phase_lock *s, const struct frame *frame, int64_t aim_ns, int64_t every_ns)
 {
 	int64_t late_ns = frame->start_ns - aim_ns;
-	int64_t nominal = nominal_ns(s, frame);
+	int64_t nominal = phase_nominal_ns(s, frame);
 
 	if (s->shift_ns == 0 && s->steady >= STEADY_FRAMES && nominal == frame->duration_ns)
 		s->drift_ppm = (s->period_ns / (double)nominal - 1) * 1e6;
@@ -212,11 +102,55 @@ static double deadband_ns(const struct forecast *f)
 	return (double)PHASE_LOCK_DEADBAND_NS + 2 * f->sigma_ns;
 }
 
+/* From this frame to the first one that shows an order given now. */
+static int frames_to_answer(const struct phase_lock *s, const struct frame *frame)
+{
+	int answer = s->answer_frames > 0 ? s->answer_frames : s->latency_frames - s->queued_most;
+
+	return frame->queued + answer > 0 ? frame->queued + answer : 1;
+}
+
+static int wait_frames(
+	const struct phase_lock *s, const struct frame *frame, const struct phase_lock_order *order)
+{
+	return frames_to_answer(s, frame) + order->frames +
+		(s->answer_frames > 0 ? 0 : SLACK_FRAMES) + PATIENCE_FRAMES * s->unanswered;
+}
+
+/*
+ * Where frames drift against the slots, because no whole number of lines fits, an order cannot put
+ * all the slots right that it moves before the next one does: it puts the middle of them right.
+ */
+struct drift {
+	int64_t lead_ns; /* so far before the slot that it is for */
+	int64_t spread_ns; /* so far off are the first and the last of them then */
+};
+
+static struct drift find_drift(const struct phase_lock *s, const struct frame *frame,
+	int64_t every_ns, const struct phase_lock_order *order, const struct forecast *f)
+{
+	double period = s->period_ns, each_ns = remainder((double)-every_ns, period);
+	int shows = frames_to_answer(s, frame) + order->frames - 1;
+	int next = wait_frames(s, frame, order) + STEADY_FRAMES;
+	double later, earlier;
+
+	/* where there is time for an order for each slot, or need of one, there is no middle */
+	if (every_ns <= 0 || fabs(each_ns) > (double)GOOD_NS || (double)every_ns > next * period)
+		return (struct drift){ 0 };
+	later = fmax(floor((double)(next + shows - 1 - f->frames) * period / (double)every_ns), 0);
+	earlier = s->answer_frames > 0
+		? floor((double)(f->frames - shows) * period / (double)every_ns)
+		: 0;
+	return (struct drift){ llround(each_ns * (later - earlier) / 2),
+		llround(fabs(each_ns) * (later + earlier) / 2) };
+}
+
 /* Whether a slot that would be met well enough would not be after this shift. */
-static bool spoils_slot(const struct forecast *f, int64_t shift_ns, int64_t period_ns)
+static bool spoils_slot(
+	const struct forecast *f, int64_t shift_ns, int64_t spread_ns, int64_t period_ns)
 {
 	int64_t before_ns = llabs(f->error_ns);
-	int64_t after_ns = llabs(fold_ns(f->error_ns - shift_ns, period_ns));
+	int64_t after_ns = llabs(fold_ns(f->error_ns - shift_ns, period_ns)) - spread_ns;
 
 	/* a frame that much longer takes the place of the slot's own, though it ends in phase */
 	if (before_ns <= GOOD_NS && shift_ns > GOOD_NS)
@@ -230,16 +164,19 @@ static bool spoils_slot(const struct forecast *f, int64_t shift_ns, int64_t peri
  * cannot.
  */
 static int64_t make_order(const struct phase_lock *s, const struct frame *frame, int64_t error_ns,
-	struct phase_lock_order *ret)
+	int64_t every_ns, struct phase_lock_order *ret)
 {
-	int64_t nominal = nominal_ns(s, frame), period = llround(s->period_ns);
+	int64_t nominal = phase_nominal_ns(s, frame), period = llround(s->period_ns);
 	int64_t least = s->duration_min_ns, most = s->duration_max_ns;
 	int64_t longer = error_ns > 0 ? error_ns : error_ns + period;
 	int64_t shorter = longer - period, room_up, room_down, n_up, n_down, frames, shift;
 
 	/* a frame that is too short for its exposure would be a dark one */
-	if (least > 0 && least < exposure_ns(frame) + EXPOSURE_MARGIN_NS)
-		least = exposure_ns(frame) + EXPOSURE_MARGIN_NS;
+	if (least > 0 && least < phase_exposure_ns(s, frame) + EXPOSURE_MARGIN_NS)
+		least = phase_exposure_ns(s, frame) + EXPOSURE_MARGIN_NS;
+	/* between two frames that are further apart there may be a slot that has neither */
+	if (nominal < every_ns - every_ns / 10 && (most <= 0 || most > every_ns - every_ns / 10))
+		most = every_ns - every_ns / 10;
 	room_up = most > 0 ? most - nominal : longer;
 	room_down = least > 0 ? nominal - least : 0;
 	n_up = room_up > 0 ? (longer + room_up - 1) / room_up : INT64_MAX;
@@ -256,70 +193,255 @@ static int64_t make_order(const struct phase_lock *s, const struct frame *frame,
 	}
 	if (frames > PHASE_LOCK_FRAMES_MAX)
 		frames = PHASE_LOCK_FRAMES_MAX;
-	*ret = (struct phase_lock_order){ nominal + shift / frames, (int)frames };
+	*ret = (struct phase_lock_order){ nominal + shift / frames + llround(s->line_ns / 2),
+		(int)frames };
 	return shift / frames * frames;
 }
 
-static int wait_frames(const struct phase_lock *s, const struct phase_lock_order *order)
+/* `own_ns` of the shift is this order's, the rest that of one which has not shown yet. */
+static void order_given(struct phase_lock *s, const struct frame *frame, int64_t shift_ns,
+	int64_t own_ns, const struct phase_lock_order *order)
 {
-	return s->latency_frames + order->frames + SLACK_FRAMES + PATIENCE_FRAMES * s->unanswered;
+	s->shift_ns = s->left_ns = shift_ns;
+	s->own_ns = own_ns;
+	s->shift_frames = order->frames > 0 ? order->frames : 1;
+	s->queued = frame->queued;
+	s->since = 0;
+	s->wait = wait_frames(s, frame, order);
+	s->orders++;
+}
+
+/* The frames' duration changes for good, with that order; nothing moves before it has shown. */
+static void await_duration(
+	struct phase_lock *s, const struct frame *frame, const struct phase_lock_order *order)
+{
+	order_given(s, frame, 0, 0, order);
+	s->period_next_ns = (double)order->duration_ns * phase_clock(s);
 }
 
 static int plan_order(struct phase_lock *s, const struct frame *frame, int64_t start_ns,
 	int64_t every_ns, struct phase_lock_order *ret)
 {
 	/* the frame's end of exposure that would put the start there */
-	int64_t aim_ns = start_ns + exposure_ns(frame), period = llround(s->period_ns);
+	int64_t aim_ns = start_ns + phase_exposure_ns(s, frame), period = llround(s->period_ns);
 	int64_t near_ns = s->end_ns + period + period / 2, shift;
 	struct forecast before[SLOTS_AHEAD_MAX], f;
+	struct drift drift;
 	struct phase_lock_order order;
 	int64_t step_ns = every_ns > 0 ? (period + every_ns - 1) / every_ns * every_ns : 0;
-	int n = 0;
+	/* frames before that one are surely not moved */
+	int reach = s->answer_frames > 0 ? frames_to_answer(s, frame) - 1 : 0, n = 0;
 
 	/* the next frame has begun already and cannot be moved: slots up to there are past */
 	if (aim_ns < near_ns && every_ns > 0)
 		aim_ns += (near_ns - aim_ns + every_ns - 1) / every_ns * every_ns;
 	for (;;) {
 		f = forecast_frame(s, aim_ns);
-		shift = make_order(s, frame, f.error_ns, &order);
+		shift = make_order(s, frame, f.error_ns, every_ns, &order);
 		if (shift == 0)
 			return f.error_ns == 0 ? 0 : -EOPNOTSUPP;
 		/* a longer frame eats one of those until the slot */
-		if (f.frames > wait_frames(s, &order) + (shift > 0))
+		if (f.frames > wait_frames(s, frame, &order) + (shift > 0))
 			break;
 		if (every_ns <= 0 || n == SLOTS_AHEAD_MAX)
 			return 0;
 		before[n++] = f;
 		aim_ns += step_ns;
 	}
-	if ((double)llabs(f.error_ns) <= deadband_ns(&f))
+	drift = find_drift(s, frame, every_ns, &order, &f);
+	f.error_ns -= drift.lead_ns;
+	/* a drift that is known is met before it has gone that far */
+	if ((double)llabs(f.error_ns) <= deadband_ns(&f) - (double)drift.spread_ns)
 		return 0;
+	shift = make_order(s, frame, f.error_ns, every_ns, &order);
 	/* a slot before that one must not be spoiled for it: let it pass first */
 	for (int i = 0; i < n; i++)
-		if (spoils_slot(&before[i], shift, period))
+		if (before[i].frames >= reach &&
+			spoils_slot(&before[i], shift, drift.spread_ns, period))
 			return 0;
-	s->shift_ns = shift;
-	s->shift_frames = order.frames;
-	s->since = 0;
-	s->wait = wait_frames(s, &order);
-	s->orders++;
+	if (shift == 0)
+		return 0;
+	order_given(s, frame, shift, shift, &order);
 	*ret = order;
 	return 1;
+}
+
+/* An order for good: from when it shows, the period is another one. */
+static void change_duration(struct phase_lock *s, int64_t duration_ns, struct phase_lock_order *ret)
+{
+	*ret = (struct phase_lock_order){ duration_ns, 0 };
+	phase_lock_start(s);
+	s->period_ns = 0;
+	s->asked_ns = duration_ns;
+	if (s->wanted_ns == 0)
+		s->duration_open_ns = duration_ns;
+	s->hold = s->latency_frames + SLACK_FRAMES;
+	s->orders++;
+}
+
+/*
+ * The sensor makes more frames than the camera can deliver, so that those on slots are as likely
+ * lost as others. The sensor has to be slower.
+ */
+static bool slow_down(struct phase_lock *s, int64_t every_ns, struct phase_lock_order *ret)
+{
+	int64_t kept_ns = llround(s->gap_mean * s->period_ns * SLOWER);
+
+	if (s->gap_frames < GAP_SURE || s->gap_mean < GAP_SLOW ||
+		(s->duration_max_ns > 0 && kept_ns > s->duration_max_ns))
+		return false;
+	change_duration(s, camera_fit_duration_ns(kept_ns, every_ns), ret);
+	return true;
+}
+
+/*
+ * Frames have whole lines, and a camera rounds down: the frames that should be a part of the slots'
+ * distance come earlier from slot to slot. Asked for by half a line more than that, they have the
+ * nearest number of lines; how long a line is shows in the answer.
+ */
+static bool round_duration(struct phase_lock *s, const struct frame *frame, int64_t every_ns,
+	struct phase_lock_order *ret)
+{
+	double every = (double)every_ns / phase_clock(s), duration = (double)frame->duration_ns;
+	double frames = round(every / duration);
+	double short_ns = frames > 0 ? every / frames - duration : 0, more_ns;
+
+	if (s->rounded || !s->duration_is_true || 3 * sqrt(s->var_period) > fabs(short_ns))
+		return false;
+	s->rounded = true;
+	if (fabs(short_ns) > LINE_MAX_NS + CLOCK_MAX * duration ||
+		fabs(short_ns) * frames < ROUND_NS ||
+		(s->line_ns > 0 ? fabs(short_ns) < 0.6 * s->line_ns : short_ns < 0))
+		return false;
+	more_ns = (s->line_ns > 0 ? s->line_ns : LINE_USUAL_NS / 2) / 2;
+	s->asked_ns = llround(duration + short_ns + more_ns);
+	*ret = (struct phase_lock_order){ s->asked_ns, 0 };
+	/* nothing else is ordered until it shows: that would count on frames of the old length */
+	await_duration(s, frame, ret);
+	return true;
 }
 
 int phase_lock_frame(struct phase_lock *s, const struct frame *frame, int64_t slot_ns,
 	int64_t every_ns, struct phase_lock_order *ret_order)
 {
-	int64_t aim_ns = slot_ns + PHASE_LOCK_AIM_NS;
-
-	observe_frame(s, frame);
+	s->aim_ns = slot_ns + PHASE_LOCK_AIM_NS;
+	s->every_ns = every_ns;
+	if (s->hold > 0) {
+		s->hold--;
+		return 0;
+	}
+	phase_observe_frame(s, frame);
 	if (s->period_ns > 0)
-		measure_lock(s, frame, aim_ns, every_ns);
+		measure_lock(s, frame, s->aim_ns, every_ns);
+	if (s->period_ns > 0 && slow_down(s, every_ns, ret_order))
+		return 1;
 	if (s->unanswered >= TRIES)
 		return -EOPNOTSUPP;
-	if (s->shift_ns != 0 || s->steady < STEADY_FRAMES)
+	if (phase_is_ordered(s) || s->steady < STEADY_FRAMES)
 		return 0;
-	return plan_order(s, frame, aim_ns, every_ns, ret_order);
+	if (round_duration(s, frame, every_ns, ret_order))
+		return 1;
+	return plan_order(s, frame, s->aim_ns, every_ns, ret_order);
+}
+
+/*
+ * When the n-th frame from now ends its exposure, if the orders under way are the last ones. What
+ * of an order has not gone to the camera yet is replaced by the next one.
+ */
+static double end_of_frame_ns(const struct phase_lock *s, const struct frame *frame, int n)
+{
+	double ends_ns = (double)s->end_ns + n * s->period_ns;
+	int sent = s->since < s->shift_frames ? s->since : s->shift_frames;
+	int shown = frames_to_answer(s, frame) - frame->queued + s->queued + s->shift_frames - 1 -
+		s->since;
+
+	if (!phase_is_ordered(s))
+		return ends_ns;
+	ends_ns += (double)s->left_ns;
+	ends_ns -= (double)s->own_ns * (s->shift_frames - sent) / s->shift_frames;
+	if (s->period_next_ns > 0 && n > shown)
+		ends_ns += (n - shown) * (s->period_next_ns - s->period_ns);
+	return ends_ns;
+}
+
+/*
+ * Frames are exposed differently from an order on: the first of them lasts as long as puts its
+ * exposure on a slot, or so many frames before one. If frames last differently from then on, it is
+ * the first one possible, so that there is one on each slot; where one frame cannot last as long,
+ * several do. If not, the frames go on nearest to where they are.
+ */
+static int plan_exposure(
+	struct phase_lock *s, const struct frame *frame, bool changes, struct phase_lock_order *ret)
+{
+	double clock = phase_clock(s), exposure = (double)phase_exposure_ns(s, frame);
+	double every = (double)s->every_ns, most = (double)s->duration_max_ns * clock;
+	double now = s->period_next_ns > 0 ? s->period_next_ns : s->period_ns;
+	double period = changes ? (double)s->asked_ns * clock : now;
+	double least = fmax((double)s->duration_min_ns, exposure + (double)EXPOSURE_MARGIN_NS);
+	int first = frames_to_answer(s, frame), frames = 1;
+	double before = end_of_frame_ns(s, frame, first - 1);
+	/* from there to a slot's frame */
+	double span = (double)s->aim_ns + exposure - before, first_ns;
+
+	if (every > 0)
+		span -= floor((span - least) / every) * every;
+	first_ns = changes ? span - floor((span - least) / period) * period
+			   : period + remainder(span, period);
+	if (most > 0 && first_ns > most && changes) {
+		frames = most > period ? (int)ceil((first_ns - period) / (most - period))
+				       : INT16_MAX;
+		first_ns = period + (first_ns - period) / frames;
+	}
+	if (frames > PHASE_LOCK_FRAMES_MAX || first_ns < least || (most > 0 && first_ns > most))
+		return 0;
+	*ret = (struct phase_lock_order){ llround(first_ns / clock + s->line_ns / 2), frames };
+	before += frames * first_ns - (double)s->end_ns;
+	order_given(s, frame, llround(before - (first + frames - 1) * s->period_ns),
+		llround(frames * (first_ns - now)), ret);
+	if (changes)
+		s->period_next_ns = period;
+	/* a frame that lasts as long as those before tells nothing: then it is counted */
+	if (llabs(s->own_ns) < CLEAR_NS && s->answer_frames > 0)
+		s->wait = first + frames - 1;
+	return 1;
+}
+
+int phase_lock_expose(struct phase_lock *s, const struct frame *frame,
+	struct camera_exposure *exposure, struct phase_lock_order *ret)
+{
+	int64_t exposure_ns = exposure->exposure_ns > 0 ? exposure->exposure_ns : 0;
+	int64_t wanted_ns = exposure_ns > 0 ? exposure->duration_ns : 0;
+	bool changes = wanted_ns != s->wanted_ns, same;
+
+	if (changes) {
+		s->wanted_ns = wanted_ns;
+		s->asked_ns = wanted_ns > 0
+			? llround((double)wanted_ns / phase_clock(s) + s->line_ns / 2)
+			: s->duration_open_ns;
+		s->rounded = false;
+	}
+	exposure->duration_ns = wanted_ns > 0 ? s->asked_ns : 0;
+	if (!frame || s->period_ns <= 0)
+		return 0;
+	/* another gain alone moves nothing */
+	same = !changes && fabs((double)(exposure_ns - phase_exposure_ns(s, frame))) < LINE_MAX_NS;
+	s->exposure_next_ns = exposure_ns;
+	s->exposure_wait = s->latency_frames + SLACK_FRAMES + PATIENCE_FRAMES;
+	if (s->unanswered >= TRIES || s->asked_ns <= 0)
+		return 0;
+	if (same || (!changes && s->odd > 0))
+		return 0;
+	if (s->seen_ns != 0 && plan_exposure(s, frame, changes, ret) > 0)
+		return 1;
+	/* frames are not moved, but reckoned to last differently from then on */
+	if (changes)
+		await_duration(s, frame, &(struct phase_lock_order){ s->asked_ns, 0 });
+	return 0;
+}
+
+bool phase_lock_is_moving(const struct phase_lock *s)
+{
+	return llabs(s->shift_ns) > CLEAR_NS || s->period_next_ns > 0;
 }
 
 int64_t phase_lock_lead_ns(const struct phase_lock *s, int64_t duration_ns)

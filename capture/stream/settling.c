@@ -8,7 +8,11 @@
 
 struct settling settling_new(void)
 {
-	return (struct settling){ .settle_us = SETTLE_FIRST_US, .started_us = TIME_NONE };
+	return (struct settling){
+		.settle_us = SETTLE_FIRST_US,
+		.started_us = TIME_NONE,
+		.stopped_us = TIME_NONE,
+	};
 }
 
 static void settling_learn(struct settling *s, int64_t took_us)
@@ -23,6 +27,7 @@ static void settling_learn(struct settling *s, int64_t took_us)
 
 void settling_start(struct settling *s, int64_t now_us)
 {
+	s->rest_us = settling_rest_us(s, now_us);
 	s->started_us = now_us;
 	s->settled = false;
 }
@@ -45,5 +50,14 @@ void settling_stop(struct settling *s, int64_t now_us)
 	/* a stream that broke early says nothing about the light */
 	if (s->started_us != TIME_NONE && !s->settled && had_us >= s->settle_us)
 		settling_learn(s, 2 * had_us);
+	if (s->started_us != TIME_NONE)
+		s->stopped_us = now_us;
 	s->started_us = TIME_NONE;
+}
+
+int64_t settling_rest_us(const struct settling *s, int64_t at_us)
+{
+	if (s->started_us != TIME_NONE)
+		return s->rest_us;
+	return s->stopped_us == TIME_NONE ? 0 : at_us - s->stopped_us;
 }

@@ -14,7 +14,9 @@
 struct settling {
 	int64_t settle_us; /* from a start to the first settled frame */
 	bool tells; /* the camera has called a frame converged */
-	int64_t started_us; /* TIME_NONE: it is stopped */
+	int64_t started_us; /* TIME_NONE: it is stopped, */
+	int64_t stopped_us; /* since then; TIME_NONE: it never ran */
+	int64_t rest_us; /* that the last start ended */
 	bool settled; /* since then */
 };
 
@@ -26,3 +28,6 @@ struct settling settling_new(void);
 void settling_start(struct settling *settling, int64_t now_us);
 void settling_frame(struct settling *settling, int64_t now_us, unsigned flags);
 void settling_stop(struct settling *settling, int64_t now_us);
+
+/* How long it rests by `at_us`, or rested before the stream that runs; 0: it never ran before. */
+int64_t settling_rest_us(const struct settling *settling, int64_t at_us);

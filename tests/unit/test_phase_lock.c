@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "capture/simcam/sensor.h"
+#include "capture/simcam/sky.h"
 #include "capture/stream/phase_lock.h"
 #include "common/base/clock.h"
 #include "common/base/util.h"
@@ -70,10 +71,12 @@ static void show(struct rig *rig, const struct sensor_frame *seen, int64_t slot_
 	rig->verdict = phase_lock_frame(&rig->lock, &frame, slot_ns, rig->every_ns, &order);
 	if (rig->verdict <= 0)
 		return;
-	CHECK(order.frames >= 1 && order.frames <= PHASE_LOCK_FRAMES_MAX);
+	CHECK(order.frames >= 0 && order.frames <= PHASE_LOCK_FRAMES_MAX);
 	CHECK(order.duration_ns >= rig->sensor.duration_min_ns);
 	if (!rig->unreported)
-		CHECK(order.duration_ns > (int64_t)(seen->exposure_us * 1e3));
+		/* the imx708's frames are 48 lines longer than their exposure */
+		CHECK(order.duration_ns >= seen->duration_ns ||
+			order.duration_ns >= llround(seen->exposure_us * 1e3) + 1262000);
 	if (rig->max_ns)
 		CHECK(order.duration_ns <= rig->max_ns);
 	if (!rig->mute)
@@ -196,7 +199,10 @@ TEST(exposures_start_on_their_slots)
 		CHECK(fabs(rig.lock.drift_ppm - cases[i].drift_ppm) < 10);
 		CHECK(rig.lock.residual_mean_ns < 500e3);
 		/* an order where the drift asks for one, not with every frame */
-		CHECK(rig.lock.orders < SLOTS_MAX);
+		if (!CHECK(rig.lock.orders < SLOTS_MAX + SLOTS_MAX / 10))
+			fprintf(stderr, "%d of %d early, %llu orders, p99 %lld us\n", rig.n_early,
+				rig.n_off, (unsigned long long)rig.lock.orders,
+				(long long)percentile_us(&rig, 0.99));
 	}
 }
 
@@ -216,13 +222,14 @@ TEST(left_alone_they_are_a_quarter_frame_off)
 
 TEST(a_camera_that_does_not_answer_is_left_alone)
 {
-	struct rig rig = new_rig(2, 0);
+	struct rig rig = new_rig(2, 100);
 
 	rig.slots = 300;
 	rig.mute = true;
 	run(&rig);
 	CHECK_INT(rig.verdict, -EOPNOTSUPP);
-	CHECK_INT(rig.lock.orders, 4);
+	/* those of less than 1 ms do not count: the frames drift that far from where they began */
+	CHECK(rig.lock.orders >= 4 && rig.lock.orders <= 60);
 	phase_lock_start(&rig.lock);
 	CHECK_INT(rig.lock.unanswered, 0);
 }
@@ -397,7 +404,13 @@ TEST(a_camera_that_is_slower_than_it_says)
 	CHECK(rig.verdict >= 0);
 }
 
-/* A simulated day in an hour: the frame duration goes from 33 ms to 250 ms and back. */
+static double light_of_a_day_in_an_hour(void *data, int64_t ns)
+{
+	(void)data;
+	return sky_light(-90 * cos(2 * M_PI * (double)(ns % (3600 * NS_PER_SEC)) / 3600e9));
+}
+
+/* A simulated day in an hour: the exposure goes from 0.2 ms to the length of a frame and back. */
 TEST(day_and_night)
 {
 	struct rig rig = new_rig(2, 100);
@@ -405,7 +418,7 @@ TEST(day_and_night)
 	rig.sensor_options.fps = 0;
 	rig.sensor_options.exposure_us = 0;
 	rig.sensor_options.gain = 0;
-	rig.sensor_options.day_ns = 3600 * NS_PER_SEC;
+	rig.sensor_options.light = light_of_a_day_in_an_hour;
 	rig.every_ns = 5 * NS_PER_SEC;
 	rig.slots = 1440;
 	run(&rig);
@@ -438,7 +451,7 @@ TEST(no_order_without_need)
 	}
 	CHECK(lock.residual_ns == -20000);
 	CHECK(fabs(lock.residual_mean_ns - 20000) < 1);
-	/* frames that are missing are no reason to begin anew */
+	/* frames that are missing are no reason to begin again */
 	i += 7;
 	lock.steady = 50;
 	for (; i < 120 && !order.frames; i++) {
@@ -485,4 +498,38 @@ TEST(a_duration_that_means_something_else)
 	CHECK_INT(order.frames, 1);
 	CHECK(llabs(order.duration_ns - 120 * MS) < 100000);
 	CHECK(isnan(lock.drift_ppm));
+}
+
+/* The sensor counts the pictures that were made of its frames, as a Pi's does: only time tells. */
+TEST(a_camera_that_is_slower_than_its_sensor)
+{
+	struct phase_lock lock = lock_new(40 * MS, NS_PER_SEC);
+	struct phase_lock_order order = { 0, -1 };
+	struct frame frame = { .duration_ns = 50 * MS, .exposure_us = 10000 };
+	int r = 0;
+
+	/* of five frames three come through */
+	for (int i = 0; i < 400 && order.frames != 0; i++) {
+		if (i % 5 == 1 || i % 5 == 3)
+			continue;
+		frame.start_ns = 100 * NS_PER_SEC + i * 50 * MS;
+		frame.sequence++;
+		r = phase_lock_frame(&lock, &frame, 100 * NS_PER_SEC, 2 * NS_PER_SEC, &order);
+	}
+	CHECK_INT(r, 1);
+	CHECK_INT(order.frames, 0);
+	/* 5/3 of 50 ms and a little, as a part of two seconds */
+	CHECK(order.duration_ns > 83 * MS && order.duration_ns < 92 * MS);
+	CHECK_INT(order.duration_ns * (2 * NS_PER_SEC / order.duration_ns) / MS, 1999);
+}
+
+TEST(a_duration_that_fits_the_slots)
+{
+	CHECK_INT(camera_fit_duration_ns(49 * MS, 500 * MS), 50 * MS);
+	CHECK_INT(camera_fit_duration_ns(50 * MS, 500 * MS), 50 * MS);
+	CHECK_INT(camera_fit_duration_ns(300 * MS, 500 * MS), 500 * MS);
+	CHECK_INT(camera_fit_duration_ns(50 * MS, 40 * MS), 50 * MS); /* slots without a frame */
+	CHECK_INT(camera_fit_duration_ns(50 * MS, 0), 50 * MS);
+	CHECK_INT(camera_fit_duration_ns(49 * MS, 35 * NS_PER_SEC), 49 * MS);
+	CHECK_INT(camera_fit_duration_ns(0, NS_PER_SEC), 0);
 }

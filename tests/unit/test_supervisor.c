@@ -4,6 +4,9 @@
 #include "tests/unit/clock_kit.h"
 
 #include <math.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "capture/stream/supervisor.h"
 #include "common/base/log.h"
@@ -12,14 +15,20 @@
 static struct fake {
 	struct camera camera;
 	int open_error, start_error, take_result; /* take: 1 gives a frame */
+	int memory; /* buffers that there is memory for, 0: enough for all */
+	int buffers; /* asked for */
+	unsigned passed_over;
 	unsigned opens, starts, stops, closes, drains;
 	bool streaming;
+	unsigned stop_s; /* a stop takes so long */
 } fake;
 
 static int fake_start(struct camera *camera)
 {
 	(void)camera;
 	fake.starts++;
+	if (fake.memory && fake.buffers > fake.memory)
+		return -ENOMEM;
 	fake.streaming = fake.start_error == 0;
 	return fake.start_error;
 }
@@ -29,6 +38,7 @@ static int fake_stop(struct camera *camera)
 	(void)camera;
 	CHECK(fake.streaming);
 	fake.stops++;
+	sleep(fake.stop_s);
 	fake.streaming = false;
 	return 0;
 }
@@ -61,8 +71,10 @@ static const struct camera_ops fake_ops = {
 static int fake_open(const char *source, const struct camera_options *options, struct camera **ret,
 	char *error, size_t size)
 {
-	(void)source, (void)options;
+	(void)source;
 	fake.opens++;
+	fake.buffers = options->buffers;
+	fake.passed_over = options->passed_over;
 	if (fake.open_error < 0) {
 		snprintf(error, size, "scripted");
 		return fake.open_error;
@@ -78,10 +90,10 @@ static void fake_drain(void *data)
 	fake.drains++;
 }
 
-static struct supervisor *begin(struct clock_fake *clock, bool may_exit)
+static struct supervisor *begin_with(const char *source, struct clock_fake *clock, bool may_exit)
 {
 	static const struct camera_options options;
-	struct supervisor_options o = { .source = "fake",
+	struct supervisor_options o = { .source = source,
 		.camera = &options,
 		.clock = &clock->clock,
 		.open = fake_open,
@@ -93,6 +105,11 @@ static struct supervisor *begin(struct clock_fake *clock, bool may_exit)
 	log_set_level(LOG_LEVEL_ERR);
 	CHECK_INT(supervisor_new(&o, &s), 0);
 	return s;
+}
+
+static struct supervisor *begin(struct clock_fake *clock, bool may_exit)
+{
+	return begin_with("fake", clock, may_exit);
 }
 
 /* Lets time pass in steps of 50 ms, taking frames as the service does. */
@@ -232,6 +249,37 @@ TEST(one_frame_between_failures_is_no_recovery)
 	supervisor_free(s);
 }
 
+/* A Pi's driver may never come back from it: only a new process gets further. */
+/* The thread sanitizer runs no signal handler in a child of fork(). */
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if !__has_feature(thread_sanitizer)
+TEST(a_stop_that_hangs_ends_the_process)
+{
+	struct clock_fake clock = clock_fake(US_PER_SEC);
+	int64_t began_ns = clock_mono_ns(&clock_real), took_ns;
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct supervisor *s = begin(&clock, true);
+
+		log_set_level(LOG_LEVEL_ERR - 1);
+		supervisor_want(s, true);
+		supervisor_step(s);
+		fake.stop_s = 20;
+		supervisor_want(s, false);
+		supervisor_step(s);
+		_exit(0);
+	}
+	CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
+	took_ns = clock_mono_ns(&clock_real) - began_ns;
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	CHECK(took_ns >= CAMERA_STOP_SECONDS * NS_PER_SEC);
+}
+#endif
+
 TEST(the_last_rung_asks_for_a_new_process)
 {
 	struct clock_fake clock = clock_fake(US_PER_SEC);
@@ -250,5 +298,70 @@ TEST(the_last_rung_asks_for_a_new_process)
 	fake.open_error = -EBUSY;
 	CHECK(pass(s, &clock, 3600000) != -ESHUTDOWN);
 	CHECK(fake.opens > 600 && fake.opens < 800);
+	supervisor_free(s);
+}
+
+TEST(fewer_buffers_where_memory_is_short)
+{
+	struct clock_fake clock = clock_fake(US_PER_SEC);
+	struct supervisor *s = begin(&clock, false);
+
+	fake.memory = CAMERA_BUFFERS_MIN;
+	fake.take_result = 1;
+	supervisor_want(s, true);
+	pass(s, &clock, 1000);
+	CHECK_INT(supervisor_facts(s)->state, CAMERA_STREAMING);
+	CHECK_INT(fake.opens, CAMERA_BUFFERS - CAMERA_BUFFERS_MIN + 1);
+	CHECK_INT(supervisor_facts(s)->failures, 0);
+	CHECK_INT(supervisor_facts(s)->climbed[RUNG_REOPEN], 0);
+
+	/* which is remembered */
+	fake.take_result = -ENODEV;
+	pass(s, &clock, 50);
+	fake.take_result = 1;
+	pass(s, &clock, 1000);
+	CHECK_INT(fake.buffers, CAMERA_BUFFERS_MIN);
+	supervisor_free(s);
+
+	/* too little even for those: a failure, in words */
+	s = begin(&clock, false);
+	fake.memory = CAMERA_BUFFERS_MIN - 1;
+	supervisor_want(s, true);
+	pass(s, &clock, 1000);
+	CHECK(supervisor_facts(s)->failures > 0);
+	CHECK(strstr(supervisor_facts(s)->text, "not enough memory") != NULL);
+	supervisor_free(s);
+}
+
+TEST(auto_goes_on_to_the_next_camera)
+{
+	struct clock_fake clock = clock_fake(US_PER_SEC);
+	struct supervisor *s = begin_with("auto", &clock, false);
+
+	fake.open_error = -EIO;
+	supervisor_want(s, true);
+	pass(s, &clock, 500);
+	CHECK_INT(fake.passed_over, 0);
+	pass(s, &clock, 20000);
+	CHECK(fake.passed_over > 0);
+
+	/* one that has given frames is not left again */
+	fake.open_error = 0;
+	fake.take_result = 1;
+	pass(s, &clock, 10000);
+	CHECK_INT(supervisor_facts(s)->failures, 0);
+	for (unsigned chosen = fake.passed_over, i = 0; i < 3; i++) {
+		fake.take_result = -ENODEV;
+		fake.open_error = -EIO;
+		pass(s, &clock, 30000);
+		CHECK_INT(fake.passed_over, chosen);
+	}
+	supervisor_free(s);
+
+	s = begin(&clock, false); /* a camera that was named */
+	fake.open_error = -EIO;
+	supervisor_want(s, true);
+	pass(s, &clock, 20000);
+	CHECK_INT(fake.passed_over, 0);
 	supervisor_free(s);
 }
