@@ -15,7 +15,7 @@
 #include "common/base/clock.h"
 #include "common/base/util.h"
 
-enum fault_kind { FREEZE, CANCEL, BUSY, GONE, SLOWSTOP, HANGSTOP, STALE, KINDS };
+enum fault_kind { FREEZE, CANCEL, BUSY, GONE, SLOWSTOP, HANGSTOP, STALE, AHEAD, KINDS };
 enum fault_when { AT_FRAME, AT_TIME, AT_OPEN, AT_START };
 
 struct fault {
@@ -53,6 +53,7 @@ static const struct {
 	[SLOWSTOP] = { "slowstop@", .duration = MUST, .count = MAY },
 	[HANGSTOP] = { "hangstop@" },
 	[STALE] = { "stale@", .count = MUST },
+	[AHEAD] = { "ahead@", .count = MUST },
 };
 
 /* ---- parsing ---- */
@@ -136,8 +137,8 @@ static const char *parse_fault(const char **p, struct fault *fault)
 
 	*fault = (struct fault){ 0 };
 	if (!parse_kind(p, &fault->kind))
-		return "is not a fault: freeze@, cancel@, busy@, gone@, slowstop@, hangstop@ or "
-		       "stale@ is";
+		return "is not a fault: freeze@, cancel@, busy@, gone@, slowstop@, hangstop@, "
+		       "stale@ or ahead@ is";
 	duration = rules[fault->kind].duration;
 	count = rules[fault->kind].count;
 	if (!parse_when(p, fault))
@@ -312,14 +313,19 @@ struct fault_state faults_now(struct faults *f, int64_t now_ns)
 			state.frozen = true;
 		else if (fault->kind == STALE)
 			state.stale = (int)(fault->count - fault->used);
+		else if (fault->kind == AHEAD)
+			state.ahead = true;
 	}
 	return state;
 }
 
 void faults_count_frame(struct faults *f)
 {
-	for (int i = 0; i < f->n; i++)
-		if (f->fault[i].kind == STALE && f->fault[i].begun && !f->fault[i].over)
-			fault_use(&f->fault[i]);
+	for (int i = 0; i < f->n; i++) {
+		struct fault *fault = &f->fault[i];
+
+		if ((fault->kind == STALE || fault->kind == AHEAD) && fault->begun && !fault->over)
+			fault_use(fault);
+	}
 	f->frames++;
 }

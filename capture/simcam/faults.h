@@ -20,6 +20,7 @@
  *	slowstop@200+20s   the first stop() from then on blocks that long (with *3 the first three)
  *	hangstop@200       the first stop() from then on never returns
  *	stale@60*3         the next three frames are held back and come at once, old
+ *	ahead@60*3         the next three frames say that they begin an hour later than they do
  *
  * Numbers count over all that happens to the camera, through close and open, because a fault is the
  * hardware's: a recovery that reopens the camera must find it as broken as it left it. So the state
@@ -58,6 +59,7 @@ struct fault_state {
 	int error; /* 0, -ECANCELED, -ENODEV */
 	bool frozen;
 	int stale; /* frames to hold back until this many are there; 0: none */
+	bool ahead; /* the next frame's time is an hour later */
 	int64_t next_ns; /* when to look again though nothing was taken; INT64_MAX */
 };
 struct fault_state faults_now(struct faults *faults, int64_t now_ns);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/util.h"
 
 #define PIXELS_PER_SECOND 123e6 /* 4056x3040 at 10 frames/s */
 #define DURATION_FLOOR_NS INT64_C(2000000)
@@ -15,10 +16,11 @@
 #define START_DELAY_NS INT64_C(20000000) /* from start to the first frame, at least */
 #define ISP_DELAY_NS INT64_C(1500000)
 #define JITTER_NS 4000
-#define LIGHT_NIGHT 0.0005
-#define PRODUCT_NOON_NS 2e6 /* exposure x gain for a light of 1 */
-#define PRODUCT_FIRST_NS 20e6 /* where the exposure control begins */
-#define GAIN_MAX 16.0
+#define PRODUCT_NOON_NS 200e3 /* exposure x gain for a light of 1 */
+#define PRODUCT_FIRST_NS 2e6 /* where the exposure control begins */
+#define RED_NOON 1.8
+#define BLUE_NOON 1.5
+#define WHITE_DARK_LEVEL 0.25 /* against gain: below that the white balance sees noise */
 #define MARGIN_LINES 4 /* an exposure is at least this much shorter than its frame */
 #define SETTLED_FRAMES 5
 
@@ -55,23 +57,13 @@ static int64_t whole_lines(const struct sensor *s, int64_t ns)
 
 static int64_t legal_duration(const struct sensor *s, int64_t ns)
 {
-	return whole_lines(s, clamp_ns(ns, s->duration_min_ns, SENSOR_DURATION_MAX_NS));
-}
-
-double sensor_light(double day)
-{
-	/* sun height from -1 (midnight) to 1 (noon); dawn and dusk are its way from -0.3 to 0.3 */
-	double sun = -cos(2 * M_PI * day);
-	double up = sun < -0.3 ? 0 : sun > 0.3 ? 1 : (sun + 0.3) / 0.6;
-
-	return exp((1 - up) * log(LIGHT_NIGHT));
+	/* rounded down, as libcamera does */
+	return clamp_ns(ns, s->duration_min_ns, SENSOR_DURATION_MAX_NS) / s->line_ns * s->line_ns;
 }
 
 static double light_at(const struct sensor *s, int64_t ns)
 {
-	int64_t since = (ns - s->options.midnight_ns) % s->options.day_ns;
-
-	return sensor_light((double)since / (double)s->options.day_ns);
+	return s->options.light ? s->options.light(s->options.light_data, ns) : 1;
 }
 
 int sensor_init(struct sensor *s, const struct sensor_options *options)
@@ -87,8 +79,6 @@ int sensor_init(struct sensor *s, const struct sensor_options *options)
 	s->options = *options;
 	if (s->options.latency_frames == 0)
 		s->options.latency_frames = SENSOR_LATENCY;
-	if (s->options.day_ns <= 0)
-		s->options.day_ns = 24 * 3600 * NS_PER_SEC;
 	s->random = options->seed;
 	s->duration_min_ns = llround(pixels / PIXELS_PER_SECOND * 1e9);
 	if (s->duration_min_ns < DURATION_FLOOR_NS)
@@ -96,30 +86,73 @@ int sensor_init(struct sensor *s, const struct sensor_options *options)
 	s->line_ns = s->duration_min_ns / (options->height + 32); /* 32 lines of blanking */
 	s->duration_min_ns = s->line_ns * (options->height + 32);
 	s->readout_ns = s->line_ns * options->height;
-	s->duration_normal_ns = legal_duration(s,
+	s->duration_open_ns = legal_duration(s,
 		options->fps > 0 ? llround(1e9 / fmax(options->fps, 0.01)) : DURATION_DEFAULT_NS);
+	s->duration_normal_ns = s->duration_open_ns;
 	s->product_ns = PRODUCT_FIRST_NS;
+	s->red = RED_NOON;
+	s->blue = BLUE_NOON;
 	return 0;
+}
+
+/*
+ * Parts the product as libcamera's agc_channel.cpp does, by the table of a tuning file: to each
+ * stage first the exposure rises, then the gain.
+ */
+static void part_product(double product_ns, double limit_ns, struct sensor_controls *ret)
+{
+	static const struct {
+		double exposure_ns, gain;
+	} stages[] = { { 10e6, 2 }, { 30e6, 4 }, { 60e6, 6 },
+		{ SENSOR_EXPOSURE_AUTO_MAX_NS, SENSOR_GAIN_AUTO_MAX } };
+	double exposure_ns = 0, gain = 1;
+
+	for (size_t i = 0; i < ARRAY_SIZE(stages) && exposure_ns * gain < product_ns; i++) {
+		exposure_ns = fmin(fmin(stages[i].exposure_ns, limit_ns), product_ns / gain);
+		gain = fmax(gain, fmin(stages[i].gain, product_ns / exposure_ns));
+	}
+	ret->exposure_ns = (int64_t)exposure_ns;
+	ret->gain = gain;
+}
+
+/* Only whole lines can be exposed; a Pi's digital gain makes up for the rest. */
+static void fill_line(const struct sensor *s, struct sensor_controls *c)
+{
+	int64_t lines_ns = c->exposure_ns / s->line_ns * s->line_ns;
+
+	lines_ns = lines_ns < s->line_ns ? s->line_ns : lines_ns;
+	c->gain = fmax(c->gain * (double)c->exposure_ns / (double)lines_ns, 1);
+	c->exposure_ns = lines_ns;
 }
 
 /* The controls that the exposure control and the caller want for the next request. */
 static struct sensor_controls wanted_controls(struct sensor *s)
 {
 	const struct sensor_options *o = &s->options;
-	int64_t margin = MARGIN_LINES * s->line_ns, limit = SENSOR_EXPOSURE_AUTO_MAX_NS;
-	struct sensor_controls c = { .duration_ns = s->duration_normal_ns };
+	int64_t margin = MARGIN_LINES * s->line_ns;
+	struct sensor_controls c = { .duration_ns = s->duration_normal_ns,
+		.red = s->set.red > 0 ? s->set.red : s->red,
+		.blue = s->set.blue > 0 ? s->set.blue : s->blue };
 
-	if (o->exposure_us > 0)
-		limit = (int64_t)fmin(o->exposure_us * 1e3, (double)SENSOR_DURATION_MAX_NS);
-	if (o->fps > 0 && limit > s->duration_normal_ns - margin)
-		limit = s->duration_normal_ns - margin;
-	c.gain = o->gain > 0 ? o->gain : 1;
-	c.exposure_ns = limit;
-	if (o->exposure_us <= 0)
-		c.exposure_ns = (int64_t)fmin(s->product_ns / c.gain, (double)limit);
-	if (o->gain <= 0)
-		c.gain = fmin(fmax(s->product_ns / (double)c.exposure_ns, 1), GAIN_MAX);
+	part_product(s->product_ns, (double)(s->duration_normal_ns - margin), &c);
+	if (s->set.exposure_ns > 0) {
+		c.exposure_ns = s->set.exposure_ns;
+		c.gain = s->set.gain;
+	}
+	if (o->exposure_us > 0) {
+		c.exposure_ns = (int64_t)fmin(o->exposure_us * 1e3, (double)SENSOR_DURATION_MAX_NS);
+		if (s->set.exposure_ns <= 0)
+			c.gain = fmin(fmax(s->product_ns / (double)c.exposure_ns, 1),
+				SENSOR_GAIN_AUTO_MAX);
+	}
+	if (o->gain > 0)
+		c.gain = o->gain;
+	else if (s->set.exposure_ns <= 0 && o->exposure_us <= 0)
+		fill_line(s, &c);
+	if (o->fps > 0 || o->exposure_us <= 0)
+		c.exposure_ns = clamp_ns(c.exposure_ns, 0, c.duration_ns - margin);
 	c.exposure_ns = clamp_ns(whole_lines(s, c.exposure_ns), s->line_ns, SENSOR_DURATION_MAX_NS);
+	/* a long exposure that was set for good stretches the frames of a rate that was not */
 	if (o->fps <= 0 && c.duration_ns < c.exposure_ns + margin)
 		c.duration_ns = legal_duration(s, c.exposure_ns + margin);
 	if (s->forced_frames > 0 && s->requests > 0) {
@@ -129,17 +162,39 @@ static struct sensor_controls wanted_controls(struct sensor *s)
 	return c;
 }
 
+/* One round of the camera's own controls: halfway, in stops, to what a frame has shown. */
+static void follow_scene(struct sensor *s, const struct sensor_frame *frame, double right_ns)
+{
+	double limit = (double)(s->duration_normal_ns - MARGIN_LINES * s->line_ns);
+	double dark = fmin(frame->level / frame->gain / WHITE_DARK_LEVEL, 1);
+
+	if (s->requests == 0)
+		return;
+	if (s->set.exposure_ns > 0) /* it goes on from there when it may again */
+		s->product_ns = (double)s->set.exposure_ns * s->set.gain;
+	else
+		s->product_ns = sqrt(s->product_ns * right_ns);
+	limit = fmin(limit, (double)SENSOR_EXPOSURE_AUTO_MAX_NS) * SENSOR_GAIN_AUTO_MAX;
+	s->product_ns = fmin(s->product_ns, limit);
+	s->red += (RED_NOON * dark - s->red * dark) / 8;
+	s->blue += (BLUE_NOON * dark - s->blue * dark) / 8;
+	s->red *= 1 + (1 - dark) * ((double)random_below(s, 2001) - 1000) / 20000;
+	s->blue *= 1 + (1 - dark) * ((double)random_below(s, 2001) - 1000) / 20000;
+	s->red = fmin(fmax(s->red, 0.5), 4);
+	s->blue = fmin(fmax(s->blue, 0.5), 4);
+}
+
 void sensor_step(struct sensor *s, struct sensor_frame *ret)
 {
 	int latency = s->options.latency_frames;
 	const struct sensor_controls *shown;
 	int64_t exposure_limit, exposure, frame_start;
-	double light = light_at(s, s->frame_start_ns), right = PRODUCT_NOON_NS / light;
+	double light = light_at(s, s->frame_start_ns), right = PRODUCT_NOON_NS / light, was;
 
 	s->line[s->sequence % (uint64_t)latency] = wanted_controls(s);
 	/* the oldest of the line, written latency - 1 frames ago */
 	shown = &s->line[(s->sequence + 1) % (uint64_t)latency];
-	exposure_limit = s->last_duration_ns - MARGIN_LINES * s->line_ns;
+	exposure_limit = shown->duration_ns - MARGIN_LINES * s->line_ns;
 	exposure = clamp_ns(shown->exposure_ns, s->line_ns, exposure_limit);
 	frame_start = s->frame_start_ns + random_below(s, JITTER_NS);
 	frame_start -= frame_start % NS_PER_US; /* as V4L2 tells it */
@@ -153,17 +208,20 @@ void sensor_step(struct sensor *s, struct sensor_frame *ret)
 		.gain = shown->gain,
 		.light = light,
 		.level = (double)exposure * shown->gain / right,
+		.red = shown->red,
+		.blue = shown->blue,
 		.startup = s->startup_left > 0,
 	};
 	if (s->startup_left > 0)
 		s->startup_left--;
+	was = s->product_ns;
+	follow_scene(s, ret, right * exp2(s->options.compensation));
 	/* by what the exposure control wants: at its limits it is as settled as elsewhere */
-	s->settled_frames = fabs(log(s->product_ns / right)) < 0.1 ? s->settled_frames + 1 : 0;
+	s->settled_frames = fabs(log(s->product_ns / was)) < 0.05 ? s->settled_frames + 1 : 0;
 	ret->converged = !ret->startup && s->settled_frames >= SETTLED_FRAMES;
-	if (s->requests > 0) /* one round of the exposure control: halfway, in stops */
-		s->product_ns = sqrt(s->product_ns * right);
 	s->sequence++;
-	s->last_duration_ns = shown->duration_ns;
+	/* what shows in the next frame has been told before */
+	shown = &s->line[(s->sequence + 1) % (uint64_t)latency];
 	s->frame_start_ns += true_ns(s, shown->duration_ns);
 	s->latency_ns =
 		true_ns(s, s->readout_ns) + ISP_DELAY_NS + random_below(s, ISP_DELAY_NS / 4);
@@ -184,7 +242,6 @@ void sensor_start(struct sensor *s, int64_t now_ns, int requests)
 	for (int i = 0; i < s->options.latency_frames; i++)
 		s->line[i] = c;
 	s->requests = requests;
-	s->last_duration_ns = c.duration_ns;
 	s->frame_start_ns =
 		now_ns + START_DELAY_NS + c.duration_ns + random_below(s, c.duration_ns);
 	s->latency_ns = true_ns(s, s->readout_ns) + ISP_DELAY_NS;
@@ -278,4 +335,21 @@ void sensor_set_duration(struct sensor *s, int64_t ns, int frames)
 {
 	s->forced_ns = legal_duration(s, ns);
 	s->forced_frames = frames > 0 ? frames : 0;
+	if (frames > 0 || ns <= 0)
+		return;
+	s->duration_normal_ns = s->forced_ns;
+	if (s->set.duration_ns <= 0)
+		s->duration_open_ns = s->forced_ns;
+}
+
+void sensor_set_exposure(struct sensor *s, const struct camera_exposure *exposure)
+{
+	bool set = exposure->exposure_ns > 0;
+
+	s->set = set ? *exposure : (struct camera_exposure){ 0 };
+	s->set.exposure_ns = clamp_ns(s->set.exposure_ns, 0, SENSOR_DURATION_MAX_NS);
+	s->set.gain = fmin(fmax(s->set.gain, 1), SENSOR_GAIN_MAX);
+	s->duration_normal_ns = set && exposure->duration_ns > 0
+		? legal_duration(s, exposure->duration_ns)
+		: s->duration_open_ns;
 }

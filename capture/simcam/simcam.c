@@ -4,7 +4,8 @@
  * faults.c. It has no thread: each call brings the sensor's state up to date, and a timerfd is set
  * to when take() has something to say next. A frame is painted when it is taken.
  *
- * Its controls are ExposureTime (microseconds), AnalogueGain, and TestLatency (frames, 1 to 8).
+ * Its controls are those of control_rows.
+ * Its light is that of the options, or of the sun over their place.
  */
 #include "capture/camera/camera.h"
 
@@ -21,10 +22,18 @@
 #include "capture/simcam/faults.h"
 #include "capture/simcam/scene.h"
 #include "capture/simcam/sensor.h"
+#include "capture/simcam/sky.h"
+#include "capture/simcam/trouble.h"
 #include "common/base/clock.h"
 #include "common/base/util.h"
 
 #define STRIDE_ALIGN 64 /* as the Pi's */
+#define DEFAULT_WIDTH 1920
+#define AHEAD_NS (3600 * NS_PER_SEC) /* of the fault of that name */
+#define DEFAULT_HEIGHT 1080
+#define LENS_MAX 10 /* dioptres */
+#define LENS_SHARP 2 /* where its scene is: half a metre away */
+#define LENS_SOFT 2.0 /* as far from there nothing is sharp any more */
 
 static const struct {
 	const char *id;
@@ -40,6 +49,11 @@ struct simcam {
 	struct camera camera;
 	char *error; /* where open() says what is wrong, error_bytes */
 	size_t error_bytes;
+	double light, latitude, longitude; /* as in the options */
+	enum camera_trouble trouble;
+	double dioptres; /* where the lens is; NaN: it focuses by itself, and does not tell */
+	int64_t born_ns; /* when it began */
+	uint8_t *repeated; /* the picture that a frozen sensor gives, NULL: none yet */
 
 	pthread_mutex_t lock; /* for all below: release() comes from any thread */
 	struct sensor sensor;
@@ -115,6 +129,45 @@ static int simcam_list(void (*each)(void *data, const char *id, const char *mode
 	return (int)ARRAY_SIZE(models);
 }
 
+/* ---- controls and modes ---- */
+
+#define TEXT_OF_(x) #x
+#define TEXT_OF(x) TEXT_OF_(x)
+
+static const struct camera_control control_rows[] = {
+	{ .name = "AnalogueGain", .kind = "a number above 0" },
+	{ .name = "ExposureTime", .kind = "a number of microseconds above 0" },
+	{ .name = "TestLatency",
+		.kind = "a whole number",
+		.min = "1",
+		.max = TEXT_OF(SENSOR_LATENCY_MAX),
+		.def = TEXT_OF(SENSOR_LATENCY) },
+};
+
+/* The same for all test cameras: any size, at the rate that its pixels allow. */
+static int simcam_describe(const char *id, const struct camera_listener *listener)
+{
+	static const struct {
+		int width, height;
+	} sizes[] = { { 640, 480 }, { DEFAULT_WIDTH, DEFAULT_HEIGHT }, { 4056, 3040 } };
+
+	(void)id;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct sensor_options options = { .width = sizes[i].width,
+			.height = sizes[i].height };
+		struct sensor sensor;
+
+		if (sensor_init(&sensor, &options) < 0)
+			continue;
+		listener->mode(listener->data,
+			&(struct camera_mode){ sizes[i].width, sizes[i].height, "drawn",
+				(double)NS_PER_SEC / (double)sensor.duration_min_ns, 1 });
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(control_rows); i++)
+		listener->control(listener->data, &control_rows[i]);
+	return 0;
+}
+
 /* ---- opening ---- */
 
 PRINTF(3, 4) static int fail_with(struct simcam *t, int r, const char *fmt, ...)
@@ -162,19 +215,41 @@ static int read_control(
 	return 0;
 }
 
+/* By the clock as it is: one that is set moves the sun. */
+static double light_now(void *data, int64_t ns)
+{
+	const struct simcam *t = data;
+
+	return t->light > 0
+		? t->light
+		: sky_light_at(clock_wall_of_mono(&clock_real, ns), t->latitude, t->longitude);
+}
+
 static int make_sensor(
 	struct simcam *t, const struct camera_options *options, enum pixel_format format)
 {
 	struct sensor_options sensor = {
 		.seed = options->seed,
-		.width = options->width > 0 ? options->width : 1920,
-		.height = options->height > 0 ? options->height : 1080,
+		.width = options->width > 0 ? options->width : DEFAULT_WIDTH,
+		.height = options->height > 0 ? options->height : DEFAULT_HEIGHT,
 		.fps = options->fps,
 		.drift_ppm = options->drift_ppm,
-		.midnight_ns = now_ns() - clock_wall_us(&clock_real) * NS_PER_US,
+		.compensation = options->compensation,
+		.light = light_now,
+		.light_data = t,
 	};
 	int r = 0;
 
+	if (options->focus == FOCUS_FIXED && options->dioptres > LENS_MAX)
+		return fail_with(t, -ERANGE,
+			"camera.focus = %g: this camera's lens goes to %d dioptres",
+			options->dioptres, LENS_MAX);
+	t->dioptres = options->focus == FOCUS_FIXED ? options->dioptres : (double)NAN;
+	t->light = options->light;
+	t->trouble = options->trouble;
+	t->born_ns = now_ns();
+	t->latitude = options->latitude;
+	t->longitude = options->longitude;
 	for (size_t i = 0; i < options->n_controls && r == 0; i++)
 		r = read_control(t, options->control_names[i], options->control_values[i], &sensor);
 	if (r < 0)
@@ -188,8 +263,14 @@ static int make_sensor(
 		((size_t)sensor.width + STRIDE_ALIGN - 1) / STRIDE_ALIGN * STRIDE_ALIGN);
 	t->camera.info.frame_duration_min_ns = t->sensor.duration_min_ns;
 	t->camera.info.frame_duration_max_ns = SENSOR_DURATION_MAX_NS;
+	t->camera.info.frame_duration_ns = t->sensor.duration_open_ns;
 	t->camera.info.can_steer = true;
 	t->camera.info.latency_frames = t->sensor.options.latency_frames;
+	if (sensor.exposure_us <= 0 && sensor.gain <= 0) {
+		t->camera.info.exposure_min_ns = t->sensor.line_ns;
+		t->camera.info.exposure_max_ns = SENSOR_DURATION_MAX_NS;
+		t->camera.info.gain_max = SENSOR_GAIN_MAX;
+	}
 	return 0;
 }
 
@@ -264,6 +345,7 @@ static void simcam_close(struct camera *camera)
 
 	assert(count_held(t) == 0);
 	faults_put(t->faults);
+	free(t->repeated);
 	for (int i = 0; i < CAMERA_BUFFERS; i++)
 		free(t->buffer[i].canvas.plane[0]);
 	fd_closep(&t->camera.fd);
@@ -331,9 +413,35 @@ static int next_frame(struct simcam *t, struct sensor_frame *ret, struct buffer 
 		i++;
 	assert(i < CAMERA_BUFFERS); /* the sensor makes no frame without a request */
 	t->buffer[i].held = true;
+	if (state.ahead)
+		ret->start_ns += AHEAD_NS;
 	faults_count_frame(t->faults);
 	*ret_buffer = &t->buffer[i];
 	return 0;
+}
+
+/* Paints the scene and what happens to it: the picture before again, where there is no memory. */
+static void simcam_paint(struct simcam *t, struct canvas *canvas, const struct sensor_frame *frame)
+{
+	const size_t *bytes = t->camera.shape.plane_bytes;
+	const size_t all = bytes[0] + bytes[1] + bytes[2];
+	const bool grows = t->trouble == VIEW_ICED || t->trouble == VIEW_DEFOCUSED;
+	const double hours = (double)(frame->start_ns - t->born_ns) / (3600.0 * NS_PER_SEC);
+
+	if (t->repeated) {
+		memcpy(canvas->plane[0], t->repeated, all);
+		return;
+	}
+	scene_paint(
+		canvas, t->camera.info.id, clock_wall_of_mono(&clock_real, frame->start_ns), frame);
+	if (t->dioptres >= 0)
+		trouble_do(canvas, VIEW_DEFOCUSED, fabs(t->dioptres - LENS_SHARP) / LENS_SOFT,
+			frame->sequence);
+	trouble_do(canvas, t->trouble, grows ? hours : 1, frame->sequence);
+	if (t->trouble == VIEW_FROZEN)
+		t->repeated = malloc(all);
+	if (t->repeated)
+		memcpy(t->repeated, canvas->plane[0], all);
 }
 
 static int simcam_take(struct camera *camera, struct frame *ret)
@@ -349,8 +457,7 @@ static int simcam_take(struct camera *camera, struct frame *ret)
 	pthread_mutex_unlock(&t->lock);
 	if (r < 0)
 		return r;
-	scene_paint(&buffer->canvas, t->camera.info.id,
-		clock_wall_of_mono(&clock_real, frame.start_ns), &frame);
+	simcam_paint(t, &buffer->canvas, &frame);
 	*ret = t->camera.shape;
 	ret->flags =
 		(frame.startup ? FRAME_STARTUP : 0u) | (frame.converged ? FRAME_CONVERGED : 0u);
@@ -359,6 +466,9 @@ static int simcam_take(struct camera *camera, struct frame *ret)
 	ret->duration_ns = frame.duration_ns;
 	ret->exposure_us = frame.exposure_us;
 	ret->gain = frame.gain;
+	ret->lens_position = t->dioptres;
+	ret->red = frame.red;
+	ret->blue = frame.blue;
 	ret->opaque = buffer;
 	for (int i = 0; i < 3; i++)
 		ret->plane[i] = ret->plane_bytes[i] ? buffer->canvas.plane[i] : NULL;
@@ -388,14 +498,28 @@ static int simcam_set_frame_duration(struct camera *camera, int64_t ns, int fram
 	return 0;
 }
 
+static int simcam_set_exposure(struct camera *camera, const struct camera_exposure *exposure)
+{
+	struct simcam *t = simcam_of(camera);
+
+	if (t->camera.info.exposure_max_ns == 0)
+		return -EOPNOTSUPP;
+	pthread_mutex_lock(&t->lock);
+	sensor_set_exposure(&t->sensor, exposure);
+	pthread_mutex_unlock(&t->lock);
+	return 0;
+}
+
 const struct camera_ops simcam_ops = {
 	.name = "test",
 	.list = simcam_list,
+	.describe = simcam_describe,
 	.open = simcam_open,
 	.start = simcam_start,
 	.stop = simcam_stop,
 	.take = simcam_take,
 	.release = simcam_release,
 	.set_frame_duration = simcam_set_frame_duration,
+	.set_exposure = simcam_set_exposure,
 	.close = simcam_close,
 };
