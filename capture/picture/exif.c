@@ -28,6 +28,11 @@
 #define AGREE_US                                                                                   \
 	(US_PER_SEC / 2) /* so near to its slot an exposure counts as in the slot's second */
 #define EXIF_ORDER EXIF_BYTE_ORDER_INTEL
+#define EXIF_INFINITE 0xffffffffu
+#define DIOPTRES_MAX 1000 /* a millimetre: no lens is nearer */
+#define SECOND_PARTS 10000
+#define COMMENT_CODE 8 /* bytes in front of the text that say how it is written */
+#define COMMENT_MAX 160
 
 struct exif_times {
 	char local[20]; /* "2026:11:20 17:01:00" */
@@ -75,38 +80,54 @@ struct exif_entry {
 	int ifd; /* ExifIfd */
 	ExifTag tag;
 	int format; /* ExifFormat */
-	const char *text; /* ASCII: NULL or "" is left out; UNDEFINED: four bytes */
+	const char *text; /* ASCII: NULL or "" is left out; UNDEFINED and BYTE: `bytes` of them */
+	unsigned bytes; /* 0: left out */
 	ExifLong value, below; /* a rational's numerator and denominator; value 0 is left out */
+	bool zero; /* but for this one, where 0 says something */
+	const ExifRational *angle; /* degrees, minutes, seconds in place of `value` */
 };
+
+/* How many values it has, 0: it is left out. */
+static unsigned long exif_components(const struct exif_entry *entry)
+{
+	if (entry->format == EXIF_FORMAT_ASCII)
+		return entry->text && *entry->text ? strnlen(entry->text, ASCII_MAX - 1) + 1 : 0;
+	if (entry->format == EXIF_FORMAT_UNDEFINED || entry->format == EXIF_FORMAT_BYTE)
+		return entry->bytes;
+	return entry->angle ? 3 : entry->value != 0 || entry->zero;
+}
+
+static void exif_copy_text(unsigned char *room, const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		room[i] = text[i] >= ' ' && text[i] <= '~' ? (unsigned char)text[i] : '?';
+	room[length] = 0;
+}
 
 static int exif_add_entry(ExifData *data, const struct exif_entry *entry)
 {
-	bool ascii = entry->format == EXIF_FORMAT_ASCII;
-	size_t length = ascii && entry->text ? strnlen(entry->text, ASCII_MAX - 1) : 0;
+	unsigned long components = exif_components(entry);
 	unsigned char *room;
 
-	if (ascii ? length == 0 : !entry->text && entry->value == 0)
+	if (components == 0)
 		return 0;
-	room = exif_add(data, (ExifIfd)entry->ifd, entry->tag, (ExifFormat)entry->format,
-		ascii                 ? length + 1
-			: entry->text ? 4
-				      : 1);
+	room = exif_add(
+		data, (ExifIfd)entry->ifd, entry->tag, (ExifFormat)entry->format, components);
 	if (!room)
 		return -ENOMEM;
 	if (entry->format == EXIF_FORMAT_SHORT)
 		exif_set_short(room, EXIF_ORDER, (ExifShort)entry->value);
 	else if (entry->format == EXIF_FORMAT_LONG)
 		exif_set_long(room, EXIF_ORDER, entry->value);
+	else if (entry->format == EXIF_FORMAT_ASCII)
+		exif_copy_text(room, entry->text, components - 1);
+	else if (entry->angle)
+		for (unsigned long i = 0; i < components; i++)
+			exif_set_rational(room + 8 * i, EXIF_ORDER, entry->angle[i]);
 	else if (entry->format == EXIF_FORMAT_RATIONAL)
 		exif_set_rational(room, EXIF_ORDER, (ExifRational){ entry->value, entry->below });
-	else if (!ascii)
-		memcpy(room, entry->text, 4);
-	for (size_t i = 0; i < length; i++)
-		room[i] = entry->text[i] >= ' ' && entry->text[i] <= '~'
-			? (unsigned char)entry->text[i]
-			: '?';
-	if (ascii)
-		room[length] = 0;
+	else
+		memcpy(room, entry->text, entry->bytes);
 	return 0;
 }
 
@@ -173,6 +194,115 @@ static ExifLong exif_iso(double gain)
 	return iso >= 0.5 && isfinite(iso) ? (ExifLong)(iso > 65535 ? 65535 : lround(iso)) : 0;
 }
 
+/* Metres to what is in focus; beyond a kilometre it is infinity, as EXIF writes it. */
+static ExifRational exif_distance(double dioptres)
+{
+	if (!(dioptres >= 0 && dioptres <= DIOPTRES_MAX))
+		return (ExifRational){ 0, 1 };
+	if (dioptres < 0.001)
+		return (ExifRational){ EXIF_INFINITE, 1 };
+	return (ExifRational){ 1000, (ExifLong)lround(dioptres * 1000) };
+}
+
+/* Degrees, minutes and seconds, these to a ten thousandth: 3 mm on the ground. */
+static void exif_angle(double degrees, ExifRational ret[static 3])
+{
+	int64_t parts = llround(fabs(degrees) * 3600 * SECOND_PARTS);
+
+	ret[0] = (ExifRational){ (ExifLong)(parts / (3600 * SECOND_PARTS)), 1 };
+	ret[1] = (ExifRational){ (ExifLong)(parts / (60 * SECOND_PARTS) % 60), 1 };
+	ret[2] = (ExifRational){ (ExifLong)(parts % (60 * SECOND_PARTS)), SECOND_PARTS };
+}
+
+static bool exif_has_place(const struct exif_facts *facts)
+{
+	return fabs(facts->latitude) <= 90 && fabs(facts->longitude) <= 180;
+}
+
+/* Adds " NAME=VALUE" to a comment, "NAME=A,B" where `b` is a number. */
+static void comment_add(char comment[static COMMENT_MAX], const char *name, double a, double b)
+{
+	size_t used = strlen(comment + COMMENT_CODE) + COMMENT_CODE;
+
+	/* whoever reads such a thing as 1e300 dioptres learns nothing */
+	if (!(a >= 0 && a < 1e6) || !(isnan(b) || (b >= 0 && b < 1e6)))
+		return;
+	snprintf(comment + used, COMMENT_MAX - used, isnan(b) ? "%s%s=%.6g" : "%s%s=%.6g,%.6g",
+		used > COMMENT_CODE ? " " : "", name, a, b);
+}
+
+/* The bytes of a UserComment: its code, then text without a NUL. How many, 0: nothing is known. */
+static unsigned comment_make(const struct exif_facts *facts, char ret[static COMMENT_MAX])
+{
+	static const char code[COMMENT_CODE] = "ASCII";
+	size_t used;
+
+	memset(ret, 0, COMMENT_MAX);
+	memcpy(ret, code, sizeof code);
+	comment_add(ret, "ColourTemperature", facts->colour_temperature, NAN);
+	comment_add(ret, "ColourGains", isnan(facts->blue) ? NAN : facts->red, facts->blue);
+	comment_add(ret, "LensPosition", facts->lens_position, NAN);
+	used = strlen(ret + COMMENT_CODE) + COMMENT_CODE;
+	if (facts->focus && *facts->focus)
+		snprintf(ret + used, COMMENT_MAX - used, "%sFocus=%s",
+			used > COMMENT_CODE ? " " : "", facts->focus);
+	used = strlen(ret + COMMENT_CODE);
+	return used ? (unsigned)(used + COMMENT_CODE) : 0;
+}
+
+static int exif_add_table(ExifData *data, const struct exif_entry *entries, size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = exif_add_entry(data, &entries[i]);
+	return r;
+}
+
+/* Where the camera is, as its settings say: it has no receiver, so there is no time by GPS. */
+static int exif_add_place(ExifData *data, const struct exif_facts *facts)
+{
+	enum { GPS = EXIF_IFD_GPS };
+	ExifRational latitude[3], longitude[3];
+	const struct exif_entry entries[] = {
+		{ GPS, (ExifTag)EXIF_TAG_GPS_VERSION_ID, EXIF_FORMAT_BYTE, "\2\3\0", 4 },
+		{ GPS, (ExifTag)EXIF_TAG_GPS_LATITUDE_REF, EXIF_FORMAT_ASCII,
+			facts->latitude < 0 ? "S" : "N" },
+		{ GPS, (ExifTag)EXIF_TAG_GPS_LATITUDE, EXIF_FORMAT_RATIONAL, .angle = latitude },
+		{ GPS, (ExifTag)EXIF_TAG_GPS_LONGITUDE_REF, EXIF_FORMAT_ASCII,
+			facts->longitude < 0 ? "W" : "E" },
+		{ GPS, (ExifTag)EXIF_TAG_GPS_LONGITUDE, EXIF_FORMAT_RATIONAL, .angle = longitude },
+		{ GPS, (ExifTag)EXIF_TAG_GPS_MAP_DATUM, EXIF_FORMAT_ASCII, "WGS-84" },
+	};
+
+	if (!exif_has_place(facts))
+		return 0;
+	exif_angle(facts->latitude, latitude);
+	exif_angle(facts->longitude, longitude);
+	return exif_add_table(data, entries, ARRAY_SIZE(entries));
+}
+
+/* Where the thumbnail is and how long, libexif adds itself. */
+static int exif_add_thumb(ExifData *data, const struct exif_facts *facts)
+{
+	enum { THUMB = EXIF_IFD_1 };
+	static const struct exif_entry entries[] = {
+		{ THUMB, EXIF_TAG_COMPRESSION, EXIF_FORMAT_SHORT, .value = 6 }, /* JPEG */
+		{ THUMB, EXIF_TAG_X_RESOLUTION, EXIF_FORMAT_RATIONAL, .value = 72, .below = 1 },
+		{ THUMB, EXIF_TAG_Y_RESOLUTION, EXIF_FORMAT_RATIONAL, .value = 72, .below = 1 },
+		{ THUMB, EXIF_TAG_RESOLUTION_UNIT, EXIF_FORMAT_SHORT, .value = 2 },
+	};
+
+	if (facts->thumb_bytes == 0)
+		return 0;
+	data->data = malloc(facts->thumb_bytes);
+	if (!data->data)
+		return -ENOMEM;
+	memcpy(data->data, facts->thumb, facts->thumb_bytes);
+	data->size = (unsigned)facts->thumb_bytes;
+	return exif_add_table(data, entries, ARRAY_SIZE(entries));
+}
+
 /* In the order of tags, so that libexif saves the same bytes when it has read them. */
 static int exif_add_all(
 	ExifData *data, const struct exif_facts *facts, const struct exif_times *times)
@@ -180,13 +310,16 @@ static int exif_add_all(
 	enum { MAIN = EXIF_IFD_0, EXIF = EXIF_IFD_EXIF };
 	enum {
 		TEXT = EXIF_FORMAT_ASCII,
-		FOUR = EXIF_FORMAT_UNDEFINED,
+		BYTES = EXIF_FORMAT_UNDEFINED,
 		SHORT = EXIF_FORMAT_SHORT,
 		LONG = EXIF_FORMAT_LONG,
 		RATIO = EXIF_FORMAT_RATIONAL
 	};
 	ExifRational exposure = exif_exposure(facts->exposure_us);
+	ExifRational distance = exif_distance(facts->lens_position);
 	ExifLong width = (ExifLong)facts->width, height = (ExifLong)facts->height;
+	char comment[COMMENT_MAX];
+	unsigned comment_bytes = comment_make(facts, comment);
 	const struct exif_entry entries[] = {
 		{ MAIN, EXIF_TAG_MAKE, TEXT, facts->make },
 		{ MAIN, EXIF_TAG_MODEL, TEXT, facts->model },
@@ -200,26 +333,31 @@ static int exif_add_all(
 		{ EXIF, EXIF_TAG_EXPOSURE_TIME, RATIO, .value = exposure.numerator,
 			.below = exposure.denominator },
 		{ EXIF, EXIF_TAG_ISO_SPEED_RATINGS, SHORT, .value = exif_iso(facts->gain) },
-		{ EXIF, EXIF_TAG_EXIF_VERSION, FOUR, "0232" },
+		{ EXIF, EXIF_TAG_EXIF_VERSION, BYTES, "0232", 4 },
 		{ EXIF, EXIF_TAG_DATE_TIME_ORIGINAL, TEXT, times->local },
 		{ EXIF, EXIF_TAG_DATE_TIME_DIGITIZED, TEXT, times->local },
 		{ EXIF, EXIF_TAG_OFFSET_TIME, TEXT, times->offset },
 		{ EXIF, EXIF_TAG_OFFSET_TIME_ORIGINAL, TEXT, times->offset },
 		{ EXIF, EXIF_TAG_OFFSET_TIME_DIGITIZED, TEXT, times->offset },
-		{ EXIF, EXIF_TAG_COMPONENTS_CONFIGURATION, FOUR, "\1\2\3" }, /* Y Cb Cr */
+		{ EXIF, EXIF_TAG_COMPONENTS_CONFIGURATION, BYTES, "\1\2\3", 4 }, /* Y Cb Cr */
+		{ EXIF, EXIF_TAG_SUBJECT_DISTANCE, RATIO, .value = distance.numerator,
+			.below = distance.denominator },
+		{ EXIF, EXIF_TAG_USER_COMMENT, BYTES, comment, comment_bytes },
 		{ EXIF, EXIF_TAG_SUB_SEC_TIME, TEXT, times->fraction },
 		{ EXIF, EXIF_TAG_SUB_SEC_TIME_ORIGINAL, TEXT, times->fraction },
 		{ EXIF, EXIF_TAG_SUB_SEC_TIME_DIGITIZED, TEXT, times->fraction },
-		{ EXIF, EXIF_TAG_FLASH_PIX_VERSION, FOUR, "0100" },
+		{ EXIF, EXIF_TAG_FLASH_PIX_VERSION, BYTES, "0100", 4 },
 		{ EXIF, EXIF_TAG_COLOR_SPACE, SHORT, .value = 1 }, /* sRGB */
 		{ EXIF, EXIF_TAG_PIXEL_X_DIMENSION, LONG, .value = width },
 		{ EXIF, EXIF_TAG_PIXEL_Y_DIMENSION, LONG, .value = height },
+		{ EXIF, EXIF_TAG_WHITE_BALANCE, SHORT, .value = facts->white_balance == WHITE_FIXED,
+			.zero = facts->white_balance == WHITE_AUTO },
 	};
-	int r = 0;
+	int r = exif_add_table(data, entries, ARRAY_SIZE(entries));
 
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(entries); i++)
-		r = exif_add_entry(data, &entries[i]);
-	return r;
+	if (r == 0)
+		r = exif_add_place(data, facts);
+	return r < 0 ? r : exif_add_thumb(data, facts);
 }
 
 int exif_build(const struct exif_facts *facts, uint8_t **ret, size_t *ret_bytes)

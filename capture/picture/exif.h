@@ -8,14 +8,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "capture/camera/camera.h"
+
+/*
+ * What is not known, or makes no sense, is left out: NaN, NULL, a negative distance. The lens is
+ * told as SubjectDistance, in metres (0 dioptres: infinity). What EXIF has no tag for is in
+ * UserComment, as words of the form NAME=VALUE: ColourTemperature, ColourGains, LensPosition and
+ * Focus.
+ */
 struct exif_facts {
 	int64_t time_us; /* exif_time_us() */
-	double exposure_us; /* NaN: left out */
-	double gain; /* ISO = 100 x gain; NaN: left out */
-	const char *make; /* NULL: left out */
+	double exposure_us;
+	double gain; /* ISO = 100 x gain */
+	enum white_balance white_balance;
+	double colour_temperature; /* kelvin */
+	double red, blue; /* gains of the white balance */
+	double lens_position; /* dioptres */
+	const char *focus; /* one word */
+	double latitude, longitude; /* degrees north and east, both or none, for the GPS tags */
+	const char *make;
 	const char *model;
 	const char *software; /* "capturepi 0.1" */
 	int width, height;
+	const uint8_t *thumb; /* a JPEG of THUMB_BYTES_MAX (jpeg.h) at most */
+	size_t thumb_bytes; /* 0: none */
 };
 
 /*

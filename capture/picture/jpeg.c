@@ -30,6 +30,7 @@
 #include <jerror.h>
 
 #include "capture/picture/mjpeg.h"
+#include "capture/picture/shrink.h"
 
 #define LUMA_ROWS_MAX 16 /* a group: one row of 4:2:0 MCUs; one of 4:2:2 has 8 */
 #define CHROMA_ROWS 8
@@ -54,6 +55,9 @@ struct jpeg_encoder {
 	jmp_buf escape;
 	int error; /* why it escaped */
 	int quality;
+	struct frame small; /* what the last thumbnail was made of, and */
+	uint8_t *small_samples; /* its planes; NULL: there is none */
+	int thumb_quality; /* of the thumbnail in hand; 0: it is a whole picture */
 
 	uint8_t *buffer; /* the JPEG; only grows */
 	size_t capacity, used;
@@ -151,7 +155,6 @@ static void step_create(struct jpeg_encoder *e)
 	c->in_color_space = JCS_YCbCr;
 	c->input_components = 3;
 	jpeg_set_defaults(c); /* YCbCr, 4:2:0 */
-	jpeg_set_quality(c, e->quality, TRUE);
 	c->raw_data_in = TRUE;
 	c->dct_method = JDCT_ISLOW;
 }
@@ -210,6 +213,7 @@ void jpeg_encoder_free(struct jpeg_encoder *e)
 	jpeg_destroy((j_common_ptr)&e->cinfo); /* fine on one that was never created */
 	free(e->buffer);
 	free(e->scratch);
+	free(e->small_samples);
 	free(e);
 }
 
@@ -326,7 +330,8 @@ static void step_encode(struct jpeg_encoder *e)
 	cinfo->comp_info[0].v_samp_factor = group / CHROMA_ROWS;
 	cinfo->image_width = (JDIMENSION)e->component[0].width;
 	cinfo->image_height = (JDIMENSION)e->component[0].height;
-	cinfo->write_JFIF_header = e->exif == NULL;
+	cinfo->write_JFIF_header = e->exif == NULL && !e->thumb_quality;
+	jpeg_set_quality(cinfo, e->thumb_quality ? e->thumb_quality : e->quality, TRUE);
 	jpeg_start_compress(cinfo, TRUE);
 	if (e->exif)
 		jpeg_write_marker(cinfo, JPEG_APP0 + 1, e->exif, (unsigned)e->exif_bytes);
@@ -353,7 +358,7 @@ static bool plane_fits(const struct frame *frame, int i, int rows, size_t bytes)
 	return (size_t)(rows - 1) <= (size - bytes) / stride;
 }
 
-static bool frame_fits(const struct frame *frame)
+bool frame_fits(const struct frame *frame)
 {
 	int width = frame->width, height = frame->height;
 	int half_width = (width + 1) / 2, half_height = (height + 1) / 2;
@@ -463,4 +468,34 @@ int jpeg_encode(struct jpeg_encoder *e, const struct frame *frame, const void *e
 	*ret_jpeg = e->buffer;
 	*ret_bytes = e->used;
 	return 0;
+}
+
+int jpeg_encode_thumb(struct jpeg_encoder *e, const struct frame *frame, const uint8_t **ret_jpeg,
+	size_t *ret_bytes)
+{
+	static const int qualities[] = { 80, 60, 40, 20, 1 };
+	int r = frame_fits(frame) ? 0 : -EINVAL;
+
+	free(TAKE_PTR(e->small_samples));
+	if (r == 0 && frame->format != PIXEL_MJPEG)
+		r = frame_shrink(frame, SHRINK_SIDE, &e->small, &e->small_samples);
+	if (r <= 0)
+		return r;
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(qualities); i++) {
+		e->thumb_quality = qualities[i];
+		r = jpeg_encode_planes(e, &e->small, NULL, 0);
+		if (e->used <= THUMB_BYTES_MAX)
+			break;
+	}
+	e->thumb_quality = 0;
+	if (r < 0 || e->used > THUMB_BYTES_MAX)
+		return r;
+	*ret_jpeg = e->buffer;
+	*ret_bytes = e->used;
+	return 1;
+}
+
+const struct frame *jpeg_small_frame(const struct jpeg_encoder *e)
+{
+	return e->small_samples ? &e->small : NULL;
 }

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+#include "capture/worth/worth.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "capture/worth/align.h"
+#include "capture/worth/learned.h"
+#include "common/base/clock.h"
+
+#define HOUR_US (INT64_C(3600) * US_PER_SEC)
+#define LEARN_EVERY_US (INT64_C(540) * US_PER_SEC) /* six pictures of an hour a day */
+#define LEARNED_MIN 3 /* pictures that make a reference */
+#define LEARNED_FULL 30 /* the means are of about so many, five days */
+#define MOVED_KEEPS_US (24 * HOUR_US)
+#define MARK_KEEPS_US (14 * 24 * HOUR_US)
+#define DARK_MAX 0.06 /* mean of a picture that may be dark, */
+#define DARK_BRIGHT_MIN 0.2 /* of the darkest one of an hour that is bright */
+#define TELLS_MIN 0.12 /* mean of a picture that shows more than noise */
+#define BLOCKS_MIN 6 /* with a shape: less say nothing */
+#define SHAPE_GONE 0.29 /* even of the strongest; in fog what is near keeps more */
+#define DARK_PART 0.25 /* of the blocks: something hangs before the lens */
+#define MOVED_MIN 0.01 /* widths */
+#define STILL_MAX 0.12 /* of the blocks, found by chance */
+#define STRANGE_PART 0.7 /* of the blocks have a shape, which is not theirs */
+#define BLURRED_MAX 0.35 /* of what is fine in the reference, */
+#define BLURRED_FOG_MAX 0.2 /* where only half of the blocks can be seen */
+
+int worth_new(struct worth **ret)
+{
+	struct worth *worth = calloc(1, sizeof(*worth));
+
+	if (!worth)
+		return -ENOMEM;
+	*ret = worth;
+	return 0;
+}
+
+void worth_free(struct worth *worth)
+{
+	free(worth);
+}
+
+void worth_copy(struct worth *copy, const struct worth *worth)
+{
+	*copy = *worth;
+}
+
+/* ---- learning */
+
+static void hour_learn(struct hour *hour, const struct sight *sight, int64_t slot_us)
+{
+	const int n = sight->map.width * sight->map.height;
+	int weight;
+
+	if (hour->n > 0 && llabs(slot_us - hour->last_us) < LEARN_EVERY_US)
+		return;
+	if (hour->n == 0)
+		*hour = (struct hour){
+			.mean_low = sight->facts.mean,
+		};
+	hour->last_us = slot_us;
+	hour->n += hour->n < LEARNED_FULL;
+	weight = (int)hour->n;
+	for (int i = 0; i < n; i++) {
+		hour->sample[i] = (int16_t)(hour->sample[i] +
+			(sight->map.sample[i] * FINE - hour->sample[i]) / weight);
+		hour->luma[i] = (int16_t)(hour->luma[i] +
+			(sight->map.luma[i] * FINE - hour->luma[i]) / weight);
+	}
+	for (int i = 0; i < CELLS_SIDE; i++)
+		for (int k = 0; k < CELLS_SIDE; k++) {
+			struct cell *mean = &hour->cell[i][k];
+			const struct cell *now = &sight->cell[i][k];
+
+			mean->fine += (now->fine - mean->fine) / (float)weight;
+			mean->coarse += (now->coarse - mean->coarse) / (float)weight;
+		}
+	hour->mean_low += (sight->facts.mean - hour->mean_low) /
+		(sight->facts.mean < hour->mean_low ? 1 : LEARNED_FULL);
+}
+
+/* ---- judging */
+
+struct judged {
+	const struct hour *hour; /* the most like it; NULL: there is nothing to compare with */
+	struct alignment at;
+	bool was_bright; /* it, and the hours beside it */
+};
+
+static struct alignment hour_align(const struct hour *hour, const struct sight *now)
+{
+	struct reference reference = { .map.width = now->map.width, .map.height = now->map.height };
+
+	for (int i = 0; i < now->map.width * now->map.height; i++) {
+		reference.map.sample[i] = (int8_t)(hour->sample[i] / FINE);
+		reference.map.luma[i] = (uint8_t)(hour->luma[i] / FINE);
+	}
+	memcpy(reference.cell, hour->cell, sizeof(reference.cell));
+	return sight_align(&reference, now);
+}
+
+/* Blocks found, wherever that was. */
+static int alignment_known(const struct alignment *at)
+{
+	return at->found > at->still ? at->found : at->still;
+}
+
+static struct judged worth_compare(
+	const struct worth *worth, const struct sight *sight, int64_t slot_us)
+{
+	static const int beside[] = { 0, HOURS - 1, 1 };
+	const int now = (int)(slot_us / HOUR_US % HOURS);
+	struct judged j = { .was_bright = worth->hour[now].n >= LEARNED_MIN };
+
+	for (size_t i = 0; i < ARRAY_SIZE(beside); i++) {
+		const struct hour *hour = &worth->hour[(now + beside[i]) % HOURS];
+		struct alignment at;
+
+		if (hour->n < LEARNED_MIN)
+			continue;
+		j.was_bright &= hour->mean_low >= DARK_BRIGHT_MIN;
+		if (j.hour && alignment_known(&j.at) * 2 > j.at.blocks)
+			continue; /* it is like this hour */
+		at = hour_align(hour, sight);
+		if (j.hour &&
+			alignment_known(&at) * j.at.blocks <= alignment_known(&j.at) * at.blocks)
+			continue;
+		j.hour = hour;
+		j.at = at;
+	}
+	return j;
+}
+
+static enum mark judged_mark(const struct judged *j, const struct sight *sight)
+{
+	const struct alignment *at = &j->at;
+
+	if (j->was_bright && sight->facts.mean <= DARK_MAX)
+		return MARK_DARK;
+	if (at->blocks < BLOCKS_MIN || sight->facts.mean < TELLS_MIN)
+		return MARK_NONE;
+	if (at->shape < SHAPE_GONE || at->dark >= DARK_PART * at->blocks)
+		return MARK_COVERED;
+	if (at->moved >= MOVED_MIN)
+		return MARK_MOVED;
+	if (at->found == 0 && at->still <= STILL_MAX * at->blocks &&
+		at->seen >= STRANGE_PART * at->blocks)
+		return MARK_MOVED;
+	if (isnan(at->moved))
+		return MARK_NONE; /* too little of it was found to say more */
+	return at->sharp < (at->seen * 2 > at->blocks ? BLURRED_MAX : BLURRED_FOG_MAX)
+		? MARK_BLURRED
+		: MARK_NONE;
+}
+
+/* A picture without any light or nothing but light has no noise. */
+static bool sight_is_plain(const struct sight *sight)
+{
+	return sight->facts.black + sight->facts.white > 0.98;
+}
+
+static bool worth_lasts(const struct worth *worth, int64_t slot_us)
+{
+	const int64_t keeps_us = worth->mark == MARK_MOVED ? MOVED_KEEPS_US : MARK_KEEPS_US;
+
+	return worth->mark != MARK_NONE && worth->mark != MARK_FROZEN &&
+		slot_us - worth->since_us > keeps_us;
+}
+
+/* Of the lens or what is before it: as frost grows, a trouble keeps the mark it came with. */
+static bool mark_is_of_view(enum mark mark)
+{
+	return mark == MARK_COVERED || mark == MARK_BLURRED || mark == MARK_MOVED;
+}
+
+static void worth_begin(struct worth *worth, const struct sight *sight)
+{
+	memset(worth, 0, sizeof(*worth));
+	worth->width = sight->map.width;
+	worth->height = sight->map.height;
+}
+
+struct picture_facts worth_judge(struct worth *worth, const struct sight *sight, int64_t slot_us)
+{
+	struct picture_facts facts = sight->facts;
+	struct judged j = { .hour = NULL };
+	bool frozen;
+
+	slot_us = slot_us < 0 ? 0 : slot_us;
+	if (worth->width != sight->map.width || worth->height != sight->map.height ||
+		worth_lasts(worth, slot_us))
+		worth_begin(worth, sight);
+	frozen = worth->digest == sight->digest && !sight_is_plain(sight);
+	worth->digest = sight->digest;
+	if (!frozen)
+		j = worth_compare(worth, sight, slot_us);
+	if (j.hour && !isnan(j.at.moved))
+		facts.moved = fmin(round(j.at.moved * 1e4) / 1e4, 1);
+	facts.mark = frozen ? MARK_FROZEN : j.hour ? judged_mark(&j, sight) : MARK_NONE;
+	if (mark_is_of_view(facts.mark) && mark_is_of_view(worth->mark))
+		facts.mark = worth->mark;
+	if (facts.mark != worth->mark || slot_us < worth->since_us)
+		worth->since_us = slot_us;
+	worth->mark = facts.mark;
+	if (facts.mark == MARK_NONE)
+		hour_learn(&worth->hour[slot_us / HOUR_US % HOURS], sight, slot_us);
+	return facts;
+}
