@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <math.h>
 
+#include "capture/schedule/at.h"
 #include "capture/schedule/sun.h"
 #include "common/base/clock.h"
 #include "common/base/utc.h"
@@ -16,9 +17,7 @@
 #define SECONDS_PER_DAY 86400
 #define US_PER_MIN (60 * US_PER_SEC)
 #define US_PER_DAY (SECONDS_PER_DAY * US_PER_SEC)
-#define HORIZON_US (400 * US_PER_DAY)
 #define END_US (INT64_C(253402300800) * US_PER_SEC) /* the year 10000 */
-#define ZONES_S (16 * 3600) /* no zone is further from UTC */
 #define THURSDAY 3 /* 1970-01-01; Monday is 0 */
 
 /* Keeps times between 0 and END_US, so that nothing overflows and division rounds down. */
@@ -39,11 +38,15 @@ int64_t schedule_interval_us(const struct schedule_settings *settings)
 	int64_t interval = schedule_every_us(settings) ? schedule_every_us(settings) : US_PER_DAY;
 
 	for (int i = 0; i < settings->n_at; i++) {
-		int next = i + 1 < settings->n_at ? settings->at[i + 1].minute
-						  : settings->at[0].minute + 24 * 60;
+		const struct schedule_at *at = &settings->at[i];
+		const struct schedule_at *next = &settings->at[(i + 1) % settings->n_at];
+		int gap = next->minute - at->minute + (next > at ? 0 : 24 * 60);
 
-		if ((next - settings->at[i].minute) * US_PER_MIN < interval)
-			interval = (next - settings->at[i].minute) * US_PER_MIN;
+		/* they move past each other in the course of a year */
+		if (next->sun != at->sun || gap < 1)
+			gap = 24 * 60 / settings->n_at;
+		if (gap * US_PER_MIN < interval)
+			interval = gap * US_PER_MIN;
 	}
 	return interval;
 }
@@ -171,60 +174,6 @@ static bool windows_span(
 	return open;
 }
 
-/* ---- the times of `at` ---- */
-
-/* A day of the local calendar, with the zone's offset well before and after it. */
-struct local_day {
-	int64_t start_s; /* local time */
-	int before_s, after_s;
-};
-
-static struct local_day local_day_new(int64_t day)
-{
-	int64_t start_s = day * SECONDS_PER_DAY;
-
-	return (struct local_day){
-		.start_s = start_s,
-		.before_s = utc_local_offset_s((start_s - ZONES_S) * US_PER_SEC),
-		.after_s = utc_local_offset_s((start_s + SECONDS_PER_DAY + ZONES_S) * US_PER_SEC),
-	};
-}
-
-static int64_t local_day_of(int64_t us)
-{
-	return (us / US_PER_SEC + utc_local_offset_s(us) + SECONDS_PER_DAY) / SECONDS_PER_DAY - 1;
-}
-
-/* Whether a local time, in seconds since 1970, is a time of `at`. */
-static bool at_has(const struct schedule_settings *settings, int64_t local_s)
-{
-	for (int i = 0; i < settings->n_at; i++)
-		if (local_s % SECONDS_PER_DAY == settings->at[i].minute * 60)
-			return true;
-	return false;
-}
-
-/*
- * The instant of a time of `at` on that day; TIME_NONE if the clocks skip it and it would fall on
- * another time of `at`. Assumes that the offset changes at most once in the two days around it.
- */
-static int64_t at_instant(
-	const struct schedule_settings *settings, const struct local_day *day, int i)
-{
-	int64_t local_s = day->start_s + settings->at[i].minute * 60;
-	int64_t first_s = local_s - day->before_s, second_s = local_s - day->after_s;
-	int offset_s;
-
-	if (day->before_s == day->after_s)
-		return first_s * US_PER_SEC;
-	offset_s = utc_local_offset_s(first_s * US_PER_SEC);
-	if (offset_s == day->before_s)
-		return first_s * US_PER_SEC;
-	if (utc_local_offset_s(second_s * US_PER_SEC) == day->after_s)
-		return second_s * US_PER_SEC;
-	return at_has(settings, first_s + offset_s) ? TIME_NONE : first_s * US_PER_SEC;
-}
-
 /* ---- slots ---- */
 
 /* The slots in a stretch of time; without any, first and last mean nothing. */
@@ -250,25 +199,17 @@ static void span_add(const struct schedule_settings *settings, int64_t from_us, 
 	int64_t every_us = schedule_every_us(settings);
 	int64_t grid_us = every_us ? grid_at_or_after(settings, from_us) : to_us;
 	int64_t n = grid_us < to_us ? (to_us - 1 - grid_us) / every_us : -1;
+	struct at_slot at[AT_FOUND_MAX];
+	int n_at;
 
 	if (n >= 0)
 		slots_found_add(found, grid_us, grid_us + n * every_us, (uint64_t)n + 1);
 	if (settings->n_at == 0)
 		return;
-	/*
-	 * if the clocks change at midnight, a day's first slots precede the last of the day before
-	 */
-	for (int64_t day = local_day_of(from_us) - 1; day <= local_day_of(to_us) + 1; day++) {
-		struct local_day local = local_day_new(day);
-
-		for (int i = 0; i < settings->n_at; i++) {
-			int64_t us = at_instant(settings, &local, i);
-
-			if (us >= from_us && us < to_us &&
-				!(every_us && grid_at_or_after(settings, us) == us))
-				slots_found_add(found, us, us, 1);
-		}
-	}
+	n_at = at_find(settings, from_us, to_us, at);
+	for (int i = 0; i < n_at; i++)
+		if (!every_us || grid_at_or_after(settings, at[i].us) != at[i].us)
+			slots_found_add(found, at[i].us, at[i].us, 1);
 }
 
 /*
@@ -296,7 +237,7 @@ static bool span_next(const struct schedule_settings *settings, int64_t *from_us
 
 int64_t schedule_next(const struct schedule_settings *settings, int64_t wall_us)
 {
-	int64_t from_us = time_clamp(wall_us), to_us = time_clamp(from_us + HORIZON_US);
+	int64_t from_us = time_clamp(wall_us), to_us = time_clamp(from_us + SCHEDULE_HORIZON_US);
 	struct slots_found found = { 0 };
 
 	assert(settings->every_us >= 0 && settings->offset_us >= 0);
@@ -307,7 +248,7 @@ int64_t schedule_next(const struct schedule_settings *settings, int64_t wall_us)
 
 int64_t schedule_previous(const struct schedule_settings *settings, int64_t wall_us)
 {
-	int64_t to_us = time_clamp(wall_us), end_us = time_clamp(to_us - HORIZON_US);
+	int64_t to_us = time_clamp(wall_us), end_us = time_clamp(to_us - SCHEDULE_HORIZON_US);
 	struct slots_found found = { 0 };
 
 	assert(settings->every_us >= 0 && settings->offset_us >= 0);

@@ -9,10 +9,12 @@
 #include <strings.h>
 
 #include "capture/schedule/schedule.h"
+#include "capture/schedule/sun.h"
+#include "common/base/clock.h"
 #include "common/base/text.h"
 
 #define DAYS_ALL 0x7fu
-#define ELEVATION_RISEN (-0.833)
+#define US_PER_MIN (60 * US_PER_SEC)
 #define ELEVATION_CIVIL (-6.0)
 
 static const char *const day_names[] = { "mon", "tue", "wed", "thu", "fri", "sat", "sun" };
@@ -139,16 +141,56 @@ static bool read_window(const char **p, int i, void *list)
 		w->from_minute != 1440 && w->from_minute != w->to_minute;
 }
 
+static const char *const sun_names[] = {
+	[SUN_NOON] = "noon", [SUN_RISE] = "sunrise", [SUN_SET] = "sunset"
+};
+
+/* "+30min", "-1h 30min": whole minutes, as a duration up to the comma; nothing is 0. */
+static bool read_sun_offset(const char **p, int *ret_minute)
+{
+	struct conf_item item = { .type = &conf_duration, .max = SCHEDULE_SUN_MAX * US_PER_MIN };
+	const char *s = text_skip_blanks(*p);
+	size_t length = strcspn(s, ",");
+	char text[64];
+	int64_t us;
+
+	*ret_minute = 0;
+	if (*s == '+' || *s == '-') {
+		snprintf(text, sizeof text, "%.*s", (int)length - 1, s + 1);
+		if (length > sizeof text || conf_parse(&item, text, &us) < 0 || us % US_PER_MIN)
+			return false;
+		*ret_minute = (int)(us / US_PER_MIN) * (*s == '-' ? -1 : 1);
+		s += length;
+	}
+	*p = s;
+	return true;
+}
+
 static bool read_at(const char **p, int i, void *list)
 {
 	struct schedule_at *at = (struct schedule_at *)list + i;
+	const char *s = text_skip_blanks(*p);
 
+	at->sun = SUN_NONE;
+	for (int sun = SUN_NOON; sun <= SUN_SET; sun++) {
+		size_t length = strlen(sun_names[sun]);
+
+		if (strncasecmp(s, sun_names[sun], length) == 0) {
+			at->sun = (enum schedule_sun)sun;
+			*p = s + length;
+			return read_sun_offset(p, &at->minute);
+		}
+	}
 	return read_time(p, &at->minute) && at->minute != 1440;
 }
 
-static int compare_at(const void *a, const void *b)
+static int at_compare(const void *a, const void *b)
 {
-	return ((const struct schedule_at *)a)->minute - ((const struct schedule_at *)b)->minute;
+	const struct schedule_at *left = a, *right = b;
+
+	if (left->sun != right->sun)
+		return (int)left->sun - (int)right->sun;
+	return left->minute - right->minute;
 }
 
 int schedule_parse_at(const struct conf_item *item, const char *value, void *dest)
@@ -160,24 +202,42 @@ int schedule_parse_at(const struct conf_item *item, const char *value, void *des
 	(void)item;
 	if (n < 0)
 		return n;
-	qsort(at, (size_t)n, sizeof *at, compare_at);
-	settings->n_at = 0;
-	for (int i = 0; i < n; i++)
-		if (i == 0 || compare_at(&at[i - 1], &at[i]) != 0)
-			settings->at[settings->n_at++] = at[i];
+	qsort(at, (size_t)n, sizeof *at, at_compare);
+	memcpy(settings->at, at, sizeof *at * (size_t)n);
+	settings->n_at = n;
 	return 0;
+}
+
+const char *schedule_at_text(const struct schedule_at *at, char ret[static SCHEDULE_AT_TEXT_MAX])
+{
+	unsigned minutes = (unsigned)abs(at->minute) % (24 * 60);
+	const char *name = sun_names[at->sun];
+	char sign = at->minute < 0 ? '-' : '+';
+
+	if (at->sun == SUN_NONE)
+		snprintf(ret, SCHEDULE_AT_TEXT_MAX, "%02u:%02u", minutes / 60, minutes % 60);
+	else if (minutes == 0)
+		snprintf(ret, SCHEDULE_AT_TEXT_MAX, "%s", name);
+	else if (minutes % 60 == 0)
+		snprintf(ret, SCHEDULE_AT_TEXT_MAX, "%s%c%uh", name, sign, minutes / 60);
+	else if (minutes < 60)
+		snprintf(ret, SCHEDULE_AT_TEXT_MAX, "%s%c%umin", name, sign, minutes);
+	else
+		snprintf(ret, SCHEDULE_AT_TEXT_MAX, "%s%c%uh %umin", name, sign, minutes / 60,
+			minutes % 60);
+	return ret;
 }
 
 int schedule_print_at(const struct conf_item *item, const void *dest, FILE *out)
 {
 	const struct schedule_settings *settings = dest;
+	char text[SCHEDULE_AT_TEXT_MAX];
 
 	(void)item;
 	if (settings->n_at == 0)
 		fputs("none", out);
 	for (int i = 0; i < settings->n_at; i++)
-		fprintf(out, "%s%02d:%02d", i ? ", " : "", settings->at[i].minute / 60,
-			settings->at[i].minute % 60);
+		fprintf(out, "%s%s", i ? ", " : "", schedule_at_text(&settings->at[i], text));
 	return 0;
 }
 
@@ -224,7 +284,7 @@ int schedule_parse_daylight(const struct conf_item *item, const char *value, voi
 		return 0;
 	}
 	if (is_word(value, "yes"))
-		elevation = ELEVATION_RISEN;
+		elevation = SUN_HORIZON;
 	else if (is_word(value, "civil"))
 		elevation = ELEVATION_CIVIL;
 	else if (conf_parse(&degrees, value, &elevation) < 0)
@@ -240,7 +300,7 @@ int schedule_print_daylight(const struct conf_item *item, const void *dest, FILE
 
 	if (!settings->daylight)
 		fputs("no", out);
-	else if (settings->daylight_elevation == ELEVATION_RISEN)
+	else if (settings->daylight_elevation == SUN_HORIZON)
 		fputs("yes", out);
 	else if (settings->daylight_elevation == ELEVATION_CIVIL)
 		fputs("civil", out);
