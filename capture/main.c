@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include "capture/camera/camera.h"
+#include "capture/commands/aim.h"
+#include "capture/commands/cameras.h"
 #include "capture/commands/doctor.h"
+#include "capture/commands/events.h"
+#include "capture/commands/mask.h"
 #include "capture/commands/rivals.h"
 #include "capture/commands/serve.h"
 #include "capture/commands/shot.h"
@@ -20,6 +23,8 @@
 #include "common/base/text.h"
 #include "common/base/utc.h"
 #include "common/commands/cli.h"
+#include "common/events/hook.h"
+#include "common/events/metrics.h"
 
 /* Tells why the archive cannot be opened; returns the exit code. */
 static int tell_open_error(struct cli *cli, const char *path, int r)
@@ -95,7 +100,8 @@ static int reload_settings(void *data, struct capture_settings *ret)
 	struct cli *cli = data;
 	CLEANUP_FREE void *settings = NULL;
 
-	if (cli_settings(cli, CLI_KEEP, &settings) != CLI_OK || cli->wrong) {
+	if (cli_settings(cli, CLI_KEEP, &settings) != CLI_OK ||
+		(cli->wrong && !((struct capture_settings *)settings)->mask.broken)) {
 		log_warning("the settings of before hold");
 		return -EINVAL;
 	}
@@ -109,7 +115,7 @@ static void report_frame(void *data, const struct record *frame)
 
 	(void)data;
 	if (record_format(frame, line) > 0)
-		fputs(line, stdout);
+		text_print(stdout, "%.*s\n", (int)strcspn(line, "\n"), line);
 	fflush(stdout);
 }
 
@@ -170,12 +176,15 @@ static int print_shot(struct cli *cli, const char *archive, const struct record 
 	struct frame_name name = record_name(frame);
 	char path[FRAME_PATH_MAX], line[LINE_MAX_BYTES + 1];
 
-	if (cli_flag(cli, "json"))
-		return record_format(frame, line) < 0 ? CLI_INTERNAL
-						      : (fputs(line, stdout), CLI_OK);
+	if (cli_flag(cli, "json")) {
+		if (record_format(frame, line) < 0)
+			return CLI_INTERNAL;
+		text_print(stdout, "%.*s\n", (int)strcspn(line, "\n"), line);
+		return CLI_OK;
+	}
 	if (frame_name_path(&name, path) < 0)
 		return CLI_INTERNAL;
-	printf("%s/%s\n", archive, path);
+	printf("%s/%s\n", archive, path); /* ours, to the byte */
 	return CLI_OK;
 }
 
@@ -190,7 +199,7 @@ static int shot_by_service(struct cli *cli, const struct capture_settings *setti
 	r = shot_from_service(archive, pid, &frame);
 	if (r < 0) {
 		cli_error(cli, "the running service (pid %d) stored no frame: %s; see `%s status`",
-			(int)pid, strerror(-r), cli->call);
+			(int)pid, r == -EIO ? "its camera fails" : strerror(-r), cli->call);
 		return CLI_INTERNAL;
 	}
 	return print_shot(cli, settings->archive.path, &frame);
@@ -225,7 +234,7 @@ static int status_command(struct cli *cli)
 	if (r != CLI_OK)
 		return r;
 	if (cli->wrong && !json)
-		printf("settings   have mistakes, see `%s check`; %s\n", cli->call,
+		text_print(stdout, "settings   have mistakes, see `%s check`; %s\n", cli->call,
 			cli->last_good ? "the last good ones hold"
 				       : "the defaults hold where they do");
 	r = archive_open(settings->archive.path, &options, &archive);
@@ -234,49 +243,44 @@ static int status_command(struct cli *cli)
 	return code < 0 ? tell_open_error(cli, settings->archive.path, r) : code;
 }
 
-static void print_camera(void *data, const char *id, const char *model)
+/* For a slot of `at`, also tells which of its times it is. */
+static void print_slot(
+	const struct schedule_settings *schedule, int64_t slot_us, bool json, bool first)
 {
-	char name[256];
-
-	(void)data;
-	text_clean(id, strlen(id), name, sizeof name);
-	printf("%-20s %s\n", model, name);
-}
-
-static int cameras_command(struct cli *cli)
-{
-	static const char *const sources[] = { "auto", "test" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
-		const struct camera_ops *ops = camera_ops_of(sources[i]);
-		int n = ops ? ops->list(print_camera, NULL) : 0;
-
-		if (n < 0)
-			cli_error(cli, "%s: cannot list cameras: %s", ops->name, strerror(-n));
-		else if (n == 0 && i == 0)
-			cli_error(cli,
-				ops ? "no camera found; check its cable, and that you are in the "
-				      "group `video`"
-				    : "built without libcamera: there is only the test camera");
-	}
-	return CLI_OK;
-}
-
-static void print_slot(int64_t slot_us, bool json, bool first)
-{
-	char utc[UTC_TEXT_MAX], local[UTC_TEXT_MAX];
+	char utc[UTC_TEXT_MAX], local[UTC_TEXT_MAX], text[SCHEDULE_AT_TEXT_MAX];
+	int i = schedule_at_of(schedule, slot_us);
 
 	if (json)
-		printf("%s\"%s\"", first ? "[" : ",", utc_format(slot_us, utc));
+		text_print(stdout, "%s\"%s\"", first ? "[" : ",", utc_format(slot_us, utc));
 	else
-		printf("%s  %s\n", utc_format_local(slot_us, local), utc_format(slot_us, utc));
+		text_print(stdout, "%s  %s%s%s\n", utc_format_local(slot_us, local),
+			utc_format(slot_us, utc), i >= 0 ? "  " : "",
+			i >= 0 ? schedule_at_text(&schedule->at[i], text) : "");
+}
+
+/* Tells of days without sunrise or sunset. Returns from when on the next call goes on. */
+static int64_t print_sunless(
+	const struct schedule_settings *schedule, int64_t from_us, int64_t to_us)
+{
+	struct schedule_sunless days;
+
+	while (schedule_sunless(schedule, from_us, to_us, &days)) {
+		char first[UTC_TEXT_MAX], last[UTC_TEXT_MAX];
+
+		text_print(stdout, "%.10s to %.10s  %s\n", utc_format_local(days.first_us, first),
+			utc_format_local(days.last_us, last),
+			days.up ? "polar day: the sun does not set, so no sunrise or sunset"
+				: "polar night: the sun does not rise, so no sunrise or sunset");
+		from_us = days.last_us + 1;
+	}
+	return from_us;
 }
 
 static int schedule_command(struct cli *cli)
 {
 	CLEANUP_FREE struct capture_settings *settings = NULL;
 	bool json = cli_flag(cli, "json");
-	int64_t slot = TIME_NONE, count, i;
+	int64_t slot = TIME_NONE, from, told, count, i;
 	int r = cli_number(cli, "count", 1, 1000000, 10, &count);
 
 	if (r == CLI_OK)
@@ -287,19 +291,23 @@ static int schedule_command(struct cli *cli)
 		r = load_settings(cli, &settings);
 	if (r != CLI_OK)
 		return r;
+	told = slot;
 	for (i = 0; i < count; i++, slot++) {
-		slot = schedule_next(&settings->schedule, slot);
+		from = slot;
+		slot = schedule_next(&settings->schedule, from);
+		if (!json)
+			told = print_sunless(&settings->schedule, told,
+				slot == TIME_NONE ? from + SCHEDULE_HORIZON_US : slot);
 		if (slot == TIME_NONE)
 			break;
-		print_slot(slot, json, i == 0);
+		print_slot(&settings->schedule, slot, json, i == 0);
 	}
 	if (json)
-		puts(i ? "]" : "[]");
+		text_print(stdout, "%s\n", i ? "]" : "[]");
 	if (i == 0)
 		cli_error(cli,
-			"the schedule has no slot in the next 400 days; check [schedule] days, "
-			"hours "
-			"and daylight");
+			"the schedule has no slot in the next 400 days; check [schedule] at, days, "
+			"hours and daylight");
 	return i ? CLI_OK : CLI_INTERNAL;
 }
 
@@ -355,10 +363,9 @@ static int serve_command(struct cli *cli)
 {
 	CLEANUP(archive_freep) struct archive *archive = NULL;
 	CLEANUP_FREE struct capture_settings *settings = NULL;
-	const char *command = getenv("SSH_ORIGINAL_COMMAND");
+	const char *command = getenv("SSH_ORIGINAL_COMMAND"), *client = cli_value(cli, "client");
 	struct serve_options options = {
-		.in_fd = STDIN_FILENO,
-		.out_fd = STDOUT_FILENO,
+		.in_fd = STDIN_FILENO, .out_fd = STDOUT_FILENO, /* ours: the wire */
 	};
 	char request[REQUEST_LINE_MAX + 1] = "";
 	size_t used = 0;
@@ -368,6 +375,10 @@ static int serve_command(struct cli *cli)
 		used += (size_t)snprintf(
 			request + used, sizeof request - used, "%s%s", i ? " " : "", cli->argv[i]);
 	r = load_settings(cli, &settings);
+	if (r == CLI_OK && serve_count(client ? client : "") == -EBUSY) {
+		cli_error(cli, "as many connections of this client as may be, and none ends");
+		return CLI_TEMPFAIL;
+	}
 	if (r == CLI_OK)
 		r = open_archive(cli, settings, ARCHIVE_READ, &archive);
 	if (r != CLI_OK)
@@ -377,6 +388,28 @@ static int serve_command(struct cli *cli)
 	options.first_request = cli->argc ? request : command ? serve_first_request(command) : NULL;
 	r = serve_client(&options);
 	return r == 0 || r == -EPIPE ? CLI_OK : r == -E2BIG ? CLI_PROTOCOL : CLI_INTERNAL;
+}
+
+static int aim_command(struct cli *cli)
+{
+	CLEANUP_FREE struct capture_settings *settings = NULL;
+	int64_t seconds;
+	int r = cli_number(cli, "seconds", 1, 600, 600, &seconds);
+
+	if (r == CLI_OK)
+		r = load_settings(cli, &settings);
+	return r == CLI_OK ? aim_in_terminal(cli, settings, seconds) : r;
+}
+
+static int mask_command(struct cli *cli)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	CLEANUP_FREE struct capture_settings *settings = NULL;
+	int r = load_settings(cli, &settings);
+
+	if (r == CLI_OK)
+		r = open_archive(cli, settings, ARCHIVE_READ, &archive);
+	return r == CLI_OK ? mask_draw(cli, archive, &settings->mask) : r;
 }
 
 static int archive_of(struct cli *cli, const void *settings, char ret[static PATH_MAX])
@@ -398,6 +431,15 @@ static const struct cli_option run_options[] = {
 	{ "report", 0, NULL, "the line of each frame on stdout, once it is stored" },
 	{ 0 },
 };
+static const struct cli_option mask_options[] = {
+	{ "preview", 0, "FILE", "the newest picture with the mask as an outline, for you alone" },
+	{ 0 },
+};
+static const struct cli_option aim_options[] = {
+	{ "bell", 0, NULL, "the terminal's bell where it is about as sharp as it ever was" },
+	{ "seconds", 0, "COUNT", "how long; 600, the most" },
+	{ 0 },
+};
 static const struct cli_option schedule_options[] = {
 	{ "from", 0, "TIME", "first instant, like 2026-11-20 or '2026-11-20 16:00'; now" },
 	{ "count", 'n', "COUNT", "how many slots; 10" },
@@ -405,7 +447,7 @@ static const struct cli_option schedule_options[] = {
 	{ 0 },
 };
 static const struct cli_option serve_options_table[] = {
-	{ "client", 0, "NAME", "the puller's name, for people who read it; no effect" },
+	{ "client", 0, "NAME", "the puller's name: at most 8 connections of one at a time" },
 	{ 0 },
 };
 
@@ -413,10 +455,18 @@ static const struct cli_command commands[] = {
 	{ "run", "", "capture by the schedule until stopped: the service", run_command, run_options,
 		0, 0 },
 	{ "shot", "", "take one frame now", shot_command, cli_json_option, 0, 0 },
+	{ "mask", "", "the privacy mask as an outline on the newest picture", mask_command,
+		mask_options, 0, 0 },
+	{ "aim", "", "how sharp the picture is, to aim and focus by", aim_command, aim_options, 0,
+		0 },
 	{ "status", "", "how capture is doing; exit 1 if it does not run", status_command,
 		cli_json_option, 0, 0 },
+	{ "metrics", "", "the same for Prometheus", capture_metrics_command, metrics_options, 0,
+		0 },
+	{ "hook", "", "run [hook] command for each new picture", capture_hook_command, hook_options,
+		0, 0 },
 	{ "list", "", "what the journal says, newest last", cli_list, cli_list_options, 0, 0 },
-	{ "cameras", "", "the cameras that can be used", cameras_command, NULL, 0, 0 },
+	{ "cameras", "", "the cameras that can be used", cameras_command, cameras_options, 0, 0 },
 	{ "schedule", "", "the slots that `run` will take", schedule_command, schedule_options, 0,
 		0 },
 	{ "redate", "", "give frames of an unset clock their true time", redate_command,
@@ -425,6 +475,7 @@ static const struct cli_command commands[] = {
 	{ "dump", "", "all settings with their help", cli_dump, cli_json_option, 0, 0 },
 	{ "doctor", "", "check this machine; exit 1 if something needs mending", doctor_command,
 		cli_json_option, 0, 0 },
+	{ "head", "", "the number and hash of the journal's last line", cli_head, cli_json_option },
 	{ "verify", "", "check every stored frame", cli_verify, cli_verify_options, 0, 0 },
 	{ "serve", "[REQUEST WORD...]", "answer a puller on stdin and stdout", serve_command,
 		serve_options_table, 0, 8 },
@@ -441,6 +492,7 @@ int main(int argc, char **argv)
 		.settings_size = sizeof(struct capture_settings),
 		.check = check_settings,
 		.name_defaults = capture_settings_name,
+		.fall_back = capture_settings_fall_back,
 		.archive = archive_of,
 	};
 

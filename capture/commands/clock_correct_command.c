@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/json.h"
+#include "common/base/text.h"
 #include "common/base/utc.h"
 
 const struct cli_option correction_command_options[] = {
@@ -47,10 +48,10 @@ static void correction_report(
 	utc_format_local(before->exposed_us, from);
 	utc_format_local(after->exposed_us, to);
 	if (after->seq)
-		printf("%" PRIu64 " -> %" PRIu64 "  %s, was %s\n", before->seq, after->seq, to,
-			from);
+		text_print(stdout, "%" PRIu64 " -> %" PRIu64 "  %s, was %s\n", before->seq,
+			after->seq, to, from);
 	else
-		printf("%" PRIu64 "  %s, is %s\n", before->seq, to, from);
+		text_print(stdout, "%" PRIu64 "  %s, is %s\n", before->seq, to, from);
 }
 
 static void correction_print_totals(
@@ -66,10 +67,11 @@ static void correction_print_totals(
 		json_print(o);
 		return;
 	}
-	printf("%" PRIu64 " frames %s their true time\n", totals->corrected,
+	text_print(stdout, "%" PRIu64 " frames %s their true time\n", totals->corrected,
 		cli_flag(cli, "dry-run") ? "would get" : "got");
 	if (totals->unknown)
-		printf("%" PRIu64 " frames stay: the clock was not known while their boot ran%s\n",
+		text_print(stdout,
+			"%" PRIu64 " frames stay: the clock was not known while their boot ran%s\n",
 			totals->unknown,
 			synced ? "" : "; of this boot it is not known yet, see timedatectl");
 }

@@ -5,14 +5,17 @@
 #include "capture/commands/doctor.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pwd.h>
 #include <string.h>
 
 #include "capture/camera/camera.h"
 #include "capture/commands/rivals.h"
+#include "capture/commands/tunnel.h"
 #include "capture/service/status.h"
 #include "capture/settings/settings.h"
 #include "capture/store/store.h"
+#include "capture/stream/supervisor.h"
 #include "common/archive/place.h"
 #include "common/base/child.h"
 #include "common/base/clock.h"
@@ -22,6 +25,7 @@
 #define DAY_US (INT64_C(24) * 3600 * US_PER_SEC)
 #define FRAME_GUESS_BYTES 2e6 /* of a first frame, before there is one */
 #define SHELL_US (INT64_C(10) * 1000000)
+#define TRIAL_SECONDS 15 /* a camera that gives no picture by then gives none */
 #define UNIT_CALL_US (UINT64_C(5) * 1000000)
 
 static const struct doctor_finding nothing_to_tell;
@@ -79,6 +83,11 @@ static struct doctor_finding check_service(struct examination *e)
 	return doctor_unit(&unit, 0);
 }
 
+static struct doctor_finding check_tunnel_key(struct examination *e)
+{
+	return e->doctor.cli->name ? nothing_to_tell : tunnel_examine();
+}
+
 static struct doctor_finding check_tunnel(struct examination *e)
 {
 	struct unit_state unit = { 0 };
@@ -120,18 +129,74 @@ static void camera_search_note(void *data, const char *id, const char *model)
 		search->found = true;
 }
 
+/* Runs a camera until its first frame, or as long as a trial lasts. Whether a frame came. */
+static bool trial_run(struct supervisor *supervisor)
+{
+	const int64_t end_ns = clock_mono_ns(&clock_real) + TRIAL_SECONDS * NS_PER_SEC;
+	struct frame frame;
+
+	supervisor_want(supervisor, true);
+	while (clock_mono_ns(&clock_real) < end_ns) {
+		struct pollfd wait = { .events = POLLIN };
+
+		supervisor_step(supervisor);
+		wait.fd = supervisor_camera(supervisor) ? supervisor_camera(supervisor)->fd : -1;
+		poll(&wait, 1, 100);
+		if (supervisor_take(supervisor, &frame) == 0) {
+			supervisor_release(supervisor, &frame);
+			return true;
+		}
+	}
+	return false;
+}
+
+static struct doctor_finding camera_try(const struct capture_settings *settings)
+{
+	CLEANUP(supervisor_freep) struct supervisor *supervisor = NULL;
+	struct control_arrays arrays;
+	const struct camera_options camera = capture_camera_options(settings, &arrays);
+	const struct supervisor_options options = {
+		.source = settings->camera.source,
+		.camera = &camera,
+		.clock = &clock_real,
+		.call_seconds = TRIAL_SECONDS,
+	};
+	const struct supervisor_facts *facts;
+	const struct camera *tried;
+	struct doctor_trial trial = { .error = "" };
+	int r = supervisor_new(&options, &supervisor);
+
+	if (r < 0)
+		return doctor_find(DOCTOR_FAIL, "cannot be tried: %s", strerror(-r));
+	facts = supervisor_facts(supervisor);
+	if (!trial_run(supervisor))
+		trial.error = *facts->text ? facts->text : "it gives no picture";
+	tried = supervisor_camera(supervisor);
+	trial.buffers = facts->buffers;
+	trial.free = facts->memory_free;
+	if (tried) {
+		trial.model = tried->info.model;
+		trial.width = tried->shape.width;
+		trial.height = tried->shape.height;
+		trial.bytes = tried->info.memory_bytes;
+	}
+	return doctor_camera_trial(&trial);
+}
+
 /* A camera that another program uses can still be listed, but a service that runs knows better. */
 static struct doctor_finding check_camera(struct examination *e)
 {
 	struct json_object *its = json_get(e->service, "/camera");
 	struct camera_search search = { .source = e->settings->camera.source };
 	const struct camera_ops *ops = camera_ops_of("auto");
+	struct doctor_finding listed;
 
 	if (its)
 		return doctor_camera(json_get_text(its, "/model"), json_get_text(its, "/state"),
 			json_get_text(its, "/error"));
-	return doctor_cameras(search.source, ops ? ops->list(camera_search_note, &search) : -ENOSYS,
-		search.found);
+	listed = doctor_cameras(search.source,
+		ops ? ops->list(camera_search_note, &search) : -ENOSYS, search.found);
+	return listed.verdict == DOCTOR_OK ? camera_try(e->settings) : listed;
 }
 
 static struct doctor_finding check_clock(struct examination *e)
@@ -159,7 +224,7 @@ static struct doctor_finding check_store(struct examination *e)
 		return nothing_to_tell;
 	return doctor_store(-(int)json_get_number(store, "/errno"),
 		store_find_unwritable(path, clock_wall_us(&clock_real), where) == 0,
-		json_get_text(store, "/where"), path);
+		json_get_text(store, "/where"));
 }
 
 static struct doctor_finding check_disk(struct examination *e)
@@ -292,6 +357,7 @@ static const struct {
 	{ "reload", check_reload },
 	{ "service", check_service },
 	{ "tunnel", check_tunnel },
+	{ "tunnel-key", check_tunnel_key },
 	{ "others", check_others },
 	{ "groups", check_groups },
 	{ "camera", check_camera },

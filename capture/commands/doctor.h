@@ -24,13 +24,24 @@ struct doctor_finding doctor_camera(const char *model, const char *state, const 
  */
 struct doctor_finding doctor_cameras(const char *source, int listed, bool found);
 
+/*
+ * Of a camera that was tried. `error` "": pictures of width x height came. `bytes` and `free` as
+ * camera_info.memory_bytes and camera_memory_free() tell them.
+ */
+struct doctor_trial {
+	const char *model, *error;
+	int width, height, buffers;
+	int64_t bytes, free;
+};
+struct doctor_finding doctor_camera_trial(const struct doctor_trial *trial);
+
 struct doctor_finding doctor_clock(bool synced);
 
 /*
  * `error` (-errno, 0) at `where` keeps the service from storing. `writable`: whoever runs this can
  * write all of the archive at `path`, so it is the unit's sandbox that cannot.
  */
-struct doctor_finding doctor_store(int error, bool writable, const char *where, const char *path);
+struct doctor_finding doctor_store(int error, bool writable, const char *where);
 
 /* Whether cgroups can limit memory, by the list of controllers; NULL: no cgroups of version 2. */
 struct doctor_finding doctor_memory(const char *controllers);

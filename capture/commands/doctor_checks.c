@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "capture/camera/camera.h"
 #include "capture/commands/doctor.h"
 #include "capture/store/store.h"
 #include "common/base/clock.h"
@@ -43,6 +44,29 @@ struct doctor_finding doctor_cameras(const char *source, int listed, bool found)
 	return doctor_find(DOCTOR_OK, "%d found", listed);
 }
 
+struct doctor_finding doctor_camera_trial(const struct doctor_trial *t)
+{
+	char memory[128] = "";
+
+	if (*t->error)
+		return doctor_find(DOCTOR_FAIL,
+			"it was tried: %s\n"
+			"check its cable, and what else uses it; see capturepi.conf(5), [camera]",
+			t->error);
+	if (t->bytes > 0 && t->free >= 0)
+		snprintf(memory, sizeof memory,
+			"; that takes about %lld MB of memory (CMA), "
+			"of %lld MB that are free",
+			(long long)(t->bytes / 1000000), (long long)(t->free / 1000000));
+	if (t->buffers < CAMERA_BUFFERS)
+		return doctor_find(DOCTOR_WARN,
+			"%s gives pictures of %dx%d, but there is memory for only %d of %d at a "
+			"time%s\nmake camera.width and camera.height smaller, or CMA larger",
+			t->model, t->width, t->height, t->buffers, CAMERA_BUFFERS, memory);
+	return doctor_find(
+		DOCTOR_OK, "%s gives pictures of %dx%d%s", t->model, t->width, t->height, memory);
+}
+
 struct doctor_finding doctor_clock(bool synced)
 {
 	if (synced)
@@ -52,7 +76,7 @@ struct doctor_finding doctor_clock(bool synced)
 		"look at `timedatectl` and the network");
 }
 
-struct doctor_finding doctor_store(int error, bool writable, const char *where, const char *path)
+struct doctor_finding doctor_store(int error, bool writable, const char *where)
 {
 	const bool forbidden = error == -EACCES || error == -EPERM || error == -EROFS;
 
@@ -61,9 +85,9 @@ struct doctor_finding doctor_store(int error, bool writable, const char *where, 
 	if (writable && forbidden)
 		return doctor_find(DOCTOR_FAIL,
 			"the service stores nothing: %s: %s\n"
-			"you may write there, its unit may not: `systemctl --user edit capturepi`, "
-			"[Service], ReadWritePaths=%s",
-			where, store_error_text(error), path);
+			"you may write there, its unit does not see it: `deploypi capture` opens "
+			"it to what the settings name",
+			where, store_error_text(error));
 	return doctor_find(DOCTOR_FAIL, "the service stores nothing: %s: %s\n%s", where,
 		store_error_text(error), store_error_fix(error));
 }

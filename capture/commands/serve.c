@@ -11,11 +11,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/syscall.h>
+#include <time.h>
 
 #include "capture/service/status.h"
 #include "common/base/json.h"
+#include "common/thumbnail/thumbnail.h"
 
 #define STALL_SECONDS 300 /* a write that makes no progress */
 #define IDLE_SECONDS (2 * 3600) /* no request */
@@ -179,6 +183,26 @@ static int newest_present(struct server *s, uint64_t newer_than, struct record *
 	return r < 0 && r != -ENOENT ? r : -ENOENT;
 }
 
+/* The facts, and the thumbnail where the frame has one that is small. */
+static int send_preview(struct server *s, const struct record *frame)
+{
+	CLEANUP_FREE uint8_t *jpeg = NULL;
+	char line[LINE_MAX_BYTES + 1];
+	CLEANUP_FD int fd = -1;
+	size_t bytes = 0;
+	int r = archive_open_frame(s->archive, frame, &fd);
+
+	if (r < 0)
+		return refuse_frame(s, r);
+	if (thumbnail_read(fd, &jpeg, &bytes) < 0 || bytes > PREVIEW_BYTES_MAX)
+		bytes = 0;
+	r = wire_preview_format(frame, bytes, line);
+	if (r < 0)
+		return send_error(s, WIRE_ERROR_FAILED, "its line is too long");
+	r = send_all(s, line, (size_t)r);
+	return r < 0 ? r : send_all(s, jpeg, bytes);
+}
+
 static int serve_frame(struct server *s, const struct wire_request *request)
 {
 	struct record frame;
@@ -188,7 +212,8 @@ static int serve_frame(struct server *s, const struct wire_request *request)
 		return send_error(s, WIRE_ERROR_FAILED, "the journal cannot be read");
 	if (r < 0 || frame.type != RECORD_FRAME)
 		return send_error(s, WIRE_ERROR_UNKNOWN, "there is no frame of that number");
-	return send_frame(s, &frame, request->offset);
+	return request->verb == WIRE_PREVIEW ? send_preview(s, &frame)
+					     : send_frame(s, &frame, request->offset);
 }
 
 static int serve_list(struct server *s, const struct wire_request *request)
@@ -343,6 +368,7 @@ static int serve_help(struct server *s)
 	return send_text(s,
 		"# latest [SEQ]        the newest frame: a line of JSON, then its bytes\n"
 		"# frame SEQ [OFFSET]  one frame\n"
+		"# preview SEQ         its facts and its thumbnail\n"
 		"# list FROM [COUNT]   journal lines\n"
 		"# wait SEQ SECONDS    latest SEQ, as soon as there is one\n"
 		"# status              health as JSON\n"
@@ -357,6 +383,7 @@ static int serve_request(struct server *s, const struct wire_request *request)
 	case WIRE_WAIT:
 		return serve_newest(s, request);
 	case WIRE_FRAME:
+	case WIRE_PREVIEW:
 		return serve_frame(s, request);
 	case WIRE_LIST:
 		return serve_list(s, request);
@@ -435,6 +462,92 @@ int serve_client(const struct serve_options *options)
 		r = serve_requests(&s);
 	return r == -ENODATA || r > 0 ? 0 : r;
 }
+
+/* ---- how many serve one client ---- */
+
+/* Byte N of the file is locked by the process that has the place N: the kernel knows its pid. */
+static int slot_lock(int fd, int place, int command, pid_t *ret_pid)
+{
+	struct flock lock = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = place, .l_len = 1
+	};
+
+	if (fcntl(fd, command, &lock) < 0)
+		return -errno;
+	*ret_pid = lock.l_type == F_UNLCK ? 0 : lock.l_pid;
+	return 0;
+}
+
+/* Ends the process that has the place, if it still has it. */
+static void slot_end(int fd, int place)
+{
+	pid_t pid = 0, again = 0;
+	CLEANUP_FD int pidfd = -1;
+
+	if (slot_lock(fd, place, F_GETLK, &pid) < 0 || pid <= 0)
+		return;
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	/* the process of the fd has it: its number was not used again before */
+	if (pidfd >= 0 && slot_lock(fd, place, F_GETLK, &again) == 0 && again == pid)
+		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGTERM, NULL, 0);
+}
+
+/* Takes the place whose process began first from it. */
+static int slot_take_over(int fd, const int64_t *began_ns, int *ret_place)
+{
+	const struct timespec pause = { .tv_nsec = 20000000 };
+	pid_t pid;
+	int oldest = 0;
+
+	for (int i = 1; i < SERVE_PROCESSES_MAX; i++)
+		if (began_ns[i] < began_ns[oldest])
+			oldest = i;
+	slot_end(fd, oldest);
+	for (int i = 0; i < 100; i++) {
+		if (slot_lock(fd, oldest, F_SETLK, &pid) == 0) {
+			*ret_place = oldest;
+			return 0;
+		}
+		nanosleep(&pause, NULL);
+	}
+	return -EBUSY;
+}
+
+int serve_count(const char *client)
+{
+	CLEANUP_FD int folder = -1, fd = -1;
+	int64_t began_ns[SERVE_PROCESSES_MAX] = { 0 };
+	char name[SHA256_HEX + 16] = "serve-", hex[SHA256_HEX + 1];
+	uint8_t sha256[SHA256_BYTES];
+	int place = 0, r = digest_buffer(client, strlen(client), sha256);
+	pid_t pid;
+
+	if (r == 0)
+		r = status_folder(true, &folder);
+	if (r < 0)
+		return r;
+	digest_hex(sha256, hex);
+	strcat(name, hex);
+	fd = openat(folder, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	while (place < SERVE_PROCESSES_MAX && slot_lock(fd, place, F_SETLK, &pid) < 0)
+		place++;
+	if (place == SERVE_PROCESSES_MAX) {
+		if (fs_read_at(fd, began_ns, sizeof began_ns, 0) < 0)
+			return -errno;
+		r = slot_take_over(fd, began_ns, &place);
+	}
+	if (r < 0)
+		return r;
+	began_ns[0] = clock_mono_ns(&clock_real);
+	if (pwrite(fd, began_ns, sizeof *began_ns, place * (off_t)sizeof *began_ns) < 0)
+		errno = 0; /* a full /run: then another one goes first */
+	fd = -1; /* stays open: closing it would give the place up */
+	return 0;
+}
+
+/* ---- the request of a forced command ---- */
 
 static const char *next_word(const char *p, size_t *ret_len)
 {

@@ -28,6 +28,14 @@ struct serve_options {
 int serve_client(const struct serve_options *options);
 
 /*
+ * Counts this process among those that serve `client`, until it ends: at most SERVE_PROCESSES_MAX
+ * at a time. Where there are as many, the one that has run longest is ended, because it is most
+ * likely of a connection that was lost: so neither those keep a puller out nor a stolen key can
+ * fill the machine. -EBUSY it does not end; -errno: there is no place to count in.
+ */
+int serve_count(const char *client);
+
+/*
  * The request in what a client asked sshd to execute: "capturepi serve latest 12" and
  * "/usr/bin/capturepi serve latest 12" are "latest 12"; anything else is left as it is, so it is
  * answered as the bad request that it is. Points into `command`.

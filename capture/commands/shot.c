@@ -4,10 +4,26 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 
-#define SHOT_TRIES 600 /* of 50 ms */
+#include "capture/service/status.h"
+#include "common/base/json.h"
+
+#define SHOT_TRIES 600 /* of 50 ms: an exposure may be long */
+#define SHOT_TRIES_FAILING 340 /* so long a camera that fails is waited for */
+
+/* By what the service that runs has published: its camera fails, or a call to it hangs. */
+static bool camera_is_failing(const char *path)
+{
+	struct json_object *service = status_service(path);
+	bool failing = *json_get_text(service, "/camera/error") ||
+		strcmp(json_get_text(service, "/camera/state"), "streaming") != 0;
+
+	json_object_put(service);
+	return failing;
+}
 
 static int find_shot(struct journal_cursor *cursor, struct record *ret_frame)
 {
@@ -53,6 +69,8 @@ int shot_from_service(struct archive *archive, pid_t pid, struct record *ret_fra
 			return r < 0 ? r : 0;
 		if (syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) < 0)
 			return -ESRCH;
+		if (i == SHOT_TRIES_FAILING && camera_is_failing(archive_path(archive)))
+			return -EIO;
 		nanosleep(&pause, NULL);
 	}
 	return -ETIMEDOUT;

@@ -9,6 +9,6 @@
 /*
  * Asks the running service (SIGUSR1 to `pid`) for a frame and waits until its line is in the
  * journal of `archive`, open for reading. -ESRCH the service has ended; -ETIMEDOUT no frame in 30
- * s.
+ * s; -EIO none in 17 s because its camera fails.
  */
 int shot_from_service(struct archive *archive, pid_t pid, struct record *ret_frame);

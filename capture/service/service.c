@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/timerfd.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
@@ -23,8 +24,11 @@
 #include "common/base/utc.h"
 
 #define END_GRACE_US (5 * US_PER_SEC) /* so long does SIGTERM wait for the slot in hand */
+#define AIM_US (3 * US_PER_SEC) /* so long is somebody who asked for a picture to aim by there */
 #define CLOCK_CHECK_US (30 * US_PER_SEC) /* a step shows by its size in that time */
-#define SHOT_US (30 * US_PER_SEC) /* a one-shot run gives up after it */
+#define SHOT_US (30 * US_PER_SEC) /* a one-shot run gives up after it, */
+#define SHOT_FAILING_US (16 * US_PER_SEC) /* or after this where the camera fails ... */
+#define SHOT_CALL_SECONDS 16 /* ... or does not return from a call */
 #define TROUBLE_LIMIT_US (180 * US_PER_SEC) /* slots missed, no frame: stop feeding the watchdog */
 
 static void service_advance(struct service *s);
@@ -41,19 +45,27 @@ static int64_t service_least_lead_us(const struct service *s)
 		: 0;
 }
 
-static int64_t service_lead_us(const struct service *s)
+/* Of a slot that comes in `until_us`. */
+static int64_t service_rest_us(const struct service *s, int64_t until_us)
 {
-	return standby_lead_us(
-		s->settings, &supervisor_facts(s->supervisor)->settling, service_least_lead_us(s));
+	return settling_rest_us(
+		&supervisor_facts(s->supervisor)->settling, service_mono_us(s) + until_us);
+}
+
+static int64_t service_lead_us(const struct service *s, int64_t until_us)
+{
+	return standby_lead_us(s->settings, &supervisor_facts(s->supervisor)->settling,
+		service_rest_us(s, until_us), service_least_lead_us(s));
 }
 
 static bool service_wants_stream(const struct service *s, int64_t now_us)
 {
-	int64_t slot = s->slots.open_us;
+	int64_t slot = s->slots.open_us, until_us = slot == TIME_NONE ? INT64_MAX : slot - now_us;
 
-	return s->shot_wanted ||
-		standby_wanted(s->settings, &supervisor_facts(s->supervisor)->settling,
-			slot == TIME_NONE ? INT64_MAX : slot - now_us, service_least_lead_us(s));
+	return s->shot_wanted || service_mono_us(s) < s->aim_until_us ||
+		standby_wanted(s->settings, &supervisor_facts(s->supervisor)->settling, until_us,
+			slot == TIME_NONE ? 0 : service_rest_us(s, until_us),
+			service_least_lead_us(s));
 }
 
 static int on_camera(sd_event_source *source, int fd, uint32_t events, void *data)
@@ -77,6 +89,8 @@ static void service_watch_camera(struct service *s)
 	sd_event_add_io(s->event, &s->camera_source, camera->fd, EPOLLIN, on_camera, s);
 	s->phase_lock = phase_lock_new(&camera->info);
 	s->locks_phase = s->settings->camera.phase_lock && camera->info.can_steer;
+	service_set_exposure(s);
+	service_resume_exposure(s);
 }
 
 /* Releases every frame of a camera before the supervisor closes it. */
@@ -121,7 +135,7 @@ static int64_t service_wake_us(struct service *s, int64_t camera_ns, int64_t now
 		service_wake_by(&wake, now + s->options->zone_look_us);
 	service_wake_by(&wake, camera_ns == INT64_MAX ? INT64_MAX : camera_ns / NS_PER_US);
 	if (slot_us != TIME_NONE) {
-		int64_t start_us = slot_us - service_lead_us(s);
+		int64_t start_us = slot_us - service_lead_us(s, slot_us - now_us);
 
 		service_wake_by(&wake, ahead_us + slots_deadline(&s->slots, service_latency_us(s)));
 		if (start_us > now_us)
@@ -134,6 +148,14 @@ static int64_t service_wake_us(struct service *s, int64_t camera_ns, int64_t now
 	return wake > now ? wake : now;
 }
 
+/* A shot that a camera fails again and again is not waited for as long as a slow one. */
+static bool service_shot_is_over(const struct service *s)
+{
+	return s->stats.shots ||
+		(supervisor_facts(s->supervisor)->failures > 0 &&
+			service_mono_us(s) - s->started_mono_us >= SHOT_FAILING_US);
+}
+
 /* Once asked to end, it waits for the slot that was in hand then, but not for long. */
 static bool service_is_done(const struct service *s, int64_t now_us)
 {
@@ -141,7 +163,7 @@ static bool service_is_done(const struct service *s, int64_t now_us)
 
 	if (s->options->frames_max && s->stats.frames >= s->options->frames_max)
 		return true;
-	if (left_us <= 0 || (s->options->one_shot && s->stats.shots))
+	if (left_us <= 0 || (s->options->one_shot && service_shot_is_over(s)))
 		return true;
 	return s->ending &&
 		(s->slots.open_us == TIME_NONE ||
@@ -154,7 +176,7 @@ static int service_begin_camera(struct service *s)
 		.source = s->settings->camera.source,
 		.camera = &s->camera_options,
 		.clock = s->clock,
-		.call_seconds = s->options->call_seconds,
+		.call_seconds = s->options->one_shot ? SHOT_CALL_SECONDS : s->options->call_seconds,
 		.may_exit = getenv("NOTIFY_SOCKET") != NULL,
 		.drain = service_drain,
 		.drain_data = s,
@@ -236,7 +258,7 @@ static void service_advance(struct service *s)
 	service_watch_camera(s);
 	if (!s->ready)
 		sd_notify(0, "READY=1");
-	s->dirty |= !s->ready;
+	s->dirty |= !s->ready || supervisor_facts(s->supervisor)->failures > 0;
 	s->ready = true;
 	service_publish_status(s, now_us);
 	service_arm_tick(s, now_us);
@@ -321,6 +343,25 @@ static int64_t service_settings_us(const struct service *s)
 	return s->options->settings_path ? status_settings_us(s->options->settings_path) : 0;
 }
 
+static struct writer_pictures service_pictures(const struct service *s)
+{
+	return (struct writer_pictures){
+		.quality = (int)s->settings->camera.quality,
+		.gps = s->settings->exif_gps,
+		.latitude = s->settings->schedule.latitude,
+		.longitude = s->settings->schedule.longitude,
+		.mask = s->settings->mask,
+	};
+}
+
+/* Once: each slot then has its miss. */
+static void service_tell_mask(const struct service *s)
+{
+	if (s->settings->mask.broken)
+		log_error("the privacy mask is not known, as the settings have mistakes: no "
+			  "picture is stored until they are right; see capturepi check");
+}
+
 /*
  * Reads the settings again. The new schedule holds from now on; slots that have come keep their
  * frames. If the camera changes, frames on their way are lost, and their slots are missed.
@@ -349,8 +390,11 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	service_keep_slots(s);
 	*s->settings = *new;
 	s->settings_us = changed_us;
-	writer_set(s->writer, &s->settings->archive, (int)s->settings->camera.quality);
+	service_tell_mask(s);
+	writer_set(s->writer, &s->settings->archive, service_pictures(s));
 	service_plan_slots(s);
+	if (s->camera_source)
+		service_set_exposure(s);
 	log_notice("settings read again%s", camera ? "; the camera is opened again" : "");
 	if (camera && service_begin_camera(s) < 0)
 		return sd_event_exit(s->event, -ENOMEM);
@@ -367,6 +411,37 @@ static int on_shot(sd_event_source *source, const struct signalfd_siginfo *info,
 	s->shot_from_us = service_mono_us(s);
 	service_advance(s);
 	return 0;
+}
+
+/* Somebody who aims opened the door. */
+static int on_asked(sd_event_source *source, const struct inotify_event *event, void *data)
+{
+	struct service *s = data;
+
+	(void)source, (void)event;
+	s->aim_until_us = service_mono_us(s) + AIM_US;
+	service_advance(s);
+	return 0;
+}
+
+/* Without it nobody can aim, and all else goes on. */
+static void service_open_door(struct service *s)
+{
+	char door[PATH_MAX];
+	int r = status_door(s->settings->archive.path, door);
+
+	if (r == 0)
+		r = sd_event_add_inotify(s->event, NULL, door, IN_OPEN, on_asked, s); /* ours */
+	if (r < 0)
+		log_notice("nobody can aim: %s", strerror(-r));
+}
+
+/* On the writer's thread; the path stays as it is. */
+static void service_aimed(void *data, const uint8_t *bytes, size_t n)
+{
+	const struct service *s = data;
+
+	status_publish_aim(s->settings->archive.path, bytes, n);
 }
 
 /* Blocks the signals, before libcamera starts its threads. */
@@ -405,11 +480,15 @@ static int service_begin_writer(struct service *s)
 			.archive = options->archive,
 			.error = options->archive_error },
 		.schedule = s->settings->schedule,
-		.quality = (int)s->settings->camera.quality,
+		.pictures = service_pictures(s),
+		.aimed = service_aimed,
+		.aimed_data = s,
 	};
 
-	if (options->archive)
+	if (options->archive) {
 		s->last_outcome_us = store_last_outcome(options->archive);
+		archive_newest(options->archive, &s->newest);
+	}
 	return writer_new(&writer, &s->writer);
 }
 
@@ -425,6 +504,8 @@ static int service_start(struct service *s)
 		r = sd_event_add_io(s->event, NULL, writer_fd(s->writer), EPOLLIN, on_writer, s);
 	if (r >= 0)
 		r = service_begin_camera(s);
+	if (r >= 0 && !s->options->one_shot)
+		service_open_door(s);
 	if (r < 0 || !s->options->one_shot)
 		return r;
 	s->shot_wanted = true;
@@ -474,6 +555,7 @@ int service_run(const struct service_options *options, struct record *ret_last)
 	s.slots.open_us = TIME_NONE;
 	zone_begin(&s.zone);
 	s.settings_us = service_settings_us(&s);
+	service_tell_mask(&s);
 	r = service_start(&s);
 	if (r >= 0) {
 		service_advance(&s);

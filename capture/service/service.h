@@ -39,7 +39,7 @@ struct service_options {
 
 /*
  * Runs until a signal ends it. 0; -ESHUTDOWN: the camera needs a new process; -ETIMEDOUT: a
- * one-shot run got no frame in 30 s; other -errno: it cannot start. *ret_last is the last frame
- * that was stored, seq 0 if there was none.
+ * one-shot run got no frame in 30 s, or in 16 s from a camera that fails; other -errno: it cannot
+ * start. *ret_last is the last frame that was stored, seq 0 if there was none.
  */
 int service_run(const struct service_options *options, struct record *ret_last);

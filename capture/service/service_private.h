@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the files of the service share: service.c (the loop and the store), service_slots.c (frames,
- * slots, the clock) and service_status.c (what it tells others).
+ * slots, the clock), service_exposure.c and service_status.c (what it tells others).
  */
 #pragma once
 
@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "capture/exposure/exposure.h"
 #include "capture/schedule/slots.h"
 #include "capture/service/service.h"
 #include "capture/store/writer.h"
@@ -16,6 +17,7 @@
 #include "capture/stream/supervisor.h"
 #include "common/base/trouble.h"
 #include "common/base/zone.h"
+#include "common/journal/mark.h"
 
 /* |values| in microseconds, eight buckets per power of two: 9 % resolution up to half an hour. */
 #define SPREAD_BUCKETS (8 * 28)
@@ -35,6 +37,7 @@ struct stats {
 	struct spread late; /* frames against their slots, since the start */
 	struct spread wake; /* the slot timer */
 	struct record last; /* the newest stored frame; seq 0: none yet */
+	struct mark_run marks; /* useless pictures in a row, up to it */
 	int64_t encode_us, store_us; /* what the last frame took */
 };
 
@@ -65,9 +68,15 @@ struct service {
 	bool locks_phase; /* phase lock is on and the camera answers to it */
 	uint64_t locked_start; /* the stream's start that `phase_lock` knows of */
 
+	struct exposure exposure;
+	enum exposure_stage exposure_told; /* the furthest since the camera's own control had it */
+	int64_t exposure_read_ns; /* start of the last frame that the policy was shown */
+	struct record newest; /* of the archive at the start; seq 0: none */
+
 	int64_t started_mono_us;
 	int64_t last_outcome_us; /* last slot in the journal at the start; TIME_NONE: not known */
 	int64_t slots_from_us; /* wall: each slot from then on is ours; TIME_NONE: not begun */
+	bool has_waited; /* for the clock */
 	bool clock_known; /* at the last look */
 	int64_t tick_us; /* the slot that the timer is armed for */
 	struct zone zone; /* of local times */
@@ -81,6 +90,7 @@ struct service {
 	int64_t settings_us; /* status_settings_us() of the settings in effect */
 	bool ready; /* READY=1 was sent */
 
+	int64_t aim_until_us, aim_us; /* monotonic: somebody aims until then; the last picture */
 	bool shot_wanted;
 	int64_t shot_from_us; /* monotonic */
 	bool ending;
@@ -133,6 +143,17 @@ static inline bool service_has_begun(const struct service *s)
 {
 	return s->slots_from_us != TIME_NONE;
 }
+
+/* From the open slot to the next one; 0: there is none. */
+int64_t service_open_interval_us(const struct service *s);
+
+/* ---- service_exposure.c ---- */
+
+/* The limits by the settings and the camera; and, of a camera newly opened, as it was before. */
+void service_set_exposure(struct service *s);
+void service_resume_exposure(struct service *s);
+/* Shows a frame to the policy, and carries out its order. */
+void service_follow_light(struct service *s, const struct frame *frame);
 
 /* ---- service_status.c ---- */
 

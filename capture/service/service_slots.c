@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The service's accounts: which frame is for which slot, and one outcome for every slot. */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,8 @@
 
 #define FRAME_LATENCY_US (2 * US_PER_SEC) /* a frame's way through sensor, ISP and libcamera */
 #define ZONE_LOOK_US (20 * US_PER_SEC) /* and CLOCK_CHECK_US of the loop: within a minute */
+#define FRAME_AHEAD_NS (NS_PER_SEC / 5) /* of the present no frame begins */
+#define AIM_EVERY_US (3 * US_PER_SEC / 10)
 #define STEP_MIN_US 1000 /* less is noise of reading two clocks */
 
 void service_drop_candidate(struct service *s)
@@ -59,7 +62,11 @@ static void service_submit(struct service *s, struct frame *frame, int64_t slot_
 	record.facts.exposure_us = frame->exposure_us;
 	record.facts.gain = frame->gain;
 	record.facts.colour_temperature = frame->colour_temperature;
+	record.facts.red = frame->red;
+	record.facts.blue = frame->blue;
 	record.facts.lens_position = frame->lens_position;
+	if (frame->focus)
+		snprintf(record.facts.focus, sizeof record.facts.focus, "%s", frame->focus);
 	if (writer_submit(s->writer, supervisor_camera(s->supervisor), frame, &record) == 0)
 		return;
 	supervisor_release(s->supervisor, frame);
@@ -88,6 +95,18 @@ static void service_close_slot(
 	service_miss(s, slot_us, slot_us, 1, MISS_CAMERA, why);
 }
 
+/* A frame that no slot wants: while somebody aims it may be one to aim by. */
+static void service_discard(struct service *s, struct frame *frame)
+{
+	const int64_t now_us = service_mono_us(s);
+
+	if (now_us >= s->aim_until_us || now_us - s->aim_us < AIM_EVERY_US ||
+		writer_aim(s->writer, supervisor_camera(s->supervisor), frame) < 0)
+		supervisor_release(s->supervisor, frame);
+	else
+		s->aim_us = now_us;
+}
+
 static void service_match(struct service *s, struct frame *frame, int64_t exposed_us)
 {
 	int64_t duration_us = frame->duration_ns / NS_PER_US, slot_us;
@@ -100,11 +119,11 @@ static void service_match(struct service *s, struct frame *frame, int64_t expose
 		service_close_slot(s, verdict, slot_us, service_camera_trouble(s));
 	}
 	if (verdict == SLOTS_DROP) {
-		supervisor_release(s->supervisor, frame);
+		service_discard(s, frame);
 		return;
 	}
 	if (s->holding)
-		supervisor_release(s->supervisor, &s->candidate);
+		service_discard(s, &s->candidate);
 	s->holding = verdict == SLOTS_HOLD;
 	if (s->holding)
 		s->candidate = *frame;
@@ -112,8 +131,7 @@ static void service_match(struct service *s, struct frame *frame, int64_t expose
 		service_submit(s, frame, slot_us);
 }
 
-/* From the open slot to the next one; 0: there is none. */
-static int64_t service_open_interval_us(const struct service *s)
+int64_t service_open_interval_us(const struct service *s)
 {
 	const struct schedule_settings *schedule = &s->settings->schedule;
 	int64_t after_us;
@@ -150,14 +168,34 @@ static void service_lock_phase(struct service *s, const struct frame *frame)
 	}
 }
 
+/*
+ * No frame begins after it has come: one that says so would close all slots until then. It is dated
+ * by its arrival, as the record's exposure and lateness tell, and it does not steer.
+ */
+static bool service_date_frame(struct service *s, struct frame *frame)
+{
+	int64_t now_ns = clock_mono_ns(s->clock);
+
+	if (frame->start_ns <= now_ns + FRAME_AHEAD_NS)
+		return true;
+	log_debug("a frame says that it begins %.3f s after it has come",
+		(double)(frame->start_ns - now_ns) / NS_PER_SEC);
+	frame->start_ns = now_ns;
+	frame->exposure_us = NAN;
+	return false;
+}
+
 void service_take_frames(struct service *s)
 {
 	struct frame frame;
 
 	while (supervisor_take(s->supervisor, &frame) == 0) {
+		bool dated = service_date_frame(s, &frame);
 		int64_t exposed_us = clock_wall_of_mono(s->clock, frame.start_ns);
 
-		service_lock_phase(s, &frame);
+		if (dated)
+			service_lock_phase(s, &frame);
+		service_follow_light(s, &frame);
 		if (frame.flags & FRAME_STARTUP) {
 			supervisor_release(s->supervisor, &frame);
 		} else if (s->shot_wanted && frame.start_ns >= s->shot_from_us * NS_PER_US) {
@@ -310,8 +348,15 @@ void service_begin_slots(struct service *s)
 	int64_t now_us = s->last_wall_us, last_us = s->last_outcome_us;
 	int64_t start_us = now_us - (s->last_mono_ns / NS_PER_US - s->started_mono_us);
 
-	if (service_has_begun(s) || service_must_wait(s))
+	if (service_has_begun(s))
 		return;
+	if (service_must_wait(s)) {
+		s->has_waited = true;
+		return;
+	}
+	/* slots that passed while the program started are none that waited for the clock */
+	if (!s->has_waited)
+		start_us = now_us;
 	s->dirty = true;
 	s->slots_from_us = start_us;
 	s->slots = slots_new(schedule, now_us);

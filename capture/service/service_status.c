@@ -57,6 +57,7 @@ static void stats_turn_day(struct stats *stats, int64_t now_us)
 void stats_frame(struct stats *stats, const struct record *frame, int64_t now_us)
 {
 	stats->last = *frame;
+	mark_run_add(&stats->marks, frame);
 	if (frame->shot) {
 		stats->shots++;
 		return;
@@ -156,6 +157,9 @@ static void status_add_stats(struct json_object *o, const struct stats *stats)
 		json_add_text(child, "path", path);
 	json_add_number(child, "bytes", last->bytes);
 	json_add_number(child, "late_us", last->late_us);
+	json_add_text(child, "mark", mark_name(last->picture.mark));
+	if (mark_event(&stats->marks))
+		mark_run_json(o, &stats->marks);
 }
 
 static void status_add_store(struct json_object *o, const struct service *s)
@@ -176,6 +180,25 @@ static void status_add_store(struct json_object *o, const struct service *s)
 	json_add_number(removed, "bytes", (int64_t)facts->removed.bytes);
 }
 
+/* Nothing where the settings have fixed it, or the camera cannot be told. */
+static void status_add_exposure(struct json_object *o, const struct exposure *exposure)
+{
+	const struct exposure_limits *limits = &exposure->limits;
+	struct json_object *child;
+
+	if (limits->max_ns <= 0)
+		return;
+	child = status_add_object(o, "exposure");
+	json_add_text(child, "by", exposure_stage_name(exposure->stage));
+	json_add_number(child, "max_us", limits->max_ns / NS_PER_US);
+	json_add_text(child, "max_by", exposure_bound_name(limits->bound));
+	json_object_object_add(child, "gain_max", json_object_new_double(limits->gain_max));
+	if (exposure->stage == EXPOSURE_OF_CAMERA)
+		return;
+	json_add_number(child, "exposure_us", exposure->order.exposure_ns / NS_PER_US);
+	json_object_object_add(child, "gain", json_object_new_double(exposure->order.gain));
+}
+
 static void status_add_camera(struct json_object *o, const struct service *s)
 {
 	const struct supervisor_facts *facts = supervisor_facts(s->supervisor);
@@ -189,6 +212,7 @@ static void status_add_camera(struct json_object *o, const struct service *s)
 	child = status_add_object(c, "recoveries");
 	for (int i = 0; i < RUNGS; i++)
 		json_add_number(child, rung_names[i], (int64_t)facts->climbed[i]);
+	status_add_exposure(o, &s->exposure);
 	if (!s->locks_phase)
 		return;
 	child = status_add_object(o, "phase_lock");

@@ -12,7 +12,9 @@
  * it with a fixed one. What settling takes is learned: each start is measured until its first
  * settled frame (one that the camera calls converged; if it never does, the first that is no
  * start-up frame). A longer time counts at once, a shorter one by an eighth. A start that had not
- * settled when the stream stopped counts as twice the time that it had.
+ * settled when the stream stopped counts as twice the time that it had. After a rest of more than
+ * STANDBY_LONG_REST_US the light is another one, from which exposure has further to go: the lead is
+ * longer by STANDBY_LONG_LEAD_US.
  *
  * The stream does not stop when the next slot is nearer than the lead and STANDBY_REST_US.
  *
@@ -27,17 +29,21 @@
 #include "capture/stream/settling.h"
 #include "common/base/clock.h"
 
-#define STANDBY_STREAM_UP_TO_US (30 * US_PER_SEC) /* auto: the sensor stops for longer intervals */
 #define STANDBY_REST_US (2 * US_PER_SEC) /* a shorter rest is not worth it */
 #define STANDBY_MARGIN_US (US_PER_SEC / 2)
+#define STANDBY_LONG_REST_US (30 * 60 * US_PER_SEC)
+#define STANDBY_LONG_LEAD_US (6 * US_PER_SEC)
 
-/* How long before a slot the stream starts, at least `least_us`, which the phase lock needs. */
-int64_t standby_lead_us(
-	const struct capture_settings *settings, const struct settling *settling, int64_t least_us);
+/*
+ * How long before a slot the stream starts, at least `least_us`, which the phase lock needs.
+ * `rest_us`: as settling_rest_us() at the slot.
+ */
+int64_t standby_lead_us(const struct capture_settings *settings, const struct settling *settling,
+	int64_t rest_us, int64_t least_us);
 
 /*
  * Whether to stream now, `until_us` before the next slot without an outcome. Negative: that slot
- * has come and its frame is on the way; INT64_MAX: there is no such slot.
+ * has come and its frame is on the way; INT64_MAX: there is no such slot. The rest as above.
  */
 bool standby_wanted(const struct capture_settings *settings, const struct settling *settling,
-	int64_t until_us, int64_t least_us);
+	int64_t until_us, int64_t rest_us, int64_t least_us);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The status file of the running service, and how people and programs read it. */
+/* The files of the running service in memory, and how people and programs read it. */
 #include "capture/service/status.h"
 
 #include <errno.h>
@@ -10,13 +10,15 @@
 #include <sys/stat.h>
 
 #include "capture/store/store.h"
-#include "common/base/digest.h"
 #include "common/base/fs.h"
 #include "common/base/json.h"
+#include "common/base/text.h"
 #include "common/base/utc.h"
+#include "common/events/hook.h"
+#include "common/journal/mark.h"
 #include "common/systemd/userbus.h"
 
-#define STATUS_NAME_MAX (SHA256_HEX + 16)
+#define AIM_LINE_BYTES 256 /* of aim_make() */
 
 static int runtime_path(char ret[static PATH_MAX])
 {
@@ -33,21 +35,14 @@ static int runtime_path(char ret[static PATH_MAX])
 	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-/*
- * The runtime folder, and the status file's name in it for the archive at `archive`. The folder is
- * ours alone: in /tmp somebody else could have made it first.
- */
-static int status_file(
-	const char *archive, bool create, int *ret_folder, char ret_name[static STATUS_NAME_MAX])
+/* Ours alone: in /tmp somebody else could have made it first. */
+int status_folder(bool create, int *ret_folder)
 {
-	char path[PATH_MAX], hex[SHA256_HEX + 1];
-	uint8_t sha256[SHA256_BYTES];
 	CLEANUP_FD int fd = -1;
+	char path[PATH_MAX];
 	struct stat st;
 	int r = runtime_path(path);
 
-	if (r == 0)
-		r = digest_buffer(archive, strlen(archive), sha256);
 	if (r < 0)
 		return r;
 	if (create && mkdir(path, 0700) < 0 && errno != EEXIST)
@@ -57,18 +52,25 @@ static int status_file(
 		return -errno;
 	if (st.st_uid != getuid())
 		return -EPERM;
-	digest_hex(sha256, hex);
-	snprintf(ret_name, STATUS_NAME_MAX, "status-%s.json", hex);
 	*ret_folder = TAKE_FD(fd);
 	return 0;
 }
 
+/* The runtime folder, and the name in it of a file for the archive at `archive`. */
+static int runtime_file(const char *archive, const char *kind, bool create, int *ret_folder,
+	char ret_name[static PUBLISHED_NAME_MAX])
+{
+	int r = published_name(archive, kind, ret_name);
+
+	return r < 0 ? r : status_folder(create, ret_folder);
+}
+
 /* No fsync: the folder is in memory, and a rename is enough for readers. */
-int status_publish(const char *path, const char *json)
+static int runtime_publish(const char *path, const char *kind, const void *bytes, size_t n)
 {
 	CLEANUP_FD int folder = -1, fd = -1;
-	char name[STATUS_NAME_MAX], temp[STATUS_NAME_MAX + 8];
-	int r = status_file(path, true, &folder, name);
+	char name[PUBLISHED_NAME_MAX], temp[PUBLISHED_NAME_MAX + 8];
+	int r = runtime_file(path, kind, true, &folder, name);
 
 	if (r < 0)
 		return r;
@@ -76,19 +78,73 @@ int status_publish(const char *path, const char *json)
 	fd = openat(folder, temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	r = fs_write_all(&fs_real, fd, json, strlen(json));
+	r = fs_write_all(&fs_real, fd, bytes, n);
 	if (r == 0 && renameat(folder, temp, folder, name) < 0)
 		r = -errno;
 	return r;
 }
 
-void status_withdraw(const char *path)
+int status_publish(const char *path, const char *json)
+{
+	return runtime_publish(path, PUBLISHED_STATUS, json, strlen(json));
+}
+
+int status_publish_aim(const char *path, const void *bytes, size_t n)
+{
+	return runtime_publish(path, PUBLISHED_AIM, bytes, n);
+}
+
+int status_door(const char *path, char ret[static PATH_MAX])
 {
 	CLEANUP_FD int folder = -1;
-	char name[STATUS_NAME_MAX];
+	char name[PUBLISHED_NAME_MAX], own[PATH_MAX];
+	int r = runtime_publish(path, PUBLISHED_DOOR, "", 0);
 
-	if (status_file(path, false, &folder, name) == 0)
-		unlinkat(folder, name, 0);
+	if (r == 0)
+		r = runtime_path(own);
+	if (r == 0)
+		r = runtime_file(path, PUBLISHED_DOOR, false, &folder, name);
+	if (r == 0 && snprintf(ret, PATH_MAX, "%s/%s", own, name) >= PATH_MAX)
+		r = -ENAMETOOLONG;
+	return r;
+}
+
+int status_ask_aim(const char *path, char **ret_line)
+{
+	CLEANUP_FD int folder = -1, asked = -1, fd = -1;
+	CLEANUP_FREE char *line = calloc(1, AIM_LINE_BYTES + 1);
+	char name[PUBLISHED_NAME_MAX];
+	int r = runtime_file(path, PUBLISHED_DOOR, false, &folder, name);
+
+	if (r < 0 || !line)
+		return r < 0 ? r : -ENOMEM;
+	asked = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (asked < 0)
+		return -errno;
+	fd_closep(&folder);
+	folder = -1;
+	r = runtime_file(path, PUBLISHED_AIM, false, &folder, name);
+	if (r == 0)
+		fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (r < 0 || fd < 0)
+		return r < 0 ? r : -errno;
+	if (fs_read_at(fd, line, AIM_LINE_BYTES, 0) != AIM_LINE_BYTES)
+		return -ENOENT;
+	*ret_line = TAKE_PTR(line);
+	return 0;
+}
+
+void status_withdraw(const char *path)
+{
+	static const char *const kinds[] = { PUBLISHED_STATUS, PUBLISHED_AIM, PUBLISHED_DOOR };
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		CLEANUP_FD int folder = -1;
+		char name[PUBLISHED_NAME_MAX];
+
+		if (runtime_file(path, kinds[i], false, &folder, name) == 0)
+			unlinkat(folder, name, 0);
+	}
 }
 
 /* ---- reading ---- */
@@ -110,10 +166,10 @@ struct json_object *status_service(const char *path)
 	CLEANUP_FD int folder = -1;
 	CLEANUP_FREE char *text = NULL;
 	struct json_object *o;
-	char name[STATUS_NAME_MAX];
+	char name[PUBLISHED_NAME_MAX];
 	size_t bytes;
 
-	if (status_file(path, false, &folder, name) < 0 ||
+	if (runtime_file(path, PUBLISHED_STATUS, false, &folder, name) < 0 ||
 		fs_read_file(folder, name, LINE_MAX_BYTES, &text, &bytes) < 0)
 		return NULL;
 	o = json_tokener_parse(text);
@@ -186,6 +242,7 @@ struct json_object *status_object(struct archive *archive, const struct schedule
 	if (service)
 		json_add_bool(o, "settings_changed", status_settings_changed(service, &ago_us));
 	json_object_object_add(o, "service", service);
+	json_object_object_add(o, "hook", hook_object("capturepi", archive));
 	return o;
 }
 
@@ -216,7 +273,8 @@ static void print_time(const char *label, struct json_object *o, const char *poi
 	int64_t us = json_get_time(o, pointer);
 	char local[UTC_TEXT_MAX];
 
-	printf("%-10s %s\n", label, us == TIME_NONE ? "none" : utc_format_local(us, local));
+	text_print(stdout, "%-10s %s\n", label,
+		us == TIME_NONE ? "none" : utc_format_local(us, local));
 }
 
 static void print_counts(const char *label, struct json_object *o)
@@ -227,50 +285,89 @@ static void print_counts(const char *label, struct json_object *o)
 	for (int i = 0; i < MISS_CAUSES; i++)
 		total += counts[i] =
 			json_object_get_int64(json_object_object_get(missed, miss_cause_name(i)));
-	printf("%-10s %" PRId64 " frames, %" PRId64 " missed", label, json_get_number(o, "/frames"),
-		total);
+	text_print(stdout, "%-10s %" PRId64 " frames, %" PRId64 " missed", label,
+		json_get_number(o, "/frames"), total);
 	for (int i = 0; i < MISS_CAUSES; i++)
 		if (counts[i])
-			printf(" (%s %" PRId64 ")", miss_cause_name(i), counts[i]);
-	putchar('\n');
+			text_print(stdout, " (%s %" PRId64 ")", miss_cause_name(i), counts[i]);
+	fputs("\n", stdout);
+}
+
+/* Useless pictures in a row. */
+static void print_event(struct json_object *event)
+{
+	char time[UTC_TEXT_MAX];
+
+	if (event)
+		text_print(stdout, "pictures   %s, since %s (%" PRId64 ")\n",
+			mark_text(mark_of_name(json_get_text(event, "/mark"))),
+			utc_format_local(json_get_time(event, "/since"), time),
+			json_get_number(event, "/count"));
 }
 
 static void print_store(struct json_object *store)
 {
 	const char *error = json_get_text(store, "/error");
 
-	printf("stored     %" PRId64 " frames, %.1f MB%s\n", json_get_number(store, "/frames"),
-		(double)json_get_number(store, "/bytes") / 1e6,
+	text_print(stdout, "stored     %" PRId64 " frames, %.1f MB%s\n",
+		json_get_number(store, "/frames"), (double)json_get_number(store, "/bytes") / 1e6,
 		json_get_bool(store, "/counted") ? "" : " and more");
 	if (*error)
-		printf("trouble    nothing can be stored: %s: %s\n           %s\n",
-			json_get_text(store, "/where"), error,
+		text_print(stdout, "trouble    nothing can be stored: %s: %s\n",
+			json_get_text(store, "/where"), error);
+	if (*error)
+		text_print(stdout, "           %s\n",
 			store_error_fix(-(int)json_get_number(store, "/errno")));
 	if (json_get_number(store, "/removed/frames"))
-		printf("removed    %" PRId64 " frames, %.1f MB\n",
+		text_print(stdout, "removed    %" PRId64 " frames, %.1f MB\n",
 			json_get_number(store, "/removed/frames"),
 			(double)json_get_number(store, "/removed/bytes") / 1e6);
+}
+
+static void print_exposure(struct json_object *o)
+{
+	const char *by = json_get_text(o, "/by");
+	double max_s = (double)json_get_number(o, "/max_us") / 1e6;
+
+	if (!o)
+		return;
+	if (strcmp(by, "camera") == 0) {
+		text_print(stdout, "exposure   by the camera; %.3f s at most (%s)\n", max_s,
+			json_get_text(o, "/max_by"));
+		return;
+	}
+	text_print(stdout, "exposure   %.3f s, gain %.1f%s\n",
+		(double)json_get_number(o, "/exposure_us") / 1e6,
+		json_object_get_double(json_object_object_get(o, "gain")),
+		strcmp(by, "exposure") == 0 ? ""
+			: strcmp(by, "gain") == 0
+			? ": the exposure is at its longest, the gain does the rest"
+			: ": both are at their limits, and it is darker");
 }
 
 static void print_service(struct json_object *service)
 {
 	const char *error = json_get_text(service, "/camera/error");
 
-	printf("service    running, pid %" PRId64 "\n", json_get_number(service, "/pid"));
+	text_print(
+		stdout, "service    running, pid %" PRId64 "\n", json_get_number(service, "/pid"));
 	print_time("since", service, "/started");
-	printf("sensor     %s, %s%s%s; recoveries: restart %" PRId64 ", reopen %" PRId64 "\n",
+	text_print(stdout,
+		"sensor     %s, %s%s%s; recoveries: restart %" PRId64 ", reopen %" PRId64 "\n",
 		json_get_text(service, "/camera/model"), json_get_text(service, "/camera/state"),
 		*error ? ": " : "", error, json_get_number(service, "/camera/recoveries/restart"),
 		json_get_number(service, "/camera/recoveries/reopen"));
+	print_exposure(json_get(service, "/exposure"));
 	print_time("next slot", service, "/next");
 	print_counts("today", json_get(service, "/today"));
 	print_counts("in all", service);
 	print_store(json_get(service, "/store"));
-	printf("lateness   p50 %.3f ms, p99 %.3f ms, max %.3f ms\n",
+	print_event(json_get(service, "/event"));
+	text_print(stdout, "lateness   p50 %.3f ms, p99 %.3f ms, max %.3f ms\n",
 		(double)json_get_number(service, "/late_us/p50") / 1000,
 		(double)json_get_number(service, "/late_us/p99") / 1000,
 		(double)json_get_number(service, "/late_us/max") / 1000);
-	printf("clock      %s\n",
+	text_print(stdout, "clock      %s\n",
 		json_get_bool(service, "/synced") ? "synchronised" : "not synchronised");
 }
 
@@ -281,24 +378,26 @@ static void print_settings(struct json_object *service, const char *unit)
 
 	if (!status_settings_changed(service, &ago_us))
 		return;
-	printf("settings   changed");
+	fputs("settings   changed", stdout);
 	if (ago_us != TIME_NONE)
-		printf(" %s ago", duration_format(ago_us, ago));
-	printf(", which is not in effect: systemctl --user reload %s\n", unit);
+		text_print(stdout, " %s ago", duration_format(ago_us, ago));
+	text_print(stdout, ", which is not in effect: systemctl%s reload %s\n",
+		user_is_system() ? "" : " --user", unit);
 }
 
 static void print_archive(struct json_object *o)
 {
 	char age[UTC_TEXT_MAX];
 
-	printf("camera     %s\narchive    %s (journal lines %" PRId64 " to %" PRId64 ")\n",
-		json_get_text(o, "/camera"), json_get_text(o, "/archive"),
-		json_get_number(o, "/first"), json_get_number(o, "/last"));
+	text_print(stdout, "camera     %s\n", json_get_text(o, "/camera"));
+	text_print(stdout, "archive    %s (journal lines %" PRId64 " to %" PRId64 ")\n",
+		json_get_text(o, "/archive"), json_get_number(o, "/first"),
+		json_get_number(o, "/last"));
 	if (json_get(o, "/newest"))
-		printf("newest     %s, %s ago\n", json_get_text(o, "/newest"),
+		text_print(stdout, "newest     %s, %s ago\n", json_get_text(o, "/newest"),
 			duration_format(json_get_number(o, "/newest_age_s") * US_PER_SEC, age));
 	else
-		printf("newest     none\n");
+		fputs("newest     none\n", stdout);
 }
 
 int status_print(struct archive *archive, const struct capture_settings *settings, const char *unit,
@@ -318,11 +417,16 @@ int status_print(struct archive *archive, const struct capture_settings *setting
 	if (archive)
 		print_archive(o);
 	else
-		printf("archive    %s\nnewest     none can be read\n", settings->archive.path);
+		text_print(stdout, "archive    %s\n", settings->archive.path);
+	if (!archive)
+		fputs("newest     none can be read\n", stdout);
 	if (service)
 		print_service(service);
 	else
-		printf("service    not running (systemctl --user start %s)\n", unit);
+		text_print(stdout, "service    not running (systemctl%s start %s)\n",
+			user_is_system() ? "" : " --user", unit);
+	if (archive)
+		hook_print(json_get(o, "/hook"));
 	if (well)
 		print_settings(service, unit);
 	json_object_put(o);

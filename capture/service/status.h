@@ -22,7 +22,15 @@ struct json_object; /* of json-c */
  * on without it.
  */
 int status_publish(const char *path, const char *json);
-/* Removes it when the service ends. */
+/*
+ * The same for the picture to aim by (capture/picture/aim.h), in aim-HASH; any thread. It is made
+ * while somebody asks, which is to open ask-HASH; status_door() makes that file and tells its path.
+ */
+int status_publish_aim(const char *path, const void *bytes, size_t n);
+int status_door(const char *path, char ret[static PATH_MAX]);
+/* Asks, and reads the line of the newest picture, for free(). -ENOENT there is none yet. */
+int status_ask_aim(const char *path, char **ret_line);
+/* Removes them when the service ends. */
 void status_withdraw(const char *path);
 
 /*
@@ -41,6 +49,9 @@ struct json_object *status_object(
  */
 struct wire_schedule status_schedule(
 	const char *path, const struct schedule_settings *settings, int64_t now_us);
+
+/* Opens the runtime folder; `create`: makes it first. -EPERM it is somebody else's; -errno. */
+int status_folder(bool create, int *ret_folder);
 
 /* When the settings file was last changed, wall time; 0: there is none. */
 int64_t status_settings_us(const char *path);

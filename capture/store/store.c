@@ -108,6 +108,7 @@ static int store_open_again(struct store *s)
 	const struct archive_settings *settings = &s->settings;
 	const struct archive_options options = { .mode = ARCHIVE_WRITE,
 		.camera = settings->camera,
+		.access = fs_access_mode(settings->access),
 		.fs = s->options.fs,
 		.undone = &s->undone };
 	struct archive *archive = NULL;

@@ -13,11 +13,14 @@
 #define STORE_MOUNT_FIX "mount the disk; see /etc/fstab, with nofail"
 #define STORE_DISK_FIX "see dmesg; check the disk, or take another one"
 #define STORE_MOVE_FIX "move away what is there"
+#define STORE_MASK_FIX "see capturepi check"
 #define LOOK_BACK_MAX 1000 /* lines without an outcome at the journal's end */
 
 int store_open_archive(const struct archive_settings *settings, struct archive **ret)
 {
-	struct archive_options options = { .mode = ARCHIVE_WRITE, .camera = settings->camera };
+	struct archive_options options = { .mode = ARCHIVE_WRITE,
+		.camera = settings->camera,
+		.access = fs_access_mode(settings->access) };
 	int r = place_check(settings->path, settings->require_mount, NULL, NULL);
 
 	return r < 0 ? r : archive_open(settings->path, &options, ret);
@@ -54,6 +57,8 @@ static const struct {
 	{ ENOLCK, "its file system has no file locks (No locks available)", PLACE_NO_LOCKS_FIX },
 	{ EWOULDBLOCK, "another program writes the archive", NULL },
 	{ EILSEQ, "the camera's picture is damaged", NULL },
+	{ EDOM, "the privacy mask is not known: the settings have mistakes", STORE_MASK_FIX },
+	{ EMEDIUMTYPE, "a privacy mask cannot be laid on what the camera compressed", NULL },
 	{ EBADMSG, "the archive is damaged, see capturepi verify", NULL },
 };
 
@@ -67,7 +72,8 @@ const char *store_error_text(int error)
 
 enum miss_cause store_miss_cause(int error)
 {
-	return error == -EILSEQ ? MISS_CAMERA : MISS_DISK;
+	return error == -EILSEQ || error == -EDOM || error == -EMEDIUMTYPE ? MISS_CAMERA
+									   : MISS_DISK;
 }
 
 const char *store_error_fix(int error)

@@ -14,22 +14,27 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
-#include "capture/picture/exif.h"
 #include "capture/picture/jpeg.h"
+#include "capture/store/appraise.h"
 #include "capture/store/outbox.h"
+#include "capture/store/pictures.h"
 
 #define RETRY_US US_PER_SEC
 #define CORRECT_RETRY_US (60 * US_PER_SEC)
 #define CORRECT_QUIET_US (US_PER_SEC / 2) /* without a frame; else one piece of work after each */
 #define IDLE_US (60 * US_PER_SEC) /* without frames: what has become too old still goes */
 
+#define WORTH_SAVE_US (INT64_C(6) * 3600 * US_PER_SEC) /* a crash costs as much of it */
+
 #define RESULTS_MAX (2 * BATCH_FRAMES_MAX) /* of frames; the last ones are for other news */
 
 struct writer {
 	struct store *store; /* the writer's thread alone */
-	struct jpeg_encoder *encoder;
-	int encoder_quality;
+	struct pictures made;
+	struct appraiser appraiser;
 	int64_t retry_us; /* what could not be stored is tried again after that */
+	writer_aimed *aimed;
+	void *aimed_data;
 	struct schedule_settings schedule; /* tells how many slots passed while nobody was there */
 	int fd;
 	pthread_t thread;
@@ -40,9 +45,11 @@ struct writer {
 	/* under `lock` */
 	struct outbox outbox; /* only the thread removes items or puts others in their place */
 	bool ending;
-	int quality;
+	struct writer_pictures pictures;
 	struct archive_settings settings;
 	bool settings_changed;
+	struct camera *aim_camera; /* of a frame to aim by; NULL: there is none */
+	struct frame aim_frame;
 	int note_error; /* why the first line could not be written, and */
 	int64_t retry_at_us; /* when it is tried again */
 	struct writer_result results[RESULTS_MAX + 4];
@@ -104,34 +111,6 @@ static void writer_fail_frame(struct writer *w, unsigned i, int error)
 
 /* ---- a frame on its way to the disk ---- */
 
-static int writer_encode(struct writer *w, int quality, const struct outbox_item *item,
-	const uint8_t **ret_jpeg, size_t *ret_bytes)
-{
-	struct exif_facts facts = {
-		.time_us = exif_time_us(item->record.slot_us, item->record.exposed_us),
-		.exposure_us = item->frame.exposure_us,
-		.gain = item->frame.gain,
-		.make = "capturepi",
-		.model = item->camera->info.model,
-		.software = "capturepi " CAPTUREPI_VERSION,
-		.width = item->frame.width,
-		.height = item->frame.height,
-	};
-	CLEANUP_FREE uint8_t *exif = NULL;
-	size_t exif_bytes = 0;
-	int r = 0;
-
-	if (!w->encoder || w->encoder_quality != quality) {
-		jpeg_encoder_free(TAKE_PTR(w->encoder));
-		w->encoder_quality = quality;
-		r = jpeg_encoder_new(quality, &w->encoder);
-	}
-	if (r == 0)
-		r = exif_build(&facts, &exif, &exif_bytes);
-	return r < 0 ? r
-		     : jpeg_encode(w->encoder, &item->frame, exif, exif_bytes, ret_jpeg, ret_bytes);
-}
-
 /*
  * Encodes and stages the frame at `i`. With `error` it is not tried: buffers are few, it cannot
  * wait.
@@ -141,14 +120,18 @@ static void writer_stage_frame(struct writer *w, unsigned i, int error)
 	struct outbox_item *item = &w->outbox.items[i];
 	int64_t t0 = writer_now_us(), t1;
 	const uint8_t *jpeg = NULL;
-	int quality = w->quality;
+	struct writer_pictures pictures = w->pictures;
 	size_t bytes = 0;
 
 	pthread_mutex_unlock(&w->lock);
 	if (error == 0)
 		error = store_ready(w->store);
 	if (error == 0)
-		error = writer_encode(w, quality, item, &jpeg, &bytes);
+		error = pictures_encode(&w->made, &pictures, item->camera, &item->frame,
+			&item->record, &jpeg, &bytes);
+	if (error == 0)
+		appraiser_judge(&w->appraiser, store_archive(w->store), &item->frame,
+			jpeg_small_frame(w->made.encoder), &item->record);
 	t1 = writer_now_us();
 	item->camera->ops->release(item->camera, &item->frame);
 	if (error == 0)
@@ -161,6 +144,24 @@ static void writer_stage_frame(struct writer *w, unsigned i, int error)
 	else
 		outbox_stage(&w->outbox, i, writer_now_us());
 	w->correction_paused = false;
+	pthread_cond_broadcast(&w->changed);
+}
+
+/* The picture to aim by, after the frames that are for slots. */
+static void writer_make_aim(struct writer *w)
+{
+	const struct mask_setting mask = w->pictures.mask;
+	CLEANUP_FREE uint8_t *bytes = NULL;
+	size_t n;
+	int r;
+
+	pthread_mutex_unlock(&w->lock);
+	r = pictures_aim(&w->made, &mask, w->aim_camera, &w->aim_frame, &bytes, &n);
+	w->aim_camera->ops->release(w->aim_camera, &w->aim_frame);
+	if (r == 0)
+		w->aimed(w->aimed_data, bytes, n);
+	pthread_mutex_lock(&w->lock);
+	w->aim_camera = NULL;
 	pthread_cond_broadcast(&w->changed);
 }
 
@@ -309,6 +310,7 @@ static void writer_tidy(struct writer *w)
 	w->facts = store_facts(w->store);
 	pthread_mutex_unlock(&w->lock);
 	store_tidy(w->store, idle);
+	appraiser_save(&w->appraiser, store_archive(w->store), WORTH_SAVE_US);
 	pthread_mutex_lock(&w->lock);
 	w->facts = store_facts(w->store);
 }
@@ -370,6 +372,10 @@ static bool writer_work(struct writer *w)
 		writer_stage_frame(w, i, w->note_error);
 		return true;
 	}
+	if (w->aim_camera) {
+		writer_make_aim(w);
+		return true;
+	}
 	if (w->ending || w->note_error < 0 || writer_now_us() < writer_correct_due_us(w))
 		return false;
 	writer_correct_piece(w);
@@ -394,6 +400,7 @@ static void *writer_run(void *data)
 		writer_tidy(w);
 	}
 	pthread_mutex_unlock(&w->lock);
+	appraiser_save(&w->appraiser, store_archive(w->store), 0);
 	store_free(TAKE_PTR(w->store));
 	return NULL;
 }
@@ -422,9 +429,11 @@ int writer_new(const struct writer_options *options, struct writer **ret)
 
 	if (!w)
 		return -ENOMEM;
-	w->quality = options->quality;
+	w->pictures = options->pictures;
 	w->settings = options->store.settings;
 	w->schedule = options->schedule;
+	w->aimed = options->aimed;
+	w->aimed_data = options->aimed_data;
 	w->retry_us = options->store.retry_us ? options->store.retry_us : RETRY_US;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -465,17 +474,19 @@ void writer_free(struct writer *w)
 		return;
 	writer_stop(w);
 	store_free(w->store);
-	jpeg_encoder_free(w->encoder);
+	pictures_clear(&w->made);
+	appraiser_clear(&w->appraiser);
 	fd_closep(&w->fd);
 	pthread_cond_destroy(&w->changed);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
 }
 
-void writer_set(struct writer *w, const struct archive_settings *settings, int quality)
+void writer_set(
+	struct writer *w, const struct archive_settings *settings, struct writer_pictures pictures)
 {
 	pthread_mutex_lock(&w->lock);
-	w->quality = quality;
+	w->pictures = pictures;
 	w->settings = *settings;
 	w->settings_changed = true;
 	pthread_cond_broadcast(&w->changed);
@@ -493,6 +504,21 @@ int writer_submit(struct writer *w, struct camera *camera, const struct frame *f
 	if (r == 0)
 		w->frame_us = now_us;
 	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+	return r;
+}
+
+int writer_aim(struct writer *w, struct camera *camera, const struct frame *frame)
+{
+	int r = -EBUSY;
+
+	pthread_mutex_lock(&w->lock);
+	if (!w->aim_camera && w->aimed) {
+		w->aim_camera = camera;
+		w->aim_frame = *frame;
+		pthread_cond_broadcast(&w->changed);
+		r = 0;
+	}
 	pthread_mutex_unlock(&w->lock);
 	return r;
 }
@@ -552,7 +578,7 @@ int writer_take_result(struct writer *w, struct writer_result *ret)
 void writer_drain(struct writer *w)
 {
 	pthread_mutex_lock(&w->lock);
-	while (w->started && outbox_count(&w->outbox, OUTBOX_FRAME) > 0)
+	while (w->started && (w->aim_camera || outbox_count(&w->outbox, OUTBOX_FRAME) > 0))
 		pthread_cond_wait(&w->changed, &w->lock);
 	pthread_mutex_unlock(&w->lock);
 }

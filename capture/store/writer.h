@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "capture/camera/camera.h"
+#include "capture/store/pictures.h"
 #include "capture/store/store.h"
 #include "common/archive/archive.h"
 #include "common/base/util.h"
@@ -20,10 +21,15 @@
 
 struct writer;
 
+/* What aim_make() made of a frame; called on the writer's thread, and must not take long. */
+typedef void writer_aimed(void *data, const uint8_t *bytes, size_t n);
+
 struct writer_options {
 	struct store_options store; /* its archive is taken over, also on failure */
 	struct schedule_settings schedule; /* of the slots while nobody was there: writer_note() */
-	int quality; /* JPEG quality 1..100 */
+	struct writer_pictures pictures;
+	writer_aimed *aimed; /* NULL: nobody aims */
+	void *aimed_data;
 };
 
 enum writer_news {
@@ -54,8 +60,9 @@ void writer_stop(struct writer *writer);
 void writer_free(struct writer *writer);
 DEFINE_CLEANUP(struct writer, writer_free)
 
-/* Other settings; `quality` is of the frames that are encoded from now on. */
-void writer_set(struct writer *writer, const struct archive_settings *settings, int quality);
+/* Other settings; `pictures` holds for the frames that are encoded from now on. */
+void writer_set(struct writer *writer, const struct archive_settings *settings,
+	struct writer_pictures pictures);
 
 /*
  * Queues a frame. On success the writer releases it as soon as it is encoded; on failure it stays
@@ -63,6 +70,12 @@ void writer_set(struct writer *writer, const struct archive_settings *settings, 
  */
 int writer_submit(struct writer *writer, struct camera *camera, const struct frame *frame,
 	const struct record *record);
+
+/*
+ * Gives it a frame to aim by, which it releases once the picture of that is made, after the frames
+ * that wait. On failure it stays the caller's. -EBUSY it has one, or nobody aims.
+ */
+int writer_aim(struct writer *writer, struct camera *camera, const struct frame *frame);
 
 /*
  * Queues a line that is no frame. A miss whose slot_us is TIME_NONE begins after the last outcome
