@@ -217,7 +217,6 @@ static int archive_take_turn(struct archive *archive, int64_t wait_until_ns, boo
 static int archive_lock_writer(struct archive *archive, const struct archive_options *options)
 {
 	CLEANUP_FD int fd = -1;
-	struct stat st;
 	bool others;
 	int n, r;
 
@@ -229,13 +228,9 @@ static int archive_lock_writer(struct archive *archive, const struct archive_opt
 			utc_format(clock_wall_us(&clock_real), now));
 		return archive_take_turn(archive, options->wait_until_ns, &others);
 	}
-	fd = openat(archive->root_fd, ".writer",
-		O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0644);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EBADMSG;
-	r = archive_flock(fd);
+	r = fair_lock_open(archive->root_fd, ".writer", &fd);
+	if (r == 0)
+		r = archive_flock(fd);
 	if (r < 0)
 		return r;
 	/* The pid is for people; a full disk must not keep the archive shut. */
@@ -243,6 +238,33 @@ static int archive_lock_writer(struct archive *archive, const struct archive_opt
 	if (pwrite(fd, archive->who, (size_t)n, 0) < 0 || ftruncate(fd, n) < 0)
 		errno = 0;
 	archive->writer_fd = TAKE_FD(fd);
+	return 0;
+}
+
+/* Nothing is in the folder yet, whoever made it. */
+static bool archive_is_new(const struct archive *archive)
+{
+	return faccessat(archive->root_fd, IDENTITY, F_OK, 0) < 0 && errno == ENOENT &&
+		faccessat(archive->root_fd, "journal", F_OK, 0) < 0 && errno == ENOENT;
+}
+
+/*
+ * The folder's mode decides who can reach what is in it, and all that is made in it from here on
+ * gets no more. A folder that is not ours, or of a file system without modes, stays as it is.
+ */
+static int archive_set_access(struct archive *archive, mode_t mode)
+{
+	struct stat st;
+
+	if (fstat(archive->root_fd, &st) < 0)
+		return -errno;
+	if (mode == 0)
+		mode = archive_is_new(archive) ? 0700 : st.st_mode & 0777;
+	if (mode != (st.st_mode & 0777) &&
+		fchmod(archive->root_fd, (st.st_mode & 07000) | mode) < 0 &&
+		!fs_is_unsupported(-errno))
+		return -errno;
+	umask(~mode & 077);
 	return 0;
 }
 
@@ -278,6 +300,8 @@ int archive_open(const char *path, const struct archive_options *options, struct
 	r = archive_open_root(archive, path, options->mode);
 	if (r == 0 && write)
 		r = archive_lock_writer(archive, options);
+	if (r == 0 && write)
+		r = archive_set_access(archive, options->access);
 	if (r == 0)
 		r = identity_open(archive, options);
 	if (r == 0)
@@ -290,6 +314,8 @@ int archive_open(const char *path, const struct archive_options *options, struct
 		r = journal_open(archive->root_fd, "journal", archive->id, write, archive->fs,
 			&archive->journal);
 	}
+	if (r == 0 && write && !archive->copy)
+		journal_chain(archive->journal);
 	if (r == 0 && write)
 		r = archive_recover(archive);
 	if (r < 0)
@@ -336,13 +362,39 @@ int archive_retake(struct archive *archive, int64_t wait_until_ns, bool *ret_oth
 
 int archive_lock_copy(const struct archive *archive, int64_t wait_until_ns, int *ret_fd)
 {
-	CLEANUP_FD int fd = openat(archive->root_fd, ".sync",
-		O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0644);
-	int r = fd < 0 ? -errno : fair_lock_flock(fd, wait_until_ns);
+	CLEANUP_FD int fd = -1;
+	int r = fair_lock_open(archive->root_fd, ".sync", &fd);
 
+	if (r == 0)
+		r = fair_lock_flock(fd, wait_until_ns);
 	if (r == 0)
 		*ret_fd = TAKE_FD(fd);
 	return r;
+}
+
+/*
+ * Whether the process has the file of `fd` open: a number left there may be another's by now. A
+ * sandbox may hide what others have open; then the number has to do.
+ */
+static bool process_has_file(pid_t pid, int fd)
+{
+	CLEANUP_DIR DIR *dir = NULL;
+	struct stat ours, theirs;
+	struct dirent *entry;
+	bool hidden = false;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	dir = opendir(path);
+	if (!dir || fstat(fd, &ours) < 0)
+		return false;
+	while ((entry = readdir(dir))) {
+		if (fstatat(dirfd(dir), entry->d_name, &theirs, 0) < 0)
+			hidden |= errno == EACCES || errno == EPERM;
+		else if (theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino)
+			return true;
+	}
+	return hidden;
 }
 
 int archive_writer_pid(const char *path, pid_t *ret_pid)
@@ -367,7 +419,7 @@ int archive_writer_pid(const char *path, pid_t *ret_pid)
 		return (int)n;
 	text[n] = '\0';
 	pid = strtol(text, NULL, 10);
-	if (pid <= 0 || pid > INT32_MAX)
+	if (pid <= 0 || pid > INT32_MAX || !process_has_file((pid_t)pid, fd))
 		return -ESRCH;
 	*ret_pid = (pid_t)pid;
 	return 0;

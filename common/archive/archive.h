@@ -13,13 +13,15 @@
  *   journal/ballast                 a reserve file for the journal, see archive_ballast_make()
  *   journal/retention               what there is and where the oldest is, see pruner.h
  *   damaged/TIME/...                what a repair moved aside, see repair.h; damaged/archive.json
+ *   .previews/NAME.jpg              a puller's: thumbnails of frames that are to come, preview.h
+ *   .redated/N-NAME.jpg.old         a puller's: a frame whose place the frame N took, for 30 days
  *   branches/1/...                  a puller's: an archive with an old history, archive_fork()
  *   acks/                           of versions before 0.2.0; nothing looks at it
  *   .writer                         flock(2) of the one writer; its text is the writer's pid
  *   local/00000000.jsonl            a puller's own journal, see archive_local()
  *   .settled, .sync                 what a puller has (pull/session/held.h); see
  *                                   archive_lock_copy()
- *   2026/11/20/.NAME.rest           a partial that outlives its process, see partial_resume()
+ *   .partials/.NAME.rest            a puller's partials, see partial_resume()
  *   .gate                           where writers wait for their turn (fair_lock.h)
  *
  * A visible file is a complete file. Storing one frame: temp `.NAME.part` in the day folder, write,
@@ -88,6 +90,11 @@ struct archive_options {
 	bool copy;
 	/* Wait for one's turn until then (CLOCK_MONOTONIC); 0: another writer is -EWOULDBLOCK. */
 	int64_t wait_until_ns;
+	/*
+	 * The mode of the folder, which new files and folders in it follow; 0: as it is, and 0700
+	 * for a new archive. Sets the umask of the process.
+	 */
+	mode_t access;
 	const char *who; /* a word for .writer, where there may be a wait */
 	const struct fs_ops *fs; /* NULL: the system's */
 	/* Their files are removed, as no frames that a crash left. NULL: none. */
@@ -241,8 +248,24 @@ int archive_store_records(struct archive *archive, const struct record *records,
 int archive_newest(struct archive *archive, struct record *ret);
 /* The record of one sequence number, any type. -ENOENT. */
 int archive_find(struct archive *archive, uint64_t seq, struct record *ret);
+
+/*
+ * The head of an archive: its last line. Each line has the hash of the one before it, so whoever
+ * keeps a head elsewhere can tell later whether any line up to it was changed.
+ */
+struct archive_head {
+	uint64_t seq;
+	uint8_t sha256[SHA256_BYTES]; /* of the line without its newline */
+	int64_t time_us; /* when it was looked at; TIME_NONE: not known */
+};
+/* -ENOENT there is no line. */
+int archive_head(struct archive *archive, const struct clock *clock, struct archive_head *ret);
+
 /*
  * Opens a frame's file for reading, O_NOFOLLOW all the way; it must be a regular file of the
  * journal's size. -ENOENT pruned or deleted, -EBADMSG of another size, -ELOOP a symlink.
  */
 int archive_open_frame(struct archive *archive, const struct record *frame, int *ret_fd);
+
+/* Whether a picture may have these sides: PICTURE_SIDE_MAX, PICTURE_PIXELS_MAX. */
+bool jpeg_is_sane(unsigned width, unsigned height);

@@ -31,8 +31,11 @@ static int commit_data(struct partial *partial)
 	return r;
 }
 
-/* 1: the journal has this very frame; 0: it has none of that number; -EEXIST: it has another. */
-static int commit_find_line(struct archive *archive, const struct record *frame)
+/*
+ * 1: the journal has this very frame, and what its line says counts; 0: it has none of that number;
+ * -EEXIST: it has another.
+ */
+static int commit_find_line(struct archive *archive, struct record *frame)
 {
 	struct record held;
 	int r = journal_holds(archive->journal, frame->seq);
@@ -43,11 +46,12 @@ static int commit_find_line(struct archive *archive, const struct record *frame)
 		return 0;
 	if (r < 0)
 		return r;
-	return held.type == RECORD_FRAME && held.bytes == frame->bytes &&
-			memcmp(held.sha256, frame->sha256, SHA256_BYTES) == 0 &&
-			record_name(&held).slot_us == record_name(frame).slot_us
-		? 1
-		: -EEXIST;
+	if (held.type != RECORD_FRAME || held.bytes != frame->bytes ||
+		memcmp(held.sha256, frame->sha256, SHA256_BYTES) != 0 ||
+		record_name(&held).slot_us != record_name(frame).slot_us)
+		return -EEXIST;
+	*frame = held;
+	return 1;
 }
 
 /* The name is taken: 0 where the same picture has it, so that only its line may be missing. */
@@ -74,7 +78,7 @@ static int commit_prepare(struct partial *partial, uint64_t seq)
 {
 	struct archive *archive = partial->archive;
 	struct record *record = &partial->record;
-	int r = archive_record_folder(archive, partial->folder);
+	int r = partial_use_folder(partial);
 
 	if (r < 0)
 		return r;
@@ -102,7 +106,8 @@ static int commit_name(struct partial *partial, uint64_t seq)
 		partial_discard(partial);
 		return r;
 	}
-	r = fs_rename_noreplace(archive->fs, partial->folder_fd, partial->temp, partial->name);
+	r = fs_rename_noreplace(
+		archive->fs, partial->temp_fd, partial->temp, partial->folder_fd, partial->name);
 	if (r < 0)
 		partial_discard(partial);
 	partial->there = false;
@@ -166,6 +171,23 @@ struct archive_undone archive_undone(const struct archive *archive)
 	return archive->undone;
 }
 
+/* The records as their lines are now: the journal has given each the hash of the one before. */
+static void commit_note_chain(struct commit *commit)
+{
+	const char *line = journal_appended(commit->archive->journal);
+
+	for (unsigned i = 0; i < commit->n; i++) {
+		struct record *record = &commit->named[i]->record, written;
+		const size_t len = strcspn(line, "\n");
+
+		if (record_parse(line, len, &written) == 0) {
+			record->has_prev = written.has_prev;
+			memcpy(record->prev, written.prev, sizeof(record->prev));
+		}
+		line += len + 1;
+	}
+}
+
 /* Their folder to the disk, then their lines. */
 static int commit_named(struct commit *commit)
 {
@@ -178,6 +200,8 @@ static int commit_named(struct commit *commit)
 		commit_undo(commit);
 		return r;
 	}
+	if (!archive->copy)
+		commit_note_chain(commit);
 	for (unsigned i = 0; i < commit->n; i++) {
 		const struct partial *partial = commit->named[i];
 

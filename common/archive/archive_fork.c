@@ -66,10 +66,13 @@ static int fork_read_plan(struct fork *fork)
 
 static int fork_open_branch(struct fork *fork)
 {
+	struct stat st;
+	const mode_t access = fstat(fork->archive->root_fd, &st) < 0 ? 0 : st.st_mode & 0777;
 	const struct archive_options options = { .mode = ARCHIVE_WRITE,
 		.camera = fork->archive->camera,
 		.id = fork->archive->id,
 		.copy = true,
+		.access = access,
 		.fs = fork->archive->fs };
 	char path[PATH_MAX];
 
@@ -248,27 +251,26 @@ static int fork_rebuild(struct fork *fork, struct journal *journal, const char *
 /* The highest segment first: a journal that is cut short in the middle of this is one still. */
 static int fork_drop_lines(struct fork *fork)
 {
+	CLEANUP(segments_clear) struct segments segments = { 0 };
 	struct journal *journal = fork->archive->journal;
-	uint64_t number = SEQ_MAX / SEGMENT_LINES;
-	int r;
+	int r = journal_segments(journal, &segments);
+	const size_t first = segments_at(&segments, fork->after / SEGMENT_LINES);
 
-	while ((r = journal_segment_before(journal, number, &number)) == 0 &&
-		number >= fork->after / SEGMENT_LINES) {
-		r = fork_rebuild(fork, journal, "journal", number, fork_keep_common);
-		if (r < 0 || number-- == 0)
-			return r;
-	}
-	return r == -ENOENT ? 0 : r;
+	for (size_t i = segments.n; r == 0 && i-- > first;)
+		r = fork_rebuild(fork, journal, "journal", segments.list[i], fork_keep_common);
+	return r;
 }
 
 static int fork_cut_local(struct fork *fork)
 {
+	CLEANUP(segments_clear) struct segments segments = { 0 };
 	struct journal *local;
-	uint64_t number = 0;
 	int r = archive_local(fork->archive, &local);
 
-	for (; r == 0 && (r = journal_segment(local, number, &number)) == 0; number++)
-		r = fork_rebuild(fork, local, "local", number, fork_cut_removal);
+	if (r == 0)
+		r = journal_segments(local, &segments);
+	for (size_t i = 0; r == 0 && i < segments.n; i++)
+		r = fork_rebuild(fork, local, "local", segments.list[i], fork_cut_removal);
 	journal_free(TAKE_PTR(fork->archive->local));
 	return r == -ENOENT ? 0 : r;
 }

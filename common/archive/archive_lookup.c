@@ -9,6 +9,9 @@
 #include <fcntl.h>
 #include <string.h>
 
+#define JPEG_SEGMENTS_MAX 1000 /* before the frame header; a large EXIF takes a few */
+#define LOOK_BACK_MAX 1000 /* files that a person deleted or a repair moved aside */
+
 const char *archive_id(const struct archive *archive)
 {
 	return archive->id;
@@ -42,6 +45,36 @@ const struct archive_repairs *archive_repairs(const struct archive *archive)
 int archive_newest(struct archive *archive, struct record *ret)
 {
 	return journal_newest_frame(archive->journal, ret);
+}
+
+int archive_newest_there(struct archive *archive, struct record *ret)
+{
+	struct record frame, newest = record_new(RECORD_OTHER);
+	int r = archive_newest(archive, &frame);
+	uint64_t seq = r == 0 ? frame.seq : 0, order = 0;
+
+	/* no line before `seq` is of a newer frame than its number says; one of a clock's
+	 * correction is of an older one */
+	for (int i = 0; r == 0 && i < LOOK_BACK_MAX; i++) {
+		CLEANUP_FD int fd = -1;
+
+		if (frame.type == RECORD_FRAME && record_order(&frame) > order &&
+			archive_open_frame(archive, &frame, &fd) == 0) {
+			newest = frame;
+			order = record_order(&frame);
+		}
+		frame.type = RECORD_OTHER;
+		if (--seq <= order)
+			break;
+		r = archive_find(archive, seq, &frame);
+		if (r == -ENOENT) /* a copy has holes */
+			r = 0;
+	}
+	if (r == 0 && newest.type == RECORD_FRAME)
+		*ret = newest;
+	else if (r == 0)
+		r = -ENOENT;
+	return r;
 }
 
 int archive_find(struct archive *archive, uint64_t seq, struct record *ret)
@@ -119,6 +152,35 @@ int jpeg_check_file(int fd, int64_t *ret_bytes)
 	return jpeg_is_whole(ends, sizeof(ends)) ? 0 : -EBADMSG;
 }
 
+bool jpeg_is_sane(unsigned width, unsigned height)
+{
+	return width > 0 && height > 0 && width <= PICTURE_SIDE_MAX && height <= PICTURE_SIDE_MAX &&
+		width * height <= PICTURE_PIXELS_MAX;
+}
+
+bool jpeg_has_size(int fd)
+{
+	off_t at = 2; /* after the start marker */
+
+	for (int i = 0; i < JPEG_SEGMENTS_MAX; i++) {
+		uint8_t head[9]; /* marker, length, bits of a sample, height, width */
+		const ssize_t n = fs_read_at(fd, head, sizeof(head), at);
+		const bool frame = n > 1 && head[1] >= 0xc0 && head[1] <= 0xcf && head[1] != 0xc4 &&
+			head[1] != 0xc8 && head[1] != 0xcc;
+		unsigned height, width;
+
+		if (n < (ssize_t)sizeof(head) || head[0] != 0xff || head[1] == 0xda)
+			return false;
+		height = (unsigned)(head[5] << 8 | head[6]);
+		width = (unsigned)(head[7] << 8 | head[8]);
+		if (frame)
+			return jpeg_is_sane(width, height);
+		/* a marker may have any number of 0xff before it */
+		at += head[1] == 0xff ? 1 : 2 + (head[2] << 8 | head[3]);
+	}
+	return false;
+}
+
 /* ---- the newest frame */
 
 /* For a file system without symlinks. */
@@ -181,4 +243,20 @@ void archive_note_newest(struct archive *archive, const struct record *frame)
 	archive->newest_order = order;
 	archive->has_newest = true;
 	archive->latest_ok = false;
+}
+
+int archive_head(struct archive *archive, const struct clock *clock, struct archive_head *ret)
+{
+	struct archive_head head = { .time_us = clock_wall_us(clock) };
+	char line[LINE_MAX_BYTES];
+	size_t len;
+	int r = journal_last(archive->journal, &head.seq);
+
+	if (r == 0)
+		r = journal_read_line(archive->journal, head.seq, line, &len);
+	if (r == 0)
+		r = digest_buffer(line, len, head.sha256);
+	if (r == 0)
+		*ret = head;
+	return r;
 }

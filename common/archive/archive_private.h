@@ -21,6 +21,8 @@
 #define ARCHIVE_REDATE_FILE "redate" /* in journal/: the line of the last clock correction */
 #define ARCHIVE_BALLAST_FILE "ballast" /* in journal/ */
 #define ARCHIVE_TEMP_SUFFIX ".part"
+#define ARCHIVE_PARTIALS ".partials" /* a puller's: the folder of its partials */
+#define ARCHIVE_KEPT_SUFFIX ".rest"
 #define ARCHIVE_TEMP_MAX (FRAME_NAME_MAX + 8)
 
 struct archive {
@@ -59,8 +61,9 @@ struct partial {
 	struct archive *archive;
 	struct partial *next;
 	struct record record;
-	char folder[FRAME_PATH_MAX];
-	int folder_fd;
+	char folder[FRAME_PATH_MAX]; /* where it will be visible */
+	int folder_fd; /* -1: a puller's, before its commit */
+	int temp_fd; /* the folder of its hidden file */
 	char temp[ARCHIVE_TEMP_MAX], name[FRAME_NAME_MAX];
 	int fd; /* -1: its data is on the disk, or there is no file */
 	bool there; /* the file, under its hidden name */
@@ -88,11 +91,15 @@ int archive_open_name(const struct archive *archive, const struct frame_name *na
 
 /* Notes a frame that is there: if it is the newest, latest.jpg is to point at it. */
 void archive_note_newest(struct archive *archive, const struct record *frame);
+/* The newest frame whose file is there, with the bytes that it must have. -ENOENT. */
+int archive_newest_there(struct archive *archive, struct record *ret);
 /* Whether latest.jpg is a symlink to that frame, or a copy of it. */
 bool archive_latest_is_right(const struct archive *archive, const struct frame_name *newest);
 /* Points latest.jpg at the newest frame, if it did not work the last time. */
 void archive_point_latest(struct archive *archive);
 
+/* Opens the day folder that it will be visible in, durable and recorded for recovery. */
+int partial_use_folder(struct partial *partial);
 /* Closes and removes its file, if it is there. */
 void partial_discard(struct partial *partial);
 /* Whether a new line may be appended; removes what a failure before left. */
@@ -114,6 +121,8 @@ int archive_append_lines(
 bool jpeg_is_whole(const uint8_t *data, size_t bytes);
 /* -EBADMSG where `fd` is no regular file of an allowed size with both JPEG markers. */
 int jpeg_check_file(int fd, int64_t *ret_bytes);
+/* Whether a frame header (SOF) follows the start marker, with jpeg_is_sane() sides. */
+bool jpeg_has_size(int fd);
 
 /* Writes the line that a clock correction will have into journal/redate, durably. */
 int archive_announce(struct archive *archive, const struct record *frame);
@@ -129,6 +138,11 @@ int archive_note_pruned(struct archive *archive, uint64_t first, uint64_t last, 
 void archive_remove_empty(struct archive *archive, const struct frame_name *name);
 /* At opening a copy: finishes a fork that was begun. 1: it did, and the journal changed; 0. */
 int archive_finish_fork(struct archive *archive);
+/*
+ * Removes the partials that nobody receives, all but the last one that grew; that one as well once
+ * it is PARTIAL_DAYS old. The one of the frame `seq` stays.
+ */
+void partial_tidy(struct archive *archive, uint64_t seq);
 /* At opening: finishes a prune after a crash. */
 int archive_finish_pruning(struct archive *archive);
 

@@ -83,6 +83,8 @@ static int recover_scan(struct scan *scan)
 		size_t inner = archive_hidden_inner(entry->d_name, ".part");
 		struct frame_name name;
 
+		if (inner == 0) /* of versions before 0.2.0 */
+			inner = archive_hidden_inner(entry->d_name, ARCHIVE_KEPT_SUFFIX);
 		if (inner == 0)
 			r = recover_see_file(scan, entry->d_name);
 		else if (frame_name_parse(entry->d_name + 1, inner, &name) == 0)
@@ -237,7 +239,9 @@ static int recover_read_state(struct archive *archive)
 	archive->recorded[0] = '\0';
 	r = recover_read_folder(archive);
 	if (r == 0)
-		r = journal_newest_frame(archive->journal, &newest);
+		r = archive_newest_there(archive, &newest);
+	if (r == -ENOENT)
+		r = archive_newest(archive, &newest);
 	if (r == 0)
 		archive_note_newest(archive, &newest);
 	return r == -ENOENT ? 0 : r;
@@ -274,6 +278,7 @@ int archive_recover(struct archive *archive)
 	archive->repairs.line_cut = journal_was_cut(archive->journal);
 	recover_remove_temp(archive, archive->root_fd, ".archive.json.part");
 	recover_remove_temp(archive, archive->root_fd, ".latest.jpg.part");
+	partial_tidy(archive, 0);
 	r = recover_sweep_journal(archive);
 	if (r == 0)
 		r = recover_read_state(archive);

@@ -14,8 +14,6 @@
 
 #include "common/base/limits.h"
 
-#define KEPT_SUFFIX ".rest"
-
 static int partial_name_file(
 	const struct frame_name *name, const char *suffix, char ret[static ARCHIVE_TEMP_MAX])
 {
@@ -27,7 +25,42 @@ static int partial_name_file(
 	return r;
 }
 
-/* A partial in its day folder, without a file yet. */
+int partial_use_folder(struct partial *partial)
+{
+	struct archive *archive = partial->archive;
+	const struct frame_name name = record_name(&partial->record);
+	int r;
+
+	if (partial->folder_fd >= 0)
+		return archive_record_folder(archive, partial->folder);
+	r = archive_use_folder(archive, &name);
+	if (r < 0)
+		return r;
+	partial->folder_fd = fcntl(archive->folder_fd, F_DUPFD_CLOEXEC, 0);
+	return partial->folder_fd < 0 ? -errno : 0;
+}
+
+/* The folder of a puller's partials. */
+static int partial_open_folder(const struct archive *archive, bool create, int *ret_fd)
+{
+	return fs_open_folder(archive->fs, archive->root_fd, ARCHIVE_PARTIALS, create, ret_fd);
+}
+
+/* A camera's hidden file is in its day folder, where recovery sweeps. */
+static int partial_use_temp_folder(struct partial *partial)
+{
+	int r;
+
+	if (partial->archive->copy)
+		return partial_open_folder(partial->archive, true, &partial->temp_fd);
+	r = partial_use_folder(partial);
+	if (r < 0)
+		return r;
+	partial->temp_fd = fcntl(partial->folder_fd, F_DUPFD_CLOEXEC, 0);
+	return partial->temp_fd < 0 ? -errno : 0;
+}
+
+/* A partial without a file yet. */
 static int partial_make(struct archive *archive, const struct record *frame, const char *suffix,
 	struct partial **ret)
 {
@@ -41,16 +74,14 @@ static int partial_make(struct archive *archive, const struct record *frame, con
 	partial->next = archive->partials;
 	archive->partials = partial;
 	partial->record = *frame;
-	partial->fd = partial->folder_fd = -1;
+	partial->fd = partial->folder_fd = partial->temp_fd = -1;
 	r = partial_name_file(&name, suffix, partial->temp);
 	if (r == 0)
-		r = archive_use_folder(archive, &name);
+		r = frame_name_folder(&name, partial->folder);
+	if (r == 0)
+		r = partial_use_temp_folder(partial);
 	if (r < 0)
 		return r;
-	memcpy(partial->folder, archive->folder, sizeof(partial->folder));
-	partial->folder_fd = fcntl(archive->folder_fd, F_DUPFD_CLOEXEC, 0);
-	if (partial->folder_fd < 0)
-		return -errno;
 	*ret = TAKE_PTR(partial);
 	return 0;
 }
@@ -58,7 +89,7 @@ static int partial_make(struct archive *archive, const struct record *frame, con
 static int partial_create_file(struct partial *partial)
 {
 	const struct fs_ops *fs = partial->archive->fs;
-	int fd = fs_open_new(fs, partial->folder_fd, partial->temp, 0666);
+	int fd = fs_open_new(fs, partial->temp_fd, partial->temp, 0666);
 
 	if (fd < 0)
 		return fd;
@@ -194,7 +225,7 @@ static int partial_look_kept(int folder_fd, const char *name, int64_t *ret_bytes
 static int partial_open_kept(struct partial *partial, int64_t offset)
 {
 	CLEANUP_FD int fd = openat(
-		partial->folder_fd, partial->temp, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+		partial->temp_fd, partial->temp, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
 
 	if (fd < 0 && errno != ENOENT)
@@ -239,12 +270,14 @@ int partial_resume(
 		return r;
 	if (offset < 0 || offset > frame->bytes)
 		return -EINVAL;
-	r = partial_make(archive, frame, KEPT_SUFFIX, &partial);
+	if (!archive->partials)
+		partial_tidy(archive, frame->seq);
+	r = partial_make(archive, frame, ARCHIVE_KEPT_SUFFIX, &partial);
 	if (r == 0)
 		r = digest_new(&partial->digest);
 	if (r < 0)
 		return r;
-	if (partial_look_kept(partial->folder_fd, partial->temp, &bytes) == -EBUSY)
+	if (partial_look_kept(partial->temp_fd, partial->temp, &bytes) == -EBUSY)
 		return -EBUSY;
 	r = offset ? partial_open_kept(partial, offset) : partial_create_file(partial);
 	if (r == 0 && offset == 0)
@@ -256,13 +289,21 @@ int partial_resume(
 	return r;
 }
 
+/* The camera's own encoder needs no look; what comes from elsewhere may be anything. */
+static bool partial_has_size(const struct partial *partial)
+{
+	CLEANUP_FD int fd = -1;
+
+	return !partial->archive->copy || (partial_open(partial, &fd) == 0 && jpeg_has_size(fd));
+}
+
 static int partial_compare(struct partial *partial)
 {
 	uint8_t sha256[SHA256_BYTES];
 	int r;
 
 	if (partial->bytes != partial->record.bytes ||
-		!jpeg_is_whole(partial->ends, sizeof(partial->ends)))
+		!jpeg_is_whole(partial->ends, sizeof(partial->ends)) || !partial_has_size(partial))
 		return -EBADMSG;
 	r = digest_final(partial->digest, sha256);
 	if (r < 0)
@@ -294,7 +335,7 @@ int partial_open(const struct partial *partial, int *ret_fd)
 
 	if (!partial->there)
 		return -EBADF;
-	fd = openat(partial->folder_fd, partial->temp, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(partial->temp_fd, partial->temp, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	*ret_fd = fd;
@@ -321,7 +362,7 @@ void partial_discard(struct partial *partial)
 
 	partial_close(partial);
 	/* a puller's is found again when the frame is fetched again */
-	if (partial->there && partial->archive->fs->unlinkat(partial->folder_fd, temp, 0) < 0 &&
+	if (partial->there && partial->archive->fs->unlinkat(partial->temp_fd, temp, 0) < 0 &&
 		frame_name_parse(
 			temp + 1, archive_hidden_inner(temp, ARCHIVE_TEMP_SUFFIX), &name) == 0)
 		archive_undo(partial->archive, name, true);
@@ -347,21 +388,21 @@ void partial_free(struct partial *partial)
 	}
 	partial_discard(partial);
 	fd_closep(&partial->folder_fd);
+	fd_closep(&partial->temp_fd);
 	digest_free(partial->digest);
 	free(partial);
 }
 
 /* ---- kept files */
 
-/* The frame's day folder, and the name of its kept file there. */
+/* Their folder, and the name of the frame's kept file there. */
 static int partial_find_kept_of(struct archive *archive, const struct record *frame, int *ret_fd,
 	char ret_name[static ARCHIVE_TEMP_MAX])
 {
 	const struct frame_name name = record_name(frame);
-	char file[FRAME_NAME_MAX];
-	int r = partial_name_file(&name, KEPT_SUFFIX, ret_name);
+	int r = partial_name_file(&name, ARCHIVE_KEPT_SUFFIX, ret_name);
 
-	return r < 0 ? r : archive_open_day(archive, &name, file, ret_fd);
+	return r < 0 ? r : partial_open_folder(archive, false, ret_fd);
 }
 
 int64_t partial_kept_bytes(struct archive *archive, const struct record *frame)
@@ -386,36 +427,80 @@ void partial_remove_kept(struct archive *archive, const struct record *frame)
 		unlinkat(fd, name, 0);
 }
 
+/* The next kept file of an open folder, if there is one. */
+static bool partial_list_next(DIR *dir, struct frame_name *ret)
+{
+	struct dirent *entry;
+
+	while ((entry = readdir(dir))) {
+		size_t inner = archive_hidden_inner(entry->d_name, ARCHIVE_KEPT_SUFFIX);
+
+		if (inner > 0 && frame_name_parse(entry->d_name + 1, inner, ret) == 0)
+			return true;
+	}
+	return false;
+}
+
 int partial_find_kept(
 	struct archive *archive, uint64_t after, struct frame_name *ret_name, int64_t *ret_bytes)
 {
-	CLEANUP_FREE char *folder = NULL;
 	CLEANUP_DIR DIR *dir = NULL;
-	CLEANUP_FD int fd = -1;
-	struct frame_name newest = { .seq = after };
+	struct frame_name newest = { .seq = after }, name;
 	char file[ARCHIVE_TEMP_MAX];
-	struct dirent *entry;
-	int r = fs_read_file(journal_folder_fd(archive->journal), ARCHIVE_FOLDER_FILE,
-		FRAME_PATH_MAX, &folder, NULL);
+	int r;
 
-	if (r < 0)
+	if (fs_list_folder(archive->root_fd, ARCHIVE_PARTIALS, &dir) < 0)
 		return 0;
-	folder[strcspn(folder, "\n")] = '\0';
-	if (fs_open_folder(&fs_real, archive->root_fd, folder, false, &fd) < 0 ||
-		fs_list_folder(fd, ".", &dir) < 0)
-		return 0;
-	while ((entry = readdir(dir))) {
-		size_t inner = archive_hidden_inner(entry->d_name, KEPT_SUFFIX);
-		struct frame_name name;
-
-		if (inner > 0 && frame_name_parse(entry->d_name + 1, inner, &name) == 0 &&
-			name.seq > newest.seq)
+	while (partial_list_next(dir, &name)) {
+		if (name.seq > newest.seq)
 			newest = name;
 	}
-	if (newest.seq == after || partial_name_file(&newest, KEPT_SUFFIX, file) < 0)
+	if (newest.seq == after || partial_name_file(&newest, ARCHIVE_KEPT_SUFFIX, file) < 0)
 		return 0;
-	r = partial_look_kept(fd, file, ret_bytes);
+	r = partial_look_kept(dirfd(dir), file, ret_bytes);
 	if (r != 0)
 		*ret_name = newest;
 	return r;
+}
+
+/* When a kept file that nobody receives grew last; TIME_NONE: it is not there, or in use. */
+static int64_t partial_left_us(int folder_fd, const char *file)
+{
+	struct stat st;
+	int64_t bytes;
+
+	if (partial_look_kept(folder_fd, file, &bytes) <= 0 ||
+		fstatat(folder_fd, file, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return TIME_NONE;
+	return st.st_mtim.tv_sec * US_PER_SEC + st.st_mtim.tv_nsec / NS_PER_US;
+}
+
+void partial_tidy(struct archive *archive, uint64_t seq)
+{
+	const int64_t old_us =
+		clock_wall_us(&clock_real) - PARTIAL_DAYS * INT64_C(24) * 3600 * US_PER_SEC;
+	CLEANUP_DIR DIR *dir = NULL;
+	char file[ARCHIVE_TEMP_MAX], last[ARCHIVE_TEMP_MAX] = "";
+	int64_t last_us = TIME_NONE;
+	struct frame_name name;
+
+	if (fs_list_folder(archive->root_fd, ARCHIVE_PARTIALS, &dir) < 0)
+		return;
+	while (partial_list_next(dir, &name)) {
+		int64_t left_us;
+
+		if (name.seq == seq || partial_name_file(&name, ARCHIVE_KEPT_SUFFIX, file) < 0)
+			continue;
+		left_us = partial_left_us(dirfd(dir), file);
+		if (left_us == TIME_NONE)
+			continue;
+		if (left_us < old_us || (*last && left_us < last_us)) {
+			archive->fs->unlinkat(dirfd(dir), file, 0);
+			continue;
+		}
+		if (*last)
+			archive->fs->unlinkat(dirfd(dir), last, 0);
+		memcpy(last, file, sizeof(last));
+		last_us = left_us;
+	}
 }

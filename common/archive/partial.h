@@ -5,8 +5,10 @@
  * the camera sent.
  *
  * A partial belongs to the archive it was made in. Free it, or keep it, before that; the archive
- * discards what is left when it is closed. Only archive_commit() and the functions that make a
- * partial need the writer's lock: pieces may be written, checked and kept without it.
+ * discards what is left when it is closed. Of those that were kept one is left, for PARTIAL_DAYS:
+ * what a camera begins and does not end must not fill the disk. Only archive_commit() and the
+ * functions that make a partial need the writer's lock: pieces may be written, checked and kept
+ * without it.
  */
 #pragma once
 
@@ -23,11 +25,11 @@ int partial_stage(struct archive *archive, const struct record *frame, const voi
 	size_t bytes, struct partial **ret);
 
 /*
- * The puller's side: a partial `.NAME.rest`, which outlives the process. Resumes after the first
- * `offset` bytes, which must be there (partial_kept_bytes()); 0 begins, or begins again. The file
- * is locked until it is committed, kept or freed: one process at a time receives a frame. -EBUSY
- * another one does, or this one; -ESTALE the bytes are not there; -EINVAL, -EFBIG it is no frame,
- * or an impossible one.
+ * The puller's side: a partial `.partials/.NAME.rest`, which outlives the process. Resumes after
+ * the first `offset` bytes, which must be there (partial_kept_bytes()); 0 begins, or begins again.
+ * The file is locked until it is committed, kept or freed: one process at a time receives a frame.
+ * -EBUSY another one does, or this one; -ESTALE the bytes are not there; -EINVAL, -EFBIG it is no
+ * frame, or an impossible one.
  */
 int partial_resume(
 	struct archive *archive, const struct record *frame, int64_t offset, struct partial **ret);
@@ -61,9 +63,8 @@ DEFINE_CLEANUP(struct partial, partial_free)
 int64_t partial_kept_bytes(struct archive *archive, const struct record *frame);
 void partial_remove_kept(struct archive *archive, const struct record *frame);
 /*
- * The newest frame with a `.rest` file and a number above `after`, in the day folder that was
- * written last: 1, with its name and how many bytes are there; 0 there is none. -EBUSY, with both:
- * somebody receives it now.
+ * The newest frame with a `.rest` file and a number above `after`: 1, with its name and how many
+ * bytes are there; 0 there is none. -EBUSY, with both: somebody receives it now.
  */
 int partial_find_kept(
 	struct archive *archive, uint64_t after, struct frame_name *ret_name, int64_t *ret_bytes);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 
 #include "common/base/fs.h"
@@ -93,6 +94,19 @@ int place_check(const char *path, bool require_mount, const char *mount, const c
 	return above && is_only_memory(nearest, &st) ? -ENOMEDIUM : 0;
 }
 
+/*
+ * In the sandbox of a service an archive of the home is bound into an empty home, a file system in
+ * memory that cannot be written: where its disk is mounted outside is not to be seen.
+ */
+static bool is_seen_alone(const char *mount)
+{
+	char parent[PATH_MAX + 4];
+	struct statfs fs;
+
+	snprintf(parent, sizeof(parent), "%s/..", mount);
+	return statfs(parent, &fs) == 0 && fs.f_type == TMPFS_TYPE && (fs.f_flags & ST_RDONLY);
+}
+
 void place_mount(const char *path, const char *root, char ret[static PATH_MAX])
 {
 	struct stat st, root_st;
@@ -101,6 +115,8 @@ void place_mount(const char *path, const char *root, char ret[static PATH_MAX])
 	if (stat(path, &st) == 0 && stat(root ? root : "/", &root_st) == 0 &&
 		st.st_dev != root_st.st_dev)
 		find_mount(path, ret);
+	if (*ret && is_seen_alone(ret))
+		ret[0] = '\0';
 }
 
 bool place_is_away(int error)

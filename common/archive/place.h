@@ -31,7 +31,10 @@ int place_nearest(const char *path, struct stat *ret_st, char ret_path[static PA
  */
 int place_check(const char *path, bool require_mount, const char *mount, const char *root);
 
-/* Where the file system of an archive that is there is mounted; "" where that is `root`'s. */
+/*
+ * Where the file system of an archive that is there is mounted; "" where that is `root`'s, or not
+ * to be seen from a service's sandbox.
+ */
 void place_mount(const char *path, const char *root, char ret[static PATH_MAX]);
 
 /* Whether an error means that the disk is missing, failing or read-only: it may pass by itself. */

@@ -94,16 +94,19 @@ int fair_lock_flock(int fd, int64_t deadline_ns)
 	return r;
 }
 
-static int lock_file_open(int dirfd, const char *name, int *ret_fd)
+int fair_lock_open(int dirfd, const char *name, int *ret_fd)
 {
 	CLEANUP_FD int fd =
-		openat(dirfd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0644);
+		openat(dirfd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EBADMSG;
+	/* versions before 0.2.0 made it for all, and whoever opens it can hold it for ever */
+	if (st.st_mode & 077 && fchmod(fd, 0600) < 0)
+		errno = 0;
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
@@ -128,9 +131,9 @@ int fair_lock_take(int dirfd, const char *gate, const char *lock, const char *wh
 	CLEANUP_FD int gate_fd = -1, lock_fd = -1;
 	int r;
 
-	r = lock_file_open(dirfd, gate, &gate_fd);
+	r = fair_lock_open(dirfd, gate, &gate_fd);
 	if (r == 0)
-		r = lock_file_open(dirfd, lock, &lock_fd);
+		r = fair_lock_open(dirfd, lock, &lock_fd);
 	if (r == 0)
 		r = fair_lock_flock(gate_fd, deadline_ns);
 	if (r == 0)

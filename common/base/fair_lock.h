@@ -29,6 +29,9 @@
 int fair_lock_take(int dirfd, const char *gate, const char *lock, const char *who,
 	int64_t deadline_ns, int *ret_fd, bool *ret_others);
 
+/* Opens or makes a file to lock, for its owner alone. -EBADMSG it is no regular file; -errno. */
+int fair_lock_open(int dirfd, const char *name, int *ret_fd);
+
 /* -errno for an error of flock(2); -ENOLCK for all that mean: the file system has no such locks. */
 int fair_lock_error(int error);
 

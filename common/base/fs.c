@@ -32,6 +32,8 @@ static int fs_real_renameat2(
 	return renameat2(olddir, old, newdir, new, flags);
 }
 
+const char *const fs_access_words[] = { "keep", "private", "group", "public", NULL };
+
 const struct fs_ops fs_real = {
 	.openat = fs_real_openat,
 	.write = write,
@@ -79,32 +81,34 @@ int fs_sync_folder(const struct fs_ops *fs, int fd)
 }
 
 /* The file has both names. */
-static int fs_remove_old(const struct fs_ops *fs, int dirfd, const char *old, const char *new)
+static int fs_remove_old(
+	const struct fs_ops *fs, int old_fd, const char *old, int new_fd, const char *new)
 {
-	int r = fs->unlinkat(dirfd, old, 0) < 0 ? -errno : 0;
+	int r = fs->unlinkat(old_fd, old, 0) < 0 ? -errno : 0;
 
 	if (r < 0)
-		fs->unlinkat(dirfd, new, 0);
+		fs->unlinkat(new_fd, new, 0);
 	return r;
 }
 
-int fs_rename_noreplace(const struct fs_ops *fs, int dirfd, const char *old, const char *new)
+int fs_rename_noreplace(
+	const struct fs_ops *fs, int old_fd, const char *old, int new_fd, const char *new)
 {
 	struct stat st;
 
-	if (fs->renameat2(dirfd, old, dirfd, new, RENAME_NOREPLACE) == 0)
+	if (fs->renameat2(old_fd, old, new_fd, new, RENAME_NOREPLACE) == 0)
 		return 0;
 	if (!fs_is_unsupported(-errno))
 		return -errno;
-	if (linkat(dirfd, old, dirfd, new, 0) == 0)
-		return fs_remove_old(fs, dirfd, old, new);
+	if (linkat(old_fd, old, new_fd, new, 0) == 0)
+		return fs_remove_old(fs, old_fd, old, new_fd, new);
 	if (!fs_is_unsupported(-errno))
 		return -errno;
-	if (fstatat(dirfd, new, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	if (fstatat(new_fd, new, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return -EEXIST;
 	if (errno != ENOENT)
 		return -errno;
-	return fs->renameat2(dirfd, old, dirfd, new, 0) < 0 ? -errno : 0;
+	return fs->renameat2(old_fd, old, new_fd, new, 0) < 0 ? -errno : 0;
 }
 
 static int fs_temp_name(const char *name, char ret[static NAME_MAX + 1])
@@ -170,17 +174,13 @@ static int fs_write_file(const struct fs_ops *fs, int dirfd, const char *name,
 	fd = fs_open_new(fs, dirfd, temp, mode);
 	if (fd < 0)
 		return fd;
-	/* the mode it has by now is no wider */
-	if (fchmod(fd, mode) < 0 && !fs_is_unsupported(-errno))
-		r = -errno;
-	if (r == 0)
-		r = fs_write_content(fs, fd, content);
+	r = fs_write_content(fs, fd, content);
 	if (r < 0)
 		fs->close(fd);
 	else
 		r = fs_finish(fs, fd);
 	if (r == 0 && keep_old)
-		r = fs_rename_noreplace(fs, dirfd, temp, name);
+		r = fs_rename_noreplace(fs, dirfd, temp, dirfd, name);
 	else if (r == 0 && fs->renameat2(dirfd, temp, dirfd, name, 0) < 0)
 		r = -errno;
 	if (r < 0) {

@@ -29,6 +29,17 @@ struct fs_ops {
 	int (*ftruncate)(int fd, off_t bytes);
 };
 
+/* Who else may read: others of the folder's group, or everybody. */
+enum fs_access { FS_ACCESS_KEEP, FS_ACCESS_PRIVATE, FS_ACCESS_GROUP, FS_ACCESS_PUBLIC };
+extern const char *const fs_access_words[]; /* for a setting; NULL-terminated */
+/* The mode of a folder; 0: as it is. */
+static inline mode_t fs_access_mode(int access)
+{
+	static const mode_t modes[] = { 0, 0700, 0750, 0755 };
+
+	return modes[access];
+}
+
 /* The system calls themselves. */
 extern const struct fs_ops fs_real;
 
@@ -55,16 +66,17 @@ int fs_finish(const struct fs_ops *fs, int fd);
 int fs_write_all(const struct fs_ops *fs, int fd, const void *data, size_t bytes);
 
 /*
- * rename(2) that does not replace: RENAME_NOREPLACE; where the file system has no such flag (NFS,
- * FUSE) link(2) and unlink(2); where it has no hard links either (exFAT over FUSE) a look whether
- * the name is free, so the caller's lock must keep others from making that name. -EEXIST the new
- * name is taken.
+ * rename(2), from one folder to another, that does not replace: RENAME_NOREPLACE; where the file
+ * system has no such flag (NFS, FUSE) link(2) and unlink(2); where it has no hard links either
+ * (exFAT over FUSE) a look whether the name is free, so the caller's lock must keep others from
+ * making that name. -EEXIST the new name is taken.
  */
-int fs_rename_noreplace(const struct fs_ops *fs, int dirfd, const char *old, const char *new);
+int fs_rename_noreplace(
+	const struct fs_ops *fs, int old_fd, const char *old, int new_fd, const char *new);
 
 /*
  * Replaces or makes `name` in `dirfd` with `data`, durably: temp in the same folder, write, fsync,
- * rename, fsync of the folder. Mode is exact (no umask) where the file system has modes of its own.
+ * rename, fsync of the folder. The umask goes off the mode.
  * -errno, and the old file is untouched.
  */
 int fs_replace(const struct fs_ops *fs, int dirfd, const char *name, const void *data, size_t bytes,

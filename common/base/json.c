@@ -7,11 +7,23 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/text.h"
 #include "common/base/utc.h"
+#include "common/base/util.h"
+
+struct json_object *json_new_text(const char *text)
+{
+	CLEANUP_FREE char *clean = strdup(text);
+
+	if (!clean)
+		return NULL;
+	text_clean(text, strlen(text), clean, strlen(text) + 1);
+	return json_object_new_string(clean);
+}
 
 void json_add_text(struct json_object *o, const char *key, const char *text)
 {
-	json_object_object_add(o, key, json_object_new_string(text));
+	json_object_object_add(o, key, json_new_text(text));
 }
 
 void json_add_number(struct json_object *o, const char *key, int64_t number)
@@ -72,6 +84,6 @@ const char *json_text(struct json_object *o)
 
 void json_print(struct json_object *o)
 {
-	puts(json_text(o));
+	text_print(stdout, "%s\n", json_text(o));
 	json_object_put(o);
 }

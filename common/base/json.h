@@ -9,6 +9,9 @@
 
 #include <json-c/json.h>
 
+/* A string, cleaned as text_clean() does; NULL without memory. */
+struct json_object *json_new_text(const char *text);
+
 void json_add_text(struct json_object *o, const char *key, const char *text);
 void json_add_number(struct json_object *o, const char *key, int64_t number);
 void json_add_bool(struct json_object *o, const char *key, bool yes);

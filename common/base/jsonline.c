@@ -56,13 +56,21 @@ static int value_format_time(
 	return strcmp(utc_format(wall_us, text), "-") == 0 ? -ERANGE : value_format_text(text, ret);
 }
 
+static bool value_double_fits(const struct jsonline_field *field, double number)
+{
+	return field->max == 0 || (number >= (double)field->min && number <= (double)field->max);
+}
+
 /* The decimal point of the locale, one byte or several, becomes '.'. */
-static int value_format_double(double number, char ret[static VALUE_MAX])
+static int value_format_double(
+	const struct jsonline_field *field, double number, char ret[static VALUE_MAX])
 {
 	size_t head, tail;
 
 	if (!isfinite(number))
 		return 0;
+	if (!value_double_fits(field, number))
+		return -ERANGE;
 	snprintf(ret, VALUE_MAX, "%.6g", number);
 	head = strspn(ret, "-0123456789");
 	tail = head + strcspn(ret + head, "0123456789eE");
@@ -83,7 +91,7 @@ static int value_format(
 		snprintf(ret, VALUE_MAX, "%s", *(const bool *)at ? "true" : "false");
 		return *(const bool *)at;
 	case JSONLINE_DOUBLE:
-		return value_format_double(*(const double *)at, ret);
+		return value_format_double(field, *(const double *)at, ret);
 	case JSONLINE_TIME:
 		return value_format_time(field, *(const int64_t *)at, ret);
 	case JSONLINE_WORD:
@@ -187,13 +195,14 @@ static int value_read_int(
 	return 0;
 }
 
-static int value_read_double(struct json_object *value, double *ret)
+static int value_read_double(
+	const struct jsonline_field *field, struct json_object *value, double *ret)
 {
 	const double number = json_object_get_double(value);
 
 	if ((!json_object_is_type(value, json_type_double) &&
 		    !json_object_is_type(value, json_type_int)) ||
-		!isfinite(number))
+		!isfinite(number) || !value_double_fits(field, number))
 		return -EINVAL;
 	*ret = number == 0 ? 0 : number; /* "-0" would be read back as the integer 0 */
 	return 0;
@@ -241,7 +250,7 @@ static int value_read(const struct jsonline_field *field, struct json_object *va
 	case JSONLINE_INT:
 		return value_read_int(field, value, ret);
 	case JSONLINE_DOUBLE:
-		return value_read_double(value, ret);
+		return value_read_double(field, value, ret);
 	case JSONLINE_BOOL:
 		if (!json_object_is_type(value, json_type_boolean))
 			return -EINVAL;

@@ -15,7 +15,8 @@
 enum jsonline_type {
 	JSONLINE_INT, /* int64_t or uint64_t, from `min` to `max`; 0 is empty */
 	JSONLINE_BOOL, /* bool; false is empty */
-	JSONLINE_DOUBLE, /* double; written with six digits; NaN and infinity are empty */
+	/* double; written with six digits; NaN and infinity are empty; `max` 0: without limits */
+	JSONLINE_DOUBLE,
 	JSONLINE_TIME, /* int64_t in microseconds, as utc_format() writes it; TIME_NONE is empty */
 	JSONLINE_WORD, /* int, an index in `words`; never empty */
 	JSONLINE_UUID, /* char array */
@@ -34,7 +35,7 @@ struct jsonline_field {
 	enum jsonline_type type;
 	size_t offset, size; /* JSONLINE_FIELD() */
 	unsigned flags;
-	int64_t min, max; /* of INT */
+	int64_t min, max; /* of INT and DOUBLE */
 	const char *const *words; /* of WORD, NULL-terminated */
 };
 

@@ -5,6 +5,7 @@
  */
 #include "common/base/text.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -148,6 +149,28 @@ size_t text_format(char *ret, size_t size, const char *fmt, ...)
 	len = text_vformat(ret, size, fmt, args);
 	va_end(args);
 	return len;
+}
+
+void text_print(FILE *out, const char *fmt, ...)
+{
+	CLEANUP_FREE char *text = NULL;
+	size_t ends = 0, len = strlen(fmt);
+	va_list args;
+	int n;
+
+	while (ends < len && fmt[len - 1 - ends] == '\n')
+		ends++;
+	assert(!memchr(fmt, '\n', len - ends));
+	va_start(args, fmt);
+	n = vasprintf(&text, fmt, args);
+	va_end(args);
+	if (n < 0) {
+		text = NULL;
+		return;
+	}
+	len = text_clean(text, (size_t)n - ends, text, (size_t)n + 1);
+	memset(text + len, '\n', ends);
+	fwrite(text, 1, len + ends, out);
 }
 
 const char *text_skip_blanks(const char *text)

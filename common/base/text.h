@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Foreign text: what is UTF-8 (RFC 3629), what a terminal can be given, what looks like a UUID. */
+/*
+ * Foreign text: what is UTF-8 (RFC 3629), what a terminal can be given, what looks like a UUID.
+ *
+ * Words of a peer, a file or a device are cleaned where they leave the program. Each way out has
+ * one function that does so: text_print() for a terminal, log_write(), json_new_text(),
+ * jsonline_format() for files of ours, notify_status(). tests/style looks for what goes round them.
+ */
 #pragma once
 
 #include <stdarg.h>
@@ -31,6 +37,13 @@ size_t text_clean(const char *text, size_t len, char *ret, size_t size);
  */
 size_t text_format(char *ret, size_t size, const char *fmt, ...) PRINTF(3, 4);
 size_t text_vformat(char *ret, size_t size, const char *fmt, va_list args) PRINTF(3, 0);
+
+/*
+ * As fprintf(3), to a terminal or to whoever reads stdout; no argument can steer either or begin a
+ * line. `fmt` has newlines at its end at most. Errors show in ferror(3); without memory nothing is
+ * printed.
+ */
+void text_print(FILE *out, const char *fmt, ...) PRINTF(2, 3);
 
 /* Where the text goes on after blanks and tabs. */
 const char *text_skip_blanks(const char *text);

@@ -2,6 +2,7 @@
 /* The few macros everything uses: cleanup attributes, ownership transfer, sizes. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -36,6 +37,26 @@
 static inline void memory_freep(void *p)
 {
 	free(*(void **)p);
+}
+
+/*
+ * Whether the list of `n` elements of `size` bytes at `*list` (`list` is a `struct foo **`) has
+ * room for one more, after it was made to grow if need be: its memory is as good as doubled. False:
+ * there is no memory, and all is as before.
+ */
+static inline bool list_make_room(void *list, size_t n, size_t *room, size_t size)
+{
+	const size_t more = *room * 2 + 64;
+	void *grown;
+
+	if (n < *room)
+		return true;
+	grown = reallocarray(*(void **)list, more, size);
+	if (!grown)
+		return false;
+	*(void **)list = grown;
+	*room = more;
+	return true;
 }
 
 static inline void fd_closep(int *fd)

@@ -232,3 +232,26 @@ int when_parse(const char *text, enum when_edge edge, int64_t now_us, int64_t *r
 		*ret_us = us;
 	return r;
 }
+
+static int parse_month(int year, int month, int64_t *ret_us)
+{
+	char day[32];
+
+	snprintf(day, sizeof(day), "%04d-%02d-01", year, month);
+	return when_parse(day, WHEN_FROM, 0, ret_us);
+}
+
+int when_month(int64_t wall_us, int64_t *ret_from_us, int64_t *ret_to_us)
+{
+	struct utc_fields local;
+	int64_t from_us;
+	int r;
+
+	utc_split(wall_us + utc_local_offset_s(wall_us) * US_PER_SEC, &local);
+	r = parse_month(local.year, local.month, &from_us);
+	if (r == 0)
+		r = parse_month(local.year + local.month / 12, local.month % 12 + 1, ret_to_us);
+	if (r == 0)
+		*ret_from_us = from_us;
+	return r;
+}

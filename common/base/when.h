@@ -25,3 +25,6 @@ enum when_edge {
 
 /* -EINVAL: none of these, or outside 1970 to 9999. */
 int when_parse(const char *text, enum when_edge edge, int64_t now_us, int64_t *ret_us);
+
+/* The local month of that time: its first microsecond, and that of the next month. -EINVAL. */
+int when_month(int64_t wall_us, int64_t *ret_from_us, int64_t *ret_to_us);

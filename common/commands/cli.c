@@ -37,10 +37,13 @@ static const struct cli_option *general_options_of(const struct cli_program *pro
 	return general_options + (program->name_defaults ? 0 : program->table ? 1 : 3);
 }
 
-/* The options that may come next, general ones first, and what getopt_long gets of them. */
+/*
+ * The options that may come next, and what getopt_long gets of them. The command's own are first:
+ * its -o is not the general one.
+ */
 struct grammar {
 	const struct cli_option *options[ARRAY_SIZE(general_options) + CLI_OPTIONS_MAX];
-	size_t n, n_general;
+	size_t n, n_command;
 	char letters[2 + 2 * (ARRAY_SIZE(general_options) + CLI_OPTIONS_MAX) + 1];
 	struct option longs[ARRAY_SIZE(general_options) + CLI_OPTIONS_MAX + 1];
 };
@@ -61,9 +64,9 @@ static void PRINTF(2, 0)
 
 	text_vformat(text, sizeof(text), fmt, ap);
 	if (!hint)
-		fprintf(stderr, "%s: %s\n", cli->program->name, text);
+		text_print(stderr, "%s: %s\n", cli->program->name, text);
 	else
-		fprintf(stderr, "%s: %s; see `%s%s%s --help`\n", cli->program->name, text,
+		text_print(stderr, "%s: %s; see `%s%s%s --help`\n", cli->program->name, text,
 			cli->program->name, cli->command ? " " : "",
 			cli->command ? cli->command->name : "");
 }
@@ -168,7 +171,7 @@ static void print_options(const struct cli_option *options)
 			options->letter ? 1 : 0, &options->letter, both ? ", " : "",
 			options->name ? "--" : "", options->name ? options->name : "",
 			options->arg ? " " : "", options->arg ? options->arg : "");
-		printf("  %-22s %s\n", left, options->help);
+		text_print(stdout, "  %-22s %s\n", left, options->help);
 	}
 }
 
@@ -176,24 +179,27 @@ static void print_command_help(const struct cli_program *program, const struct c
 {
 	bool operands = command->operands && *command->operands;
 
-	printf("Usage: %s %s [OPTION]...%s%s\n\n%s\n\n", program->name, command->name,
-		operands ? " " : "", operands ? command->operands : "", command->help);
+	text_print(stdout, "Usage: %s %s [OPTION]...%s%s\n\n", program->name, command->name,
+		operands ? " " : "", operands ? command->operands : "");
+	text_print(stdout, "%s\n\n", command->help);
 	print_options(command->options);
 	print_options(general_options_of(program));
 }
 
 static void print_help(const struct cli_program *program)
 {
-	printf("Usage: %s [OPTION]... COMMAND [OPTION]... [OPERAND]...\n\n%s\n\n", program->name,
-		program->summary);
+	text_print(stdout, "Usage: %s [OPTION]... COMMAND [OPTION]... [OPERAND]...\n\n",
+		program->name);
+	text_print(stdout, "%s\n\n", program->summary);
 	for (const struct cli_command *c = program->commands; c->name; c++)
-		printf("  %-12s %s\n", c->name, c->help);
-	printf("\n");
+		text_print(stdout, "  %-12s %s\n", c->name, c->help);
+	fputs("\n", stdout);
 	print_options(general_options_of(program));
-	printf("\nSee also `%s COMMAND --help`, %s(1)", program->name, program->name);
+	fputs("\n", stdout);
+	text_print(stdout, "See also `%s COMMAND --help`, %s(1)", program->name, program->name);
 	if (program->table)
-		printf(", %s.conf(5)", program->name);
-	printf(".\n");
+		text_print(stdout, ", %s.conf(5)", program->name);
+	fputs(".\n", stdout);
 }
 
 static void grammar_add(struct grammar *g, const struct cli_option *option)
@@ -272,7 +278,7 @@ static int take_general(struct cli *cli, const struct cli_option *option)
 			print_help(cli->program);
 		return CLI_OK;
 	case 'V':
-		printf("%s %s\n", cli->program->name, CAPTUREPI_VERSION);
+		text_print(stdout, "%s %s\n", cli->program->name, CAPTUREPI_VERSION);
 		return CLI_OK;
 	default:
 		return take_name(cli, optarg);
@@ -286,9 +292,9 @@ static int take_option(struct cli *cli, const struct grammar *g, int answer)
 
 	while (answer < OPTION_BASE && g->options[i]->letter != answer)
 		i++;
-	if (i < g->n_general)
+	if (i >= g->n_command)
 		return take_general(cli, g->options[i]);
-	cli->given[i - g->n_general] = optarg ? optarg : "";
+	cli->given[i] = optarg ? optarg : "";
 	return NEXT_OPTION;
 }
 
@@ -302,10 +308,10 @@ static int take_options(struct cli *cli, int argc, char **argv)
 	int answer, r = NEXT_OPTION;
 
 	strcpy(g.letters, cli->command ? ":" : "+:");
-	grammar_add(&g, general_options_of(cli->program));
-	g.n_general = g.n;
 	if (cli->command)
 		grammar_add(&g, cli->command->options);
+	g.n_command = g.n;
+	grammar_add(&g, general_options_of(cli->program));
 	opterr = 0;
 	optind = 0; /* glibc: from the beginning */
 	while (r == NEXT_OPTION &&
@@ -375,15 +381,15 @@ static void fill_standard_fds(void)
 
 	do
 		fd = open("/dev/null", O_RDONLY);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd > STDERR_FILENO)
+	while (fd >= 0 && fd <= STDERR_FILENO); /* ours: a number */
+	if (fd > STDERR_FILENO) /* ours: a number */
 		close(fd);
 }
 
 /* Whether stdout took all of it. Whoever read through a pipe and went away knows that it did. */
 static bool finish_stdout(const struct cli *cli)
 {
-	struct pollfd reader = { .fd = STDOUT_FILENO, .events = POLLOUT };
+	struct pollfd reader = { .fd = STDOUT_FILENO, .events = POLLOUT }; /* ours */
 	bool failed = ferror(stdout);
 
 	errno = 0;

@@ -39,11 +39,12 @@ enum cli_exit {
 
 struct cli_option {
 	const char *name; /* "from": --from */
-	char letter; /* 'n': -n as well; 0: none; not c, o, v, h, V */
+	char letter; /* 'n': -n as well; 0: none; not c, v, h, V. o is not the general one then */
 	const char *arg; /* "SEQ"; NULL: a flag */
 	const char *help;
 };
 
+struct archive_head;
 struct cli;
 
 struct cli_command {
@@ -69,10 +70,20 @@ struct cli_program {
 	 */
 	void (*name_defaults)(void *settings, const char *name);
 	/*
+	 * Looks what of settings with mistakes must not be lost, though the last good ones, or
+	 * those with the mistakes left out, are `used`. May be NULL.
+	 */
+	void (*fall_back)(const void *wrong, void *used);
+	/*
 	 * For cli_list() and cli_verify(): which archive is meant, by settings and operands.
 	 * Returns an exit code.
 	 */
 	int (*archive)(struct cli *cli, const void *settings, char ret[static PATH_MAX]);
+	/*
+	 * For cli_verify(): the heads that are kept of the archive with that id, the oldest first,
+	 * for free(). -errno. NULL: it keeps none.
+	 */
+	int (*heads)(const char *id, struct archive_head **ret, size_t *ret_n);
 	bool copies; /* its archives are a puller's copies: gaps are no damage */
 };
 
@@ -175,6 +186,7 @@ int cli_dump(struct cli *cli); /* [--json] */
 int cli_list(struct cli *cli); /* [--json] [-n COUNT] [--from SEQ] [--gaps] */
 int cli_verify(struct cli
 		*cli); /* [--json] [--quick] [--from SEQ] [--repair]; CLI_INTERNAL for findings */
+int cli_head(struct cli *cli); /* [--json]: the last line's number and hash */
 extern const struct cli_option cli_json_option[]; /* for commands with --json only: dump, status */
 extern const struct cli_option cli_list_options[];
 extern const struct cli_option cli_verify_options[];

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Opening the archive that a command is about. */
+/* Opening the archive that a command is about, and telling its head. */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "common/archive/archive.h"
+#include "common/base/json.h"
+#include "common/base/text.h"
+#include "common/base/utc.h"
 #include "common/commands/cli.h"
 
 int cli_refuse_archive(const struct cli *cli, const char *path, int error)
@@ -63,4 +67,36 @@ int cli_open_archive_for(
 		return r;
 	r = archive_open(path, options, ret);
 	return r < 0 ? cli_refuse_archive(cli, path, r) : CLI_OK;
+}
+
+int cli_head(struct cli *cli)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	char hex[SHA256_HEX + 1], time[UTC_TEXT_MAX];
+	struct archive_head head;
+	struct json_object *o;
+	int r = cli_open_archive(cli, &archive);
+
+	if (r != CLI_OK)
+		return r;
+	r = archive_head(archive, &clock_real, &head);
+	if (r < 0) {
+		cli_error(cli, "%s: %s", archive_path(archive),
+			r == -ENOENT ? "the journal has no line yet" : strerror(-r));
+		return CLI_INTERNAL;
+	}
+	digest_hex(head.sha256, hex);
+	if (!cli_flag(cli, "json")) {
+		text_print(stdout, "%" PRIu64 ":%s  %s\n", head.seq, hex,
+			utc_format(head.time_us, time));
+		return CLI_OK;
+	}
+	o = json_object_new_object();
+	json_add_text(o, "id", archive_id(archive));
+	json_add_text(o, "camera", archive_camera(archive));
+	json_add_number(o, "seq", (int64_t)head.seq);
+	json_add_text(o, "sha256", hex);
+	json_add_time(o, "time", head.time_us);
+	json_print(o);
+	return CLI_OK;
 }

@@ -114,13 +114,11 @@ static int window_add(void *data, uint64_t seq, const char *line, size_t length)
 	return 0;
 }
 
-/* A line of the journal may be a peer's: it is cleaned. */
-static void list_put(struct list *list, char *text)
+static void list_put(struct list *list, const char *text)
 {
 	if (list->count++ < list->skip)
 		return;
-	text_clean(text, strlen(text), text, strlen(text) + 1);
-	puts(text);
+	text_print(stdout, "%s\n", text);
 }
 
 /* Sequence numbers without a line: a puller has not got them yet. */

@@ -9,6 +9,7 @@
 #include "common/base/digest.h"
 #include "common/base/fs.h"
 #include "common/base/log.h"
+#include "common/base/text.h"
 
 static void complain_to_log(void *data, const char *message)
 {
@@ -19,7 +20,7 @@ static void complain_to_log(void *data, const char *message)
 static void complain_to_person(void *data, const char *message)
 {
 	(void)data;
-	fprintf(stderr, "%s\n", message);
+	text_print(stderr, "%s\n", message);
 }
 
 int cli_settings_path(const struct cli *cli, char ret[static PATH_MAX])
@@ -188,6 +189,12 @@ static int settings_finish(struct cli *cli, void *settings, conf_complain *compl
 /* The copy in the place of a file with mistakes. */
 static int use_copy(struct cli *cli, const struct source *source, void *settings)
 {
+	CLEANUP_FREE void *wrong = malloc(cli->program->settings_size);
+	int r;
+
+	if (!wrong)
+		return CLI_INTERNAL;
+	memcpy(wrong, settings, cli->program->settings_size);
 	set_defaults(cli, settings);
 	conf_load_text(cli->program->table, settings, source->copy_path, source->copy,
 		source->copy_length, complain_to_log, NULL);
@@ -196,7 +203,11 @@ static int use_copy(struct cli *cli, const struct source *source, void *settings
 	log_warning("%s is not used: the last good settings hold until it is right; see `%s check`",
 		source->path, cli->call);
 	cli->last_good = true;
-	return settings_finish(cli, settings, complain_to_log) < 0 ? CLI_SETTINGS : CLI_OK;
+	r = settings_finish(cli, settings, complain_to_log);
+	/* of a file that is gone or cut the copy has all that was meant */
+	if (r >= 0 && cli->program->fall_back && source->text && !source_is_cut(source))
+		cli->program->fall_back(wrong, settings);
+	return r < 0 ? CLI_SETTINGS : CLI_OK;
 }
 
 static int source_load(struct cli *cli, enum cli_strictness strictness, const struct source *source,
@@ -257,7 +268,7 @@ int cli_check(struct cli *cli)
 	r = cli_settings_path(cli, path);
 	if (r != CLI_OK)
 		return r;
-	printf("%s: %s\n", path,
+	text_print(stdout, "%s: %s\n", path,
 		access(path, F_OK) == 0 ? "all settings are right"
 					: "not there; the defaults hold");
 	return CLI_OK;
@@ -277,9 +288,9 @@ int cli_dump(struct cli *cli)
 	if (r != CLI_OK)
 		return r;
 	if (cli_flag(cli, "json"))
-		r = conf_dump_json(cli->program->table, settings, stdout);
+		r = conf_dump_json(cli->program->table, settings, stdout); /* ours */
 	else
-		r = conf_dump(cli->program->table, settings, stdout);
+		r = conf_dump(cli->program->table, settings, stdout); /* ours */
 	if (r == 0 || r == -EIO) /* cli_main() tells about stdout */
 		return CLI_OK;
 	cli_error(cli, "%s", strerror(-r));

@@ -7,10 +7,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/archive/archive.h"
+#include "common/base/digest.h"
 #include "common/base/json.h"
+#include "common/base/text.h"
 #include "common/commands/cli.h"
 #include "common/upkeep/repair.h"
 #include "common/upkeep/verify.h"
@@ -21,6 +24,7 @@ const struct cli_option cli_verify_options[] = {
 	{ "json", 0, NULL, "one object per finding or note, then the totals" },
 	{ "quick", 0, NULL, "names and sizes only, reads no picture" },
 	{ "from", 0, "SEQ", "pictures from that number on; the ones before were read already" },
+	{ "head", 0, "SEQ:SHA256", "what `head` printed then: tells whether a line changed since" },
 	{ "repair", 0, NULL, "moves what is damaged to damaged/ in the archive, deletes nothing" },
 	{ .name = NULL },
 };
@@ -45,13 +49,15 @@ static void print_finding_json(const struct report *report, const struct verify_
 	struct json_object *object = json_object_new_object();
 
 	/* scripts count findings */
-	json_add_text(object, finding->kind == VERIFY_NOT_OURS ? "note" : "finding",
+	json_add_text(object, verify_is_note(finding->kind) ? "note" : "finding",
 		verify_kind_name(finding->kind));
 	if (finding->seq)
 		json_add_number(object, "seq", (int64_t)finding->seq);
 	if (*finding->path)
 		json_add_text(object, "path", finding->path);
 	json_add_number(object, "count", (int64_t)finding->count);
+	if (finding->kind >= VERIFY_CHANGED && finding->kind <= VERIFY_FORKED)
+		json_add_time(object, "since", finding->since_us);
 	if (finding->error)
 		json_add_text(object, "error", strerror(abs(finding->error)));
 	if (report->branch)
@@ -62,7 +68,7 @@ static void print_finding_json(const struct report *report, const struct verify_
 static void clear_progress(struct report *report)
 {
 	if (report->percent >= 0)
-		fprintf(stderr, "\r\033[K");
+		fputs("\r\033[K", stderr);
 	report->percent = -1;
 }
 
@@ -77,10 +83,10 @@ static bool on_finding(void *data, const struct verify_finding *finding)
 	if (report->json)
 		print_finding_json(report, finding);
 	else if (report->branch)
-		printf(BRANCHES "/%u: %s\n", report->branch,
+		text_print(stdout, BRANCHES "/%u: %s\n", report->branch,
 			verify_describe(finding, text, sizeof(text)));
 	else
-		puts(verify_describe(finding, text, sizeof(text)));
+		text_print(stdout, "%s\n", verify_describe(finding, text, sizeof(text)));
 	return !ferror(stdout);
 }
 
@@ -90,7 +96,8 @@ static bool on_progress(void *data, uint64_t seq, uint64_t last, const struct ve
 	int percent = last ? (int)(seq * 100 / last) : 0;
 
 	if (report->terminal && percent != report->percent) {
-		fprintf(stderr, "\r%d %%, %" PRIu64 " frames right", percent, totals->checked);
+		fputs("\r", stderr);
+		text_print(stderr, "%d %%, %" PRIu64 " frames right", percent, totals->checked);
 		report->percent = percent;
 	}
 	return !stopped;
@@ -99,25 +106,29 @@ static bool on_progress(void *data, uint64_t seq, uint64_t last, const struct ve
 static void print_totals(const struct report *report, const struct verify_totals *totals)
 {
 	if (report->branch)
-		printf(BRANCHES "/%u: ", report->branch);
-	printf("%" PRIu64 " lines, %" PRIu64 " frames: %" PRIu64 " files right (%" PRId64 " bytes)",
+		text_print(stdout, BRANCHES "/%u: ", report->branch);
+	text_print(stdout,
+		"%" PRIu64 " lines, %" PRIu64 " frames: %" PRIu64 " files right (%" PRId64
+		" bytes)",
 		totals->lines, totals->frames, totals->checked, totals->bytes);
 	if (totals->pruned)
-		printf(", %" PRIu64 " pruned", totals->pruned);
+		text_print(stdout, ", %" PRIu64 " pruned", totals->pruned);
 	if (totals->deleted)
-		printf(", %" PRIu64 " deleted", totals->deleted);
+		text_print(stdout, ", %" PRIu64 " deleted", totals->deleted);
 	if (totals->pending)
-		printf(", %" PRIu64 " just being stored", totals->pending);
+		text_print(stdout, ", %" PRIu64 " just being stored", totals->pending);
 	if (totals->found[VERIFY_NOT_OURS])
-		printf(", %" PRIu64 " names that are not ours", totals->found[VERIFY_NOT_OURS]);
-	printf("; findings: %" PRIu64 "\n", totals->findings);
+		text_print(stdout, ", %" PRIu64 " names that are not ours",
+			totals->found[VERIFY_NOT_OURS]);
+	text_print(stdout, "; findings: %" PRIu64 "\n", totals->findings);
 }
 
 static void print_repairs(const struct repair_result *result)
 {
-	printf("repaired: %" PRIu64 " files moved%s%s, %" PRIu64
-	       " frames told of in the journal, %" PRIu64 " lines restored, %" PRIu64
-	       " segments written again; left: %" PRIu64 "\n",
+	text_print(stdout,
+		"repaired: %" PRIu64 " files moved%s%s, %" PRIu64
+		" frames told of in the journal, %" PRIu64 " lines restored, %" PRIu64
+		" segments written again; left: %" PRIu64 "\n",
 		result->moved, *result->folder ? " to " : "", result->folder, result->told,
 		result->restored, result->segments, result->left);
 }
@@ -233,9 +244,40 @@ static int verify_conclude(struct cli *cli, const struct report *report, struct 
 	return (report->repair ? result.left : totals->findings) ? CLI_INTERNAL : CLI_OK;
 }
 
+/* What is known from elsewhere of the archive itself: by the person, or else by the program. */
+static int find_heads(
+	struct cli *cli, const struct archive *archive, struct archive_head **ret, size_t *ret_n)
+{
+	const char *value = cli_value(cli, "head"), *colon = value ? strchr(value, ':') : NULL;
+	struct archive_head head = { .time_us = TIME_NONE }, *heads;
+	int r = 0;
+
+	if (cli->branch > 0)
+		return CLI_OK;
+	if (!value) {
+		r = cli->program->heads ? cli->program->heads(archive_id(archive), ret, ret_n) : 0;
+		if (r < 0)
+			cli_error(cli, "the heads that were kept cannot be read: %s", strerror(-r));
+		return r < 0 ? CLI_INTERNAL : CLI_OK;
+	}
+	head.seq = strtoull(value, NULL, 10);
+	if (!colon || strspn(value, "0123456789") != (size_t)(colon - value) || head.seq == 0 ||
+		head.seq > SEQ_MAX ||
+		digest_parse_hex(colon + 1, strlen(colon + 1), head.sha256) < 0)
+		return cli_usage(cli, "--head %s: not SEQ:SHA256, as `head` prints it", value);
+	heads = malloc(sizeof(*heads));
+	if (!heads)
+		return CLI_INTERNAL;
+	*heads = head;
+	*ret = heads;
+	*ret_n = 1;
+	return CLI_OK;
+}
+
 /* The archive, or the branch of it that cli->branch names. */
 static int verify_one(struct cli *cli, int64_t from, struct archive **ret)
 {
+	CLEANUP_FREE struct archive_head *heads = NULL;
 	CLEANUP(repair_freep) struct repair *repair = NULL;
 	struct report report = {
 		.json = cli_flag(cli, "json"), .percent = -1, .branch = cli->branch
@@ -253,8 +295,11 @@ static int verify_one(struct cli *cli, int64_t from, struct archive **ret)
 
 	if (r == CLI_OK && cli_flag(cli, "repair"))
 		r = repair_new(&repair) < 0 ? CLI_INTERNAL : CLI_OK;
+	if (r == CLI_OK)
+		r = find_heads(cli, archive, &heads, &options.n_heads);
 	if (r != CLI_OK)
 		return r;
+	options.heads = heads;
 	report.terminal = isatty(STDERR_FILENO);
 	report.repair = repair;
 	options.from = (uint64_t)from;

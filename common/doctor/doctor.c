@@ -62,19 +62,22 @@ static void doctor_print(
 
 	snprintf(name, sizeof name, "%s%s%s", doctor->camera ? doctor->camera : "",
 		doctor->camera ? " " : "", check);
-	printf("%-4s  %-14s %s%s%s\n", doctor_verdict_name(finding->verdict), name, finding->text,
-		*finding->fix ? "; " : "", finding->fix);
+	text_print(stdout, "%-4s  %-14s %s%s%s\n", doctor_verdict_name(finding->verdict), name,
+		finding->text, *finding->fix ? "; " : "", finding->fix);
 	fflush(stdout);
 }
 
 void doctor_tell(struct doctor *doctor, const char *check, struct doctor_finding finding)
 {
 	struct json_object *object;
+	char hint[DOCTOR_TEXT_MAX];
 
 	if (!*finding.text)
 		return;
 	doctor->counts[finding.verdict]++;
 	fix_name_camera(doctor->cli, finding.fix);
+	if (user_hint(finding.fix, hint, sizeof hint) == hint)
+		strcpy(finding.fix, hint);
 	if (!doctor->json) {
 		doctor_print(doctor, check, &finding);
 		return;
@@ -120,7 +123,8 @@ int doctor_begin(struct doctor *doctor, struct cli *cli, const char *deploy, voi
 	doctor_tell(doctor, "settings", finding);
 	if (r != CLI_OK)
 		return r;
-	doctor_tell(doctor, "linger", doctor_linger(user, linger_get(user), deploy));
+	if (!user_is_system())
+		doctor_tell(doctor, "linger", doctor_linger(user, linger_get(user), deploy));
 	doctor_tell(doctor, "manager", doctor_manager(user, getuid(), doctor_connect(doctor)));
 	return CLI_OK;
 }
@@ -137,7 +141,7 @@ int doctor_end(struct doctor *doctor)
 			json_add_number(object, doctor_verdict_name(v), n[v]);
 		json_print(object);
 	} else {
-		printf("%u ok, %u to know, %u to look at, %u to mend\n", n[DOCTOR_OK],
+		text_print(stdout, "%u ok, %u to know, %u to look at, %u to mend\n", n[DOCTOR_OK],
 			n[DOCTOR_INFO], n[DOCTOR_WARN], n[DOCTOR_FAIL]);
 	}
 	return n[DOCTOR_FAIL] ? CLI_INTERNAL : CLI_OK;
@@ -175,7 +179,8 @@ struct doctor_finding doctor_linger(const char *user, int lingers, const char *d
 struct doctor_finding doctor_manager(const char *user, uid_t uid, int error)
 {
 	if (error == 0)
-		return doctor_find(DOCTOR_OK, "the systemd manager of %s answers", user);
+		return doctor_find(DOCTOR_OK, "the systemd manager of %s answers",
+			user_is_system() ? "the system" : user);
 	if (error == -ENOENT)
 		return doctor_find(DOCTOR_FAIL,
 			"no systemd manager of %s runs\n"
@@ -216,7 +221,7 @@ struct doctor_finding doctor_groups(const char *user, pid_t manager)
 	if (getuid() == 0)
 		return doctor_find(DOCTOR_OK, "not needed here");
 	return doctor_groups_judge(user, getuid(), video ? user_has_group(user, gid) : -ENOENT,
-		manager > 0 ? process_has_group(manager, gid) : -ENOTCONN);
+		manager > 0 && !user_is_system() ? process_has_group(manager, gid) : -ENOTCONN);
 }
 
 static bool word_is(const char *word, const char *other)

@@ -48,7 +48,7 @@ static int trial_steps(int dirfd, const char **step)
 	if (r < 0)
 		return r;
 	*step = "give it its name (rename)";
-	r = fs_rename_noreplace(fs, dirfd, TRIAL ".part", TRIAL);
+	r = fs_rename_noreplace(fs, dirfd, TRIAL ".part", dirfd, TRIAL);
 	if (r < 0)
 		return r;
 	*step = "replace it (rename, fsync)";

@@ -157,8 +157,90 @@ static int journal_use_segment(struct journal *journal, uint64_t number)
 	journal->size = size;
 	journal->last = last;
 	journal->unsorted = !segment.sorted;
+	journal->tail = TAIL_UNKNOWN;
 	journal->fd = TAKE_FD(fd);
 	return 0;
+}
+
+/* ---- the chain */
+
+#define PREV_HEAD ",\"prev\":\""
+#define PREV_BYTES (sizeof(PREV_HEAD) - 1 + SHA256_HEX + 1) /* `,"prev":"HASH"` */
+
+void journal_chain(struct journal *journal)
+{
+	journal->chained = true;
+}
+
+const char *journal_appended(const struct journal *journal)
+{
+	return journal->appended;
+}
+
+/* Finds the line that the next one follows; the segment may have none yet. */
+static int journal_find_tail(struct journal *journal)
+{
+	char line[LINE_MAX_BYTES];
+	uint64_t seq = journal->last;
+	size_t len;
+	int r = 0;
+
+	if (journal->tail != TAIL_UNKNOWN)
+		return 0;
+	if (seq == 0)
+		r = journal_last(journal, &seq);
+	if (r == 0 && seq > 0)
+		r = journal_read_line(journal, seq, line, &len);
+	if (r == 0 && seq > 0)
+		r = digest_buffer(line, len, journal->tail_sha256);
+	if (r == 0)
+		journal->tail = seq > 0 ? TAIL_KNOWN : TAIL_NONE;
+	return r;
+}
+
+/* The length of a line, without its newline, up to where `prev` or its last brace is. */
+static size_t chain_body(const char *line, size_t len)
+{
+	const size_t end = PREV_BYTES + 1;
+
+	return len > end && memcmp(line + len - end, PREV_HEAD, sizeof(PREV_HEAD) - 1) == 0
+		? len - end
+		: len - 1;
+}
+
+/*
+ * Copies lines, each with the hash of the one before it, which `sha256` is of the first one; it
+ * becomes that of the last one. The copy's length, or -errno.
+ */
+static ssize_t chain_lines(
+	const char *lines, size_t bytes, bool first, uint8_t sha256[static SHA256_BYTES], char *ret)
+{
+	const char *end = lines + bytes;
+	size_t used = 0;
+
+	while (lines < end) {
+		const char *newline = memchr(lines, '\n', (size_t)(end - lines));
+		const size_t body = chain_body(lines, (size_t)(newline - lines));
+		char hex[SHA256_HEX + 1], *line = ret + used;
+		size_t len = body;
+		int r;
+
+		if (body + PREV_BYTES + 2 > LINE_MAX_BYTES)
+			return -E2BIG;
+		memcpy(line, lines, body);
+		digest_hex(sha256, hex);
+		if (!first)
+			len += (size_t)snprintf(line + len, PREV_BYTES + 1, PREV_HEAD "%s\"", hex);
+		line[len] = '}';
+		line[len + 1] = '\n';
+		r = digest_buffer(line, len + 1, sha256);
+		if (r < 0)
+			return r;
+		used += len + 2;
+		lines = newline + 1;
+		first = false;
+	}
+	return (ssize_t)used;
 }
 
 static int journal_mark_unsorted(struct journal *journal)
@@ -177,6 +259,53 @@ static int journal_mark_unsorted(struct journal *journal)
 	return 0;
 }
 
+/* Appends lines of which `last` is the last number, to the segment in use. */
+static int journal_append_bytes(
+	struct journal *journal, uint64_t last, const char *lines, size_t bytes, bool sync)
+{
+	int r = fs_write_all(journal->fs, journal->fd, lines, bytes);
+
+	if (r == 0 && sync && journal->fs->fdatasync(journal->fd) < 0)
+		r = -errno;
+	if (r < 0) {
+		journal_cut_back(journal);
+		return r;
+	}
+	journal->size += (off_t)bytes;
+	journal->last = last;
+	journal->unsynced = !sync;
+	return 0;
+}
+
+static int journal_append_chained(
+	struct journal *journal, uint64_t last, const char *lines, size_t bytes, bool sync)
+{
+	CLEANUP_FREE char *chained = NULL;
+	uint8_t sha256[SHA256_BYTES];
+	size_t n = 0;
+	ssize_t length;
+	int r = journal_find_tail(journal);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < bytes; i++)
+		n += lines[i] == '\n';
+	chained = calloc(1, bytes + n * PREV_BYTES + 1);
+	if (!chained)
+		return -ENOMEM;
+	memcpy(sha256, journal->tail_sha256, sizeof(sha256));
+	length = chain_lines(lines, bytes, journal->tail == TAIL_NONE, sha256, chained);
+	r = length < 0 ? (int)length
+		       : journal_append_bytes(journal, last, chained, (size_t)length, sync);
+	if (r == 0) {
+		memcpy(journal->tail_sha256, sha256, sizeof(sha256));
+		journal->tail = TAIL_KNOWN;
+		free(journal->appended);
+		journal->appended = TAKE_PTR(chained);
+	}
+	return r;
+}
+
 static int journal_append_checked(struct journal *journal, uint64_t first, uint64_t last,
 	const char *lines, size_t bytes, bool sync)
 {
@@ -191,17 +320,8 @@ static int journal_append_checked(struct journal *journal, uint64_t first, uint6
 		r = journal_mark_unsorted(journal);
 	if (r < 0)
 		return r;
-	r = fs_write_all(journal->fs, journal->fd, lines, bytes);
-	if (r == 0 && sync && journal->fs->fdatasync(journal->fd) < 0)
-		r = -errno;
-	if (r < 0) {
-		journal_cut_back(journal);
-		return r;
-	}
-	journal->size += (off_t)bytes;
-	journal->last = last;
-	journal->unsynced = !sync;
-	return 0;
+	return journal->chained ? journal_append_chained(journal, last, lines, bytes, sync)
+				: journal_append_bytes(journal, last, lines, bytes, sync);
 }
 
 int journal_append(struct journal *journal, uint64_t seq, const char *line, size_t bytes, bool sync)
@@ -254,13 +374,14 @@ bool journal_was_cut(const struct journal *journal)
  */
 static int journal_check_last(struct journal *journal)
 {
+	CLEANUP(segments_clear) struct segments segments = { 0 };
 	struct segment segment = { .fd = -1 };
 	uint64_t number;
-	int r;
+	int r = journal_segments(journal, &segments);
 
-	r = journal_segment_before(journal, SEQ_MAX / SEGMENT_LINES, &number);
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
+	if (r < 0 || segments.n == 0)
+		return r;
+	number = segments.list[segments.n - 1];
 	r = segment_open(journal, number, &segment);
 	segment_close(&segment);
 	if (r < 0 && r != -ENODATA)
@@ -275,7 +396,8 @@ static int journal_check_last(struct journal *journal)
 
 int journal_next(struct journal *journal, uint64_t last, uint64_t *ret_seq)
 {
-	uint64_t number;
+	CLEANUP(segments_clear) struct segments segments = { 0 };
+	uint64_t first = 0;
 	int r;
 
 	if (journal->lost) {
@@ -284,10 +406,12 @@ int journal_next(struct journal *journal, uint64_t last, uint64_t *ret_seq)
 			return r;
 		journal->lost = false;
 	}
-	r = journal_segment_before(journal, SEQ_MAX / SEGMENT_LINES, &number);
-	if (r < 0 && r != -ENOENT)
+	r = journal_segments(journal, &segments);
+	if (r < 0)
 		return r;
-	*ret_seq = r == 0 && number * SEGMENT_LINES > last ? number * SEGMENT_LINES : last + 1;
+	if (segments.n > 0)
+		first = segments.list[segments.n - 1] * SEGMENT_LINES;
+	*ret_seq = first > last ? first : last + 1;
 	return 0;
 }
 
@@ -322,6 +446,7 @@ void journal_free(struct journal *journal)
 	fd_closep(&journal->fd);
 	journal_cursor_free(journal->have_cursor);
 	free(journal->have);
+	free(journal->appended);
 	fd_closep(&journal->dirfd);
 	free(journal);
 }

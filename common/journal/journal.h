@@ -34,6 +34,15 @@ int journal_open(int rootfd, const char *folder, const char *id, bool writable,
 void journal_free(struct journal *journal);
 DEFINE_CLEANUP(struct journal, journal_free)
 
+/*
+ * From now on each line that is appended gets `prev`, the SHA-256 of the line before it, whatever
+ * `prev` it came with. The journal that the lines are made for is chained; a copy's keeps them as
+ * they came.
+ */
+void journal_chain(struct journal *journal);
+/* The lines of the last append to a chained journal, as they are in the file; NULL: none yet. */
+const char *journal_appended(const struct journal *journal);
+
 /* The journal's folder, where the archive keeps small files too; it stays the journal's. */
 int journal_folder_fd(const struct journal *journal);
 
@@ -86,7 +95,10 @@ bool journal_was_cut(const struct journal *journal);
 /* Whether there is a line of that number: 1, 0 or -errno. Quick for numbers near each other. */
 int journal_holds(struct journal *journal, uint64_t seq);
 
-/* The line of one sequence number. -ENOENT. */
+/* The line of one sequence number, as it is in the file, without its newline. -ENOENT. */
+int journal_read_line(struct journal *journal, uint64_t seq, char ret_line[static LINE_MAX_BYTES],
+	size_t *ret_len);
+/* The same as a record. -ENOENT. */
 int journal_find(struct journal *journal, uint64_t seq, struct record *ret);
 
 /*
@@ -114,8 +126,19 @@ int journal_cursor_next(
 int journal_read_on(
 	struct journal *journal, uint64_t segment, int64_t offset, struct journal_cursor **ret);
 int64_t journal_cursor_offset(const struct journal_cursor *cursor);
-/* The first segment with that number or a higher one. -ENOENT. */
-int journal_segment(const struct journal *journal, uint64_t from, uint64_t *ret_segment);
+
+/*
+ * The numbers of the segments that are there, in order. A peer chooses how many there are: who
+ * walks them lists the folder once. Free with segments_clear().
+ */
+struct segments {
+	uint64_t *list;
+	size_t n;
+};
+int journal_segments(const struct journal *journal, struct segments *ret);
+void segments_clear(struct segments *segments);
+/* The place of the first one with that number or a higher one; `n`: there is none. */
+size_t segments_at(const struct segments *segments, uint64_t number);
 /*
  * Skips the rest of the segment's part in order: to the end of the segment, or to where it is out
  * of order.

@@ -104,22 +104,22 @@ static int newest_in_segment(struct journal *journal, uint64_t number, struct ne
 
 int journal_newest_frame(struct journal *journal, struct record *ret)
 {
+	CLEANUP(segments_clear) struct segments segments = { 0 };
 	CLEANUP_FREE struct newest *newest = calloc(1, sizeof(*newest));
+	int r = newest ? journal_segments(journal, &segments) : -ENOMEM;
 
-	if (!newest)
-		return -ENOMEM;
+	if (r < 0)
+		return r;
 	for (int strict = 0; strict < 2; strict++) {
-		uint64_t number = SEQ_MAX / SEGMENT_LINES;
 		struct record record;
 
 		*newest = (struct newest){ .strict = strict };
-		while (journal_segment_before(journal, number, &number) == 0) {
-			int r = newest_in_segment(journal, number, newest);
-
+		for (size_t i = segments.n; i-- > 0;) {
+			r = newest_in_segment(journal, segments.list[i], newest);
 			if (r < 0)
 				return r;
 			/* what is older than this segment has lower numbers */
-			if (newest->order >= number * SEGMENT_LINES || number-- == 0)
+			if (newest->order >= segments.list[i] * SEGMENT_LINES)
 				break;
 		}
 		if (newest->order == 0)

@@ -30,6 +30,10 @@ struct journal {
 	bool unsorted;
 	bool uncut; /* a failed line still follows `size` */
 	bool unsynced; /* lines were appended without fdatasync */
+	bool chained;
+	enum { TAIL_UNKNOWN, TAIL_NONE, TAIL_KNOWN } tail; /* the SHA-256 of the last line */
+	uint8_t tail_sha256[SHA256_BYTES];
+	char *appended; /* see journal_appended() */
 
 	/*
 	 * The sequence numbers of one segment that have a line: of journal_holds(), after some
@@ -92,9 +96,6 @@ typedef int journal_line(void *data, uint64_t seq, const char *line, size_t len,
 	char ret[static LINE_MAX_BYTES + 1]);
 int segment_rebuild(
 	struct journal *journal, uint64_t number, journal_line *line, void *data, int aside_fd);
-
-/* The last segment with that number or a lower one. -ENOENT. */
-int journal_segment_before(const struct journal *journal, uint64_t to, uint64_t *ret);
 
 /* The sequence number of a line that belongs in the segment and looks whole; 0 for any other. */
 uint64_t segment_line_seq(uint64_t number, const char *line, size_t len);

@@ -7,6 +7,7 @@
 #include "common/journal/journal_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ struct journal_cursor {
 	bool single; /* stays in its segment */
 	bool at_end; /* the last look came to the end of the file */
 	bool overlong; /* inside a line that is too long */
+	struct segments segments; /* as they were at the last look into the folder */
 	struct segment segment; /* fd -1: none open yet, `number` is where to look */
 	off_t offset; /* of the file, where `data` ends */
 	size_t start, end; /* unread part of `data` */
@@ -53,6 +55,34 @@ int journal_seek_in_segment(struct journal *journal, uint64_t from, struct journ
 	return cursor_new(journal, from, true, ret);
 }
 
+/*
+ * The first segment with that number or a higher one. 1, or 0: there is none. The folder is listed
+ * only where neither the next number nor the last list has it.
+ */
+static int cursor_find_segment(struct journal_cursor *cursor, uint64_t *number)
+{
+	char name[SEGMENT_NAME_MAX];
+	size_t i;
+	int r;
+
+	segment_name(*number, ".jsonl", name);
+	if (cursor->single ||
+		faccessat(cursor->journal->dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 1;
+	i = segments_at(&cursor->segments, *number);
+	if (i == cursor->segments.n) {
+		segments_clear(&cursor->segments);
+		r = journal_segments(cursor->journal, &cursor->segments);
+		if (r < 0)
+			return r;
+		i = segments_at(&cursor->segments, *number);
+	}
+	if (i == cursor->segments.n)
+		return 0;
+	*number = cursor->segments.list[i];
+	return 1;
+}
+
 /* Opens the first usable segment at or after the one it stands for. 1, or 0: there is none. */
 static int cursor_open(struct journal_cursor *cursor)
 {
@@ -60,14 +90,16 @@ static int cursor_open(struct journal_cursor *cursor)
 	int r;
 
 	for (;; number++) {
-		r = journal_segment(cursor->journal, number, &number);
-		if (r == -ENOENT || (r == 0 && cursor->single && number != cursor->segment.number))
+		if (number > cursor->segment.number && cursor->single)
 			return 0;
-		if (r < 0)
+		r = cursor_find_segment(cursor, &number);
+		if (r <= 0)
 			return r;
 		r = segment_open(cursor->journal, number, &cursor->segment);
 		if (r == 0)
 			break;
+		if (r == -ENOENT)
+			continue;
 		if (!segment_is_skipped(r))
 			return r;
 		cursor->bad_lines++; /* another archive's segment, or nothing is left of it */
@@ -146,14 +178,14 @@ static int cursor_fill(struct journal_cursor *cursor)
 /* At the end of a segment: goes on to the next one. 1 read on, 0 nothing more for now. */
 static int cursor_advance(struct journal_cursor *cursor)
 {
-	uint64_t next;
+	uint64_t next = cursor->segment.number + 1;
 	int r;
 
 	if (cursor->single)
 		return 0;
-	r = journal_segment(cursor->journal, cursor->segment.number + 1, &next);
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
+	r = cursor_find_segment(cursor, &next);
+	if (r <= 0)
+		return r;
 	/* Lines may have come between our look at the file and the birth of the next one. */
 	r = cursor_fill(cursor);
 	if (r != 0)
@@ -308,6 +340,7 @@ void journal_cursor_free(struct journal_cursor *cursor)
 	if (!cursor)
 		return;
 	segment_close(&cursor->segment);
+	segments_clear(&cursor->segments);
 	free(cursor);
 }
 
@@ -345,40 +378,36 @@ static int segment_range(
 
 int journal_last(struct journal *journal, uint64_t *ret_seq)
 {
-	uint64_t number = SEQ_MAX / SEGMENT_LINES, first, last = 0;
+	CLEANUP(segments_clear) struct segments segments = { 0 };
+	uint64_t first, last = 0;
+	int r = journal_segments(journal, &segments);
 
-	while (journal_segment_before(journal, number, &number) == 0) {
-		int r = segment_range(journal, number, &first, &last);
-
-		if (r < 0)
-			return r;
-		if (last > 0 || number-- == 0)
-			break;
-	}
-	*ret_seq = last;
-	return 0;
+	for (size_t i = segments.n; r == 0 && last == 0 && i-- > 0;)
+		r = segment_range(journal, segments.list[i], &first, &last);
+	if (r == 0)
+		*ret_seq = last;
+	return r;
 }
 
 int journal_first(struct journal *journal, uint64_t *ret_seq)
 {
+	CLEANUP(segments_clear) struct segments segments = { 0 };
 	uint64_t first = 0, last;
+	int r = journal_segments(journal, &segments);
 
-	for (uint64_t number = 0; first == 0; number++) {
-		int r = journal_segment(journal, number, &number);
-
-		if (r == -ENOENT)
-			break;
-		if (r == 0)
-			r = segment_range(journal, number, &first, &last);
-		if (r < 0)
-			return r;
-	}
-	*ret_seq = first;
-	return 0;
+	for (size_t i = 0; r == 0 && first == 0 && i < segments.n; i++)
+		r = segment_range(journal, segments.list[i], &first, &last);
+	if (r == 0)
+		*ret_seq = first;
+	return r;
 }
 
-/* Looks for the line of `seq`, with `ret` for one that is valid. 1, 0 or -errno. */
-static int journal_look_for(struct journal *journal, uint64_t seq, struct record *ret)
+/*
+ * Looks for the line of `seq`, with `ret` for one that is valid; `ret_line` gets its bytes. 1, 0 or
+ * -errno.
+ */
+static int journal_look_for(
+	struct journal *journal, uint64_t seq, struct record *ret, char *ret_line, size_t *ret_len)
 {
 	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
 	const char *line;
@@ -387,15 +416,21 @@ static int journal_look_for(struct journal *journal, uint64_t seq, struct record
 	int r = journal_seek_in_segment(journal, seq, &cursor);
 
 	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &found)) > 0) {
-		if (found == seq && (!ret || record_parse(line, len, ret) == 0))
+		if (found == seq && (!ret || record_parse(line, len, ret) == 0)) {
+			if (ret_line) {
+				memcpy(ret_line, line, len);
+				*ret_len = len;
+			}
 			return 1;
+		}
 		if (found > seq)
 			r = journal_cursor_pass(cursor);
 	}
 	return r;
 }
 
-int journal_find(struct journal *journal, uint64_t seq, struct record *ret)
+static int journal_get(
+	struct journal *journal, uint64_t seq, struct record *ret, char *ret_line, size_t *ret_len)
 {
 	CLEANUP(segment_close) struct segment segment = { .fd = -1 };
 	int r;
@@ -405,8 +440,19 @@ int journal_find(struct journal *journal, uint64_t seq, struct record *ret)
 	r = segment_open(journal, seq / SEGMENT_LINES, &segment);
 	if (r < 0)
 		return r == -ENODATA ? -ENOENT : r;
-	r = journal_look_for(journal, seq, ret);
+	r = journal_look_for(journal, seq, ret, ret_line, ret_len);
 	return r > 0 ? 0 : r < 0 ? r : -ENOENT;
+}
+
+int journal_find(struct journal *journal, uint64_t seq, struct record *ret)
+{
+	return journal_get(journal, seq, ret, NULL, NULL);
+}
+
+int journal_read_line(struct journal *journal, uint64_t seq, char ret_line[static LINE_MAX_BYTES],
+	size_t *ret_len)
+{
+	return journal_get(journal, seq, NULL, ret_line, ret_len);
 }
 
 /* Makes `have` those of that segment, none yet, unless it is about it already. */
@@ -443,7 +489,7 @@ int journal_holds(struct journal *journal, uint64_t seq)
 		return 0;
 	if (journal->looks < LOOKS_MAX) {
 		journal->looks++;
-		return journal_look_for(journal, seq, NULL);
+		return journal_look_for(journal, seq, NULL, NULL, NULL);
 	}
 	r = journal_note_segment(journal, seq / SEGMENT_LINES);
 	/* only what was appended since the last call */

@@ -195,16 +195,17 @@ static int keep_line(
 
 int journal_sort(struct journal *journal)
 {
-	uint64_t number = 0, next = 0;
+	CLEANUP(segments_clear) struct segments segments = { 0 };
 	int r;
 
 	if (!journal->writable)
 		return -EROFS;
 	r = journal_flush(journal);
-	if (r < 0)
-		return r;
-	for (; (r = journal_segment(journal, next, &number)) == 0; next = number + 1) {
+	if (r == 0)
+		r = journal_segments(journal, &segments);
+	for (size_t i = 0; r == 0 && i < segments.n; i++) {
 		struct segment segment = { .fd = -1 };
+		const uint64_t number = segments.list[i];
 		struct stat st;
 
 		if (segment_open(journal, number, &segment) < 0)
@@ -218,6 +219,7 @@ int journal_sort(struct journal *journal)
 		r = segment_rebuild(journal, number, keep_line, NULL, -1);
 		if (r != -EBADMSG) /* that is for a repair */
 			return r < 0 ? r : 1;
+		r = 0;
 	}
-	return r == -ENOENT ? 0 : r;
+	return r;
 }

@@ -35,48 +35,58 @@ static uint64_t segment_parse_name(const char *name)
 	return strcmp(name + SEGMENT_DIGITS, ".jsonl") == 0 ? number : SEGMENT_NONE;
 }
 
-static int segment_search_folder(
-	const struct journal *journal, uint64_t lowest, uint64_t highest, bool up, uint64_t *ret)
+void segments_clear(struct segments *segments)
 {
+	free(segments->list);
+	*segments = (struct segments){ 0 };
+}
+
+static int segments_compare(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+int journal_segments(const struct journal *journal, struct segments *ret)
+{
+	CLEANUP(segments_clear) struct segments found = { 0 };
 	CLEANUP_DIR DIR *dir = NULL;
-	uint64_t best = SEGMENT_NONE;
 	struct dirent *entry;
+	size_t room = 0;
 	int r = fs_list_folder(journal->dirfd, ".", &dir);
 
+	while (r == 0 && (entry = readdir(dir))) {
+		uint64_t number = segment_parse_name(entry->d_name);
+
+		if (number == SEGMENT_NONE)
+			continue;
+		if (!list_make_room(&found.list, found.n, &room, sizeof(*found.list)))
+			return -ENOMEM;
+		found.list[found.n++] = number;
+	}
 	if (r < 0)
 		return r;
-	while ((entry = readdir(dir))) {
-		uint64_t n = segment_parse_name(entry->d_name);
-
-		if (n == SEGMENT_NONE || n < lowest || n > highest)
-			continue;
-		if (best == SEGMENT_NONE || (up ? n < best : n > best))
-			best = n;
-	}
-	if (best == SEGMENT_NONE)
-		return -ENOENT;
-	*ret = best;
+	if (found.n > 0)
+		qsort(found.list, found.n, sizeof(*found.list), segments_compare);
+	*ret = found;
+	found = (struct segments){ 0 };
 	return 0;
 }
 
-int journal_segment(const struct journal *journal, uint64_t from, uint64_t *ret)
+size_t segments_at(const struct segments *segments, uint64_t number)
 {
-	char name[SEGMENT_NAME_MAX];
+	size_t low = 0, high = segments->n;
 
-	/* The usual case without a look through the folder. */
-	if (from <= SEQ_MAX / SEGMENT_LINES) {
-		segment_name(from, ".jsonl", name);
-		if (faccessat(journal->dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
-			*ret = from;
-			return 0;
-		}
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (segments->list[middle] < number)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	return segment_search_folder(journal, from, SEGMENT_NONE - 1, true, ret);
-}
-
-int journal_segment_before(const struct journal *journal, uint64_t to, uint64_t *ret)
-{
-	return segment_search_folder(journal, 0, to, false, ret);
+	return low;
 }
 
 /* ---- headers */
@@ -183,18 +193,18 @@ static int segment_read_id(
 int journal_id(int rootfd, const char *folder, char ret[static UUID_CHARS + 1])
 {
 	CLEANUP_FD int fd = -1;
+	CLEANUP(segments_clear) struct segments segments = { 0 };
 	char id[UUID_CHARS + 1] = "", other[UUID_CHARS + 1];
 	struct journal journal = { 0 };
-	uint64_t number = 0;
-	bool any = false;
 	int r = fs_open_folder(&fs_real, rootfd, folder, false, &fd);
 
+	journal.dirfd = fd;
+	if (r == 0)
+		r = journal_segments(&journal, &segments);
 	if (r < 0)
 		return r;
-	journal.dirfd = fd;
-	for (; (r = journal_segment(&journal, number, &number)) == 0; number++) {
-		any = true;
-		r = segment_read_id(&journal, number, other);
+	for (size_t i = 0; i < segments.n; i++) {
+		r = segment_read_id(&journal, segments.list[i], other);
 		if (r == 0 && *id && strcmp(id, other) != 0)
 			return -EBADMSG;
 		if (r < 0 && r != -ENODATA)
@@ -202,8 +212,8 @@ int journal_id(int rootfd, const char *folder, char ret[static UUID_CHARS + 1])
 		if (r == 0)
 			memcpy(id, other, sizeof(id));
 	}
-	if (r != -ENOENT || !any)
-		return r;
+	if (segments.n == 0)
+		return -ENOENT;
 	if (!*id)
 		return -EBADMSG;
 	memcpy(ret, id, sizeof(id));

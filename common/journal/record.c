@@ -28,11 +28,30 @@ static const char *const miss_causes[MISS_CAUSES + 1] = {
 	[MISS_DOWN] = "down",
 };
 
-const struct camera_facts camera_facts_none = { NAN, NAN, NAN, NAN };
+/* What has no mark has no such key. */
+static const char *const mark_words[MARKS + 1] = { "", "dark", "covered", "blurred", "moved",
+	"frozen" };
+
+const struct camera_facts camera_facts_none = { NAN, NAN, NAN, NAN, NAN, NAN, "" };
+
+const struct picture_facts picture_facts_none = { NAN, NAN, NAN, NAN, NAN, MARK_NONE };
 
 const char *miss_cause_name(enum miss_cause cause)
 {
 	return (unsigned)cause < MISS_CAUSES ? miss_causes[cause] : "unknown";
+}
+
+const char *mark_name(enum mark mark)
+{
+	return (unsigned)mark < MARKS ? mark_words[mark] : "";
+}
+
+enum mark mark_of_name(const char *name)
+{
+	for (unsigned i = 0; i < MARKS; i++)
+		if (strcmp(mark_words[i], name) == 0)
+			return (enum mark)i;
+	return MARK_NONE;
 }
 
 struct record record_new(enum record_type type)
@@ -46,6 +65,7 @@ struct record record_new(enum record_type type)
 		.after_us = TIME_NONE,
 		.count = 1,
 		.facts = camera_facts_none,
+		.picture = picture_facts_none,
 	};
 }
 
@@ -61,6 +81,22 @@ bool record_peek_slot(const char *line, size_t len, int64_t *ret_us)
 	/* a span has its end after the text, which may be long */
 	return end && !memmem(end, (size_t)(line + len - end), "\"last\":", 7) &&
 		utc_parse(text, (size_t)(end - text), ret_us) == 0;
+}
+
+enum mark record_peek_mark(const char *line, size_t len)
+{
+	static const char key[] = "\"mark\":\"";
+	const char *word = memmem(line, len, key, sizeof key - 1);
+
+	word = word ? word + sizeof key - 1 : NULL;
+	for (unsigned i = 1; word && i < MARKS; i++) {
+		const size_t n = strlen(mark_words[i]);
+
+		if ((size_t)(line + len - word) > n && memcmp(word, mark_words[i], n) == 0 &&
+			word[n] == '"')
+			return (enum mark)i;
+	}
+	return MARK_NONE;
 }
 
 struct frame_name record_name(const struct record *frame)
@@ -81,8 +117,8 @@ int64_t record_taken_us(const struct record *frame)
 /* A record as its line has it: what the struct holds in another form stands beside it. */
 struct record_line {
 	struct record record;
-	int word; /* of a miss its cause; of a clock line 0, for "step" */
-	char file[FRAME_NAME_MAX], sha256[SHA256_HEX + 1];
+	int word; /* of a miss its cause; of a clock line 0, for "step"; of a frame its mark */
+	char file[FRAME_NAME_MAX], sha256[SHA256_HEX + 1], prev[SHA256_HEX + 1];
 };
 
 static const char *const clock_words[] = { "step", NULL };
@@ -91,6 +127,13 @@ static const char *const clock_words[] = { "step", NULL };
 #define SEQ_FIELD                                                                                  \
 	{                                                                                          \
 		"seq", JSONLINE_INT, AT(record.seq), JSONLINE_MUST, 1, SEQ_MAX, NULL               \
+	}
+
+/* The last keys of any line: journal_chain() counts on `prev` being the last one. */
+#define CHAIN_FIELDS                                                                               \
+	{ "unchained", JSONLINE_BOOL, AT(record.unchained) },                                      \
+	{                                                                                          \
+		"prev", JSONLINE_STRING, AT(prev)                                                  \
 	}
 
 static const struct jsonline_field frame_fields[] = {
@@ -102,7 +145,7 @@ static const struct jsonline_field frame_fields[] = {
 		FRAME_BYTES_MAX },
 	{ "sha256", JSONLINE_STRING, AT(sha256), JSONLINE_MUST },
 	{ "boot", JSONLINE_UUID, AT(record.boot) },
-	{ "up_ns", JSONLINE_INT, AT(record.up_ns), 0, 0, INT64_MAX },
+	{ "up_ns", JSONLINE_INT, AT(record.up_ns), 0, 0, UP_DAYS_MAX * 24 * 3600 * NS_PER_SEC },
 	{ "synced", JSONLINE_BOOL, AT(record.synced), JSONLINE_SHOW },
 	{ "late_us", JSONLINE_INT, AT(record.late_us), JSONLINE_SHOW, -LATE_MAX_US, LATE_MAX_US },
 	{ "shot", JSONLINE_BOOL, AT(record.shot) },
@@ -111,7 +154,19 @@ static const struct jsonline_field frame_fields[] = {
 	{ "exposure_us", JSONLINE_DOUBLE, AT(record.facts.exposure_us) },
 	{ "gain", JSONLINE_DOUBLE, AT(record.facts.gain) },
 	{ "colour_temperature", JSONLINE_DOUBLE, AT(record.facts.colour_temperature) },
+	{ "red", JSONLINE_DOUBLE, AT(record.facts.red) },
+	{ "blue", JSONLINE_DOUBLE, AT(record.facts.blue) },
 	{ "lens_position", JSONLINE_DOUBLE, AT(record.facts.lens_position) },
+	{ "focus", JSONLINE_TEXT, AT(record.facts.focus) },
+	{ "mean", JSONLINE_DOUBLE, AT(record.picture.mean), 0, 0, 1 },
+	{ "black", JSONLINE_DOUBLE, AT(record.picture.black), 0, 0, 1 },
+	{ "white", JSONLINE_DOUBLE, AT(record.picture.white), 0, 0, 1 },
+	{ "sharpness", JSONLINE_DOUBLE, AT(record.picture.sharpness), 0, 0, 1 },
+	{ "moved", JSONLINE_DOUBLE, AT(record.picture.moved), 0, 0, 1 },
+	/* a mark of a later version must not cost the frame */
+	{ "mark", JSONLINE_WORD, AT(word), JSONLINE_LENIENT, .words = mark_words },
+	{ "mask", JSONLINE_TEXT, AT(record.mask) },
+	CHAIN_FIELDS,
 };
 
 static const struct jsonline_field miss_fields[] = {
@@ -121,6 +176,7 @@ static const struct jsonline_field miss_fields[] = {
 	{ "last", JSONLINE_TIME, AT(record.last_us) },
 	{ "count", JSONLINE_INT, AT(record.count), 0, 1, SEQ_MAX },
 	{ "text", JSONLINE_TEXT, AT(record.text) },
+	CHAIN_FIELDS,
 };
 
 static const struct jsonline_field clock_fields[] = {
@@ -128,6 +184,7 @@ static const struct jsonline_field clock_fields[] = {
 	{ "clock", JSONLINE_WORD, AT(word), JSONLINE_MUST, .words = clock_words },
 	{ "before", JSONLINE_TIME, AT(record.before_us), JSONLINE_MUST },
 	{ "after", JSONLINE_TIME, AT(record.after_us), JSONLINE_MUST },
+	CHAIN_FIELDS,
 };
 
 static const struct jsonline_field zone_fields[] = {
@@ -138,6 +195,7 @@ static const struct jsonline_field zone_fields[] = {
 		ZONE_OFFSET_MAX_S },
 	{ "to_s", JSONLINE_INT, AT(record.to_s), JSONLINE_MUST, -ZONE_OFFSET_MAX_S,
 		ZONE_OFFSET_MAX_S },
+	CHAIN_FIELDS,
 };
 
 static const struct jsonline_field prune_fields[] = {
@@ -147,10 +205,11 @@ static const struct jsonline_field prune_fields[] = {
 	{ "last_seq", JSONLINE_INT, AT(record.last_seq), JSONLINE_MUST, 1, SEQ_MAX },
 	{ "count", JSONLINE_INT, AT(record.count), JSONLINE_MUST, 1, SEQ_MAX },
 	{ "bytes", JSONLINE_INT, AT(record.bytes), JSONLINE_MUST, 0, INT64_MAX },
+	CHAIN_FIELDS,
 };
 
 /* What we do not know keeps its number, so that the lines stay dense. */
-static const struct jsonline_field other_fields[] = { SEQ_FIELD };
+static const struct jsonline_field other_fields[] = { SEQ_FIELD, CHAIN_FIELDS };
 
 static const struct record_kind {
 	const char *key; /* that a line of this kind has */
@@ -165,14 +224,21 @@ static const struct record_kind {
 	[RECORD_OTHER] = { NULL, other_fields, ARRAY_SIZE(other_fields) },
 };
 
+/* Whether so many slots can be between the first and the last one. */
+static bool record_span_fits(const struct record *miss)
+{
+	return miss->last_us >= miss->slot_us &&
+		miss->count <= (uint64_t)(miss->last_us - miss->slot_us) / EVERY_MIN_US + 1;
+}
+
 /* Whether the fields of a record agree with each other; each alone is in its range. */
 static bool record_is_consistent(const struct record *r)
 {
 	switch (r->type) {
 	case RECORD_FRAME:
-		return r->was < r->seq;
+		return r->was < r->seq && (unsigned)r->picture.mark < MARKS;
 	case RECORD_MISS:
-		return (unsigned)r->cause < MISS_CAUSES && r->last_us >= r->slot_us;
+		return (unsigned)r->cause < MISS_CAUSES && record_span_fits(r);
 	case RECORD_PRUNE:
 		return *r->text && r->first_seq <= r->last_seq;
 	default:
@@ -190,10 +256,13 @@ int record_format(const struct record *record, char ret_line[static LINE_MAX_BYT
 		r->last_us = r->slot_us;
 	if (!record_is_consistent(r))
 		return -ERANGE;
+	if (r->has_prev)
+		digest_hex(r->prev, line.prev);
 	if (r->type == RECORD_FRAME) {
 		if (frame_name_format(&name, line.file) < 0)
 			return -ERANGE;
 		digest_hex(r->sha256, line.sha256);
+		line.word = (int)r->picture.mark;
 	}
 	if (r->type == RECORD_MISS) {
 		line.word = (int)r->cause;
@@ -216,6 +285,7 @@ static int record_complete_frame(struct record_line *line)
 	if (frame_name_format(&name, own) < 0 || strcmp(own, line->file) != 0 ||
 		digest_parse_hex(line->sha256, strlen(line->sha256), record->sha256) < 0)
 		return -EINVAL;
+	record->picture.mark = (enum mark)line->word;
 	if (record->late_us == TIME_NONE)
 		record->late_us =
 			record->exposed_us == TIME_NONE ? 0 : record->exposed_us - record->slot_us;
@@ -248,6 +318,10 @@ static int record_read(struct json_object *object, enum record_type type, struct
 	if (type == RECORD_MISS)
 		line.record.count = 0;
 	r = jsonline_read(object, kinds[type].fields, kinds[type].n, &line);
+	if (r == 0 && *line.prev) {
+		line.record.has_prev = true;
+		r = digest_parse_hex(line.prev, strlen(line.prev), line.record.prev);
+	}
 	if (r == 0 && type == RECORD_FRAME)
 		r = record_complete_frame(&line);
 	if (r == 0 && type == RECORD_MISS)

@@ -5,7 +5,9 @@
  *   frame   {"seq":123,"slot":"...Z","exposed":"...Z","file":"20261120T160100Z-00000123.jpg",
  *            "bytes":N,"sha256":"<64 hex>","boot":"<uuid>","up_ns":N,"synced":true,"late_us":N,
  *            and what the camera reported: "exposure_us","gain","colour_temperature",
- *            "lens_position"}
+ *            "red","blue","lens_position","focus"; what its picture shows: "mean","black",
+ *            "white","sharpness","moved","mark"};
+ *            "mask":"<16 hex>" where parts of the picture were blanked
  *           a clock correction, of a frame taken before the clock was set: "was":N, its old number
  *   miss    {"seq":124,"slot":"...Z","miss":"camera","text":"..."}
  *           a range has "last":"...Z","count":N as well; `down` always is one
@@ -13,6 +15,10 @@
  *   zone    {"seq":126,"zone":"Asia/Tokyo","at":"...Z","from_s":3600,"to_s":32400}
  *           local times are by that zone from then on; its seconds ahead of UTC, before and after
  *   prune   {"seq":127,"prune":"space","first_seq":N,"last_seq":N,"count":N,"bytes":N}
+ *
+ * Any line may end with "prev":"<64 hex>", the SHA-256 of the line before it, and with
+ * "unchained":true where the line after it does not vouch for it: a repair wrote it again, or the
+ * program that received it did not know all of its keys.
  *
  * Sequence numbers are dense: every line has the number after the one before it, and a frame is
  * named with its line's number. So one cursor tells a reader all that happened, misses included.
@@ -40,19 +46,40 @@ enum record_type {
 
 enum miss_cause { MISS_CAMERA, MISS_BUSY, MISS_DISK, MISS_CLOCK, MISS_DOWN, MISS_CAUSES };
 
+#define FOCUS_WORD_MAX 16
+
 /* What the camera reported for a frame; a field it did not report is NaN. */
 struct camera_facts {
 	double exposure_us;
 	double gain; /* analogue x digital; 1.0 is ISO 100 */
 	double colour_temperature; /* kelvin */
+	double red, blue; /* gains of the white balance */
 	double lens_position; /* dioptres */
+	char focus[FOCUS_WORD_MAX]; /* of autofocus: "focused"; "": not reported */
 };
 
 extern const struct camera_facts camera_facts_none;
 
+/* What makes a picture useless. It is a hint: nothing is ever removed because of it. */
+enum mark { MARK_NONE, MARK_DARK, MARK_COVERED, MARK_BLURRED, MARK_MOVED, MARK_FROZEN, MARKS };
+
+/* What was measured of a frame's picture, each from 0 to 1; NaN: it was not. */
+struct picture_facts {
+	double mean; /* of all samples of luma */
+	double black, white; /* shares of the picture without detail: all dark, all bright */
+	double sharpness; /* fine detail for each piece of coarse detail; 0 where it has none */
+	double moved; /* against what the camera showed before, in widths of the picture */
+	enum mark mark;
+};
+
+extern const struct picture_facts picture_facts_none;
+
 struct record {
 	enum record_type type;
 	uint64_t seq;
+	bool unchained;
+	bool has_prev;
+	uint8_t prev[SHA256_BYTES]; /* as read; the journal that makes the chain sets its own */
 
 	/* frame, miss */
 	int64_t slot_us; /* the scheduled instant */
@@ -69,6 +96,8 @@ struct record {
 	bool recovered; /* line written again at start-up, from the file */
 	uint64_t was; /* of a clock correction: the number before it; 0: none */
 	struct camera_facts facts;
+	struct picture_facts picture;
+	char mask[MASK_HASH_CHARS + 1]; /* of the privacy mask that was laid on it; "": none */
 
 	/* miss */
 	enum miss_cause cause;
@@ -116,6 +145,9 @@ uint64_t record_peek_seq(const char *line, size_t len);
  */
 bool record_peek_slot(const char *line, size_t len, int64_t *ret_us);
 
+/* The mark of what looks like a frame's line, without parsing it. */
+enum mark record_peek_mark(const char *line, size_t len);
+
 struct frame_name record_name(const struct record *frame);
 
 /* When a frame was taken: its exposure, or its slot where the line does not know that. */
@@ -128,6 +160,8 @@ static inline uint64_t record_order(const struct record *frame)
 }
 
 const char *miss_cause_name(enum miss_cause cause);
+const char *mark_name(enum mark mark); /* "" for none */
+enum mark mark_of_name(const char *name); /* MARK_NONE for one that is not known */
 /* The same in words: "the camera gave no picture" */
 const char *miss_cause_text(enum miss_cause cause);
 

@@ -58,12 +58,13 @@ static void describe_frame(const struct record *frame, char *buf, size_t size)
 		snprintf(file, sizeof(file), "-");
 	if (frame->was)
 		snprintf(was, sizeof(was), "  clock correction of %" PRIu64, frame->was);
-	snprintf(buf, size, "%" PRIu64 "  %s  %s  %s  %s%s%s%s%s", frame->seq,
+	snprintf(buf, size, "%" PRIu64 "  %s  %s  %s  %s%s%s%s%s%s%s", frame->seq,
 		utc_format_local(frame->slot_us, time), file, describe_bytes(frame->bytes, bytes),
 		frame->exposed_us == TIME_NONE ? "lateness not known"
 					       : describe_shift(frame->late_us, late),
 		frame->synced ? "" : "  clock not set", frame->shot ? "  shot" : "",
-		frame->recovered ? "  recovered" : "", was);
+		frame->recovered ? "  recovered" : "", *mark_name(frame->picture.mark) ? "  " : "",
+		mark_name(frame->picture.mark), was);
 }
 
 const char *miss_cause_text(enum miss_cause cause)

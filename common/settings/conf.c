@@ -51,6 +51,7 @@ struct loader {
 	const char *rest, *end; /* of the file */
 	struct section section;
 	bool any_section, expected, seen; /* seen: inih found a pair in the line it was given */
+	int noted; /* complaints at the last look back */
 };
 
 /* A foreign text for a complaint: cut, nothing unprintable. */
@@ -269,6 +270,27 @@ static char *find_comment(char *text)
 	return NULL;
 }
 
+/* A line was refused, of that section or of one that was perhaps meant. */
+static void load_note_refusal(struct loader *l, const char *section)
+{
+	for (size_t i = 0; i < l->table->n_items; i++) {
+		const struct conf_item *item = &l->table->items[i];
+
+		if (item->is_strict &&
+			(strcmp(section, item->section) == 0 ||
+				conf_is_near(section, item->section)))
+			(void)item->type->parse(item, NULL, (char *)l->settings + item->offset);
+	}
+}
+
+/* The same of the section in hand, if there was a complaint since the last look. */
+static void load_look_back(struct loader *l)
+{
+	if (l->complaints.count > l->noted && l->section.section)
+		load_note_refusal(l, l->section.section);
+	l->noted = l->complaints.count;
+}
+
 static void load_section(struct loader *l, char *line)
 {
 	char *end = strchr(line, ']'), *word = line + 1, *name;
@@ -277,6 +299,8 @@ static void load_section(struct loader *l, char *line)
 	l->section.section = NULL;
 	if (!end || end[1]) {
 		complaint_add(&l->complaints, "a section is one `[name]` on a line of its own");
+		word[strcspn(word, " \t]")] = '\0';
+		load_note_refusal(l, word);
 		return;
 	}
 	*end = '\0';
@@ -284,8 +308,9 @@ static void load_section(struct loader *l, char *line)
 	name = word + strcspn(word, " \t");
 	if (*name)
 		*name++ = '\0';
-	(void)open_section(&l->complaints, l->table, l->settings, word, name + strspn(name, " \t"),
-		&l->section);
+	if (open_section(&l->complaints, l->table, l->settings, word, name + strspn(name, " \t"),
+		    &l->section) < 0)
+		load_note_refusal(l, word);
 }
 
 static void strip_comment(char *line)
@@ -345,7 +370,9 @@ static char *load_line(char *buf, int size, void *data)
 	if (l->expected && !l->seen)
 		complaint_add(&l->complaints, "not a line of the form `key = value`");
 	l->expected = l->seen = false;
+	load_look_back(l);
 	while (next_line(l, line) == 0) {
+		load_look_back(l);
 		text = trim_blanks(line);
 		if (!*text)
 			continue;
@@ -363,6 +390,7 @@ static char *load_line(char *buf, int size, void *data)
 			return buf;
 		}
 	}
+	load_look_back(l);
 	return NULL;
 }
 

@@ -67,6 +67,8 @@ struct conf_item {
 	const char *unset; /* a word for 0, NaN or "": "auto"; NULL: there is none */
 	bool (*accepts)(const char *value); /* what the type alone would not refuse; NULL: all */
 	const char *allowed; /* "a host name"; NULL: as the type describes it */
+	/* of key "*": for each line of the section that is refused the parser is given NULL */
+	bool is_strict;
 };
 
 #define CONF_FIELD(type, member) offsetof(type, member), sizeof(((type *)NULL)->member)

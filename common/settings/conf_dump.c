@@ -46,7 +46,7 @@ static int json_add_lines(struct json_object *object, char *text)
 		if (!equals)
 			continue;
 		*equals = '\0';
-		r = json_add(object, line, json_object_new_string(equals + strlen(" = ")));
+		r = json_add(object, line, json_object_new_string(equals + 3)); /* ours */
 	}
 	return r;
 }
@@ -69,7 +69,7 @@ static int json_add_item(struct json_object *object, const struct conf_item *ite
 		return r;
 	if (strcmp(item->key, "*") == 0)
 		return json_add_lines(object, text);
-	return json_add(object, item->key, json_object_new_string(text));
+	return json_add(object, item->key, json_object_new_string(text)); /* ours */
 }
 
 /* The item of all instances of the named section. */

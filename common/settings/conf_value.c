@@ -116,7 +116,8 @@ static int print_double(const struct conf_item *item, const void *dest, FILE *ou
 	const double number = *(const double *)dest;
 	char text[32] = "";
 
-	(void)item;
+	if (isnan(number) && item->unset)
+		snprintf(text, sizeof text, "%s", item->unset);
 	for (int digits = 6; digits <= 17 && !isnan(number); digits++) {
 		snprintf(text, sizeof(text), "%.*g", digits, number);
 		if (strtod(text, NULL) == number)

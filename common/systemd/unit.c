@@ -277,11 +277,13 @@ int unit_instance(const char *unit, const char *prefix, char ret[static UNIT_NAM
 int userunits_folder(char ret[static PATH_MAX])
 {
 	char folder[PATH_MAX];
-	int r = conf_folder("XDG_CONFIG_HOME", ".config", folder);
+	int r = user_is_system() ? 0 : conf_folder("XDG_CONFIG_HOME", ".config", folder);
 
 	if (r < 0)
 		return r;
-	r = snprintf(ret, PATH_MAX, "%s/systemd/user", folder);
+	if (user_is_system())
+		strcpy(folder, "/etc");
+	r = snprintf(ret, PATH_MAX, "%s/systemd/%s", folder, user_is_system() ? "system" : "user");
 	return r < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 

@@ -97,7 +97,10 @@ bool unit_is_enabled(const struct unit_state *unit);
  */
 #define USERUNITS_DROP_IN "archive.conf" /* deploypi's */
 
-/* -ENAMETOOLONG; -ENOENT there is no home folder. */
+/*
+ * /etc/systemd/system for the account of a system service. -ENAMETOOLONG; -ENOENT there is no home
+ * folder.
+ */
 int userunits_folder(char ret[static PATH_MAX]);
 
 /*

@@ -28,12 +28,54 @@ static int check_folder(const char *path)
 	return S_ISDIR(st.st_mode) && st.st_uid == getuid() && !(st.st_mode & 022) ? 0 : -EPERM;
 }
 
+bool user_is_system(void)
+{
+	const struct passwd *user = getpwuid(getuid());
+
+	return user &&
+		((strcmp(user->pw_name, "capturepi") == 0 &&
+			 strcmp(user->pw_dir, SYSTEM_HOME("capturepi")) == 0) ||
+			(strcmp(user->pw_name, "pullpi") == 0 &&
+				strcmp(user->pw_dir, SYSTEM_HOME("pullpi")) == 0));
+}
+
+const char *user_hint(const char *text, char *buf, size_t size)
+{
+	static const char word[] = " --user";
+	char *at;
+
+	if (!text || !strstr(text, word) || !user_is_system())
+		return text;
+	snprintf(buf, size, "%s", text);
+	while ((at = strstr(buf, word)))
+		memmove(at, at + strlen(word), strlen(at + strlen(word)) + 1);
+	return buf;
+}
+
+int published_name(const char *archive, const char *kind, char ret[static PUBLISHED_NAME_MAX])
+{
+	char hex[SHA256_HEX + 1];
+	uint8_t sha256[SHA256_BYTES];
+	int r = digest_buffer(archive, strlen(archive), sha256);
+
+	if (r < 0)
+		return r;
+	digest_hex(sha256, hex);
+	snprintf(ret, PUBLISHED_NAME_MAX, "%s-%s%s", kind, hex,
+		strcmp(kind, PUBLISHED_STATUS) == 0 ? ".json" : "");
+	return 0;
+}
+
 int userbus_runtime(char ret[static PATH_MAX])
 {
 	const char *xdg = getenv("XDG_RUNTIME_DIR");
 	char path[PATH_MAX];
 	int r;
 
+	if (user_is_system()) {
+		strcpy(ret, "/run");
+		return 0;
+	}
 	/* `sudo -u` and `su` may leave that of another user there */
 	if (xdg && *xdg == '/' && strlen(xdg) < PATH_MAX && check_folder(xdg) == 0) {
 		strcpy(ret, xdg);
@@ -46,6 +88,20 @@ int userbus_runtime(char ret[static PATH_MAX])
 	return r;
 }
 
+/* Process 1 answers there to everybody what it tells of a unit. */
+static int userbus_open_system(sd_bus **ret)
+{
+	CLEANUP(sd_bus_unrefp) sd_bus *bus = NULL;
+	int r = sd_bus_open_system(&bus);
+
+	if (r >= 0)
+		r = sd_bus_set_method_call_timeout(bus, CALL_US);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(bus);
+	return 0;
+}
+
 int userbus_open(sd_bus **ret)
 {
 	CLEANUP(sd_bus_unrefp) sd_bus *bus = NULL;
@@ -55,6 +111,8 @@ int userbus_open(sd_bus **ret)
 
 	if (r < 0)
 		return r;
+	if (user_is_system())
+		return userbus_open_system(ret);
 	for (const char *p = folder; *p; p++)
 		end += snprintf(end, 4, "%%%02x", (unsigned char)*p); /* as sd-bus escapes */
 	strcpy(end, "/systemd/private");
@@ -174,5 +232,5 @@ void notify_status(const char *fmt, ...)
 	va_start(args, fmt);
 	text_vformat(text, sizeof text, fmt, args);
 	va_end(args);
-	sd_notifyf(0, "STATUS=%s", text);
+	sd_notifyf(0, "STATUS=%s", text); /* ours now */
 }

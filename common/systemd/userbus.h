@@ -12,6 +12,7 @@
 #include <sys/types.h>
 #include <systemd/sd-bus.h>
 
+#include "common/base/digest.h"
 #include "common/base/util.h"
 
 #define USERBUS_SYSTEMD "org.freedesktop.systemd1"
@@ -19,16 +20,42 @@
 #define USERBUS_PATH "/org/freedesktop/systemd1"
 
 /*
+ * Whether this user is the account of a system service, which `deploypi --system` makes: capturepi
+ * or pullpi, with the home /var/lib/NAME. Its manager is then process 1, its units are those of the
+ * system, and it needs no lingering.
+ */
+bool user_is_system(void);
+/* The home of that account. */
+#define SYSTEM_HOME(name) "/var/lib/" name
+
+/*
+ * A hint of ours, "run `systemctl --user start x`", as it is right for this user: without --user
+ * for such an account. Returns `text` or `buf`.
+ */
+const char *user_hint(const char *text, char *buf, size_t size);
+
+/*
  * The runtime folder of this user: $XDG_RUNTIME_DIR where that is a folder of ours, else
- * /run/user/UID. -ENOENT there is none, since no manager of the user runs; -EPERM it belongs to
- * somebody else or others may write to it.
+ * /run/user/UID; /run for the account of a system service. -ENOENT there is none, since no manager
+ * of the user runs; -EPERM it belongs to somebody else or others may write to it.
  */
 int userbus_runtime(char ret[static PATH_MAX]);
 
 /*
- * Connects to the user's manager, whose calls have 5 s; for sd_bus_flush_close_unref(). -ENOENT
- * none runs; -ECONNREFUSED, -ECONNRESET one starts or ends at this moment; -EPERM as above; other
- * -errno. A failed log-in to the bus only shows in the first call.
+ * What capturepi publishes of the archive at a path, and what asks it for more: files in the folder
+ * capturepi of the runtime folder. -errno of digest_buffer().
+ */
+#define PUBLISHED_STATUS "status"
+#define PUBLISHED_AIM "aim"
+#define PUBLISHED_DOOR "ask" /* whoever opens it asks for a picture to aim by */
+#define PUBLISHED_NAME_MAX (SHA256_HEX + 16)
+int published_name(const char *archive, const char *kind, char ret[static PUBLISHED_NAME_MAX]);
+
+/*
+ * Connects to the user's manager, or for the account of a system service to the system bus, whose
+ * calls have 5 s; for sd_bus_flush_close_unref(). -ENOENT none runs; -ECONNREFUSED, -ECONNRESET one
+ * starts or ends at this moment; -EPERM as above; other -errno. A failed log-in to the bus only
+ * shows in the first call.
  */
 int userbus_open(sd_bus **ret);
 /* The process at the other end of such a connection; 0: not known. */

@@ -6,6 +6,7 @@
 #include "common/upkeep/pruner_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 
@@ -206,6 +207,20 @@ static int window_compare(const void *a, const void *b)
 	return (x->seq > y->seq) - (x->seq < y->seq);
 }
 
+/* A file is written once, and its time is of this machine's clock, not of the camera's. */
+static int64_t window_arrived_us(const struct archive *archive, const struct record *record)
+{
+	const struct frame_name name = record_name(record);
+	char file[FRAME_NAME_MAX];
+	CLEANUP_FD int fd = -1;
+	struct stat st;
+
+	if (archive_open_day(archive, &name, file, &fd) < 0 ||
+		fstatat(fd, file, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return TIME_NONE;
+	return st.st_mtim.tv_sec * US_PER_SEC + st.st_mtim.tv_nsec / NS_PER_US;
+}
+
 static int window_add(void *data, uint64_t seq, const char *line, size_t len)
 {
 	struct pruner *p = data;
@@ -221,6 +236,7 @@ static int window_add(void *data, uint64_t seq, const char *line, size_t len)
 		.slot_us = record.slot_us,
 		.bytes = record.bytes,
 		.synced = record.synced,
+		.arrived_us = p->settings.keep_us ? window_arrived_us(archive, &record) : TIME_NONE,
 	};
 	return 0;
 }
@@ -457,6 +473,11 @@ struct pruner_totals pruner_totals(const struct pruner *p)
 		.first = p->state.first,
 		.gone = p->state.gone,
 	};
+}
+
+int64_t pruner_oldest_us(struct pruner *p)
+{
+	return window_fill(p) == 0 && p->n_window > 0 ? p->window[0].slot_us : INT64_MAX;
 }
 
 int pruner_gone(struct archive *archive, uint64_t *ret_seq)

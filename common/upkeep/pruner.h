@@ -70,6 +70,8 @@ struct pruner_totals {
 	uint64_t gone; /* retention has removed frames up to this one */
 };
 struct pruner_totals pruner_totals(const struct pruner *pruner);
+/* The slot of the frame that would go next; INT64_MAX: there is none, or it is not known. */
+int64_t pruner_oldest_us(struct pruner *pruner);
 
 /* `gone`, without a pruner. -ENOMEM, -EIO. */
 int pruner_gone(struct archive *archive, uint64_t *ret_seq);

@@ -65,7 +65,7 @@ void repair_note(struct repair *repair, const struct verify_finding *finding)
 	size_t room = repair->room ? repair->room * 2 : 64;
 	struct verify_finding *grown;
 
-	if (finding->kind == VERIFY_NOT_OURS)
+	if (verify_is_note(finding->kind))
 		return;
 	if (repair->n == repair->room) {
 		grown = repair->n < FINDINGS_MAX ? reallocarray(repair->list, room, sizeof(*grown))
@@ -198,6 +198,11 @@ static int repair_finding(struct repair *repair, const struct verify_finding *fi
 	case VERIFY_LATEST: /* opening for writing has seen to these two */
 	case VERIFY_IDENTITY:
 	case VERIFY_FOREIGN:
+	case VERIFY_CHANGED:
+	case VERIFY_CUT:
+	case VERIFY_FORKED:
+	case VERIFY_BRANCH:
+	case VERIFY_UNCHAINED:
 	case VERIFY_NOT_OURS:
 	case VERIFY_KINDS:
 		break;
@@ -236,6 +241,7 @@ static int restore_line(
 		r = archive_describe_file(repair->archive, &name, &record);
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
+	record.unchained = true;
 	r = record_format(&record, ret);
 	if (r > 0) {
 		finding->count = 0; /* done */
@@ -263,6 +269,7 @@ static int choose_line(
 		return -ENODATA;
 	record = record_new(RECORD_OTHER);
 	record.seq = seq;
+	record.unchained = true;
 	return record_format(&record, ret);
 }
 
@@ -276,6 +283,11 @@ static int rebuild_segments(struct repair *repair)
 		r = journal_last(journal, &repair->last);
 	if (r == 0)
 		r = open_aside(repair, "journal", &fd);
+	/* the camera's first lines were cut off */
+	for (size_t i = 0; i < repair->n; i++) {
+		if (repair->list[i].kind == VERIFY_GAP && repair->list[i].seq < repair->first)
+			repair->first = repair->list[i].seq;
+	}
 	/* the files without a line are sorted */
 	if (r == 0 && repair->list[0].kind == VERIFY_NO_LINE && repair->list[0].seq < repair->first)
 		repair->first = repair->list[0].seq;
@@ -317,6 +329,13 @@ static void repair_journal(struct repair *repair)
 		archive_forget(repair->archive);
 }
 
+/* What only a person can put right. */
+static bool finding_stays(enum verify_kind kind)
+{
+	return kind == VERIFY_FOREIGN || kind == VERIFY_CHANGED || kind == VERIFY_CUT ||
+		kind == VERIFY_FORKED;
+}
+
 int repair_carry_out(struct repair *repair, struct archive *archive, const struct clock *clock,
 	struct repair_result *ret)
 {
@@ -333,7 +352,7 @@ int repair_carry_out(struct repair *repair, struct archive *archive, const struc
 		/* gone by itself in the meantime, as temps do when the archive is opened */
 		if (r == -ENOENT)
 			r = 0;
-		if ((r < 0 && r != -ENOMEM) || repair->list[i].kind == VERIFY_FOREIGN) {
+		if ((r < 0 && r != -ENOMEM) || finding_stays(repair->list[i].kind)) {
 			leave_finding(repair, r);
 			r = 0;
 		}
@@ -341,6 +360,8 @@ int repair_carry_out(struct repair *repair, struct archive *archive, const struc
 	if (r < 0)
 		return r;
 	repair_journal(repair);
+	if ((repair->result.moved || repair->result.segments) && archive_refresh(archive) == 0)
+		archive_point_latest(archive);
 	*ret = repair->result;
 	return 0;
 }

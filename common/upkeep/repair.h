@@ -13,8 +13,9 @@
  *                           without one get a line that says nothing (camera). The old file moves.
  *   temps                   move
  *
- * What stands in a wrong place stays, and so does what cannot be read for a reason other than
- * damage: those are `left`. What is not ours is not touched.
+ * Lines that are written again are marked "unchained". What stands in a wrong place stays, and so
+ * does what was changed so that lines do not fit each other, as the evidence that it is, and what
+ * cannot be read for a reason other than damage: those are `left`. What is not ours is not touched.
  */
 #pragma once
 

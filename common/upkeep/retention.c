@@ -33,9 +33,14 @@ static int64_t shortage_of(int64_t missing, int64_t slack)
 	return missing > 0 ? amount_add(missing, slack) : 0;
 }
 
+int64_t retention_reserve(int64_t reserve, int64_t total)
+{
+	return reserve < 0 ? total / 100 * -reserve + total % 100 * -reserve / 100 : reserve;
+}
+
 /* Of bytes, or of inodes: `reserve` shall be free when the next frame is stored. */
-static int64_t shortage_of_reserve(
-	int64_t reserve, int64_t total, int64_t free, int64_t stored, int64_t incoming)
+static int64_t shortage_of_reserve(int64_t reserve, int64_t total, int64_t free, int64_t stored,
+	int64_t incoming, bool exchange)
 {
 	int64_t available = amount_add(free, stored);
 	int64_t slack = amount_min(amount_times(incoming, SLACK_FRAMES), available / SLACK_PART);
@@ -43,8 +48,9 @@ static int64_t shortage_of_reserve(
 	/* some network file systems do not tell their size */
 	if (reserve == 0 || total <= 0)
 		return 0;
-	if (reserve < 0)
-		reserve = total / 100 * -reserve + total % 100 * -reserve / 100;
+	reserve = retention_reserve(reserve, total);
+	if (exchange)
+		return amount_min(incoming, shortage_of(amount_add(reserve, incoming) - free, 0));
 	/* the reserve that can be had: the archive keeps a tenth of what there is for it */
 	reserve = amount_min(reserve, available - available / 10);
 	return shortage_of(amount_add(reserve, incoming) - free, slack);
@@ -63,21 +69,35 @@ static int64_t shortage_of_size(int64_t max_bytes, const struct retention_facts 
 static const struct retention_goal no_goal = {
 	.why = RETENTION_NONE,
 	.before_us = TIME_NONE,
+	.arrived_us = TIME_NONE,
 };
+
+/* Without a clock that is right nothing is known to have been here for long. */
+static int64_t retention_arrived_us(const struct retention_settings *settings, int64_t now_us)
+{
+	if (settings->keep_us == 0)
+		return TIME_NONE;
+	return now_us == TIME_NONE ? TIME_NONE + 1 : now_us - settings->keep_us;
+}
 
 struct retention_goal retention_goal(
 	const struct retention_settings *settings, const struct retention_facts *facts)
 {
 	int64_t reserved_inodes = settings->reserve > 0 ? INODES_RESERVED : settings->reserve;
 	int64_t space = shortage_of_reserve(settings->reserve, facts->disk_bytes, facts->free_bytes,
-		facts->stored_bytes, facts->incoming_bytes);
-	int64_t inodes = shortage_of_reserve(
-		reserved_inodes, facts->disk_inodes, facts->free_inodes, facts->stored_frames, 1);
+		facts->stored_bytes, facts->incoming_bytes, settings->exchange);
+	int64_t inodes = shortage_of_reserve(reserved_inodes, facts->disk_inodes,
+		facts->free_inodes, facts->stored_frames,
+		!settings->exchange || facts->incoming_bytes > 0, settings->exchange);
 	int64_t size = shortage_of_size(settings->max_bytes, facts);
+	int64_t frames = settings->max_frames == 0
+		? 0
+		: shortage_of(facts->stored_frames + 1 - settings->max_frames, 0);
 	struct retention_goal goal = no_goal;
 
 	goal.bytes = space > size ? space : size;
-	goal.frames = inodes;
+	goal.frames = inodes > frames ? inodes : frames;
+	goal.arrived_us = retention_arrived_us(settings, facts->now_us);
 	if (settings->keep_days > 0 && facts->now_us != TIME_NONE)
 		goal.before_us =
 			retention_day(facts->now_us - settings->keep_days * DAY_US) * DAY_US;
@@ -85,7 +105,7 @@ struct retention_goal retention_goal(
 		goal.why = RETENTION_SPACE;
 	else if (inodes > 0)
 		goal.why = RETENTION_INODES;
-	else if (size > 0)
+	else if (size > 0 || frames > 0)
 		goal.why = RETENTION_SIZE;
 	else if (goal.before_us != TIME_NONE)
 		goal.why = RETENTION_AGE;
@@ -134,6 +154,9 @@ size_t retention_choose(
 		return 0;
 	while (chosen < n) {
 		if (bytes >= goal->bytes && (int64_t)chosen >= goal->frames && chosen >= old)
+			break;
+		if (chosen >= old && goal->arrived_us != TIME_NONE &&
+			frames[chosen].arrived_us >= goal->arrived_us)
 			break;
 		bytes = amount_add(bytes, frames[chosen++].bytes);
 	}

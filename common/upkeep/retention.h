@@ -7,8 +7,12 @@
  *                   few more, so that not every frame has a prune line of its own. Where others
  *                   filled the disk no archive is emptied for a reserve that cannot be had: it may
  *                   always use a tenth of its own and the free space together.
- *   size            the archive's frames have more than `max_bytes`
+ *   size            the archive's frames have more than `max_bytes`, or are more than `max_frames`
  *   age             whole days (UTC) that ended more than `keep_days` ago
+ *
+ * In a copy what a camera sends never decides what is lost: nothing that came less than `keep_us`
+ * ago goes for space, inodes or size, and the `exchange` is frame for frame, so that one camera's
+ * frames never make room for another's.
  */
 #pragma once
 
@@ -21,7 +25,9 @@
 struct retention_settings {
 	int64_t reserve; /* bytes; negative: percent of the disk; 0: remove nothing for space */
 	int64_t keep_days; /* 0: no limit */
-	int64_t max_bytes; /* 0: no limit */
+	int64_t max_bytes, max_frames; /* 0: no limit */
+	int64_t keep_us; /* 0: no limit */
+	bool exchange; /* as much goes for space and inodes as comes, and no more */
 };
 
 struct retention_facts {
@@ -46,6 +52,8 @@ struct retention_goal {
 	enum retention_why why; /* NONE: nothing */
 	int64_t bytes, frames; /* so much, both, from the oldest on */
 	int64_t before_us; /* and every frame from before that; TIME_NONE: age does not count */
+	/* What came since then goes by age alone; TIME_NONE: that does not count. */
+	int64_t arrived_us;
 };
 
 struct retention_goal retention_goal(
@@ -63,11 +71,15 @@ struct retention_frame {
 	int64_t slot_us;
 	int64_t bytes;
 	bool synced; /* else its time says nothing about its age */
+	int64_t arrived_us; /* by the clock here; TIME_NONE: not known, or its file is gone */
 };
 
 /* How many of the frames, which are in order, go now. */
 size_t retention_choose(
 	const struct retention_goal *goal, const struct retention_frame *frames, size_t n);
+
+/* A reserve in bytes, or in inodes, of a disk that has so many. */
+int64_t retention_reserve(int64_t reserve, int64_t total);
 
 /* "space", "inodes", "size", "age": what the prune line says. */
 const char *retention_why_name(enum retention_why why);

@@ -2,7 +2,8 @@
 /*
  * Checks a whole archive: each frame line against its file (there, size, SHA-256, JPEG markers),
  * each file against the journal, and the journal itself. Only reads; may run beside a writer. Needs
- * 400 KB of memory for each journal segment that has frames with files: 4 bytes a number.
+ * 400 KB of memory for each journal segment that has frames with files: 4 bytes a number, and 104
+ * bytes for each line of one segment.
  */
 #pragma once
 
@@ -24,6 +25,15 @@ enum verify_kind {
 	VERIFY_GAP, /* `count` sequence numbers from `seq` on have no line (camera's side) */
 	VERIFY_LATEST, /* latest.jpg does not point at the newest frame */
 	VERIFY_IDENTITY, /* archive.json is damaged or gone; opening for writing makes it again */
+	/*
+	 * The next three need no repair of ours: nobody can say what was there. `since_us`: it was
+	 * as it should be until then at least.
+	 */
+	VERIFY_CHANGED, /* the line of `seq` is not the one that the next line, or a head, has */
+	VERIFY_CUT, /* the lines end before `seq`, the one that a head has */
+	VERIFY_FORKED, /* a head is of other lines than these, which fit each other */
+	VERIFY_BRANCH, /* the same, and a branch has the head's line: reported, but no finding */
+	VERIFY_UNCHAINED, /* a line that nothing vouches for, and says so: no finding either */
 	VERIFY_NOT_OURS, /* Thumbs.db, a person's own folder: reported, but no finding */
 	VERIFY_KINDS
 };
@@ -33,8 +43,12 @@ struct verify_finding {
 	uint64_t seq; /* 0 where there is none */
 	uint64_t count; /* 1 but for LINE and GAP */
 	int error; /* UNREADABLE */
+	int64_t since_us; /* CHANGED, CUT, FORKED; TIME_NONE where it is not known */
 	char path[FRAME_PATH_MAX]; /* within the archive; "" where there is none */
 };
+
+/* Whether a kind is only reported. */
+bool verify_is_note(enum verify_kind kind);
 
 struct verify_totals {
 	uint64_t lines; /* of all kinds */
@@ -46,12 +60,15 @@ struct verify_totals {
 	uint64_t pending; /* files that a live writer is about to journal */
 	uint64_t next; /* after an early end: pass this as `from` to continue */
 	uint64_t found[VERIFY_KINDS];
-	uint64_t findings; /* their sum without those that are not ours; 0: the archive is clean */
+	uint64_t findings; /* their sum without notes; 0: the archive is clean */
 };
 
 struct verify_options {
 	bool copy; /* a puller's copy: gaps and deleted files are no findings */
 	bool skip_content; /* looks at names and sizes, reads no file */
+	/* What is known from elsewhere of its lines, the oldest first. */
+	const struct archive_head *heads;
+	size_t n_heads;
 	uint64_t from; /* reads no file of a lower number either: those were checked before */
 	/*
 	 * Each returns whether to continue. The pointers are valid during the call only. NULL:

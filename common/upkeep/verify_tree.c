@@ -78,7 +78,8 @@ static bool is_one_of(const char *name, const char *const *list)
 
 static int check_hidden(struct verify *verify, const char *folder, const char *name)
 {
-	static const char *const own[] = { ".writer", ".gate", ".sync", ".settled", NULL };
+	static const char *const own[] = { ".writer", ".gate", ".sync", ".settled", ".partials",
+		".previews", ".redated", ".room", NULL };
 	struct frame_name frame;
 
 	if (is_one_of(name, own) ||
@@ -136,7 +137,7 @@ static bool name_belongs(enum level level, const char *name)
 	static const char *const of_root[] = { "archive.json", "latest.jpg", "journal", "acks",
 		"local", "damaged", BRANCHES, NULL };
 	static const char *const of_journal[] = { "folder", "redate", "ballast", "retention",
-		"fork", "unsynced", NULL };
+		"fork", "unsynced", "worth", NULL };
 
 	if (level == LEVEL_ROOT)
 		return is_one_of(name, of_root);

@@ -50,6 +50,8 @@ static const struct verb verbs[] = {
 	[WIRE_STATUS] = { .word = "status", .takes = "status takes nothing." },
 	[WIRE_HELP] = { .word = "help", .takes = "help takes nothing." },
 	[WIRE_QUIT] = { .word = "quit", .takes = "quit takes nothing." },
+	[WIRE_PREVIEW] = { "preview", 1, 1, { { AT(seq), 1, SEQ_MAX, 0 } },
+		"preview takes a sequence number from 1 to 999999999999." },
 };
 
 /* The sentences above have these numbers in words. */
@@ -58,7 +60,7 @@ _Static_assert(SEQ_MAX == UINT64_C(999999999999) && FRAME_BYTES_MAX == 67108864 
 	"a sentence tells another limit");
 
 /* What a person can say who typed something else. */
-#define TRY "try latest, frame, list, wait, status, help or quit"
+#define TRY "try latest, frame, preview, list, wait, status, help or quit"
 
 static uint64_t *request_argument_at(struct wire_request *request, const struct argument *argument)
 {
@@ -307,6 +309,25 @@ int wire_error_format(enum wire_error error, const char *text, char ret[static L
 	return jsonline_format(error_fields, ARRAY_SIZE(error_fields), &line, ret);
 }
 
+static const struct jsonline_field preview_fields[] = {
+	{ "preview", JSONLINE_INT, JSONLINE_FIELD(struct wire_reply, preview_bytes), JSONLINE_MUST,
+		0, PREVIEW_BYTES_MAX },
+};
+
+int wire_preview_format(
+	const struct record *frame, size_t bytes, char ret[static LINE_MAX_BYTES + 1])
+{
+	int n = record_format(frame, ret), more;
+	size_t room;
+
+	if (n < 0)
+		return n;
+	/* in the place of the record's last brace and newline */
+	room = (size_t)(LINE_MAX_BYTES + 1 - (n - 2));
+	more = snprintf(ret + n - 2, room, ",\"preview\":%zu}\n", bytes);
+	return (size_t)more < room ? n - 2 + more : -E2BIG;
+}
+
 /* What an answer says: the object of a line. -EINVAL. */
 static int reply_read(struct json_object *object, struct wire_reply *reply)
 {
@@ -323,12 +344,29 @@ static int reply_read(struct json_object *object, struct wire_reply *reply)
 	}
 	if (jsonline_has(object, "seq") || !jsonline_has(object, "id")) {
 		reply->type = WIRE_REPLY_RECORD;
-		return record_parse_object(object, &reply->record);
+		r = record_parse_object(object, &reply->record);
+		if (r < 0 || !jsonline_has(object, "preview"))
+			return r;
+		reply->type = WIRE_REPLY_PREVIEW;
+		return jsonline_read(object, preview_fields, ARRAY_SIZE(preview_fields), reply);
 	}
 	r = greeting_read(object, GREETING_NOW, &status);
 	reply->type = WIRE_REPLY_STATUS;
 	reply->schedule = status.greeting.schedule;
 	return r;
+}
+
+/*
+ * Marks a record whose own line is not the one that came: it has keys or forms of a later version,
+ * and the line after it has the hash of that one.
+ */
+static void reply_check_line(const char *line, size_t len, struct record *record)
+{
+	char own[LINE_MAX_BYTES + 1];
+	const int n = record_format(record, own);
+
+	if (n != (int)len + 1 || memcmp(own, line, len) != 0)
+		record->unchained = true;
 }
 
 int wire_reply_parse(const char *line, size_t len, struct wire_reply *ret)
@@ -352,6 +390,8 @@ int wire_reply_parse(const char *line, size_t len, struct wire_reply *ret)
 		r = reply_read(object, &reply);
 		if (r < 0)
 			return -EPROTO;
+		if (reply.type == WIRE_REPLY_RECORD)
+			reply_check_line(line, len, &reply.record);
 	}
 	*ret = reply;
 	return 0;

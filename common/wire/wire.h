@@ -9,6 +9,8 @@
  *                          "." if it is not newer than SEQ or there is none
  *   frame SEQ [OFFSET]     the same for one frame, the bytes from OFFSET on; with its size as
  *                          OFFSET the line alone if its file is whole, else an error
+ *   preview SEQ            the frame's journal line with the key "preview" added, then exactly so
+ *                          many bytes: the thumbnail in its EXIF; 0 where it has none
  *   list FROM [COUNT]      journal lines from FROM on, then "."
  *   wait SEQ SECONDS       as "latest SEQ", but where it would be "." it waits for a frame; "." at
  *                          the time-out. A client that comes back, or whose link is too slow for
@@ -43,12 +45,13 @@ enum wire_verb {
 	WIRE_ACK,
 	WIRE_STATUS,
 	WIRE_HELP,
+	WIRE_PREVIEW,
 	WIRE_QUIT,
 };
 
 struct wire_request {
 	enum wire_verb verb;
-	uint64_t seq; /* latest (0: none), frame, list FROM, wait, ack */
+	uint64_t seq; /* latest (0: none), frame, list FROM, wait, ack, preview */
 	uint64_t offset; /* frame */
 	uint64_t count; /* list; LIST_COUNT_MAX where not given */
 	uint64_t seconds; /* wait, 0 to WAIT_SECONDS_MAX */
@@ -96,6 +99,10 @@ enum wire_error {
 
 int wire_error_format(enum wire_error error, const char *text, char ret[static LINE_MAX_BYTES + 1]);
 
+/* The answer to `preview`, without the bytes of it. -E2BIG. */
+int wire_preview_format(
+	const struct record *frame, size_t bytes, char ret[static LINE_MAX_BYTES + 1]);
+
 /* One answer line, as the client sees it. */
 enum wire_reply_type {
 	WIRE_REPLY_RECORD,
@@ -103,11 +110,13 @@ enum wire_reply_type {
 	WIRE_REPLY_END,
 	WIRE_REPLY_ERROR,
 	WIRE_REPLY_COMMENT,
+	WIRE_REPLY_PREVIEW,
 };
 
 struct wire_reply {
 	enum wire_reply_type type;
-	struct record record; /* WIRE_REPLY_RECORD */
+	struct record record; /* WIRE_REPLY_RECORD, WIRE_REPLY_PREVIEW */
+	int64_t preview_bytes; /* WIRE_REPLY_PREVIEW: that follow, PREVIEW_BYTES_MAX at most */
 	struct wire_schedule schedule; /* WIRE_REPLY_STATUS */
 	enum wire_error error; /* WIRE_REPLY_ERROR; an unknown word counts as failed */
 	char text[TEXT_MAX]; /* WIRE_REPLY_ERROR; control characters replaced */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* One small JSON file per camera, replaced as a whole. */
-#include "pull/state/peer_state.h"
+#include "common/contact/peer_state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,8 @@
 #include "common/base/text.h"
 #include "common/base/utc.h"
 #include "common/base/util.h"
-#include "pull/settings/settings.h"
+#include "common/base/when.h"
+#include "common/settings/conf.h"
 
 #define PERIOD_MAX_US (INT64_C(26) * 3600 * US_PER_SEC) /* one pull a day, with some slack */
 
@@ -28,7 +29,9 @@ const struct peer_state peer_state_none = { .last_try_us = TIME_NONE,
 	.camera.since_us = TIME_NONE,
 	.here.since_us = TIME_NONE,
 	.seen_us = TIME_NONE,
-	.schedule = NO_SCHEDULE };
+	.spending = { .month_us = TIME_NONE, .back_us = TIME_NONE },
+	.schedule = NO_SCHEDULE,
+	.promised_us = TIME_NONE };
 const struct sighting sighting_none = { .seen_us = TIME_NONE, .schedule = NO_SCHEDULE };
 
 static int peer_state_path(const char *camera, char ret[static PATH_MAX])
@@ -36,7 +39,7 @@ static int peer_state_path(const char *camera, char ret[static PATH_MAX])
 	char file[CAMERA_NAME_MAX + 32];
 
 	snprintf(file, sizeof file, "contact-%s.json", camera);
-	return pull_state_path(file, ret);
+	return conf_state_path("pullpi", file, ret);
 }
 
 /*
@@ -69,6 +72,11 @@ static const struct field {
 	FIELD("camera_pending", FIELD_TIME, schedule.pending_us),
 	FIELD("camera_next", FIELD_TIME, schedule.next_us),
 	FIELD("unkept", FIELD_NUMBER, unkept),
+	FIELD("month", FIELD_TIME, spending.month_us),
+	FIELD("month_bytes", FIELD_NUMBER, spending.bytes),
+	FIELD("month_exempt", FIELD_NUMBER, spending.exempt),
+	FIELD("month_back", FIELD_TIME, spending.back_us),
+	FIELD("promised", FIELD_TIME, promised_us),
 	FIELD("here_code", FIELD_CODE, here.code),
 	FIELD("here_since", FIELD_TIME, here.since_us),
 	FIELD("here", FIELD_TEXT, here.error),
@@ -310,13 +318,25 @@ struct sighting sighting_of(const struct wire_greeting *greeting, const struct c
  * Counts the answers in a row that broke a promise: the slot that the camera had called its next
  * was none. Its schedule changed, or its word is worth nothing.
  */
-static int64_t unkept_after(const struct peer_state *before, const struct wire_schedule *now)
+static void peer_state_judge_promise(struct peer_state *peer, const struct wire_schedule *now)
 {
-	int64_t next_us = before->schedule.next_us;
+	const int64_t promised_us =
+		peer->promised_us != TIME_NONE ? peer->promised_us : peer->schedule.next_us;
+	bool kept;
 
-	if (next_us == TIME_NONE || now->now_us - next_us < DUE_SECONDS * US_PER_SEC)
-		return before->unkept;
-	return now->due_us == TIME_NONE || now->due_us < next_us ? before->unkept + 1 : 0;
+	if (now->now_us == TIME_NONE)
+		return;
+	if (promised_us == TIME_NONE) {
+		peer->promised_us = now->next_us;
+		return;
+	}
+	kept = now->due_us != TIME_NONE && now->due_us >= promised_us;
+	if (kept || now->now_us - promised_us >= DUE_SECONDS * US_PER_SEC) {
+		peer->unkept = kept ? 0 : peer->unkept + 1;
+		peer->promised_us = now->next_us;
+	} else if (now->next_us != TIME_NONE && now->next_us < promised_us) {
+		peer->promised_us = now->next_us; /* the schedule was changed */
+	}
 }
 
 void peer_state_answered(struct peer_state *peer, const struct sighting *sighting, int64_t rate)
@@ -325,7 +345,7 @@ void peer_state_answered(struct peer_state *peer, const struct sighting *sightin
 		peer->first = sighting->first > 0 ? sighting->first : 1;
 		peer->last = sighting->last;
 	}
-	peer->unkept = unkept_after(peer, &sighting->schedule);
+	peer_state_judge_promise(peer, &sighting->schedule);
 	peer->seen_us = sighting->seen_us;
 	peer->schedule = sighting->schedule;
 	if (rate > 0)
@@ -341,6 +361,43 @@ int peer_state_seen(const char *camera, const struct sighting *sighting, int64_t
 		return lock;
 	peer_state_answered(&peer, sighting, rate);
 	return peer_state_save(camera, &peer);
+}
+
+void peer_spending_roll(struct peer_spending *spending, int64_t now_us, int64_t month_us, bool sure)
+{
+	const struct peer_spending next = { .month_us = month_us, .back_us = TIME_NONE };
+	const bool none = spending->month_us == TIME_NONE;
+
+	if (none || (sure && month_us > spending->month_us))
+		*spending = next;
+	else if (month_us == spending->month_us)
+		spending->back_us = TIME_NONE;
+	if (!sure || month_us >= spending->month_us)
+		return;
+	if (spending->back_us == TIME_NONE || now_us < spending->back_us)
+		spending->back_us = now_us;
+	else if (now_us - spending->back_us > SPENDING_BACK_US)
+		*spending = next;
+}
+
+int peer_state_spent(const char *camera, const struct clock *clock, int64_t bytes, int64_t exempt,
+	struct peer_spending *ret)
+{
+	/* a machine that sets its clock from nowhere has to be believed at some time */
+	const bool sure = clock_synced(clock) || clock_up_ns(clock) > 3600 * NS_PER_SEC;
+	const int64_t now_us = clock_wall_us(clock);
+	struct peer_state peer;
+	CLEANUP_FD int lock = peer_state_begin(camera, &peer);
+	int64_t from_us, to_us;
+
+	if (when_month(now_us, &from_us, &to_us) == 0)
+		peer_spending_roll(&peer.spending, now_us, from_us, sure);
+	if (peer.spending.bytes > INT64_MAX / 4 || peer.spending.exempt > peer.spending.bytes)
+		peer.spending.bytes = peer.spending.exempt = INT64_MAX / 4;
+	peer.spending.bytes += bytes;
+	peer.spending.exempt += exempt;
+	*ret = peer.spending;
+	return lock < 0 ? lock : peer_state_save(camera, &peer);
 }
 
 void peer_state_mount(const char *camera, const char *path, char ret[static PATH_MAX])

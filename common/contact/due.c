@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Judges what is missing by what is held, what the camera said, and when it was asked. */
-#include "pull/state/due.h"
+#include "common/contact/due.h"
 
 #include <errno.h>
 
@@ -95,7 +95,11 @@ static int64_t missed_from(
 
 static struct due judge_age(const struct due_facts *facts, struct due due, int64_t now_us)
 {
-	if (facts->newest_us != TIME_NONE && now_us - facts->newest_us <= facts->stale_after_us)
+	int64_t ahead_us = now_us - facts->now_us;
+
+	if (facts->newest_us != TIME_NONE)
+		due.missed_us = facts->newest_us + facts->stale_after_us - ahead_us;
+	if (facts->newest_us != TIME_NONE && facts->now_us <= due.missed_us)
 		return due;
 	due.state = due_blame(facts->peer);
 	return due;
@@ -118,9 +122,9 @@ static int64_t first_missing(const struct wire_schedule *s, int64_t newest_us)
 	return newest_us + (last_us != TIME_NONE ? s->next_us - last_us : DUE_PERIOD_US);
 }
 
-/* Judges by what is due; `now_us` is the camera's clock. */
-static struct due judge_schedule(const struct due_facts *facts, struct due due, int64_t now_us,
-	int64_t ahead_us, bool counts)
+/* Judges by what is due. */
+static struct due judge_schedule(
+	const struct due_facts *facts, struct due due, int64_t ahead_us, bool counts)
 {
 	const struct peer_state *peer = facts->peer;
 	const struct wire_schedule *schedule = &peer->schedule;
@@ -134,10 +138,12 @@ static struct due judge_schedule(const struct due_facts *facts, struct due due, 
 	due.slot_us = slot_us > 0 ? slot_us : TIME_NONE;
 	if (slot_us == 0 || (answered && answer_us >= slot_us + DUE_US)) {
 		due.state = due_blame(peer);
+		due.missed_us = facts->now_us;
 	} else if (due.set_back) {
 		due.state = peer->camera.code != CLI_OK ? DUE_NOT_REACHED : DUE_HERE;
-	} else if (now_us >= missed_from(facts, slot_us + DUE_US, ahead_us, &state)) {
-		due.state = state;
+	} else {
+		due.missed_us = missed_from(facts, slot_us + DUE_US, ahead_us, &state) - ahead_us;
+		due.state = facts->now_us >= due.missed_us ? state : DUE_HERE;
 	}
 	return due;
 }
@@ -146,7 +152,7 @@ struct due due_judge(const struct due_facts *facts)
 {
 	const struct peer_state *peer = facts->peer;
 	int64_t ahead_us = clock_ahead(peer), now_us;
-	struct due due = { .state = DUE_HERE, .slot_us = TIME_NONE };
+	struct due due = { .state = DUE_HERE, .slot_us = TIME_NONE, .missed_us = TIME_NONE };
 	bool counts;
 
 	if (ahead_us > DUE_CLOCK_US || ahead_us < -DUE_CLOCK_US)
@@ -160,7 +166,13 @@ struct due due_judge(const struct due_facts *facts)
 	now_us = facts->now_us + ahead_us;
 	if (facts->stale_after_us > 0)
 		return judge_age(facts, due, now_us);
-	return judge_schedule(facts, due, now_us, ahead_us, counts);
+	due = judge_schedule(facts, due, ahead_us, counts);
+	if (due.state == DUE_HERE && peer->camera.code != CLI_OK && peer->last_ok_us != TIME_NONE &&
+		facts->now_us - peer->last_ok_us > DUE_AWAY_US) {
+		due.state = DUE_NOT_REACHED;
+		due.slot_us = TIME_NONE;
+	}
+	return due;
 }
 
 /* ---- as text */

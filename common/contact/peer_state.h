@@ -21,6 +21,14 @@ struct peer_outcome {
 	char error[PULL_ERROR_MAX]; /* "" where code is 0 */
 };
 
+/* The bytes of a month, which pace.h spreads over it. */
+struct peer_spending {
+	int64_t month_us; /* when it began, by the local calendar; TIME_NONE: none is counted yet */
+	int64_t bytes; /* of it, both ways */
+	int64_t exempt; /* of them those that waited for nothing */
+	int64_t back_us; /* since then the clock shows an earlier month; TIME_NONE: it does not */
+};
+
 struct peer_state {
 	int64_t last_try_us; /* wall time; TIME_NONE: never */
 	int64_t last_ok_us;
@@ -35,7 +43,13 @@ struct peer_state {
 	int64_t gaps_us[PEER_GAPS];
 	int64_t seen_us; /* its last answer; TIME_NONE: none. What it said then: */
 	struct wire_schedule schedule;
+	struct peer_spending spending;
 	int64_t unkept; /* answers in a row that broke the promise of a next slot */
+	/*
+	 * The promise that is judged next: what the last answer promised, or an older one that no
+	 * answer was late enough for. A camera that is followed would else promise without end.
+	 */
+	int64_t promised_us;
 };
 
 /* Where the disk of the camera's archive at `path` was mounted; "": not known, or no mount. */
@@ -85,6 +99,18 @@ enum peer_side { PEER_CAMERA, PEER_HERE };
  */
 int peer_state_note(const char *camera, const struct clock *clock, enum peer_side side, int code,
 	const char *error, struct peer_outcome *ret_before);
+
+/*
+ * Goes over to the month that began at `month_us`. A clock that went back begins no month again:
+ * what was counted stays, until the clock comes by there or has shown earlier months for
+ * SPENDING_BACK_US. `sure`: the clock is known to be right; else no month begins. Pure.
+ */
+#define SPENDING_BACK_US (INT64_C(31) * 24 * 3600 * US_PER_SEC)
+void peer_spending_roll(
+	struct peer_spending *spending, int64_t now_us, int64_t month_us, bool sure);
+/* Saves that so many bytes more came and went, and what is counted now. -errno. */
+int peer_state_spent(const char *camera, const struct clock *clock, int64_t bytes, int64_t exempt,
+	struct peer_spending *ret);
 
 /* Saves an answer and the rate of the link; `rate` 0 keeps the old one. -errno. */
 int peer_state_seen(const char *camera, const struct sighting *sighting, int64_t rate);

@@ -10,8 +10,10 @@
  *
  * The camera is not believed without limit: a schedule that makes no sense, that leaves more than
  * DUE_GAP_MAX_US between two slots, or that promised three slots in a row and took none is
- * ignored. Then, and for a camera older than 0.2.0, the longest gap between the newest frames
- * held stands for its interval. Frames of the future are skipped.
+ * ignored. Then, and for a camera older than 0.2.0, the longest gap between the newest frames held
+ * stands for its interval. Frames of the future are skipped. Nor does a promise, or a picture of
+ * the future, stand for contact: where that fails for DUE_AWAY_US by our clock, the camera is
+ * stale, whatever it said.
  */
 #pragma once
 
@@ -20,11 +22,13 @@
 #include <stdint.h>
 
 #include "common/archive/archive.h"
-#include "pull/state/peer_state.h"
+#include "common/contact/peer_state.h"
 
 #define DUE_CLOCK_US (60 * US_PER_SEC) /* two clocks further apart do not agree */
 #define DUE_GRACE_US (180 * US_PER_SEC) /* what a timer and a pull may take */
 #define DUE_PERIOD_US (600 * US_PER_SEC) /* how far apart pulls are, if that is not known */
+#define DUE_AWAY_US                                                                                \
+	(INT64_C(8) * 24 * 3600 * US_PER_SEC) /* without contact a schedule is believed so long */
 #define DUE_GAP_MAX_US                                                                             \
 	(INT64_C(190) * 24 * 3600 * US_PER_SEC) /* daylight at a pole leaves 186 days */
 
@@ -51,6 +55,11 @@ enum due_state {
 struct due {
 	enum due_state state; /* all but DUE_HERE are stale */
 	int64_t slot_us; /* the missing one; DUE_HERE: the next; TIME_NONE: not known */
+	/*
+	 * By our clock: from then on it counts as missing, if nothing more is heard of the camera.
+	 * TIME_NONE: that is not known.
+	 */
+	int64_t missed_us;
 	int64_t ahead_us; /* of the camera's clock before ours, at its last answer; 0: they agree */
 	bool set_back; /* our clock is before the last try: nobody knows how long ago that was */
 };
