@@ -18,7 +18,8 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "pull/state/peer_state.h"
+#include "common/base/text.h"
+#include "common/contact/peer_state.h"
 
 #define GRACE_NS NS_PER_SEC /* time for a living camera to be connected */
 #define LOOK_NS (NS_PER_SEC / 10)
@@ -199,11 +200,11 @@ static int run_result(const struct run *run)
 	}
 	if (quiet)
 		return code;
-	printf("%zu of %zu cameras%s", good, run->n, good < run->n ? "; not:" : "");
+	text_print(stdout, "%zu of %zu cameras%s", good, run->n, good < run->n ? "; not:" : "");
 	for (size_t i = 0; i < run->n; i++)
 		if (run->workers[i].code != CLI_OK)
-			printf(" %s", run->workers[i].camera->name);
-	putchar('\n');
+			text_print(stdout, " %s", run->workers[i].camera->name);
+	fputs("\n", stdout);
 	return code;
 }
 

@@ -10,6 +10,7 @@
 #include "common/base/clock.h"
 #include "common/base/json.h"
 #include "common/base/log.h"
+#include "common/base/text.h"
 #include "common/base/utc.h"
 #include "pull/commands/all.h"
 #include "pull/session/copy.h"
@@ -78,17 +79,17 @@ static void fetch_print_person(
 
 	file = file ? file + 1 : result->path;
 	if (!result->has_frame)
-		printf("%s: the camera has no frame yet\n", camera);
+		text_print(stdout, "%s: the camera has no frame yet\n", camera);
 	else if (result->frames == 0 && !log_is_journal())
-		printf("%s: nothing new; the newest is %s, %s\n", camera, file,
+		text_print(stdout, "%s: nothing new; the newest is %s, %s\n", camera, file,
 			describe_age(&result->frame, age, sizeof age));
 	else if (result->frames > 0)
-		printf("%s: %s %lld KB, %s, in %.2f s\n", camera, file,
+		text_print(stdout, "%s: %s %lld KB, %s, in %.2f s\n", camera, file,
 			(long long)(result->frame.bytes + 512) / 1024,
 			describe_age(&result->frame, age, sizeof age),
 			(double)took_us / US_PER_SEC);
 	if (result->frames > 0 && !log_is_journal())
-		puts(result->path);
+		puts(result->path); /* ours, to the byte */
 }
 
 void add_frame(struct json_object *o, const struct record *frame, const char *path)
@@ -197,6 +198,8 @@ void report_session(
 	report_result(cli, camera, result->why == CONNECT_HERE ? PEER_HERE : PEER_CAMERA, code,
 		result->error);
 	report_seen(camera, &result->sighting, result->rate);
+	if (result->head_error < 0)
+		log_warning_errno(result->head_error, "%s: its head could not be kept", camera);
 	if (result->why != CONNECT_HERE &&
 		(result->frames > 0 || result->removed > 0 || result->room_error < 0))
 		report_room(cli, camera, result->removed, result->room_error);

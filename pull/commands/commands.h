@@ -5,21 +5,28 @@
 #include <limits.h>
 
 #include "common/commands/cli.h"
+#include "common/contact/peer_state.h"
 #include "common/journal/record.h"
 #include "pull/settings/settings.h"
-#include "pull/state/peer_state.h"
 
+int command_attest(struct cli *cli); /* attest_command.c */
 int command_doctor(struct cli *cli); /* doctor.c */
 int command_fetch(struct cli *cli); /* commands.c */
 int command_follow(struct cli *cli); /* follow_command.c */
+int command_forget(struct cli *cli); /* forget_command.c */
 int command_sync(struct cli *cli); /* sync_command.c */
+int command_hook(struct cli *cli); /* events.c */
 int command_list(struct cli *cli); /* gaps_command.c */
+int command_metrics(struct cli *cli); /* events.c */
 int command_status(struct cli *cli); /* status.c */
 
-extern const struct cli_option doctor_options[], fetch_options[], sync_options[];
+extern const struct cli_option attest_options[], doctor_options[], fetch_options[];
+extern const struct cli_option forget_options[], sync_options[];
 
 struct json_object;
 
+/* What --json of `status` tells of a camera, to be freed with json_object_put(). */
+struct json_object *camera_status_object(const struct camera_settings *camera);
 /* What --json tells of a frame, into an object. */
 void add_frame(struct json_object *o, const struct record *frame, const char *path);
 /* "taken 3 s ago", or when it was where the two clocks disagree. Returns `buf`. */

@@ -18,8 +18,6 @@
 
 #define CONNECT_LIMIT_US (30 * US_PER_SEC)
 #define IDLE_US (15 * US_PER_SEC)
-#define RATE_FRAMES 200 /* the newest, by which the rate is judged */
-#define DAY_US (INT64_C(24) * 3600 * US_PER_SEC)
 
 static const struct doctor_finding nothing_to_tell;
 
@@ -110,37 +108,23 @@ static struct doctor_finding check_key(struct visit *v)
 	return doctor_find(DOCTOR_OK, "%s, ours alone", v->endpoint.key);
 }
 
-/* How quickly frames come, by the newest ones; 0: not known. */
-static double frames_per_day(struct archive *archive, const struct record *newest)
-{
-	uint64_t first = newest->seq > RATE_FRAMES ? newest->seq - RATE_FRAMES : 1;
-	struct record older;
-
-	for (uint64_t seq = first; seq < newest->seq; seq++)
-		if (archive_find(archive, seq, &older) == 0 && older.type == RECORD_FRAME &&
-			older.slot_us < newest->slot_us)
-			return (double)(newest->seq - seq) * (double)DAY_US /
-				(double)(newest->slot_us - older.slot_us);
-	return 0;
-}
-
 static struct doctor_finding check_archive(struct visit *v)
 {
-	struct doctor_use use = { .makes_room = v->camera->reserve != 0 };
-	struct record newest;
-	uint64_t first = 0, last = 0;
+	const struct doctor_use use = { 0 }; /* "room" tells how long it lasts */
 
-	if (v->archive && archive_newest(v->archive, &newest) == 0) {
-		use.frame_bytes = (double)newest.bytes;
-		use.frames_per_day = frames_per_day(v->archive, &newest);
-		journal_first(archive_journal(v->archive), &first);
-		journal_last(archive_journal(v->archive), &last);
-		use.held_frames = (double)(last - first + 1);
-	}
 	doctor_tell_disk(v->doctor, v->path, v->camera->require_mount || v->mount == -ENOMEDIUM,
 		v->mount, &use);
 	doctor_tell(v->doctor, "newest", doctor_stale(v->error, &v->due));
 	return doctor_clocks(&v->due);
+}
+
+static struct doctor_finding check_room(struct visit *v)
+{
+	struct room_view view;
+
+	if (!v->archive || room_look(v->camera, v->archive, &clock_real, &view) < 0)
+		return nothing_to_tell;
+	return doctor_room(v->camera, &view, clock_wall_us(&clock_real));
 }
 
 static struct doctor_finding check_history(struct visit *v)
@@ -197,6 +181,7 @@ static const struct {
 	{ "host-key", check_host_key },
 	{ "key", check_key },
 	{ "clock", check_archive },
+	{ "room", check_room },
 	{ "history", check_history },
 	{ "reach", check_reach },
 };

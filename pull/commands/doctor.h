@@ -5,9 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/contact/due.h"
 #include "common/doctor/doctor.h"
 #include "pull/pair/leftovers.h"
-#include "pull/state/due.h"
+#include "pull/session/room.h"
 
 /*
  * libssh at run time, as ssh_version(0) has it ("0.10.6/openssl/zlib"), and the version of Debian's
@@ -31,6 +32,10 @@ struct doctor_finding doctor_work(
 struct doctor_finding doctor_stale(int error, const struct due_facts *facts);
 /* Whether the two machines agree on the time; the camera's clock says what is due. */
 struct doctor_finding doctor_clocks(const struct due_facts *facts);
+
+/* Whether there is room, and until when. */
+struct doctor_finding doctor_room(
+	const struct camera_settings *camera, const struct room_view *view, int64_t now_us);
 
 /* Of a camera that has no section any more. */
 struct doctor_finding doctor_leftover(const struct leftover *leftover);

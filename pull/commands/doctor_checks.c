@@ -14,6 +14,7 @@
  */
 #define DEBIAN_12_UPSTREAM "0.10.6-0+deb12u"
 #define DEBIAN_12_FIXED 3
+#define WARN_US (INT64_C(42) * 24 * 3600 * US_PER_SEC) /* before a disk is full */
 
 static bool libssh_is_fixed(const char *version, const char *package)
 {
@@ -131,4 +132,19 @@ struct doctor_finding doctor_leftover(const struct leftover *l)
 		l->units ? " its units" : "", l->key ? " its key" : "",
 		l->state ? " its last contact" : "", l->units ? "deploypi pull" : "pullpi unpair ",
 		l->units ? "" : l->camera, l->units ? ", which switches them off" : "");
+}
+
+struct doctor_finding doctor_room(
+	const struct camera_settings *camera, const struct room_view *view, int64_t now_us)
+{
+	char text[DOCTOR_TEXT_MAX];
+
+	room_describe_view(camera, view, now_us, text, sizeof text);
+	if (view->verdict != ROOM_FREE)
+		return doctor_find(DOCTOR_FAIL, "%s", text);
+	if (view->full_us == TIME_NONE || view->full_us - now_us > WARN_US || room_removes(camera))
+		return doctor_find(DOCTOR_OK, "%s", text);
+	return doctor_find(DOCTOR_WARN,
+		"%s\nmake room, move the archive to a larger disk, or set when_full or keep_days",
+		text);
 }

@@ -11,6 +11,7 @@
 #include "common/base/clock.h"
 #include "common/base/json.h"
 #include "common/base/log.h"
+#include "common/base/text.h"
 #include "common/base/utc.h"
 #include "common/base/zone.h"
 #include "common/systemd/userbus.h"
@@ -45,7 +46,8 @@ static void follow_print_frame(const struct telling *t, const struct session_res
 		add_frame(o, &result->frame, result->path);
 		json_print(o);
 	} else if (!log_is_journal()) {
-		printf("%s: %s %lld KB, %s\n", t->camera->name, file ? file + 1 : result->path,
+		text_print(stdout, "%s: %s %lld KB, %s\n", t->camera->name,
+			file ? file + 1 : result->path,
 			(long long)(result->frame.bytes + 512) / 1024,
 			describe_age(&result->frame, age, sizeof age));
 	}

@@ -7,9 +7,10 @@
 #include <string.h>
 
 #include "common/base/json.h"
+#include "common/base/text.h"
+#include "common/contact/peer_state.h"
 #include "pull/commands/commands.h"
 #include "pull/session/gaps.h"
-#include "pull/state/peer_state.h"
 
 #define SHOWN_MAX 10000 /* the last so many are kept in memory */
 
@@ -43,7 +44,7 @@ static void print_gap(const struct gap_list *list, const struct gap *gap)
 	if (list->json)
 		print_program(gap);
 	else
-		puts(gap_describe(gap, text, sizeof text));
+		text_print(stdout, "%s\n", gap_describe(gap, text, sizeof text));
 }
 
 static int take_gap(void *data, const struct gap *gap)

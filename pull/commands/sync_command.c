@@ -10,6 +10,7 @@
 #include "common/base/clock.h"
 #include "common/base/json.h"
 #include "common/base/log.h"
+#include "common/base/text.h"
 #include "common/base/utc.h"
 #include "pull/commands/all.h"
 #include "pull/commands/commands.h"
@@ -28,6 +29,7 @@ const struct cli_option sync_options[] = {
 	{ "max-silence", 0, "DURATION",
 		"give up after so long without a byte (10min; with --max-time: never)" },
 	{ "limit-rate", 0, "SIZE", "bytes a second at most, instead of limit_rate" },
+	{ "previews", 0, NULL, "small pictures of all that is missing first" },
 	{ "dry-run", 0, NULL, "only tell what would be fetched" },
 	{ "json", 0, NULL, "one JSON object a camera" },
 	{ .name = NULL },
@@ -88,10 +90,12 @@ static void sync_tell_progress(struct telling *telling, const struct session_res
 		return;
 	telling->last_ns = now_ns;
 	sync_describe_progress(telling, result, now_ns, text, sizeof text);
-	if (telling->terminal)
-		fprintf(stderr, "\r\033[K%.*s", terminal_width(), text);
-	else
+	if (telling->terminal) {
+		fputs("\r\033[K", stderr);
+		text_print(stderr, "%.*s", terminal_width(), text);
+	} else {
 		log_info("%s", text);
+	}
 	telling->line = telling->terminal;
 }
 
@@ -106,7 +110,7 @@ static void sync_print_dry_run(const char *camera, const struct session_result *
 {
 	char size[40];
 
-	printf("%s: %" PRIu64 " frames would be fetched, %s\n", camera, result->found,
+	text_print(stdout, "%s: %" PRIu64 " frames would be fetched, %s\n", camera, result->found,
 		size_text((double)result->found_bytes, size, sizeof size));
 }
 
@@ -120,12 +124,13 @@ static void sync_print_person(
 		uint64_t n;
 		const char *what;
 	} others[] = {
+		{ result->previews, "previews" },
 		{ result->lines, "other lines" },
 		{ result->gone, "are not on the camera any more" },
 		{ damaged ? result->damaged : 0, "are damaged on the camera" },
 		{ result->redated, "now under their true time" },
 	};
-	char size[40], rate[40], more[160] = "";
+	char size[40], rate[40], next[UTC_TEXT_MAX], more[240] = "";
 	size_t n = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
@@ -136,12 +141,16 @@ static void sync_print_person(
 	if (result->out_of_time)
 		snprintf(more + n, sizeof more - n, "; time is over, %" PRIu64 " to go",
 			result->left);
+	else if (result->budget_us > 0)
+		snprintf(more + n, sizeof more - n,
+			"; the budget has more from %s on, %" PRIu64 " to go",
+			utc_format_local(result->budget_us, next), result->left);
 	if (result->frames > 0 || *more)
-		printf("%s: %" PRIu64 " frames, %s in %.1f s, %s/s%s\n", camera, result->frames,
-			size_text(bytes, size, sizeof size), seconds,
+		text_print(stdout, "%s: %" PRIu64 " frames, %s in %.1f s, %s/s%s\n", camera,
+			result->frames, size_text(bytes, size, sizeof size), seconds,
 			size_text(seconds > 0 ? bytes / seconds : 0, rate, sizeof rate), more);
 	else if (!log_is_journal())
-		printf("%s: nothing new\n", camera);
+		text_print(stdout, "%s: nothing new\n", camera);
 }
 
 static void sync_print_program(
@@ -155,6 +164,7 @@ static void sync_print_program(
 		{ "frames", result->frames },
 		{ "bytes", (uint64_t)result->bytes },
 		{ "resumed", result->resumed },
+		{ "previews", result->previews },
 		{ "lines", result->lines },
 		{ "gone", result->gone },
 		{ "redated", result->redated },
@@ -177,6 +187,8 @@ static void sync_print_program(
 		json_add_number(o, numbers[i].key, (int64_t)numbers[i].value);
 	add_fork(o, &result->fork);
 	json_add_bool(o, "out_of_time", result->out_of_time);
+	if (result->budget_us > 0)
+		json_add_time(o, "budget_next", result->budget_us);
 	json_print(o);
 }
 
@@ -241,6 +253,7 @@ static int sync_one(void *data, const struct camera_settings *camera, struct wor
 		syncing->max_time_us ? deadline_in(syncing->max_time_us) : DEADLINE_NONE;
 	if (options.limit_rate < 0)
 		options.limit_rate = camera->limit_rate;
+	options.previews = options.previews || camera->previews;
 	options.tell = sync_tell;
 	options.data = &telling;
 	code = session_pull(&options, &result);
@@ -261,7 +274,9 @@ static int sync_one(void *data, const struct camera_settings *camera, struct wor
 int command_sync(struct cli *cli)
 {
 	struct syncing syncing = { .cli = cli,
-		.options = { .dry_run = cli_flag(cli, "dry-run"), .limit_rate = -1 } };
+		.options = { .dry_run = cli_flag(cli, "dry-run"),
+			.previews = cli_flag(cli, "previews"),
+			.limit_rate = -1 } };
 	struct all_options all = { .work = sync_one, .data = &syncing };
 	const int64_t week_us = 7 * 24 * 3600 * US_PER_SEC;
 	int r = cli_time(cli, "since", WHEN_FROM, &syncing.options.since_us);

@@ -9,10 +9,10 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/archive/archive.h"
 #include "common/base/fs.h"
+#include "common/base/text.h"
 #include "pull/pair/pair.h"
 #include "pull/ssh/client.h"
 #include "pull/ssh/connect.h"
@@ -22,22 +22,29 @@
 
 const struct cli_option pair_options[] = {
 	{ "camera", 0, "NAME", "what this camera is called here" },
+	{ "from", 0, "FILE", "many: NAME [USER@]HOST[:PORT] [REMOTE-NAME|-] [SHA256:...] a line" },
 	{ "identity", 'i', "FILE", "log in with this key to install ours" },
 	{ "remote-name", 0, "NAME", "which camera over there; else the first" },
 	{ "serve", 0, "COMMAND", "what our key may run there (capturepi serve)" },
 	{ "fingerprint", 0, "SHA256:...", "accept this host key and no other" },
 	{ "yes", 'y', NULL, "accept whatever host key there is" },
 	{ "print", 0, NULL, "only print the line for authorized_keys" },
+	{ "rotate", 0, NULL,
+		"replace the camera's key by a new one, and remove the old one there" },
+	{ "json", 0, NULL, "one JSON object a camera" },
 	{ .name = NULL },
 };
 
 struct pair {
 	const struct cli *cli;
+	const struct pair_request *request;
 	const struct pull_settings *settings;
 	struct camera_settings camera; /* as it will be */
 	struct endpoint endpoint;
 	bool key_is_new, other_camera; /* other: the key led to another one before */
-	char *public_key;
+	bool rotates; /* endpoint.key is that of the next key, until it is installed */
+	char key[PATH_MAX]; /* where the camera's key belongs */
+	char *public_key, *old_key; /* old: the public key that is replaced */
 	char comment[CAMERA_NAME_MAX + 80];
 	char client[CAMERA_NAME_MAX];
 };
@@ -45,6 +52,7 @@ struct pair {
 static void pair_end(struct pair *pair)
 {
 	free(pair->public_key);
+	free(pair->old_key);
 }
 
 /* ---- what pair and unpair share */
@@ -62,11 +70,22 @@ bool pair_camera(
 	return camera != NULL;
 }
 
+int pair_next_key(const char *key, char ret[static PATH_MAX])
+{
+	char folder[PATH_MAX], name[PATH_MAX];
+
+	snprintf(folder, sizeof folder, "%s", key);
+	snprintf(name, sizeof name, "%s", key);
+	return snprintf(ret, PATH_MAX, "%s/next-%s", dirname(folder), basename(name)) < PATH_MAX
+		? 0
+		: -ENAMETOOLONG;
+}
+
 bool pair_ask(const char *question)
 {
 	char answer[16] = "";
 
-	fprintf(stderr, "%s [y/N] ", question);
+	text_print(stderr, "%s [y/N] ", question);
 	fflush(stderr);
 	return fgets(answer, sizeof answer, stdin) && (*answer == 'y' || *answer == 'Y');
 }
@@ -87,79 +106,6 @@ int pair_try_key(
 	if (r == 0)
 		*ret = *client_greeting(client);
 	return r;
-}
-
-/* Reads a file that need not be there. */
-static int text_read(const char *path, size_t max, char **ret)
-{
-	int r = fs_read_file(AT_FDCWD, path, max, ret, NULL);
-
-	if (r != -ENOENT)
-		return r;
-	*ret = strdup("");
-	return *ret ? 0 : -ENOMEM;
-}
-
-/* Replaces a file of ours as a whole. `path` may be a symlink to the real one. */
-static int text_replace(const char *path, const char *text, mode_t mode)
-{
-	char real[PATH_MAX], folder[PATH_MAX];
-	CLEANUP_FD int fd = -1;
-	struct stat st;
-	int r;
-
-	if (!realpath(path, real) && snprintf(real, sizeof real, "%s", path) >= (int)sizeof real)
-		return -ENAMETOOLONG;
-	if (stat(real, &st) == 0)
-		mode = st.st_mode & 07777;
-	snprintf(folder, sizeof folder, "%s", real);
-	dirname(folder);
-	r = fs_make_folders(folder, mode & 077 ? 0777 : 0700);
-	if (r < 0)
-		return r;
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	return fs_replace(&fs_real, fd, basename(real), text, strlen(text), mode);
-}
-
-int pair_pin(const struct cli *cli, const struct endpoint *endpoint, const char *key)
-{
-	CLEANUP_FREE char *known = NULL, *text = NULL;
-	int r = text_read(endpoint->known_hosts, KNOWN_HOSTS_MAX, &known);
-
-	if (r == 0)
-		r = known_hosts_replace(known, endpoint->alias, key, &text);
-	if (r == 0 && strcmp(known, text) != 0)
-		r = text_replace(endpoint->known_hosts, text, 0600);
-	if (r < 0)
-		cli_error(cli, "%s: %s", endpoint->known_hosts, strerror(-r));
-	return r < 0 ? CLI_INTERNAL : CLI_OK;
-}
-
-int pair_edit_settings(const struct cli *cli, const char *camera, const struct setting *settings,
-	size_t n_settings)
-{
-	CLEANUP_FREE char *old = NULL, *text = NULL;
-	char path[PATH_MAX];
-	int r = cli_settings_path(cli, path);
-
-	if (r != CLI_OK)
-		return r;
-	r = text_read(path, CONF_FILE_MAX, &old);
-	if (r == 0)
-		r = settings ? settings_set_camera(old, camera, settings, n_settings, &text)
-			     : settings_drop_camera(old, camera, &text);
-	/* an empty file counts as one that a power cut left, and the last good one would hold */
-	if (r == 0 && strcmp(old, text) != 0)
-		r = text_replace(path, *text ? text : "# No camera is paired.\n", 0644);
-	if (r < 0) {
-		cli_error(cli, "%s: %s", path, strerror(-r));
-		return CLI_SETTINGS;
-	}
-	if (settings)
-		fprintf(stderr, "Settings: [camera %s] in %s\n", camera, path);
-	return CLI_OK;
 }
 
 /* ---- pair */
@@ -209,7 +155,7 @@ static int pair_check_others(const struct pair *pair)
 /* Takes --remote-name, or leaves what the settings have. */
 static int pair_take_remote_name(struct pair *pair)
 {
-	const char *name = cli_value(pair->cli, "remote-name");
+	const char *name = pair->request->remote_name;
 
 	if (!name)
 		return CLI_OK;
@@ -237,37 +183,104 @@ static void pair_tell_twice(const struct pair *pair, const char *id)
 			archive_open(path, &(struct archive_options){ .mode = ARCHIVE_READ },
 				&archive) == 0 &&
 			strcmp(archive_id(archive), id) == 0)
-			fprintf(stderr,
+			text_print(stderr,
 				"This is the camera of [camera %s] too: its pictures come twice; "
 				"pullpi unpair %s ends one of them\n",
 				other->name, other->name);
 	}
 }
 
+/* Takes [USER@]HOST[:PORT]; a rotation goes to where the camera is. */
+static int pair_take_destination(struct pair *pair, bool known)
+{
+	const struct cli *cli = pair->cli;
+	struct destination destination;
+
+	if (cli_flag(cli, "rotate"))
+		return known ? CLI_OK
+			     : cli_usage(cli, "--rotate %s: no such camera is paired",
+				       pair->request->destination);
+	if (destination_parse(pair->request->destination, &destination) < 0)
+		return cli_usage(cli, "%s: not [USER@]HOST[:PORT]", pair->request->destination);
+	snprintf(pair->camera.host, sizeof pair->camera.host, "%s", destination.host);
+	snprintf(pair->camera.user, sizeof pair->camera.user, "%s", destination.user);
+	pair->camera.port = destination.port;
+	return CLI_OK;
+}
+
+/*
+ * Looks whether a new key replaces the old one: it is asked for, or an earlier run did not end. The
+ * new one is made beside the old, which goes when the camera has the new one in its place.
+ */
+static int pair_begin_rotation(struct pair *pair)
+{
+	const struct cli *cli = pair->cli;
+	char next[PATH_MAX], error[PULL_ERROR_MAX];
+	const bool asked = cli_flag(cli, "rotate");
+
+	snprintf(pair->key, sizeof pair->key, "%s", pair->endpoint.key);
+	if (pair_next_key(pair->key, next) < 0)
+		return asked ? cli_usage(cli, "%s: too long a path", pair->key) : CLI_OK;
+	pair->rotates = asked || access(next, F_OK) == 0;
+	if (!pair->rotates)
+		return CLI_OK;
+	if (cli_flag(cli, "print"))
+		return cli_usage(cli, "--print: first end the change of keys, with --rotate alone");
+	if (pull_key_is_used(pair->settings, pair->key, pair->camera.name)) {
+		cli_error(cli,
+			"%s is the key of another camera too; take `key` out of [camera %s], pair "
+			"again, and it has a key of its own",
+			pair->key, pair->camera.name);
+		return CLI_SETTINGS;
+	}
+	if (key_public(pair->key, &pair->old_key, error, sizeof error) < 0) {
+		cli_error(cli, "%s; pair again without --rotate", error);
+		return CLI_SETTINGS;
+	}
+	snprintf(pair->endpoint.key, sizeof pair->endpoint.key, "%s", next);
+	return CLI_OK;
+}
+
+/* The camera has the new key: from now on it is the one. */
+static int pair_end_rotation(struct pair *pair)
+{
+	char next[PATH_MAX + 8], key[PATH_MAX + 8];
+
+	snprintf(next, sizeof next, "%s.pub", pair->endpoint.key);
+	snprintf(key, sizeof key, "%s.pub", pair->key);
+	if (rename(next, key) < 0 || rename(pair->endpoint.key, pair->key) < 0) {
+		cli_error(pair->cli, "%s: %s", pair->key, strerror(errno));
+		return CLI_INTERNAL;
+	}
+	snprintf(pair->endpoint.key, sizeof pair->endpoint.key, "%s", pair->key);
+	pair->rotates = false;
+	text_print(stderr, "%s has a new key\n", pair->camera.name);
+	return CLI_OK;
+}
+
 /* Fills in the camera's settings as they will be, and its endpoint. */
 static int pair_begin(struct pair *pair)
 {
 	const struct cli *cli = pair->cli;
-	const char *name = cli_value(cli, "camera"), *serve = cli_value(cli, "serve");
-	struct destination destination;
+	const char *name = pair->request->name, *serve = cli_value(cli, "serve");
 	int r;
 
+	if (cli_flag(cli, "rotate") && name)
+		return cli_usage(cli, "--rotate CAMERA takes no --camera");
+	if (cli_flag(cli, "rotate"))
+		name = pair->request->destination;
 	if (!name)
 		return cli_usage(cli, "--camera NAME is missing: what is this camera called?");
 	if (!pull_camera_name_ok(name))
 		return cli_usage(cli,
-			"--camera %s: a name has letters, digits, - _ . and no - or . in front, at "
+			"%s: a name has letters, digits, - _ . and no - or . in front, at "
 			"most %d",
 			name, CAMERA_NAME_MAX - 1);
-	if (destination_parse(cli->argv[0], &destination) < 0)
-		return cli_usage(cli, "%s: not [USER@]HOST[:PORT]", cli->argv[0]);
 	if (serve && !serve_command_ok(serve))
 		return cli_usage(cli, "--serve: one line without \" and \\");
-	pair_camera(pair->settings, name, &pair->camera);
-	snprintf(pair->camera.host, sizeof pair->camera.host, "%s", destination.host);
-	snprintf(pair->camera.user, sizeof pair->camera.user, "%s", destination.user);
-	pair->camera.port = destination.port;
-	r = pair_take_remote_name(pair);
+	r = pair_take_destination(pair, pair_camera(pair->settings, name, &pair->camera));
+	if (r == CLI_OK)
+		r = pair_take_remote_name(pair);
 	if (r != CLI_OK)
 		return r;
 	r = endpoint_of(&pair->camera, &pair->endpoint);
@@ -275,7 +288,8 @@ static int pair_begin(struct pair *pair)
 		cli_error(cli, "no folder for keys: %s", strerror(-r));
 		return CLI_SETTINGS;
 	}
-	return pair_check_others(pair);
+	r = pair_check_others(pair);
+	return r != CLI_OK ? r : pair_begin_rotation(pair);
 }
 
 /* Our name in the forced command, which the log over there shows. */
@@ -325,11 +339,11 @@ static int pair_print_line(const struct pair *pair)
 
 	snprintf(serve, sizeof serve, "capturepi%s%s serve --client %s", *name ? " --name " : "",
 		name, pair->client);
-	printf("restrict,command=\"%s\" %s %s\n", given ? given : serve, pair->public_key,
-		pair->comment);
-	fprintf(stderr,
-		"Put this line into ~/.ssh/authorized_keys on the camera, then run the same "
-		"command without --print.\n");
+	text_print(stdout, "restrict,command=\"%s\" %s %s\n", given ? given : serve,
+		pair->public_key, pair->comment);
+	fputs("Put this line into ~/.ssh/authorized_keys on the camera, then run the same "
+	      "command without --print.\n",
+		stderr);
 	return CLI_OK;
 }
 
@@ -337,26 +351,25 @@ static int pair_print_line(const struct pair *pair)
 static int pair_agree(const struct pair *pair, const char *fingerprint, bool changed)
 {
 	const struct cli *cli = pair->cli;
-	const char *wanted = cli_value(cli, "fingerprint");
+	const char *wanted = pair->request->fingerprint;
 
 	if (wanted && strcmp(wanted, fingerprint) != 0) {
 		cli_error(cli, "the host key of %s is %s, not %s: nothing was done",
 			pair->camera.host, fingerprint, wanted);
 		return CLI_REFUSED;
 	}
-	fprintf(stderr, "Host key of %s: %s\n", pair->camera.host, fingerprint);
+	text_print(stderr, "Host key of %s: %s\n", pair->camera.host, fingerprint);
 	if (changed)
-		fprintf(stderr, "This is another key than the one pinned for %s.\n",
+		text_print(stderr, "This is another key than the one pinned for %s.\n",
 			pair->camera.name);
 	if (wanted || cli_flag(cli, "yes"))
 		return CLI_OK;
 	if (!isatty(STDIN_FILENO))
 		return cli_usage(cli,
-			"no terminal to ask on; compare the key and say --fingerprint %s, or --yes",
-			fingerprint);
-	fprintf(stderr,
-		"On the camera, this shows it: "
-		"ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub\n");
+			"no terminal to ask on; say --fingerprint with what the camera itself "
+			"shows: " HOST_KEY_SHOW "%s",
+			changed ? "" : ", or --yes to trust whoever answered");
+	text_print(stderr, "On the camera, this shows it: %s\n", HOST_KEY_SHOW);
 	if (pair_ask(changed ? "Replace the pinned key?" : "Is this the camera?"))
 		return CLI_OK;
 	cli_error(cli, "not paired: the host key was not accepted");
@@ -375,11 +388,11 @@ static int pair_meet(const struct pair *pair)
 		cli_error(pair->cli, "%s", error);
 		return connect_code(r);
 	}
-	if (text_read(pair->endpoint.known_hosts, KNOWN_HOSTS_MAX, &known) == 0)
+	if (fs_read_file(AT_FDCWD, pair->endpoint.known_hosts, KNOWN_HOSTS_MAX, &known, NULL) == 0)
 		(void)known_hosts_find(known, pair->endpoint.alias, &pinned);
 	same = pinned && strcmp(pinned, key) == 0;
-	if (same && !cli_value(pair->cli, "fingerprint")) {
-		fprintf(stderr, "Host key of %s: %s, as it was pinned\n", pair->camera.host,
+	if (same && !pair->request->fingerprint) {
+		text_print(stderr, "Host key of %s: %s, as it was pinned\n", pair->camera.host,
 			fingerprint);
 		return CLI_OK;
 	}
@@ -398,15 +411,22 @@ static int pair_install(struct pair *pair)
 		.client = pair->client,
 		.public_key = pair->public_key,
 		.comment = pair->comment,
+		.replaces = pair->old_key,
 	};
-	char serve[SERVE_COMMAND_MAX], error[PULL_ERROR_MAX];
+	struct installed installed;
+	char error[PULL_ERROR_MAX];
 	const char *next = "";
-	bool replaced;
-	int r = install_key(&install, &replaced, serve, error, sizeof error);
+	int r = install_key(&install, &installed, error, sizeof error);
 
 	if (r == 0) {
-		fprintf(stderr, "%s our key in ~/.ssh/authorized_keys there; it may run: %s\n",
-			replaced ? "Replaced" : "Installed", serve);
+		text_print(stderr, "%s our key in ~/.ssh/authorized_keys there; it may run: %s\n",
+			installed.was_there ? "Replaced" : "Installed", installed.serve);
+		if (installed.older > 0)
+			text_print(stderr,
+				pair->old_key ? "Removed %u more with our name there\n"
+					      : "%u more with our name can log in there; "
+						"`pullpi pair --rotate %s` removes them\n",
+				installed.older, pair->camera.name);
 		return CLI_OK;
 	}
 	if (r == -EACCES)
@@ -422,13 +442,21 @@ static int pair_connect(struct pair *pair, struct wire_greeting *ret)
 {
 	const struct cli *cli = pair->cli;
 	char error[PULL_ERROR_MAX];
-	int r;
+	int r = -EACCES;
 
 	/* paired before, or the line was pasted: nobody needs to type a password */
-	if (!pair->key_is_new && !cli_value(cli, "serve") && !pair->other_camera &&
-		pair_try_key(&pair->endpoint, ret, error, sizeof error) == 0)
-		return CLI_OK;
+	if (!pair->key_is_new && !cli_value(cli, "serve") && !pair->other_camera)
+		r = pair_try_key(&pair->endpoint, ret, error, sizeof error);
+	if (r == 0)
+		return pair->rotates ? pair_end_rotation(pair) : CLI_OK;
+	/* another way to log in would wait for the same silence */
+	if (r == -ETIMEDOUT) {
+		cli_error(cli, "%s", error);
+		return connect_code(r);
+	}
 	r = pair_install(pair);
+	if (r == CLI_OK && pair->rotates)
+		r = pair_end_rotation(pair);
 	if (r != CLI_OK)
 		return r;
 	r = pair_try_key(&pair->endpoint, ret, error, sizeof error);
@@ -458,11 +486,10 @@ static int pair_write_settings(const struct pair *pair)
 	return pair_edit_settings(pair->cli, camera->name, settings, ARRAY_SIZE(settings));
 }
 
-int command_pair(struct cli *cli)
+int pair_one(struct cli *cli, const struct pair_request *request, struct wire_greeting *ret)
 {
-	CLEANUP(pair_end) struct pair pair = { .cli = cli };
+	CLEANUP(pair_end) struct pair pair = { .cli = cli, .request = request };
 	CLEANUP_FREE void *settings = NULL;
-	struct wire_greeting greeting;
 	int r = cli_settings(cli, CLI_LENIENT, &settings);
 
 	pair.settings = settings;
@@ -475,13 +502,37 @@ int command_pair(struct cli *cli)
 	if (r == CLI_OK)
 		r = pair_meet(&pair);
 	if (r == CLI_OK)
-		r = pair_connect(&pair, &greeting);
+		r = pair_connect(&pair, ret);
 	if (r == CLI_OK)
 		r = pair_write_settings(&pair);
-	if (r != CLI_OK)
+	if (r == CLI_OK)
+		pair_tell_twice(&pair, ret->id);
+	return r;
+}
+
+int command_pair(struct cli *cli)
+{
+	const struct pair_request request = { .name = cli_value(cli, "camera"),
+		.destination = cli->argc > 0 ? cli->argv[0] : NULL,
+		.remote_name = cli_value(cli, "remote-name"),
+		.fingerprint = cli_value(cli, "fingerprint") };
+	const char *name = cli_flag(cli, "rotate") ? request.destination : request.name;
+	struct wire_greeting greeting;
+	int r;
+
+	if (cli_value(cli, "from"))
+		return pair_many(cli, cli_value(cli, "from"));
+	if (!request.destination)
+		return cli_usage(cli, "where is the camera? [USER@]HOST[:PORT], or --from FILE");
+	r = pair_one(cli, &request, &greeting);
+	if (cli_flag(cli, "print"))
 		return r;
-	pair_tell_twice(&pair, greeting.id);
-	printf("%s: paired with camera \"%s\", archive %.8s; next: pullpi fetch --latest %s\n",
-		pair.camera.name, greeting.camera, greeting.id, pair.camera.name);
-	return CLI_OK;
+	if (cli_flag(cli, "json"))
+		pair_print_program(name, r, &greeting);
+	else if (r == CLI_OK)
+		text_print(stdout,
+			"%s: paired with camera \"%s\", archive %.8s; next: pullpi fetch "
+			"--latest %s\n",
+			name, greeting.camera, greeting.id, name);
+	return r;
 }

@@ -56,22 +56,31 @@ struct install {
 	const char *name; /* capturepi's --name over there; "": the first camera */
 	const char *client; /* our name in `capturepi serve --client`; named like a camera */
 	bool remove; /* take the key out instead; `serve` and `comment` are not used */
+	/* the public key before this one: its line goes, and those with our name; NULL: none */
+	const char *replaces;
+};
+
+struct installed {
+	bool was_there; /* a line with this key, or the one before */
+	unsigned older; /* lines of other keys with our comment; with `replaces`, they are gone */
+	char serve[SERVE_COMMAND_MAX]; /* what the key may run */
 };
 
 /*
  * Puts the key into ~/.ssh/authorized_keys on the camera, or takes it out, with the system's ssh
  * and the person's own logins. The file is replaced as a whole, under a lock if flock(1) is
- * there. 0, and `ret_replaced` says whether the key was in the file before. -EACCES ssh could not
+ * there, and again if an editor without that lock changed it meanwhile. 0. -EACCES ssh could not
  * log in (it has said why on stderr), -ENOSYS ssh cannot be run here, -EPROTONOSUPPORT no
  * capturepi there, -EPROTO the shell there did not do what it was told; connect_code() knows
  * them. `error` gets one sentence.
  */
-int install_key(const struct install *install, bool *ret_replaced,
-	char ret_serve[static SERVE_COMMAND_MAX], char *error, size_t size);
+int install_key(const struct install *install, struct installed *ret, char *error, size_t size);
 
 /* Fills in the settings of that camera, or the defaults. Returns whether it has a section. */
 bool pair_camera(
 	const struct pull_settings *settings, const char *name, struct camera_settings *ret);
+/* Where the key is made that will replace `key`. -ENAMETOOLONG. */
+int pair_next_key(const char *key, char ret[static PATH_MAX]);
 /* Asks the person on the terminal; true: yes. */
 bool pair_ask(const char *question);
 /*
@@ -84,6 +93,28 @@ int pair_pin(const struct cli *cli, const struct endpoint *endpoint, const char 
 /* Puts these settings into the section of `camera`; NULL: removes the section. As pair_pin(). */
 int pair_edit_settings(const struct cli *cli, const char *camera, const struct setting *settings,
 	size_t n_settings);
+
+/* A camera to pair; NULL: not said. */
+struct pair_request {
+	const char *name; /* here */
+	const char *destination; /* [USER@]HOST[:PORT]; of --rotate the name */
+	const char *remote_name, *fingerprint;
+};
+/* An exit code, after having told why; `ret` is filled in where it is CLI_OK, but for --print. */
+int pair_one(struct cli *cli, const struct pair_request *request, struct wire_greeting *ret);
+/* How it ended, as --json has it. */
+void pair_print_program(const char *name, int code, const struct wire_greeting *greeting);
+
+#define PAIR_LINE_MAX 1024
+/*
+ * Reads a line of `pair --from`, which it cuts into words. 1; 0: there is nothing in it; -EINVAL.
+ */
+int pair_line_parse(char *line, struct pair_request *ret);
+/*
+ * Pairs the cameras of a file, one after the other, whatever becomes of each. The exit code of all
+ * that failed, or CLI_INTERNAL where these differ.
+ */
+int pair_many(struct cli *cli, const char *path);
 
 /* The commands `pair` and `unpair`, and their options. */
 int command_pair(struct cli *cli);

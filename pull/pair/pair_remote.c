@@ -25,6 +25,11 @@ static const char script_head[] = "umask 077\n"
 				  "fail() { printf '\\npullpi-error %s\\n' \"$1\"; exit 1; }\n";
 
 static const char script_tail[] =
+	/* a key that replaces another one may run what that one ran */
+	"if [ -z \"$serve$remove\" ] && [ -n \"$before\" ]; then\n"
+	"	serve=$(grep -F -e \"$before\" \"$HOME/.ssh/authorized_keys\" |\n"
+	"		sed -n 's/^restrict,command=\"\\([^\"\\]*\\)\" .*/\\1/p' | head -n 1)\n"
+	"fi\n"
 	"if [ -z \"$serve$remove\" ]; then\n"
 	"	PATH=$PATH:$HOME/.local/bin:/usr/local/bin:/usr/bin\n"
 	"	program=$(command -v capturepi) || { printf '\\npullpi-missing\\n'; exit 1; }\n"
@@ -36,55 +41,90 @@ static const char script_tail[] =
 	"cd \"$HOME\" || fail 'there is no home folder'\n"
 	"mkdir -p .ssh || fail 'cannot make ~/.ssh'\n"
 	"if command -v flock >/dev/null; then\n"
-	"	exec 9<.ssh && flock -w 20 9 || fail 'somebody else has ~/.ssh locked'\n"
+	"	exec 9<.ssh && flock -w 60 9 || fail 'somebody else has ~/.ssh locked'\n"
 	"fi\n"
 	"file=.ssh/authorized_keys\n"
 	"[ ! -L \"$file\" ] || file=$(readlink -f \"$file\")\n"
-	"temp=$(mktemp \"$file.XXXXXX\") || fail 'cannot write in ~/.ssh'\n"
-	"trap 'rm -f \"$temp\"' EXIT\n"
-	"what=installed\n"
-	"[ -z \"$remove\" ] || what=absent\n"
-	"if [ -e \"$file\" ]; then\n"
-	"	grep -qF -e \"$blob\" \"$file\" && what=${remove:-replaced}\n"
-	"	grep -vF -e \"$blob\" \"$file\" >\"$temp\"\n"
-	"	[ $? -le 1 ] || fail 'cannot read ~/.ssh/authorized_keys'\n"
-	"fi\n"
-	"if [ -z \"$remove\" ]; then\n"
-	"	printf 'restrict,command=\"%s\" %s\\n' \"$serve\" \"$key\" >>\"$temp\" ||\n"
+	"temp=$(mktemp \"$file.XXXXXX\") && seen=$(mktemp \"$file.XXXXXX\") ||\n"
+	"	fail 'cannot write in ~/.ssh'\n"
+	"trap 'rm -f \"$temp\" \"$seen\"' EXIT\n"
+	"[ -e \"$file\" ] || [ -n \"$remove\" ] || : >>\"$file\" || fail 'cannot write in ~/.ssh'\n"
+	/* $temp gets the lines that stay; the numbers of lines with our key, and with our name */
+	"split() {\n"
+	"	awk -v blob=\"$blob\" -v before=\"$before\" -v end=\" $comment\" \\\n"
+	"		-v kept=\"$temp\" '\n"
+	"		{ tail = substr($0, length($0) - length(end) + 1) }\n"
+	"		{ named = end != \" \" && tail == end }\n"
+	"		index($0, blob) { ours++; next }\n"
+	"		before != \"\" && index($0, before) { ours++; next }\n"
+	"		named { older++ }\n"
+	"		!named || before == \"\" { print >kept }\n"
+	"		END { print ours + 0, older + 0 }' \"$seen\"\n"
+	"}\n"
+	/* again if the file changed meanwhile: an editor without our lock loses nothing */
+	"key=\"$type_blob $comment\"\n"
+	"while [ -e \"$file\" ]; do\n"
+	"	cat \"$file\" >\"$seen\" && : >\"$temp\" && set -- $(split) && [ $# -eq 2 ] ||\n"
+	"		fail 'cannot edit ~/.ssh/authorized_keys'\n"
+	"	[ -n \"$remove\" ] ||\n"
+	"		printf 'restrict,command=\"%s\" %s\\n' \"$serve\" \"$key\" >>\"$temp\" ||\n"
 	"		fail 'cannot write in ~/.ssh'\n"
-	"elif [ \"$what\" = absent ]; then\n"
-	"	printf '\\npullpi-absent \\n'; exit 0\n"
-	"else\n"
+	"	! cmp -s \"$file\" \"$seen\" || break\n"
+	"done\n"
+	"what=installed\n"
+	"[ \"${1:-0}\" -eq 0 ] || what=replaced\n"
+	"[ \"${2:-0}\" -eq 0 ] || printf '\\npullpi-older %s\\n' \"$2\"\n"
+	"if [ -n \"$remove\" ]; then\n"
+	"	[ $what = replaced ] || { printf '\\npullpi-absent \\n'; exit 0; }\n"
+	"	what=removed\n"
 	"	chmod \"$(stat -c %a \"$file\")\" \"$temp\" || fail 'cannot write in ~/.ssh'\n"
 	"fi\n"
 	"mv -f \"$temp\" \"$file\" || fail 'cannot replace ~/.ssh/authorized_keys'\n"
 	"printf '\\npullpi-%s %s\\n' \"$what\" \"$serve\"\n";
 
-/* None of the texts has a newline in it, so none can end its own here-document. */
+/* A text for the script, in a variable there. A text with a newline could end its own frame. */
+static bool put_text(FILE *script, const char *name, const char *text)
+{
+	fprintf(script, "IFS= read -r %s <<'" END_OF_TEXT "'\n%s\n" END_OF_TEXT "\n", name, text);
+	return !strchr(text, '\n');
+}
+
+/* The base64 of a public key. */
+static const char *key_blob(const char *public_key)
+{
+	const char *blob = strchr(public_key, ' ');
+
+	return blob ? blob + 1 : "";
+}
+
 static int make_script(const struct install *install, char **ret)
 {
-	const char *blob = strchr(install->public_key, ' ');
+	CLEANUP_FREE char *text = NULL;
+	size_t size;
+	FILE *script = open_memstream(&text, &size);
+	bool ok;
 
-	if (!blob || strchr(install->public_key, '\n') || strchr(install->comment, '\n') ||
-		!pull_camera_name_ok(install->client) ||
-		(*install->name && !cli_name_ok("capturepi", install->name)) ||
-		(install->serve && !serve_command_ok(install->serve)))
+	if (!script)
+		return -ENOMEM;
+	ok = *key_blob(install->public_key) && pull_camera_name_ok(install->client) &&
+		(!*install->name || cli_name_ok("capturepi", install->name)) &&
+		(!install->serve || serve_command_ok(install->serve));
+	fputs(script_head, script);
+	ok &= put_text(script, "serve", install->serve ? install->serve : "");
+	ok &= put_text(script, "name", install->name);
+	ok &= put_text(script, "client", install->client);
+	ok &= put_text(script, "type_blob", install->public_key);
+	ok &= put_text(script, "comment", install->comment);
+	ok &= put_text(script, "remove", install->remove ? "yes" : "");
+	ok &= put_text(script, "blob", key_blob(install->public_key));
+	ok &= put_text(script, "before", install->replaces ? key_blob(install->replaces) : "");
+	fputs(script_tail, script);
+	if (fclose(script) != 0)
+		return -ENOMEM;
+	if (!ok)
 		return -EINVAL;
-	if (asprintf(ret,
-		    "%s"
-		    "IFS= read -r serve <<'" END_OF_TEXT "'\n%s\n" END_OF_TEXT "\n"
-		    "IFS= read -r name <<'" END_OF_TEXT "'\n%s\n" END_OF_TEXT "\n"
-		    "IFS= read -r client <<'" END_OF_TEXT "'\n%s\n" END_OF_TEXT "\n"
-		    "IFS= read -r key <<'" END_OF_TEXT "'\n%s %s\n" END_OF_TEXT "\n"
-		    "IFS= read -r remove <<'" END_OF_TEXT "'\n%s\n" END_OF_TEXT "\n"
-		    "IFS= read -r blob <<'" END_OF_TEXT "'\n%s\n" END_OF_TEXT "\n"
-		    "%s",
-		    script_head, install->serve ? install->serve : "", install->name,
-		    install->client, install->public_key, install->comment,
-		    install->remove ? "removed" : "", blob + 1, script_tail) >= 0)
-		return 0;
-	*ret = NULL;
-	return -ENOMEM;
+	*ret = TAKE_PTR(text);
+	return 0;
 }
 
 /* What ssh's output said. */
@@ -92,7 +132,7 @@ struct install_result {
 	char line[SERVE_COMMAND_MAX +
 		32]; /* the answer of the script, after "pullpi-"; "": there was none */
 	char first[200]; /* line of anybody else: of ssh, or of the login shell there */
-	unsigned shown;
+	unsigned shown, older; /* older: lines there of other keys with our name */
 	bool too_many_keys;
 	int code; /* exit status */
 };
@@ -138,7 +178,7 @@ static void take_words(struct install_result *result, const char *line)
 	if (!*result->first)
 		snprintf(result->first, sizeof result->first, "%.199s", clean);
 	if (*clean && result->shown++ < SHOWN_MAX)
-		fprintf(stderr, "%s\n", clean);
+		text_print(stderr, "%s\n", clean);
 }
 
 /* Reads stdout and stderr of ssh, which are one pipe. The script's answer is a line of its own. */
@@ -148,7 +188,9 @@ static void take_output(FILE *output, struct install_result *result)
 	bool begins = true;
 
 	while (fgets(line, sizeof line, output)) {
-		if (begins && strncmp(line, "pullpi-", 7) == 0)
+		if (begins && sscanf(line, "pullpi-older %u", &result->older) == 1)
+			;
+		else if (begins && strncmp(line, "pullpi-", 7) == 0)
 			text_clean(line + 7, strcspn(line + 7, "\n"), result->line,
 				sizeof result->line);
 		else
@@ -187,16 +229,17 @@ static int run_script(const char *const *argv, const char *script, struct instal
 	return 0;
 }
 
-static int judge_result(struct install_result *result, bool *ret_replaced,
-	char ret_serve[static SERVE_COMMAND_MAX], char *error, size_t size)
+static int judge_result(
+	struct install_result *result, struct installed *ret, char *error, size_t size)
 {
 	static const char *const good[] = { "installed", "replaced", "removed", "absent" };
 	char *text = result->line, *word = strsep(&text, " ");
 
 	for (size_t i = 0; text && i < ARRAY_SIZE(good); i++)
 		if (strcmp(word, good[i]) == 0) {
-			*ret_replaced = *word == 'r';
-			snprintf(ret_serve, SERVE_COMMAND_MAX, "%.511s", text);
+			ret->was_there = *word == 'r';
+			ret->older = result->older;
+			snprintf(ret->serve, sizeof ret->serve, "%.511s", text);
 			return 0;
 		}
 	if (strcmp(word, "missing") == 0) {
@@ -227,8 +270,7 @@ static int install_try(
 	return r < 0 ? r : run_script(command.argv, script, ret);
 }
 
-int install_key(const struct install *install, bool *ret_replaced,
-	char ret_serve[static SERVE_COMMAND_MAX], char *error, size_t size)
+int install_key(const struct install *install, struct installed *ret, char *error, size_t size)
 {
 	CLEANUP_FREE char *script = NULL;
 	struct install_result result;
@@ -238,14 +280,14 @@ int install_key(const struct install *install, bool *ret_replaced,
 		r = install_try(install, true, script, &result);
 	/* the keys in files and a password have not had their turn */
 	if (r == 0 && result.too_many_keys && !install->identity) {
-		fprintf(stderr,
-			"The agent here has more keys than sshd there takes; once more without "
-			"it\n");
+		fputs("The agent here has more keys than sshd there takes; once more without "
+		      "it\n",
+			stderr);
 		r = install_try(install, false, script, &result);
 	}
 	if (r == -ENOENT)
 		snprintf(error, size, "there is no ssh program here; install openssh-client");
 	else if (r < 0)
 		snprintf(error, size, "ssh cannot be used: %s", strerror(-r));
-	return r < 0 ? -ENOSYS : judge_result(&result, ret_replaced, ret_serve, error, size);
+	return r < 0 ? -ENOSYS : judge_result(&result, ret, error, size);
 }

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The text work of pairing: known_hosts and the settings file. Both belong to other people too,
- * so they are edited line by line and every other line stays.
+ * so they are edited line by line and every other line stays, and under a lock.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 
+#include "common/base/fs.h"
 #include "common/base/text.h"
 #include "common/base/util.h"
 #include "pull/pair/pair.h"
@@ -236,4 +241,105 @@ bool serve_command_ok(const char *serve)
 
 	return len > 0 && len < SERVE_COMMAND_MAX && text_is_plain(serve, len) &&
 		!strpbrk(serve, "\"\\");
+}
+
+/* ---- the files */
+
+/* An edit of a text of ours; `data` is the caller's. `ret` is for free(). */
+typedef int (*text_edit_fn)(const char *old, void *data, char **ret);
+
+/*
+ * Edits a file that need not be there, and replaces it as a whole. Other pairings edit the same
+ * files, so one waits for the other on the folder's lock. `path` may be a symlink to the real one.
+ */
+static int text_edit(const char *path, size_t max, mode_t mode, text_edit_fn edit, void *data)
+{
+	CLEANUP_FREE char *old = NULL, *text = NULL;
+	char real[PATH_MAX], folder[PATH_MAX];
+	CLEANUP_FD int fd = -1;
+	struct stat st;
+	int r;
+
+	if (!realpath(path, real) && snprintf(real, sizeof real, "%s", path) >= (int)sizeof real)
+		return -ENAMETOOLONG;
+	if (stat(real, &st) == 0)
+		mode = st.st_mode & 07777;
+	snprintf(folder, sizeof folder, "%s", real);
+	dirname(folder);
+	r = fs_make_folders(folder, mode & 077 ? 0777 : 0700);
+	if (r < 0)
+		return r;
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || flock(fd, LOCK_EX) < 0)
+		return -errno;
+	r = fs_read_file(fd, basename(real), max, &old, NULL);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	r = edit(old ? old : "", data, &text);
+	if (r < 0 || strcmp(old ? old : "", text) == 0)
+		return r;
+	return fs_replace(&fs_real, fd, basename(real), text, strlen(text), mode);
+}
+
+struct pin {
+	const char *alias, *key;
+};
+
+static int pin_edit(const char *old, void *data, char **ret)
+{
+	const struct pin *pin = data;
+
+	return known_hosts_replace(old, pin->alias, pin->key, ret);
+}
+
+int pair_pin(const struct cli *cli, const struct endpoint *endpoint, const char *key)
+{
+	struct pin pin = { endpoint->alias, key };
+	int r = text_edit(endpoint->known_hosts, KNOWN_HOSTS_MAX, 0600, pin_edit, &pin);
+
+	if (r < 0)
+		cli_error(cli, "%s: %s", endpoint->known_hosts, strerror(-r));
+	return r < 0 ? CLI_INTERNAL : CLI_OK;
+}
+
+struct section {
+	const char *camera;
+	const struct setting *settings; /* NULL: the section goes */
+	size_t n;
+};
+
+static int section_edit(const char *old, void *data, char **ret)
+{
+	const struct section *section = data;
+	int r;
+
+	if (section->settings)
+		return settings_set_camera(
+			old, section->camera, section->settings, section->n, ret);
+	r = settings_drop_camera(old, section->camera, ret);
+	/* an empty file counts as one that a power cut left, and the last good one would hold */
+	if (r == 0 && !**ret && *old) {
+		free(*ret);
+		*ret = strdup("# No camera is paired.\n");
+	}
+	return r == 0 && !*ret ? -ENOMEM : r;
+}
+
+int pair_edit_settings(const struct cli *cli, const char *camera, const struct setting *settings,
+	size_t n_settings)
+{
+	struct section section = { camera, settings, n_settings };
+	char path[PATH_MAX];
+	int r = cli_settings_path(cli, path);
+
+	if (r != CLI_OK)
+		return r;
+	r = text_edit(path, CONF_FILE_MAX, 0644, section_edit, &section);
+	if (r < 0) {
+		cli_error(cli, "%s: %s", path, strerror(-r));
+		return CLI_SETTINGS;
+	}
+	if (settings)
+		text_print(stderr, "Settings: [camera %s] in %s\n", camera, path);
+	return CLI_OK;
 }

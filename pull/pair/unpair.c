@@ -8,10 +8,11 @@
 #include <string.h>
 
 #include "common/base/fs.h"
+#include "common/base/text.h"
+#include "common/contact/peer_state.h"
 #include "pull/pair/pair.h"
 #include "pull/ssh/connect.h"
 #include "pull/ssh/keys.h"
-#include "pull/state/peer_state.h"
 
 const struct cli_option unpair_options[] = {
 	{ "identity", 'i', "FILE", "log in with this key to remove ours there" },
@@ -77,11 +78,12 @@ static int unpair_ask(const struct unpair *u)
 /* Tells the person which line stays on the camera. */
 static void unpair_tell_line(const struct unpair *u)
 {
-	if (u->public_key)
-		fprintf(stderr,
-			"The line of ~/.ssh/authorized_keys there that has this in it is still to "
-			"be deleted:\n%s\n",
-			u->public_key);
+	if (u->public_key) {
+		fputs("The line of ~/.ssh/authorized_keys there that has this in it is still to "
+		      "be deleted:\n",
+			stderr);
+		text_print(stderr, "%s\n", u->public_key);
+	}
 }
 
 /* Our key may only run `serve`, so the person's own login removes the line, as it installed it. */
@@ -96,23 +98,24 @@ static int unpair_there(const struct unpair *u)
 		.client = "none",
 		.remove = true,
 	};
-	char error[PULL_ERROR_MAX], serve[SERVE_COMMAND_MAX];
 	struct wire_greeting greeting;
-	bool was_there;
+	struct installed installed;
+	char error[PULL_ERROR_MAX];
 	int r = pair_try_key(&u->endpoint, &greeting, error, sizeof error), code;
 
 	if (r == -EACCES) {
-		fprintf(stderr, "The camera does not take our key any more\n");
+		fputs("The camera does not take our key any more\n", stderr);
 		return CLI_OK;
 	}
 	code = connect_code(r);
 	if (r == 0 || code == CLI_PROTOCOL) { /* the login works, whatever runs there */
-		r = install_key(&install, &was_there, serve, error, sizeof error);
+		r = install_key(&install, &installed, error, sizeof error);
 		code = connect_code(r);
 	}
 	if (code == CLI_OK)
-		fprintf(stderr, "%s our key %s ~/.ssh/authorized_keys there\n",
-			was_there ? "Removed" : "Did not find", was_there ? "from" : "in");
+		text_print(stderr, "%s our key %s ~/.ssh/authorized_keys there\n",
+			installed.was_there ? "Removed" : "Did not find",
+			installed.was_there ? "from" : "in");
 	else
 		cli_error(u->cli,
 			"our key is still on the camera: %s; nothing was done here; try again, or "
@@ -125,7 +128,7 @@ static int unpair_there(const struct unpair *u)
 /* Removes our key, but not one that the settings name, or that another section needs. */
 static int unpair_key(const struct unpair *u)
 {
-	char public[PATH_MAX];
+	char public[PATH_MAX], next[PATH_MAX] = "";
 
 	if (*u->camera.key || u->shared_key)
 		return 0;
@@ -134,6 +137,11 @@ static int unpair_key(const struct unpair *u)
 	if ((unlink(public) < 0 && errno != ENOENT) ||
 		(unlink(u->endpoint.key) < 0 && errno != ENOENT))
 		return -errno;
+	/* of a change of keys that did not end */
+	if (pair_next_key(u->endpoint.key, next) == 0)
+		(void)unlink(next);
+	strncat(next, ".pub", sizeof next - strlen(next) - 1);
+	(void)unlink(next);
 	return 0;
 }
 
@@ -161,12 +169,12 @@ static void unpair_tell_rest(const struct unpair *u)
 {
 	char path[PATH_MAX];
 
-	printf("%s: no longer paired", u->camera.name);
+	text_print(stdout, "%s: no longer paired", u->camera.name);
 	if (pull_archive_path(&u->camera, path) == 0 && access(path, F_OK) == 0)
-		printf("; its pictures stay in %s", path);
+		text_print(stdout, "; its pictures stay in %s", path);
 	if (*u->camera.key || u->shared_key)
-		printf("; the key stays in %s", u->endpoint.key);
-	printf("; where it had timers: deploypi pull\n");
+		text_print(stdout, "; the key stays in %s", u->endpoint.key);
+	fputs("; where it had timers: deploypi pull\n", stdout);
 }
 
 int command_unpair(struct cli *cli)

@@ -7,7 +7,7 @@
 
 #include "common/archive/place.h"
 #include "common/commands/cli.h"
-#include "pull/state/peer_state.h"
+#include "common/contact/peer_state.h"
 
 int copy_check(const struct camera_settings *camera, const char *path)
 {
@@ -28,7 +28,8 @@ int copy_open(const struct camera_settings *camera, const char *path,
 	if (r < 0 || options->mode == ARCHIVE_READ)
 		return r;
 	place_mount(path, NULL, mount);
-	peer_state_mounted(camera->name, path, mount); /* a memory aid */
+	if (*mount)
+		peer_state_mounted(camera->name, path, mount); /* a memory aid */
 	return 0;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A puller's journal has its lines in the order in which they came, so a segment is read into a
- * table by number, and the table is walked. A prune line comes after the lines it is about,
- * perhaps in a later segment, so a first pass collects the prune lines.
+ * table, which is sorted and walked. The table is as long as the segment has lines: a peer may
+ * write a segment with one. A prune line comes after the lines it is about, perhaps in a later
+ * segment, so a first pass collects the prune lines.
  */
 #include "pull/session/gaps.h"
 
@@ -16,14 +17,14 @@
 
 #define REASONS_MAX 8 /* words of prune lines that are kept apart */
 #define FRAME_KEY_WITHIN 160 /* bytes from the start of a line */
-#define SEGMENTS_MAX 100000
 
-enum kind { ABSENT, FRAME, OTHER, MISS /* plus its cause */ };
+enum kind { FRAME, OTHER, MISS /* plus its cause */ };
 
-/* One number of a segment. */
+/* A line of a segment. */
 struct entry {
+	uint64_t seq;
 	int64_t slot_us, last_us;
-	uint32_t count;
+	uint32_t count, line; /* slots; which line of the segment it is */
 	uint8_t kind;
 };
 
@@ -37,8 +38,7 @@ struct walk {
 	struct journal *journal;
 	struct held held;
 	uint64_t first, last; /* the numbers to look at */
-	uint64_t *segments; /* the numbers of those that are there */
-	size_t n_segments;
+	struct segments segments;
 	struct reason reasons[REASONS_MAX];
 	size_t n_reasons;
 	struct gap miss; /* misses in a row; count 0: none */
@@ -46,7 +46,9 @@ struct walk {
 	int64_t after_us; /* the slot of the line before the run */
 	int64_t slot_us; /* of the last line with one */
 	int64_t earliest_us; /* slot of a frame of the segment loaded last; TIME_NONE: none */
-	struct entry entries[SEGMENT_LINES]; /* of the segment that was loaded last */
+	struct entry
+		*entries; /* of the segment that was loaded last, in the order of the numbers */
+	size_t n_entries, room;
 };
 
 static void walk_free(struct walk *walk)
@@ -55,7 +57,8 @@ static void walk_free(struct walk *walk)
 		ranges_clear(&walk->reasons[i].ranges);
 	if (walk) {
 		held_clear(&walk->held);
-		free(walk->segments);
+		segments_clear(&walk->segments);
+		free(walk->entries);
 	}
 	free(walk);
 }
@@ -94,14 +97,40 @@ static int64_t frame_slot(const char *line, size_t len)
 		: TIME_NONE;
 }
 
+static struct entry *entry_new(struct walk *walk, uint64_t seq)
+{
+	struct entry *entry;
+
+	if (!list_make_room(&walk->entries, walk->n_entries, &walk->room, sizeof(*entry)))
+		return NULL;
+	entry = &walk->entries[walk->n_entries];
+	*entry = (struct entry){ .seq = seq,
+		.line = (uint32_t)walk->n_entries++,
+		.kind = OTHER,
+		.slot_us = TIME_NONE,
+		.last_us = TIME_NONE };
+	return entry;
+}
+
+/* Of two lines with one number the later one comes last, and counts. */
+static int entry_compare(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	if (x->seq != y->seq)
+		return x->seq < y->seq ? -1 : 1;
+	return x->line < y->line ? -1 : x->line > y->line;
+}
+
 /* Puts a line into the table, and a prune line's numbers into the reasons as well. */
 static int take_line(void *data, uint64_t seq, const char *line, size_t len)
 {
 	struct walk *walk = data;
-	struct entry *entry = &walk->entries[seq % SEGMENT_LINES];
+	struct entry *entry = entry_new(walk, seq);
 	struct record record;
 
-	*entry = (struct entry){ .kind = OTHER, .slot_us = TIME_NONE, .last_us = TIME_NONE };
+	if (!entry)
+		return -ENOMEM;
 	if (line_is_frame(line, len)) {
 		entry->kind = FRAME;
 		entry->slot_us = frame_slot(line, len);
@@ -126,13 +155,21 @@ static int take_line(void *data, uint64_t seq, const char *line, size_t len)
 /* Fills the table. */
 static int load_segment(struct walk *walk, uint64_t number)
 {
-	const uint64_t first = number * SEGMENT_LINES;
-	uint64_t next;
+	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
+	const char *line;
+	uint64_t seq;
+	size_t len;
+	int r = journal_read_on(walk->journal, number, 0, &cursor);
 
-	memset(walk->entries, 0, sizeof walk->entries);
+	walk->n_entries = 0;
 	walk->earliest_us = TIME_NONE;
-	return journal_visit(
-		walk->journal, first, first + SEGMENT_LINES - 1, take_line, walk, &next);
+	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0)
+		r = take_line(walk, seq, line, len);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r; /* no line of it can be read */
+	if (walk->n_entries > 0)
+		qsort(walk->entries, walk->n_entries, sizeof *walk->entries, entry_compare);
+	return 0;
 }
 
 /* ---- gaps */
@@ -228,7 +265,7 @@ static int take_absent(struct walk *walk, uint64_t first, uint64_t last)
 	return r;
 }
 
-static int take_miss(struct walk *walk, uint64_t seq, const struct entry *entry)
+static int take_miss(struct walk *walk, const struct entry *entry)
 {
 	struct gap *miss = &walk->miss;
 	unsigned cause = entry->kind - MISS;
@@ -238,31 +275,48 @@ static int take_miss(struct walk *walk, uint64_t seq, const struct entry *entry)
 		r = end_miss(walk);
 	if (miss->count == 0)
 		*miss = (struct gap){ .cause = cause,
-			.first_seq = seq,
+			.first_seq = entry->seq,
 			.first_us = entry->slot_us,
 			.last_us = entry->last_us };
-	miss->last_seq = seq;
+	miss->last_seq = entry->seq;
 	miss->count += entry->count;
 	if (entry->last_us > miss->last_us)
 		miss->last_us = entry->last_us;
 	return r;
 }
 
-static int take_entry(struct walk *walk, uint64_t seq)
+static int take_entry(struct walk *walk, const struct entry *entry)
 {
-	const struct entry *entry = &walk->entries[seq % SEGMENT_LINES];
 	int r = 0;
 
-	if (entry->kind == ABSENT)
-		return take_absent(walk, seq, seq);
 	if (entry->slot_us != TIME_NONE) {
 		walk->slot_us = entry->slot_us;
 		r = end_run(walk, entry->slot_us);
 	}
 	if (r == 0 && entry->kind >= MISS)
-		r = take_miss(walk, seq, entry);
+		r = take_miss(walk, entry);
 	else if (r == 0 && entry->kind == FRAME)
 		r = end_miss(walk);
+	return r;
+}
+
+/* Walks the lines of the segment that was loaded, from the number `*seq` on. */
+static int walk_entries(struct walk *walk, uint64_t *seq)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < walk->n_entries; i++) {
+		const struct entry *entry = &walk->entries[i];
+
+		if (entry->seq < *seq || entry->seq > walk->last ||
+			(i + 1 < walk->n_entries && entry[1].seq == entry->seq))
+			continue;
+		if (entry->seq > *seq)
+			r = take_absent(walk, *seq, entry->seq - 1);
+		if (r == 0)
+			r = take_entry(walk, entry);
+		*seq = entry->seq + 1;
+	}
 	return r;
 }
 
@@ -272,19 +326,10 @@ static int walk_segments(struct walk *walk, size_t i, uint64_t seq)
 	const uint64_t last = walk->last;
 	int r = 0;
 
-	for (; r == 0 && i < walk->n_segments && seq <= last; i++) {
-		uint64_t start = walk->segments[i] * SEGMENT_LINES, end = start + SEGMENT_LINES - 1;
-
-		if (start > last)
-			break;
-		if (start > seq) {
-			r = take_absent(walk, seq, start - 1);
-			seq = start;
-		}
+	for (; r == 0 && i < walk->segments.n && seq <= last; i++) {
+		r = load_segment(walk, walk->segments.list[i]);
 		if (r == 0)
-			r = load_segment(walk, walk->segments[i]);
-		for (; r == 0 && seq <= end && seq <= last; seq++)
-			r = take_entry(walk, seq);
+			r = walk_entries(walk, &seq);
 	}
 	if (r == 0 && seq <= last)
 		r = take_absent(walk, seq, last);
@@ -293,41 +338,24 @@ static int walk_segments(struct walk *walk, size_t i, uint64_t seq)
 	return r < 0 ? r : end_run(walk, TIME_NONE);
 }
 
-/* Lists the segments that are there, from that of the first number on. */
-static int list_segments(struct walk *walk)
-{
-	uint64_t number = walk->first / SEGMENT_LINES, *grown;
-	int r;
-
-	while ((r = journal_segment(walk->journal, number, &number)) == 0 &&
-		walk->n_segments < SEGMENTS_MAX) {
-		grown = reallocarray(walk->segments, walk->n_segments + 1, sizeof *grown);
-		if (!grown)
-			return -ENOMEM;
-		walk->segments = grown;
-		walk->segments[walk->n_segments++] = number++;
-	}
-	return r == -ENOENT ? 0 : r;
-}
-
 /*
  * Goes back from the newest segment to the one that reaches `since_us`, and collects the prune
- * lines on the way. The walk begins with segment `ret_i` of the list, which may raise its first
- * number.
+ * lines on the way, down to the segment `least` of the list. The walk begins with segment `ret_i`
+ * of it, which may raise its first number.
  */
-static int look_back(struct walk *walk, size_t *ret_i)
+static int look_back(struct walk *walk, size_t least, size_t *ret_i)
 {
 	const int64_t since_us = walk->options->since_us;
-	size_t i = walk->n_segments;
+	size_t i = walk->segments.n;
 	bool reached = false;
 	int r = 0;
 
-	while (r == 0 && i > 0 && !reached) {
-		r = load_segment(walk, walk->segments[--i]);
+	while (r == 0 && i > least && !reached) {
+		r = load_segment(walk, walk->segments.list[--i]);
 		reached = walk->earliest_us != TIME_NONE && walk->earliest_us < since_us;
 	}
-	if (reached && walk->segments[i] * SEGMENT_LINES > walk->first)
-		walk->first = walk->segments[i] * SEGMENT_LINES;
+	if (reached && walk->segments.list[i] * SEGMENT_LINES > walk->first)
+		walk->first = walk->segments.list[i] * SEGMENT_LINES;
 	*ret_i = i;
 	return r;
 }
@@ -369,9 +397,9 @@ int gaps_walk(struct archive *archive, const struct gaps_options *options, uint6
 		*ret_behind = ranges_missing(&walk->held.settled, walk->first, walk->last);
 	if (options->from > walk->first)
 		walk->first = options->from;
-	r = list_segments(walk);
+	r = journal_segments(walk->journal, &walk->segments);
 	if (r == 0)
-		r = look_back(walk, &i);
+		r = look_back(walk, segments_at(&walk->segments, walk->first / SEGMENT_LINES), &i);
 	return r < 0 ? r : walk_segments(walk, i, walk->first);
 }
 

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "common/archive/archive.h"
-#include "pull/state/peer_state.h"
+#include "common/contact/peer_state.h"
 
 /* What to do about a picture that is damaged on the camera. */
 #define DAMAGED_NEXT_STEP "put a good copy back there, or run `capturepi verify --repair`"
@@ -47,7 +47,7 @@ struct gaps_options {
 
 /*
  * Shows each gap, in the order of the numbers; misses in a row with one cause are one gap.
- * `ret_behind` (NULL: not wanted) is how many numbers are not settled here. Needs 3 MB and reads
+ * `ret_behind` (NULL: not wanted) is how many numbers are not settled here. Needs 4 MB and reads
  * the journal twice, with `since_us` only the segments that reach back to it. -errno.
  */
 int gaps_walk(struct archive *archive, const struct gaps_options *options, uint64_t *ret_behind);

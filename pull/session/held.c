@@ -17,20 +17,29 @@ void held_clear(struct held *held)
 {
 	ranges_clear(&held->settled);
 	ranges_clear(&held->damaged);
+	ranges_clear(&held->claimed);
 	free(held->segments);
 	ranges_clear(&held->redated);
 	*held = (struct held){ 0 };
 }
 
+/* They are in order, so that many cost little. */
 static int held_add_segment(struct held *held, uint64_t number, struct held_segment **ret)
 {
+	size_t low = 0, high = held->n_segments;
 	struct held_segment *grown;
 
-	for (size_t i = 0; i < held->n_segments; i++) {
-		if (held->segments[i].number == number) {
-			*ret = &held->segments[i];
-			return 0;
-		}
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (held->segments[middle].number < number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < held->n_segments && held->segments[low].number == number) {
+		*ret = &held->segments[low];
+		return 0;
 	}
 	if (held->n_segments == HELD_SEGMENTS_MAX)
 		return -E2BIG;
@@ -38,7 +47,8 @@ static int held_add_segment(struct held *held, uint64_t number, struct held_segm
 	if (!grown)
 		return -ENOMEM;
 	held->segments = grown;
-	*ret = &grown[held->n_segments++];
+	memmove(grown + low + 1, grown + low, (held->n_segments++ - low) * sizeof *grown);
+	*ret = &grown[low];
 	**ret = (struct held_segment){ .number = number };
 	return 0;
 }
@@ -54,9 +64,6 @@ static int held_parse_line(struct held *held, const char *line)
 
 	if (n < 2 || a > SEQ_MAX || b > INT64_MAX)
 		return -EBADMSG;
-	/* of versions before 0.2.0 */
-	if (n == 2 && strcmp(word, "acked") == 0)
-		return 0;
 	if (n == 2 && strcmp(word, "unwanted") == 0) {
 		held->unwanted = a;
 		return 0;
@@ -73,16 +80,18 @@ static int held_parse_line(struct held *held, const char *line)
 		return -EBADMSG;
 	if (strcmp(word, "range") == 0 && a > ranges_last(&held->settled))
 		return ranges_add(&held->settled, a, b);
+	if (strcmp(word, "claimed") == 0)
+		return ranges_add(&held->claimed, a, b);
 	return strcmp(word, "damaged") == 0 ? ranges_add(&held->damaged, a, b) : -EBADMSG;
 }
 
 static int held_parse(struct held *held, const char *id, char *text)
 {
-	char *next, first[sizeof "settled 1 " + UUID_CHARS];
+	char *next, first[sizeof "settled 2 " + UUID_CHARS];
 	bool begun = false;
 	int r = 0;
 
-	snprintf(first, sizeof first, "settled 1 %s", id);
+	snprintf(first, sizeof first, "settled 2 %s", id);
 	for (char *line = text; r == 0 && (next = strchr(line, '\n')); line = next + 1) {
 		*next = '\0';
 		if (begun && strcmp(line, "end") == 0)
@@ -120,13 +129,16 @@ int held_save(struct held *held, struct archive *archive)
 	f = open_memstream(&text, &bytes);
 	if (!f)
 		return -ENOMEM;
-	fprintf(f, "settled 1 %s\nunwanted %" PRIu64 "\n", archive_id(archive), held->unwanted);
+	fprintf(f, "settled 2 %s\nunwanted %" PRIu64 "\n", archive_id(archive), held->unwanted);
 	for (size_t i = 0; i < held->n_segments; i++)
 		fprintf(f, "segment %" PRIu64 " %" PRId64 "\n", held->segments[i].number,
 			held->segments[i].offset);
 	for (size_t i = 0; i < held->damaged.n; i++)
 		fprintf(f, "damaged %" PRIu64 " %" PRIu64 "\n", held->damaged.list[i].first,
 			held->damaged.list[i].last);
+	for (size_t i = 0; i < held->claimed.n; i++)
+		fprintf(f, "claimed %" PRIu64 " %" PRIu64 "\n", held->claimed.list[i].first,
+			held->claimed.list[i].last);
 	for (size_t i = 0; i < held->settled.n; i++)
 		fprintf(f, "range %" PRIu64 " %" PRIu64 "\n", held->settled.list[i].first,
 			held->settled.list[i].last);
@@ -141,37 +153,79 @@ int held_save(struct held *held, struct archive *archive)
 
 /* ---- the journal */
 
-static int held_settle(struct held *held, uint64_t first, uint64_t last)
+static int held_settle(struct held *held, uint64_t seq)
 {
-	int r = ranges_remove(&held->damaged, first, last);
+	int r = ranges_remove(&held->damaged, seq, seq);
 
-	return r < 0 ? r : ranges_add(&held->settled, first, last);
+	if (r == 0)
+		r = ranges_remove(&held->claimed, seq, seq);
+	return r < 0 ? r : ranges_add(&held->settled, seq, seq);
+}
+
+int held_claim(struct held *held, uint64_t first, uint64_t last)
+{
+	struct range gap;
+	int r = 0;
+
+	/* what was damaged is settled without a line too */
+	for (size_t i = 0; r == 0 && i < held->damaged.n; i++) {
+		const struct range *damaged = &held->damaged.list[i];
+
+		if (damaged->first <= last && damaged->last >= first)
+			r = ranges_remove(&held->settled,
+				damaged->first > first ? damaged->first : first,
+				damaged->last < last ? damaged->last : last);
+	}
+	if (r == 0)
+		r = ranges_remove(&held->damaged, first, last);
+	while (r == 0 && ranges_gap(&held->settled, first, last, &gap)) {
+		held->changed = true;
+		r = ranges_add(&held->claimed, gap.first, gap.last);
+		if (r == 0)
+			r = ranges_add(&held->settled, gap.first, gap.last);
+	}
+	return r;
 }
 
 int held_note_damaged(struct held *held, uint64_t seq)
 {
-	int r = ranges_add(&held->damaged, seq, seq);
+	int r = held_settle(held, seq);
 
 	held->changed = true;
-	return r < 0 ? r : ranges_add(&held->settled, seq, seq);
+	return r < 0 ? r : ranges_add(&held->damaged, seq, seq);
 }
 
-int held_want(struct held *held, uint64_t seq)
+int held_want(struct held *held, uint64_t seq, struct range *ret)
 {
+	struct range run = { seq, seq };
+	int r;
+
+	for (size_t i = 0; i < held->claimed.n; i++) {
+		if (held->claimed.list[i].first <= seq && held->claimed.list[i].last >= seq)
+			run = held->claimed.list[i];
+	}
 	held->changed = true;
-	return ranges_remove(&held->settled, seq, seq);
+	if (held->unwanted >= run.first)
+		held->unwanted =
+			0; /* what is not wanted any more is known again at the next look */
+	r = ranges_remove(&held->claimed, run.first, run.last);
+	if (r == 0)
+		r = ranges_remove(&held->settled, run.first, run.last);
+	if (r == 0)
+		*ret = run;
+	return r;
 }
 
 int held_note(struct held *held, const struct record *record)
 {
-	int r = held_settle(held, record->seq, record->seq);
+	int r = held_settle(held, record->seq);
 
 	if (r == 0 && record->type == RECORD_FRAME && record->was > 0)
 		r = ranges_add(&held->redated, record->seq, record->seq);
 	/* only what is older than the line that tells of it */
 	if (r == 0 && record->type == RECORD_PRUNE && record->first_seq > 0 &&
 		record->last_seq < record->seq)
-		r = held_settle(held, record->first_seq, record->last_seq);
+		r = held_claim(held, record->first_seq, record->last_seq);
 	held->changed = true;
 	return r;
 }
@@ -200,7 +254,7 @@ static int held_update_segment(struct held *held, struct archive *archive, uint6
 		r = journal_read_on(archive_journal(archive), number, segment->offset, &cursor);
 	while (r == 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0) {
 		held->changed = true;
-		r = held_settle(held, seq, seq);
+		r = held_settle(held, seq);
 		if (r == 0)
 			r = held_note_line(held, line, len);
 	}
@@ -211,17 +265,36 @@ static int held_update_segment(struct held *held, struct archive *archive, uint6
 
 int held_update(struct held *held, struct archive *archive)
 {
-	uint64_t number = 0;
-	int r;
+	CLEANUP(segments_clear) struct segments segments = { 0 };
+	int r = journal_segments(archive_journal(archive), &segments);
 
-	while ((r = journal_segment(archive_journal(archive), number, &number)) == 0) {
-		r = held_update_segment(held, archive, number);
+	for (size_t i = 0; r == 0 && i < segments.n; i++) {
+		r = held_update_segment(held, archive, segments.list[i]);
 		/* a segment without a header, or of a stranger: passed over, as a cursor does */
-		if (r < 0 && r != -ENOENT && r != -EBADMSG && r != -ELOOP)
-			return r;
-		number++;
+		if (r == -ENOENT || r == -EBADMSG || r == -ELOOP)
+			r = 0;
 	}
-	return r == -ENOENT ? 0 : r;
+	return r;
+}
+
+/*
+ * Above the last line that is here, or came and was damaged, nothing is settled: what the file says
+ * of that is a camera's word for which no line came.
+ */
+static int held_cut(struct held *held, struct archive *archive)
+{
+	const uint64_t damaged = ranges_last(&held->damaged);
+	uint64_t last;
+	int r = journal_last(archive_journal(archive), &last);
+
+	last = r == 0 && damaged < last ? last : damaged;
+	if (r == 0)
+		r = ranges_remove(&held->claimed, last + 1, SEQ_MAX);
+	if (r == 0)
+		r = ranges_remove(&held->settled, last + 1, SEQ_MAX);
+	if (r == 0 && held->unwanted > last)
+		held->unwanted = last;
+	return r;
 }
 
 int held_load(struct archive *archive, struct held *ret)
@@ -231,6 +304,8 @@ int held_load(struct archive *archive, struct held *ret)
 
 	if (r == 0)
 		r = held_update(&held, archive);
+	if (r == 0)
+		r = held_cut(&held, archive);
 	if (r < 0 && r != -ENOMEM) {
 		held_clear(&held);
 		r = held_update(&held, archive);

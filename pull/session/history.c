@@ -6,20 +6,38 @@
 #include <string.h>
 
 #include "common/commands/cli.h"
+#include "pull/session/redated.h"
 
 #define WINDOW 16 /* lines that are asked for at once */
 #define ROUNDS_MAX 64
 
-int history_check(const struct wire_greeting *greeting, const char *held_id, const char *path,
+int history_check(const struct wire_greeting *greeting, const struct history_here *here,
 	char *error, size_t size)
 {
-	if (!*held_id || strcmp(held_id, greeting->id) == 0)
-		return CLI_OK;
-	snprintf(error, size,
-		"the camera has another archive now (%.8s, here %.8s): a new card, or another "
-		"camera; to begin a new history here: mv %s %s.%.8s",
-		greeting->id, held_id, path, path, held_id);
-	return CLI_PROTOCOL;
+	if (*here->id && strcmp(here->id, greeting->id) != 0) {
+		snprintf(error, size,
+			"the camera has another archive now (%.8s, here %.8s): a new card, or "
+			"another camera; to begin a new history here: mv %s %s.%.8s",
+			greeting->id, here->id, here->path, here->path, here->id);
+		return CLI_PROTOCOL;
+	}
+	if (greeting->first > 0 && greeting->last > greeting->first &&
+		greeting->last - greeting->first >= SEQ_SPAN_MAX) {
+		snprintf(error, size,
+			"the camera says that its journal goes from number %llu to %llu: no camera "
+			"takes so many; look at its archive with `capturepi verify`",
+			(unsigned long long)greeting->first, (unsigned long long)greeting->last);
+		return CLI_PROTOCOL;
+	}
+	if (greeting->last > here->reach) {
+		snprintf(error, size,
+			"the camera says that its last number is %llu, and the last one here is "
+			"%llu: it cannot have taken so many since; look at its archive with "
+			"`capturepi verify`",
+			(unsigned long long)greeting->last, (unsigned long long)here->last);
+		return CLI_PROTOCOL;
+	}
+	return CLI_OK;
 }
 
 int history_last(struct archive *archive, struct record *ret)
@@ -46,6 +64,10 @@ int history_compare(const struct record *ours, const struct record *theirs)
 		ours->at_us != theirs->at_us || ours->to_s != theirs->to_s ||
 		ours->first_seq != theirs->first_seq || ours->last_seq != theirs->last_seq)
 		return 0;
+	/* the same line after other lines; one that a repair wrote again has none */
+	if (ours->has_prev && theirs->has_prev &&
+		memcmp(ours->prev, theirs->prev, SHA256_BYTES) != 0)
+		return 0;
 	if (ours->bytes == theirs->bytes && memcmp(ours->sha256, theirs->sha256, SHA256_BYTES) == 0)
 		return 1;
 	return theirs->recovered ? -1 : 0;
@@ -55,9 +77,15 @@ int history_compare(const struct record *ours, const struct record *theirs)
 
 struct search {
 	struct journal *journal;
+	struct segments segments; /* of it: between far numbers are none */
 	uint64_t same, other; /* the highest number known to be the same, the lowest that is not */
 	bool any; /* a line told so */
 };
+
+static void search_clear(struct search *s)
+{
+	segments_clear(&s->segments);
+}
 
 static int search_see_line(struct search *s, const struct record *line)
 {
@@ -95,19 +123,51 @@ static int search_ask(struct search *s, struct client *client, uint64_t seq)
 	return r < 0 ? r : -EPROTO;
 }
 
+/* The highest number up to `seq` that has a line here; 0: none is above `same`. */
+static uint64_t search_down(struct search *s, uint64_t seq)
+{
+	while (seq > s->same) {
+		const uint64_t number = seq / SEGMENT_LINES;
+		const size_t i = segments_at(&s->segments, number);
+
+		if (i < s->segments.n && s->segments.list[i] == number) {
+			if (journal_holds(s->journal, seq) != 0)
+				return seq;
+			seq--;
+		} else if (i > 0) {
+			seq = s->segments.list[i - 1] * SEGMENT_LINES + SEGMENT_LINES - 1;
+		} else {
+			break;
+		}
+	}
+	return 0;
+}
+
+/* The lowest number from `seq` on; 0: none is below `other`. */
+static uint64_t search_up(struct search *s, uint64_t seq)
+{
+	while (seq < s->other) {
+		const uint64_t number = seq / SEGMENT_LINES;
+		const size_t i = segments_at(&s->segments, number);
+
+		if (i == s->segments.n)
+			break;
+		if (s->segments.list[i] != number)
+			seq = s->segments.list[i] * SEGMENT_LINES;
+		else if (journal_holds(s->journal, seq) != 0)
+			return seq;
+		else
+			seq++;
+	}
+	return 0;
+}
+
 /* The number nearest to `near`, between same and other, that has a line here; 0: there is none. */
 static uint64_t search_near(struct search *s, uint64_t near)
 {
-	uint64_t seq = near;
+	const uint64_t seq = search_down(s, near);
 
-	while (seq > s->same && journal_holds(s->journal, seq) == 0)
-		seq--;
-	if (seq > s->same)
-		return seq;
-	seq = near + 1;
-	while (seq < s->other && journal_holds(s->journal, seq) == 0)
-		seq++;
-	return seq < s->other ? seq : 0;
+	return seq > 0 ? seq : search_up(s, near + 1);
 }
 
 /*
@@ -137,6 +197,7 @@ int history_look(struct client *client, struct archive *archive, const struct re
 	const struct record *theirs, uint64_t *ret_after)
 {
 	const struct wire_greeting *greeting = client_greeting(client);
+	CLEANUP(search_clear)
 	struct search s = { .journal = archive_journal(archive),
 		.same = greeting->first > 0 ? greeting->first - 1 : 0,
 		.other = held->seq };
@@ -149,7 +210,9 @@ int history_look(struct client *client, struct archive *archive, const struct re
 		return 0;
 	if (held->seq > greeting->last)
 		s.other = greeting->last + 1;
-	r = search_run(&s, client);
+	r = journal_segments(s.journal, &s.segments);
+	if (r == 0)
+		r = search_run(&s, client);
 	if (r < 0)
 		return r;
 	*ret_after = s.other - 1;
@@ -177,6 +240,18 @@ static void history_describe(const char *path, struct history_fork *fork)
 		(unsigned long long)last, branch);
 }
 
+int history_cut(struct archive *archive, uint64_t after, unsigned *ret_branch)
+{
+	unsigned branch;
+	int r = archive_fork(archive, after, &branch);
+
+	if (r == 0)
+		r = redated_restore(archive, after);
+	if (r == 0)
+		*ret_branch = branch;
+	return r;
+}
+
 int history_fork(struct archive *archive, const struct record *held, uint64_t after,
 	struct history_fork *ret)
 {
@@ -186,7 +261,7 @@ int history_fork(struct archive *archive, const struct record *held, uint64_t af
 	int r = journal_find(archive_journal(archive), held->seq, &now);
 
 	if (r == 0 && history_compare(held, &now) != 0)
-		r = archive_fork(archive, after, &fork.branch);
+		r = history_cut(archive, after, &fork.branch);
 	else if (r == 0 || r == -ENOENT) /* another process did it, and perhaps died over it */
 		for (r = 0; archive_branch(archive, &number);)
 			fork.branch = number;

@@ -14,11 +14,19 @@
 #include "common/wire/wire.h"
 #include "pull/ssh/client.h"
 
+/* The archive here, as far as a greeting is compared with it. */
+struct history_here {
+	const char *path, *id; /* id "": there is none */
+	uint64_t last; /* the number of the last line; 0: there is none */
+	uint64_t reach; /* the highest number that is believed: room_reach() */
+};
+
 /*
- * CLI_PROTOCOL for another archive id (a new card, another camera), with a sentence in `error`;
- * CLI_OK. `held_id` is that of the archive here, "" where there is none.
+ * CLI_PROTOCOL for another archive id (a new card, another camera), or for numbers that no camera
+ * can have come to since (SEQ_JUMP_MAX), or at all (SEQ_SPAN_MAX), with a sentence in `error`;
+ * CLI_OK.
  */
-int history_check(const struct wire_greeting *greeting, const char *held_id, const char *path,
+int history_check(const struct wire_greeting *greeting, const struct history_here *here,
 	char *error, size_t size);
 
 /* The last line that is held here; its `seq` is 0 where there is none. -errno. */
@@ -34,6 +42,12 @@ int history_compare(const struct record *ours, const struct record *theirs);
  */
 int history_look(struct client *client, struct archive *archive, const struct record *held,
 	const struct record *theirs, uint64_t *ret_after);
+
+/*
+ * Moves what is here after the number `after` to a branch, as archive_fork(), and puts frames back
+ * whose place a frame of that took. Errors of both.
+ */
+int history_cut(struct archive *archive, uint64_t after, unsigned *ret_branch);
 
 struct history_fork {
 	uint64_t after; /* the last number that both have */

@@ -42,6 +42,7 @@ bool session_tick(struct session *s)
 {
 	int64_t now_ns = clock_mono_ns(&clock_real);
 
+	session_spend(s, false);
 	if (!s->options->tell || now_ns - s->told_ns < TICK_NS)
 		return !s->over;
 	s->told_ns = now_ns;
@@ -112,7 +113,10 @@ static int session_visit(struct session *s)
 		return code;
 	result->connections++;
 	code = session_talk(s, stream);
+	if (code == CLI_OK)
+		code = session_check_room(s);
 	session_release(s);
+	session_keep_head(s);
 	/* a memory aid: without it the next sync reads the journal again */
 	if (s->archive && s->plan == PLAN_BACKLOG && !options->dry_run)
 		held_save(&s->held, s->archive);
@@ -185,6 +189,7 @@ static int session_end(struct session *s, int code)
 	if (s->last > 0)
 		result->left = ranges_missing(&s->held.settled, s->first, s->last);
 	result->damaged = SEQ_MAX - ranges_missing(&s->held.damaged, 1, SEQ_MAX);
+	session_tidy_previews(s);
 	if (code == CLI_OK && result->bad > 0)
 		return CLI_PROTOCOL; /* the sentence is there */
 	if (code == CLI_OK)
@@ -209,6 +214,8 @@ int session_pull(const struct session_options *options, struct session_result *r
 	s->plan = options->plan;
 	s->clock = options->clock ? options->clock : &clock_real;
 	s->lock_fd = -1;
+	s->previewing = options->previews && !options->dry_run && s->plan == PLAN_BACKLOG;
+	s->room = (struct room){ .camera = options->camera, .clock = s->clock };
 	s->keep_since_us = room_since(options->camera, s->clock);
 	s->brought_ns = clock_mono_ns(s->clock);
 	pace_init(&s->pace, options->limit_rate, clock_mono_ns(&clock_real));
@@ -220,6 +227,7 @@ int session_pull(const struct session_options *options, struct session_result *r
 	ret->room_error = s->room.error;
 	ranges_clear(&s->seen);
 	ranges_clear(&s->skipped);
+	ranges_clear(&s->previews);
 	fd_closep(&s->lock_fd);
 	free(s);
 	return code;

@@ -16,10 +16,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/contact/peer_state.h"
 #include "pull/session/history.h"
 #include "pull/session/plan.h"
 #include "pull/ssh/connect.h"
-#include "pull/state/peer_state.h"
 
 enum session_event {
 	SESSION_CONNECTED, /* the camera answers and is the right one; `sighting` */
@@ -44,9 +44,11 @@ struct session_result {
 	int64_t rate; /* bytes a second that came, 0: not known */
 	uint64_t removed; /* old frames, to make room */
 	int room_error; /* why that did not work; 0: it did */
+	int head_error; /* why the archive's head could not be kept (heads.h); 0: it could */
 	struct history_fork fork; /* the last one; dry run: nothing was done about it */
 
 	/* backlog */
+	uint64_t previews; /* stored */
 	uint64_t lines; /* stored that are no frames */
 	uint64_t redated; /* removed here, because they are here under their true time */
 	uint64_t gone; /* the camera has the line but no file any more */
@@ -58,6 +60,7 @@ struct session_result {
 	uint64_t found; /* dry run: frames that would be fetched, */
 	int64_t found_bytes; /* and their size */
 	bool out_of_time; /* ended by the deadline */
+	int64_t budget_us; /* ended by the budget, which has more for it then; 0: it was not */
 
 	/* the last failure */
 	int code; /* an exit code of common/commands/cli.h */
@@ -77,6 +80,7 @@ struct session_options {
 	int64_t since_us; /* backlog: only frames of slots from then on; TIME_NONE: all */
 	int64_t limit_rate; /* bytes a second, 0: no limit */
 	bool dry_run; /* backlog: look, and fetch nothing */
+	bool previews; /* backlog: previews (preview.h) of what is to come, before any picture */
 	/* Whatever happens, at least every half a minute. False: end. NULL: not wanted. */
 	bool (*tell)(void *data, enum session_event event, const struct session_result *result);
 	void *data;

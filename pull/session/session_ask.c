@@ -13,11 +13,10 @@
 #include "common/commands/cli.h"
 #include "pull/ssh/wait.h"
 
-#define WAIT_SECONDS 4 /* follow: between two signs of life */
 #define ITEMS_LOW (SYNC_ITEMS_MAX / 16) /* fewer known frames than that: list some more */
 #define BUSY_US (US_PER_SEC / 5) /* until a frame that somebody else receives is looked at again */
-#define STATUS_NS (60 * NS_PER_SEC) /* follow: so old may be what is known to be due, */
-#define STATUS_LEAST_NS (20 * NS_PER_SEC) /* and so old once the slot that was the next has come */
+#define STATUS_BEATS 15 /* follow: so many signs of life old may be what is known to be due, */
+#define STATUS_LEAST_BEATS 5 /* and so many once the slot that was the next has come */
 
 _Static_assert(SYNC_ITEMS_MAX >= ITEMS_LOW + SYNC_LIST_LINES + SYNC_FIRST_LINES + SYNC_ASKS_MAX,
 	"a list that was asked for must find room for its frames, and all that are asked again "
@@ -90,12 +89,13 @@ static int ask_send(struct session *s, const struct ask *ask, const struct wire_
 	return CLI_OK;
 }
 
-static int ask_lines(struct session *s, const struct ask *list)
+static int ask_lines(struct session *s, struct ask *list)
 {
-	const struct wire_request request = {
-		.verb = WIRE_LIST, .seq = list->first, .count = list->last - list->first + 1
-	};
+	const uint64_t numbers = list->last - list->first + 1;
+	struct wire_request request = { .verb = WIRE_LIST, .seq = list->first };
 
+	list->count = numbers < s->list_lines || list->compare ? numbers : s->list_lines;
+	request.count = list->count;
 	s->list_under_way = true;
 	s->n_lines = s->n_listed = 0;
 	return ask_send(s, list, &request);
@@ -123,9 +123,13 @@ static int ask_compare(struct session *s)
 	return ask_lines(s, &list);
 }
 
-/* The next lines that are not known, newest first. */
+/*
+ * The next lines that are not known, newest first. A camera's numbers are dense; where they are
+ * not, a list goes over more of them, or a peer with few lines far apart could keep us for days.
+ */
 static int ask_list(struct session *s)
 {
+	const uint64_t span = s->list_span > s->list_lines ? s->list_span : s->list_lines;
 	struct ask list = { .kind = ASK_LIST };
 	struct range gap;
 	int r;
@@ -135,8 +139,7 @@ static int ask_list(struct session *s)
 		return CLI_OK;
 	}
 	list.last = gap.last;
-	list.first =
-		gap.last - gap.first < s->list_lines ? gap.first : gap.last - s->list_lines + 1;
+	list.first = gap.last - gap.first < span ? gap.first : gap.last - span + 1;
 	r = ranges_add(&s->seen, list.first, list.last);
 	return r < 0 ? session_archive_failed(s, r) : ask_lines(s, &list);
 }
@@ -147,7 +150,8 @@ static int ask_frame(struct session *s)
 	struct wire_request request = { .verb = WIRE_FRAME, .seq = frame.item.seq };
 	struct record record = item_record(&frame.item);
 
-	if (frame.item.probe ? !ranges_has(&s->held.damaged, frame.item.seq)
+	if (frame.item.probe ? !ranges_has(&s->held.damaged, frame.item.seq) &&
+				!ranges_has(&s->held.claimed, frame.item.seq)
 			     : ranges_has(&s->held.settled, frame.item.seq))
 		return CLI_OK; /* somebody else fetched it, or it was pruned */
 	if (s->archive && !frame.item.again)
@@ -169,13 +173,23 @@ static int ask_frame(struct session *s)
 	return ask_send(s, &frame, &request);
 }
 
+static int ask_preview(struct session *s)
+{
+	const struct ask preview = { .kind = ASK_PREVIEW, .item = item_pop(s) };
+	const struct wire_request request = { .verb = WIRE_PREVIEW, .seq = preview.item.seq };
+
+	s->under_way += PREVIEW_BYTES_LIKELY;
+	pace_requested(&s->pace, PREVIEW_BYTES_LIKELY);
+	return ask_send(s, &preview, &request);
+}
+
 static int ask_newest(struct session *s)
 {
 	const struct ask newest = { .kind = ASK_NEWEST };
 	const struct wire_request request = {
 		.verb = s->plan == PLAN_FOLLOW ? WIRE_WAIT : WIRE_LATEST,
 		.seq = s->newest_seen > s->after ? s->newest_seen : s->after,
-		.seconds = WAIT_SECONDS,
+		.seconds = (uint64_t)(pull_heartbeat_us(s->options->camera) / US_PER_SEC),
 	};
 
 	s->newest_asked = true;
@@ -205,11 +219,12 @@ static int ask_status(struct session *s)
 static bool session_status_due(const struct session *s)
 {
 	const struct session_result *result = s->result;
-	int64_t passed_ns = clock_mono_ns(&clock_real) - s->status_ns;
+	const int64_t passed_ns = clock_mono_ns(&clock_real) - s->status_ns;
+	const int64_t beat_ns = pull_heartbeat_us(s->options->camera) * NS_PER_US;
 
 	return s->plan == PLAN_FOLLOW && s->client &&
-		(passed_ns >= STATUS_NS ||
-			(passed_ns >= STATUS_LEAST_NS &&
+		(passed_ns >= STATUS_BEATS * beat_ns ||
+			(passed_ns >= STATUS_LEAST_BEATS * beat_ns &&
 				result->frame.slot_us >= result->sighting.schedule.next_us));
 }
 
@@ -218,7 +233,7 @@ enum plan_step session_next_step(struct session *s)
 	const bool newest = s->plan != PLAN_BACKLOG;
 	const struct plan_facts facts = {
 		.plan = s->plan,
-		.time_over = deadline_left_us(s->options->deadline_ns) == 0,
+		.time_over = s->budget_over || deadline_left_us(s->options->deadline_ns) == 0,
 		.asked = s->asked,
 		.n_asks = s->n_asks,
 		.compare_due = s->compare_due,
@@ -231,7 +246,7 @@ enum plan_step session_next_step(struct session *s)
 		.under_way = s->under_way,
 		.credit = pace_credit(&s->pace),
 		.paused = pace_wait_us(&s->pace, clock_mono_ns(&clock_real)) > 0 ||
-			deadline_left_us(s->busy_ns) > 0,
+			deadline_left_us(s->busy_ns) > 0 || session_budget_wait_us(s) > 0,
 	};
 
 	return plan_next(&facts);
@@ -245,7 +260,7 @@ static int ask_step(struct session *s, enum plan_step step)
 	case STEP_LIST:
 		return ask_list(s);
 	case STEP_FRAME:
-		return ask_frame(s);
+		return s->items[0].preview ? ask_preview(s) : ask_frame(s);
 	case STEP_NEWEST:
 		return ask_newest(s);
 	case STEP_STATUS:
@@ -274,8 +289,8 @@ int session_begin_command(struct session *s)
 	uint64_t newest = ranges_last(&s->held.settled);
 	enum plan_step step;
 
-	s->compare_due = s->plan == PLAN_BACKLOG ? s->archive && newest > 0 && newest < SEQ_MAX
-						 : s->anchor.seq > 0;
+	s->compare_due = s->anchor.seq > 0 ||
+		(s->plan == PLAN_BACKLOG && s->archive && newest > 0 && newest < SEQ_MAX);
 	snprintf(s->command, sizeof s->command, "capturepi serve");
 	step = session_next_step(s);
 	return step < STEP_ANSWER ? ask_step(s, step) : CLI_OK;

@@ -2,7 +2,7 @@
 /*
  * What the parts of a session share: session.c (connections, tries), session_talk.c (one
  * connection, answers), session_ask.c (requests), session_list.c (lists, histories),
- * session_store.c (the archive here), redated.c.
+ * session_preview.c, session_store.c (the archive here), redated.c.
  */
 #pragma once
 
@@ -23,14 +23,15 @@ struct item {
 	int64_t bytes; /* -1: not known, a partial of it is here */
 	bool again; /* it arrived damaged once */
 	bool probe; /* it was damaged over there: only ask whether it still is */
+	bool preview; /* only its thumbnail */
 };
 
-enum ask_kind { ASK_LIST, ASK_FRAME, ASK_NEWEST, ASK_STATUS };
+enum ask_kind { ASK_LIST, ASK_FRAME, ASK_PREVIEW, ASK_NEWEST, ASK_STATUS };
 
 /* A request that was sent and not answered yet. */
 struct ask {
 	enum ask_kind kind;
-	uint64_t first, last; /* list */
+	uint64_t first, last, count; /* list: numbers, and lines at most */
 	bool compare; /* list: it has the line to compare */
 	struct item item; /* frame */
 	int64_t offset; /* frame */
@@ -51,6 +52,8 @@ struct session {
 	const struct clock *clock;
 	struct backoff backoff;
 	int64_t brought_ns; /* when the camera brought something last, by `clock` */
+	struct pace_month month; /* what is spent of the budget; by the local calendar */
+	bool budget_over; /* nothing more may be asked for now, by the budget */
 	bool over; /* tell() said so, or nothing more is wanted */
 	bool again; /* another visit is due at once */
 	bool busy; /* newest: somebody else receives the frame */
@@ -67,9 +70,14 @@ struct session {
 	int64_t keep_since_us; /* backlog, by keep_days: what is older is not wanted */
 	struct held held; /* backlog */
 	struct ranges skipped; /* backlog: not to be asked for again in this session */
+	uint64_t damaged_seq; /* the frame that arrived damaged last, on any connection */
 	uint64_t stuck_seq; /* the frame at which a stream ended before its first byte */
 	struct ready ready[SYNC_READY_MAX]; /* the oldest first */
 	unsigned n_ready;
+	struct ranges previews; /* that are here (preview.h), */
+	int64_t preview_bytes; /* and what they take of the disk */
+	bool previewing; /* backlog: previews come, before any picture */
+	size_t n_previewed; /* frames that were listed for that */
 	int64_t ready_bytes, ready_ns; /* of them; when they are to be committed */
 
 	/* this connection */
@@ -78,6 +86,8 @@ struct session {
 	int64_t connected_ns, told_ns;
 	bool answered; /* something that makes sense */
 	uint64_t first, last; /* of the camera's journal */
+	uint64_t reach; /* the highest number that is believed */
+	uint64_t proven; /* backlog: the highest line that is held or was listed */
 	bool compare_due, comparing;
 	struct ask asks[SYNC_ASKS_MAX]; /* the oldest first */
 	size_t n_asks;
@@ -87,14 +97,23 @@ struct session {
 	int64_t busy_ns; /* until then the next of them is left to somebody else */
 	int64_t under_way; /* bytes of frames that were asked for and have not come */
 	struct pace pace;
+	struct stream *stream;
+	int64_t spent; /* of the stream's bytes, what is in `month` */
+	int64_t paced, paced_spent; /* bytes of frames that waited for the budget; in `month` */
 	/* newest, follow */
 	bool newest_asked;
 	uint64_t newest_seen; /* the camera announced it */
 	int64_t status_ns; /* when the camera said what is due, or was asked */
 	/* backlog */
 	struct ranges seen; /* listed, or need not be */
-	uint64_t list_lines; /* few at first: the first frame comes soon, and over a bad link too */
+	/*
+	 * Few at first: the first frame comes soon, and over a bad link too. And where numbers have
+	 * none, as a list of these is answered with lines that are beyond them.
+	 */
+	uint64_t list_lines;
+	uint64_t list_span; /* numbers that a list goes over; 0: as many as lines */
 	bool listed_all, list_under_way;
+	uint64_t newest_listed; /* the camera's newest frame: it waits for no budget */
 	struct record lines[SYNC_LIST_LINES]; /* of the list that is being read */
 	size_t n_lines, n_listed; /* kept; that came, with those of other lists */
 };
@@ -124,6 +143,12 @@ int session_archive_failed(struct session *s, int r);
  */
 int session_take_turn(struct session *s);
 void session_release(struct session *s);
+/* Keeps the head of what is here, once a day; what it said is in the result. */
+void session_keep_head(struct session *s);
+/* In a turn, before a frame (NULL: none) and so many other bytes: fails where there is no room. */
+int session_admit(struct session *s, const struct record *frame, int64_t bytes);
+/* newest, backlog: fails where the next frame could not be stored, though none came now. */
+int session_check_room(struct session *s);
 /* Begins a frame in a turn of its own. `*ret` stays NULL where its bytes are not wanted. */
 int session_begin_frame(struct session *s, const struct ask *frame, const struct record *record,
 	struct partial **ret);
@@ -157,6 +182,28 @@ void item_push_front(struct session *s, const struct item *item);
 int item_push_again(struct session *s, struct item item);
 struct record item_record(const struct item *item);
 
+/* ---- session_preview.c */
+
+#define PREVIEW_BYTES_LIKELY 6144 /* of one, until it has come */
+
+/* What is here of them; where that cannot be read there are none. */
+void session_look_previews(struct session *s);
+/* The answer to a request for one. */
+int preview_take(struct session *s, const struct ask *ask, const struct wire_reply *reply);
+/* The frame is here. */
+void preview_drop(struct session *s, const struct record *frame);
+/* Goes on to the pictures, where previews came so far: true. */
+bool session_end_previews(struct session *s);
+/* Removes what a crash left of them. */
+void session_tidy_previews(struct session *s);
+
+/* ---- session_spend.c: the budget */
+
+/* Counts what the link has carried since it was last counted; a little of it only if `all`. */
+void session_spend(struct session *s, bool all);
+/* How long the next frame has to wait, in microseconds; 0: it may be asked for. */
+int64_t session_budget_wait_us(const struct session *s);
+
 /* ---- session_list.c */
 
 /* A line of the list that is being read, and its end. */
@@ -171,6 +218,8 @@ void session_greet(struct session *s);
 
 /* All of one connection, from the greeting on. */
 int session_talk(struct session *s, struct stream *stream);
+/* The frame as announced is what was asked for; else the session fails. */
+int frame_check(struct session *s, const struct ask *frame, const struct record *record);
 /* The client failed with `r`. */
 int session_link_failed(struct session *s, int r);
 /* Not to be asked for again in this session, which ends as a failure. */
@@ -180,3 +229,11 @@ int session_skip(struct session *s, uint64_t seq);
  * due.
  */
 int session_pass_over(struct session *s, uint64_t seq);
+/* Its file over there cannot be had, `what` says why: that is a gap, and no failure. */
+int session_note_damaged(struct session *s, uint64_t seq, const char *what);
+/*
+ * A line of a set clock that is later than the camera's clock and ours, which is set too: the two
+ * agree that it is wrong. Where only ours does so, the line is taken, and status tells of the
+ * clocks.
+ */
+bool frame_is_of_the_future(const struct session *s, const struct record *frame);

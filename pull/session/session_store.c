@@ -14,6 +14,7 @@
 
 #include "common/commands/cli.h"
 #include "pull/session/copy.h"
+#include "pull/session/heads.h"
 #include "pull/ssh/wait.h"
 
 #define BATCH_US (US_PER_SEC / 4) /* the oldest frame waits so long at most */
@@ -109,7 +110,7 @@ static int session_look_backlog(struct session *s)
 	if (r == 0)
 		r = session_unwant(s, gone);
 	if (r == 0 && !s->options->dry_run)
-		room_open(&s->room, s->archive, s->options->camera, s->clock);
+		room_open(&s->room, s->archive);
 	return r < 0 ? session_open_failed(s, r) : CLI_OK;
 }
 
@@ -130,6 +131,7 @@ static int session_open_reader(struct session *s)
 	if (strcmp(s->id, id) != 0)
 		s->after = 0;
 	snprintf(s->id, sizeof s->id, "%s", id);
+	session_look_previews(s);
 	if (!s->archive)
 		return CLI_OK;
 	return s->plan == PLAN_BACKLOG ? session_look_backlog(s) : session_look_newest(s);
@@ -143,6 +145,7 @@ int session_look(struct session *s)
 	if (code != CLI_OK || !s->archive)
 		return code;
 	r = history_last(s->archive, &s->anchor);
+	s->proven = s->anchor.seq;
 	return r < 0 ? session_archive_failed(s, r) : CLI_OK;
 }
 
@@ -158,11 +161,13 @@ int session_unwant(struct session *s, uint64_t seq)
 {
 	int r;
 
-	if (seq == 0 || ranges_prefix(&s->held.settled, 1) >= seq)
+	if (seq <= s->held.unwanted && ranges_prefix(&s->held.settled, 1) >= seq)
 		return 0;
 	s->held.changed = true;
 	s->held.unwanted = seq;
 	r = ranges_remove(&s->held.damaged, 1, seq);
+	if (r == 0)
+		r = ranges_remove(&s->held.claimed, 1, seq);
 	if (r == 0)
 		r = ranges_add(&s->held.settled, 1, seq);
 	return r < 0 ? r : ranges_add(&s->seen, 1, seq);
@@ -188,6 +193,7 @@ static int session_open_writer(struct session *s, int64_t until_ns)
 		.camera = client_greeting(s->client)->camera,
 		.id = client_greeting(s->client)->id,
 		.copy = true,
+		.access = fs_access_mode(s->options->camera->access),
 		.wait_until_ns = until_ns,
 		.who = who[s->plan],
 	};
@@ -246,7 +252,7 @@ int session_take_turn(struct session *s)
 		return session_open_failed(s, r);
 	if (others)
 		room_refresh(&s->room, s->archive);
-	room_open(&s->room, s->archive, s->options->camera, s->clock);
+	room_open(&s->room, s->archive);
 	return CLI_OK;
 }
 
@@ -254,6 +260,46 @@ void session_release(struct session *s)
 {
 	if (s->writing)
 		archive_release(s->archive);
+}
+
+static int session_fail_room(
+	struct session *s, enum room_verdict verdict, const struct room_facts *facts)
+{
+	char text[PULL_ERROR_MAX];
+
+	if (verdict == ROOM_FREE)
+		return CLI_OK;
+	return session_fail(s, CONNECT_HERE,
+		verdict == ROOM_DISK || verdict == ROOM_INODES ? CLI_INTERNAL : CLI_PROTOCOL, "%s",
+		room_describe(verdict, s->options->camera, facts, text, sizeof text));
+}
+
+int session_check_room(struct session *s)
+{
+	const struct session_result *result = s->result;
+	struct room_facts facts;
+
+	return s->archive && !s->options->dry_run && s->plan != PLAN_FOLLOW &&
+			result->frames + result->lines == 0
+		? session_fail_room(s, room_check(&s->room, s->archive, &facts), &facts)
+		: CLI_OK;
+}
+
+int session_admit(struct session *s, const struct record *frame, int64_t bytes)
+{
+	enum room_verdict verdict;
+	struct room_facts facts;
+
+	s->room.pending_bytes = 0;
+	for (unsigned i = 0; i < s->n_ready; i++)
+		s->room.pending_bytes += room_cost(&s->room, &s->ready[i].record);
+	s->room.pending_frames = s->n_ready;
+	if (s->options->camera->max_bytes > 0)
+		s->room.pending_bytes += s->preview_bytes;
+	verdict = room_admit(&s->room, s->archive, frame, bytes, &facts);
+	s->result->removed = s->room.removed;
+	s->result->room_error = s->room.error;
+	return session_fail_room(s, verdict, &facts);
 }
 
 /* ---- a frame begins */
@@ -292,8 +338,14 @@ int session_begin_frame(struct session *s, const struct ask *frame, const struct
 	code = session_take_turn(s);
 	if (code != CLI_OK)
 		return code;
+	if (!session_has(s, record->seq))
+		code = session_admit(s, record, 0);
 	if (s->plan == PLAN_BACKLOG)
-		r = session_unwant(s, room_make(&s->room, record->bytes));
+		r = session_unwant(s, room_gone(&s->room));
+	if (code != CLI_OK) {
+		session_release(s);
+		return code;
+	}
 	if (r == 0 && !session_has(s, record->seq))
 		r = partial_resume(s->archive, record, frame->offset, ret);
 	else if (frame->kind == ASK_NEWEST && s->plan == PLAN_NEWEST)
@@ -364,6 +416,7 @@ static int batch_note(struct session *s, const struct ready *ready, int error)
 
 	if (error < 0 && error != -EEXIST)
 		return session_archive_failed(s, error);
+	preview_drop(s, &ready->record);
 	if (error == 0) {
 		s->result->frames++;
 		s->result->resumed += ready->resumed;
@@ -412,15 +465,23 @@ static unsigned batch_take(struct session *s, unsigned most, struct ready *ret)
 	return n;
 }
 
-/* newest, follow: removes old frames after a commit, in its turn. */
-static void batch_tidy(struct session *s, int64_t bytes)
+void session_keep_head(struct session *s)
+{
+	const int r = s->archive && !s->options->dry_run ? heads_keep(s->archive, s->clock) : 0;
+
+	s->result->head_error = r == -ENOENT ? 0 : r; /* there is no line yet */
+}
+
+/* newest, follow: keeps the head, and removes old frames, after a commit, in its turn. */
+static void batch_tidy(struct session *s)
 {
 	const int64_t now_ns = clock_mono_ns(&clock_real);
 
 	if (s->plan == PLAN_BACKLOG || (s->tidied_ns > 0 && now_ns - s->tidied_ns < TIDY_NS))
 		return;
 	s->tidied_ns = now_ns;
-	room_tidy(&s->room, s->archive, s->options->camera, bytes, s->clock);
+	session_keep_head(s);
+	room_tidy(&s->room, s->archive);
 	s->result->removed = s->room.removed;
 	s->result->room_error = s->room.error;
 }
@@ -432,17 +493,22 @@ static int batch_commit(struct session *s, unsigned most)
 	struct ready list[BATCH_FRAMES_MAX];
 	int errors[BATCH_FRAMES_MAX], code, r;
 	unsigned n = batch_take(s, most, list);
+	int64_t cost = 0, bytes = 0;
 	bool turn;
 
 	code = session_take_turn(s);
 	turn = code == CLI_OK;
 	if (turn)
 		n = batch_leave_out(s, list, n);
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
 		partials[i] = list[i].partial;
+		cost += room_cost(&s->room, &list[i].record);
+		bytes += list[i].record.bytes;
+	}
 	if (turn && n > 0) {
+		room_charge(&s->room, s->archive, cost, bytes, n);
 		archive_commit(s->archive, partials, n, errors);
-		batch_tidy(s, list[0].record.bytes);
+		batch_tidy(s);
 	}
 	session_release(s);
 	for (unsigned i = 0; i < n; i++) {

@@ -6,13 +6,16 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/utc.h"
 #include "common/commands/cli.h"
 #include "pull/session/gaps.h"
 #include "pull/session/redated.h"
 #include "pull/ssh/wait.h"
 
 #define IDLE_US (15 * US_PER_SEC)
-#define FOLLOW_IDLE_US (10 * US_PER_SEC) /* without a sign of life the link is dead */
+#define FOLLOW_IDLE_US (10 * US_PER_SEC)
+#define FOLLOW_SLICE_US (10 * US_PER_SEC) /* signs of life may be rarer; we tell of us so often */
+#define BUDGET_NAP_US (20 * US_PER_SEC) /* what is due later is for another session */
 #define NAP_US (US_PER_SEC / 5)
 #define USEFUL_NS (10 * NS_PER_SEC) /* a connection that lasted so long was of use */
 
@@ -47,8 +50,7 @@ int session_pass_over(struct session *s, uint64_t seq)
 	return CLI_OK;
 }
 
-/* Its file over there is damaged, `what` says how: that is a gap, and no failure. */
-static int session_note_damaged(struct session *s, uint64_t seq, const char *what)
+int session_note_damaged(struct session *s, uint64_t seq, const char *what)
 {
 	struct session_result *result = s->result;
 	int r;
@@ -79,8 +81,20 @@ static int session_note_stuck(struct session *s, uint64_t seq, int code)
 
 /* ---- frames */
 
-/* The frame as announced is what was asked for. */
-static int frame_check(struct session *s, const struct ask *frame, const struct record *record)
+bool frame_is_of_the_future(const struct session *s, const struct record *frame)
+{
+	const struct sighting *sighting = &s->result->sighting;
+	const int64_t ahead_us = sighting->schedule.now_us - sighting->seen_us;
+	const int64_t taken_us = record_taken_us(frame);
+	int64_t late_us = clock_wall_us(s->clock) + FUTURE_MAX_US;
+
+	if (sighting->schedule.now_us != TIME_NONE && ahead_us > 0)
+		late_us += ahead_us;
+	return frame->type == RECORD_FRAME && frame->synced && clock_synced(s->clock) &&
+		(taken_us > late_us || frame->slot_us > late_us);
+}
+
+int frame_check(struct session *s, const struct ask *frame, const struct record *record)
 {
 	const struct item *item = &frame->item;
 	bool same = record->type == RECORD_FRAME && record->seq == item->seq;
@@ -90,7 +104,7 @@ static int frame_check(struct session *s, const struct ask *frame, const struct 
 			record->bytes >= frame->offset;
 	else if (same)
 		same = record->slot_us == item->slot_us && record->bytes == item->bytes;
-	if (same)
+	if (same && !frame_is_of_the_future(s, record))
 		return CLI_OK;
 	return session_fail(s, CONNECT_ANSWERED, CLI_PROTOCOL,
 		"the camera answered with line %llu, or with other contents, when asked for frame "
@@ -98,15 +112,30 @@ static int frame_check(struct session *s, const struct ask *frame, const struct 
 		(unsigned long long)record->seq, (unsigned long long)item->seq);
 }
 
+/* The highest number that is believed by now. */
+static uint64_t frame_reach(const struct session *s)
+{
+	const int64_t us = (clock_mono_ns(&clock_real) - s->connected_ns) / NS_PER_US;
+
+	return s->reach < SEQ_MAX ? s->reach + (uint64_t)(us / EVERY_MIN_US) : SEQ_MAX;
+}
+
 /* The newest is newer than what is known. */
 static int frame_check_newest(struct session *s, struct ask *frame, const struct record *record)
 {
+	char time[UTC_TEXT_MAX];
+
 	if (record->type != RECORD_FRAME || record->seq <= s->after ||
-		record->seq <= s->newest_seen || record->seq > SEQ_MAX ||
+		record->seq <= s->newest_seen || record->seq > frame_reach(s) ||
 		record->bytes < FRAME_BYTES_MIN || record->bytes > FRAME_BYTES_MAX)
 		return session_fail(s, CONNECT_ANSWERED, CLI_PROTOCOL,
 			"the camera answered with line %llu, not with a frame newer than %llu",
 			(unsigned long long)record->seq, (unsigned long long)s->after);
+	if (frame_is_of_the_future(s, record))
+		return session_fail(s, CONNECT_ANSWERED, CLI_PROTOCOL,
+			"frame %llu is dated %s, later than the clocks of the camera and of this "
+			"machine say",
+			(unsigned long long)record->seq, utc_format(record_taken_us(record), time));
 	s->newest_seen = record->seq;
 	frame->item = (struct item){ record->seq, record->slot_us, record->bytes, false, false };
 	s->under_way += record->bytes;
@@ -137,6 +166,7 @@ static int frame_receive(
 			return session_archive_failed(s, r);
 		left -= n;
 		s->under_way -= n;
+		s->paced += s->plan == PLAN_BACKLOG && frame->item.seq != s->newest_listed ? n : 0;
 		s->result->bytes += n;
 		pace_received(&s->pace, n, clock_mono_ns(&clock_real));
 		code = session_tick(s) ? ask_ahead(s) : CLI_TEMPFAIL;
@@ -148,8 +178,11 @@ static int frame_receive(
 static int frame_damaged(struct session *s, const struct ask *frame)
 {
 	/* a partial may have been damaged here */
-	if (!frame->item.again && (s->plan == PLAN_BACKLOG || frame->offset > 0))
+	if (!frame->item.again && s->damaged_seq != frame->item.seq &&
+		(s->plan == PLAN_BACKLOG || frame->offset > 0)) {
+		s->damaged_seq = frame->item.seq;
 		return item_push_again(s, frame->item);
+	}
 	if (s->plan == PLAN_BACKLOG)
 		return session_note_damaged(s, frame->item.seq,
 			"its file is not the picture that the journal there tells of");
@@ -172,6 +205,24 @@ static int frame_finish(struct session *s, const struct ask *frame, const struct
 	return r == -EBADMSG ? frame_damaged(s, frame) : session_archive_failed(s, r);
 }
 
+/* What was claimed with it is to be listed again, but for the frame itself and those asked for. */
+static int frame_want(struct session *s, uint64_t seq)
+{
+	struct range run;
+	int r = held_want(&s->held, seq, &run);
+
+	if (r == 0)
+		r = ranges_remove(&s->seen, run.first, run.last);
+	if (r == 0)
+		r = ranges_add(&s->seen, seq, seq);
+	for (size_t i = 0; r == 0 && i < s->n_asks; i++) {
+		if (s->asks[i].kind == ASK_FRAME)
+			r = ranges_add(&s->seen, s->asks[i].item.seq, s->asks[i].item.seq);
+	}
+	s->listed_all = false;
+	return r;
+}
+
 static int frame_take(struct session *s, struct ask *frame, const struct record *record)
 {
 	struct partial *partial = NULL;
@@ -180,8 +231,8 @@ static int frame_take(struct session *s, struct ask *frame, const struct record 
 	int r;
 
 	if (code == CLI_OK && frame->item.probe) {
-		frame->item.probe = false; /* it is whole again, and wanted like any other */
-		r = held_want(&s->held, frame->item.seq);
+		frame->item.probe = false; /* it is there, and wanted like any other */
+		r = frame_want(s, frame->item.seq);
 		return r < 0 ? session_archive_failed(s, r) : item_push_again(s, frame->item);
 	}
 	if (code == CLI_OK && frame->item.bytes < 0) {
@@ -214,8 +265,10 @@ static int frame_refused(struct session *s, const struct ask *frame, const struc
 		return session_fail(
 			s, CONNECT_ANSWERED, CLI_TEMPFAIL, "capturepi there says: %s", reply->text);
 	if (reply->error == WIRE_ERROR_PRUNED || s->plan != PLAN_BACKLOG) {
-		s->result->gone++; /* what was left of it is of no use */
-		r = s->plan == PLAN_BACKLOG ? held_note(&s->held, &record) : 0;
+		/* what was left of it is of no use; of a claim that is made again nobody is told */
+		s->result->gone += !ranges_has(&s->held.claimed, record.seq);
+		if (s->plan == PLAN_BACKLOG)
+			r = held_claim(&s->held, record.seq, record.seq);
 		return r < 0 ? session_archive_failed(s, r) : CLI_OK;
 	}
 	if (frame->offset > 0 && !frame->item.again && !frame->item.probe)
@@ -249,6 +302,8 @@ static int answer_take(struct session *s, struct ask *ask, const struct wire_rep
 		s->newest_asked = false;
 	if (frame && reply->type == WIRE_REPLY_RECORD)
 		return frame_take(s, ask, &reply->record);
+	if (ask->kind == ASK_PREVIEW)
+		return preview_take(s, ask, reply);
 	if (ask->kind == ASK_FRAME && reply->type == WIRE_REPLY_ERROR)
 		return frame_refused(s, ask, reply);
 	if (ask->kind == ASK_STATUS &&
@@ -287,6 +342,30 @@ static int answer_read(struct session *s)
 	return r;
 }
 
+/* Nothing more may come now. */
+static void session_end_budget(struct session *s, int64_t wait_us)
+{
+	const int64_t now_us = clock_wall_us(s->clock), month_us = s->month.to_us - now_us;
+
+	s->budget_over = true;
+	/* what does not fit into this month is for the next one */
+	s->result->budget_us = now_us + (wait_us < month_us ? wait_us : month_us);
+}
+
+/* Takes the next answer, which in a follow may be a while. */
+static int answer_wait(struct session *s)
+{
+	int64_t until_ns = deadline_in(FOLLOW_SLICE_US);
+
+	while (s->plan == PLAN_FOLLOW && client_wait(s->client, until_ns) == 0 &&
+		deadline_left_us(until_ns) == 0) {
+		if (!session_tick(s))
+			return CLI_OK;
+		until_ns = deadline_in(FOLLOW_SLICE_US);
+	}
+	return answer_read(s);
+}
+
 /* Asks and takes answers until nothing is wanted any more, or the time is over. */
 static int session_work(struct session *s)
 {
@@ -300,14 +379,21 @@ static int session_work(struct session *s)
 			return code;
 		switch (session_next_step(s)) {
 		case STEP_ANSWER:
-			code = answer_read(s);
+			code = answer_wait(s);
 			break;
 		case STEP_NAP:
+			nap_us = session_budget_wait_us(s);
+			if (nap_us > BUDGET_NAP_US) {
+				session_end_budget(s, nap_us);
+				break;
+			}
 			nap_us = pace_wait_us(&s->pace, clock_mono_ns(&clock_real));
 			session_pause(s, nap_us > 0 && nap_us < NAP_US ? nap_us : NAP_US);
 			break;
 		case STEP_DONE:
-			return CLI_OK;
+			if (!session_end_previews(s))
+				return CLI_OK;
+			break;
 		default: /* a commit has made another request possible */
 			break;
 		}
@@ -318,12 +404,35 @@ static int session_work(struct session *s)
 	}
 }
 
+/* How many frames a camera makes in a day, by its own word; 0: it does not say. */
+static double schedule_frames_per_day(const struct wire_schedule *schedule)
+{
+	const int64_t last_us =
+		schedule->pending_us != TIME_NONE ? schedule->pending_us : schedule->due_us;
+	int64_t every_us;
+
+	if (schedule->next_us == TIME_NONE || last_us == TIME_NONE || schedule->next_us <= last_us)
+		return 0;
+	every_us = schedule->next_us - last_us;
+	return (double)EVERY_MAX_US / (double)(every_us > EVERY_MIN_US ? every_us : EVERY_MIN_US);
+}
+
 static int session_begin_talk(struct session *s)
 {
 	const struct wire_greeting *greeting = client_greeting(s->client);
 	struct session_result *result = s->result;
-	int code = history_check(greeting, s->archive ? archive_id(s->archive) : "",
-		result->archive, result->error, sizeof result->error);
+	struct history_here here = { .path = result->archive,
+		.id = s->archive ? archive_id(s->archive) : "",
+		.last = s->anchor.seq };
+	struct peer_state peer;
+	int64_t away_us = 0;
+	int code;
+
+	peer_state_load(s->options->camera->name, &peer);
+	if (peer.last_ok_us != TIME_NONE)
+		away_us = clock_wall_us(s->clock) - peer.last_ok_us;
+	here.reach = s->reach = room_reach(&s->room, s->archive, here.last, away_us);
+	code = history_check(greeting, &here, result->error, sizeof result->error);
 
 	if (code != CLI_OK) {
 		result->why = CONNECT_ANSWERED;
@@ -332,6 +441,8 @@ static int session_begin_talk(struct session *s)
 	s->first = greeting->first > 0 ? greeting->first : 1;
 	s->last = greeting->last;
 	result->sighting = sighting_of(greeting, s->clock);
+	s->room.claimed_per_day = schedule_frames_per_day(&result->sighting.schedule);
+	s->room.sharers = 0; /* it may have another schedule now */
 	s->status_ns = s->connected_ns;
 	code = session_begin_seen(s);
 	if (code == CLI_OK && !s->compare_due && !s->comparing)
@@ -342,8 +453,8 @@ static int session_begin_talk(struct session *s)
 /* Everything that a camera may bring, of a connection or of the session so far. */
 static uint64_t session_sum(const struct session_result *result)
 {
-	return (uint64_t)result->bytes + result->frames + result->lines + result->gone +
-		result->bad + result->damaged_new;
+	return (uint64_t)result->bytes + result->frames + result->previews + result->lines +
+		result->gone + result->bad + result->damaged_new;
 }
 
 /* A connection that was of use, and was lost, is made again at once. */
@@ -366,10 +477,18 @@ static void session_judge(struct session *s, int code, const struct session_resu
 		result->rate = pace_rate(result->bytes - before->bytes, took_ns);
 }
 
-int session_talk(struct session *s, struct stream *stream)
+/* Without a sign of life the link is dead; a slow one has time for a piece of a frame. */
+static int64_t follow_idle_us(const struct session *s)
+{
+	const int64_t idle_us = pull_heartbeat_us(s->options->camera) * 5 / 2;
+
+	return idle_us > FOLLOW_IDLE_US ? idle_us : FOLLOW_IDLE_US;
+}
+
+static int session_converse(struct session *s, struct stream *stream)
 {
 	const struct client_options options = {
-		.idle_us = s->plan == PLAN_FOLLOW ? FOLLOW_IDLE_US : IDLE_US,
+		.idle_us = s->plan == PLAN_FOLLOW ? follow_idle_us(s) : IDLE_US,
 		.deadline_ns = s->options->deadline_ns,
 	};
 	CLEANUP(client_freep) struct client *client = NULL;
@@ -383,6 +502,7 @@ int session_talk(struct session *s, struct stream *stream)
 		return result->code = connect_code(r);
 	s->client = client;
 	s->list_lines = SYNC_FIRST_LINES;
+	s->list_span = 0;
 	pace_restart(&s->pace, clock_mono_ns(&clock_real));
 	code = session_begin_talk(s);
 	if (code == CLI_OK)
@@ -396,5 +516,18 @@ int session_talk(struct session *s, struct stream *stream)
 	while (s->n_ready > 0) /* of another history perhaps; the next session finds them */
 		partial_keep(s->ready[--s->n_ready].partial);
 	s->client = NULL;
+	return code;
+}
+
+int session_talk(struct session *s, struct stream *stream)
+{
+	int code;
+
+	s->stream = stream;
+	s->spent = s->paced = s->paced_spent = 0;
+	session_spend(s, true);
+	code = session_converse(s, stream);
+	session_spend(s, true);
+	s->stream = NULL;
 	return code;
 }

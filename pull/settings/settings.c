@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "common/base/clock.h"
+#include "common/base/fs.h"
 #include "common/commands/cli.h"
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -88,7 +89,85 @@ static bool is_remote_name(const char *value)
 	return cli_name_ok("capturepi", value);
 }
 
+#define PER_MONTH "/month"
+
+/* A size and "/month"; 0 needs none. */
+static int budget_parse(const struct conf_item *item, const char *value, void *dest)
+{
+	const size_t length = strlen(value), end = strlen(PER_MONTH);
+	const bool monthly = length > end && strcmp(value + length - end, PER_MONTH) == 0;
+	char size[64];
+	int64_t bytes;
+	int r;
+
+	if (length >= sizeof(size))
+		return -EINVAL;
+	snprintf(size, sizeof(size), "%.*s", (int)(monthly ? length - end : length), value);
+	r = conf_size.parse(item, size, &bytes);
+	if (r < 0 || (!monthly && bytes != 0))
+		return r < 0 ? r : -EINVAL;
+	*(int64_t *)dest = bytes;
+	return 0;
+}
+
+static int budget_print(const struct conf_item *item, const void *dest, FILE *out)
+{
+	const int r = conf_size.print(item, dest, out);
+
+	if (r == 0 && *(const int64_t *)dest != 0)
+		fputs(PER_MONTH, out);
+	return r;
+}
+
+static const struct conf_type budget_type = { .parse = budget_parse, .print = budget_print };
+
+static bool is_mail_server(const char *value)
+{
+	return (strncmp(value, "smtp://", 7) == 0 || strncmp(value, "smtps://", 8) == 0) &&
+		!strchr(value, '@');
+}
+
+/* A password before an '@' would be shown by `dump`. */
+static bool is_web_address(const char *value)
+{
+	return (strncmp(value, "https://", 8) == 0 || strncmp(value, "http://", 7) == 0) &&
+		!strchr(value, '@') && !strchr(value, ' ');
+}
+
+static bool is_mail_address(const char *value)
+{
+	const char *at = strchr(value, '@');
+
+	return at && at != value && at[1] && !strpbrk(value, "<>\"");
+}
+
+static int minute_parse(const char *value)
+{
+	int hour, minute, end = 0;
+
+	if (strlen(value) != 5 || sscanf(value, "%2d:%2d%n", &hour, &minute, &end) != 2 ||
+		end != 5 || hour < 0 || hour > 23 || minute < 0 || minute > 59)
+		return -1;
+	return hour * 60 + minute;
+}
+
+static bool is_time_of_day(const char *value)
+{
+	return minute_parse(value) >= 0;
+}
+
+int pull_summary_minute(const struct alarm_settings *alarm)
+{
+	return minute_parse(alarm->summary);
+}
+
 #define FIELD(member) CONF_FIELD(struct camera_settings, member)
+#define ALARM(member) CONF_FIELD(struct pull_settings, alarm.member)
+#define WEB_ADDRESS                                                                                \
+	.unset = "", .accepts = is_web_address,                                                    \
+	.allowed = "an address that begins with https:// or http://, without a user in it"
+
+static const char *const when_full_words[] = { "auto", "stop", "remove", NULL };
 
 static const struct conf_item items[] = {
 	{ "camera", "host", &conf_string, FIELD(host), NULL,
@@ -107,24 +186,83 @@ static const struct conf_item items[] = {
 		.unset = "" },
 	{ "camera", "archive", &conf_path, FIELD(archive), "",
 		"Folder for this camera's frames; empty: ~/pulled/NAME", .unset = "" },
+	{ "camera", "archive_mode", &conf_word, FIELD(access), "keep",
+		"Who else on this machine reads the pictures: private: nobody (0700), group: the "
+		"folder's group (0750), public: everybody (0755); keep: as the folder has it, and "
+		"private when it is new",
+		.words = fs_access_words },
 	{ "camera", "stale_after", &conf_duration, FIELD(stale_after_us), "auto",
 		"Age from which the newest frame is stale; auto: stale when a frame that is due "
 		"is missing",
 		.min = US_PER_SEC, .max = INT64_C(365) * 24 * 3600 * US_PER_SEC, .unset = "auto" },
 	{ "camera", "limit_rate", &conf_size, FIELD(limit_rate), "0",
 		"Bytes a second that sync asks for at most; 0: no limit", .max = INT64_MAX },
+	{ "camera", "budget", &budget_type, FIELD(budget), "0",
+		"Bytes of a calendar month that all of pullpi keeps to, spread over it; the newest "
+		"picture and previews come at once and count; 0: no limit",
+		.max = INT64_C(1) << 50, .allowed = "a size a month such as 2G/month, or 0" },
+	{ "camera", "heartbeat", &conf_duration, FIELD(heartbeat_us), "auto",
+		"How far apart the signs of life of follow are, and so how late it notices a dead "
+		"link; auto: 4s, with a budget 60s",
+		.min = US_PER_SEC, .max = 300 * US_PER_SEC, .unset = "auto" },
+	{ "camera", "previews", &conf_bool, FIELD(previews), "no",
+		"sync brings the thumbnails of what is missing before any picture, as viewpi shows "
+		"them until the pictures are here" },
 	{ "camera", "proxy_jump", &conf_string, FIELD(proxy_jump), "",
 		"SSH host to go through; empty: none", .unset = "", .accepts = is_destination,
 		.allowed = "[USER@]HOST[:PORT]" },
 	{ "camera", "keep_days", &conf_int, FIELD(keep_days), "0",
 		"Frames are removed here this many days after their day (UTC) ended; 0: no limit",
 		.max = 36500 },
-	{ "camera", "reserve", &conf_size, FIELD(reserve), "5%",
-		"Space and inodes of the file system that stay free here; 0: no frame goes",
-		.min = -90, .max = INT64_MAX },
+	{ "camera", "reserve", &conf_size, FIELD(reserve), "auto",
+		"Space and inodes of the file system that stay free here; auto: 5%", .min = -90,
+		.max = INT64_MAX, .unset = "auto" },
+	{ "camera", "when_full", &conf_word, FIELD(when_full), "auto",
+		"At reserve, max_bytes and max_frames: stop storing, or remove the oldest frames; "
+		"auto: stop, but remove where reserve is set",
+		.words = when_full_words },
+	{ "camera", "keep_at_least", &conf_duration, FIELD(keep_at_least_us), "30d",
+		"No frame that came here less than that ago is removed to make room",
+		.max = INT64_C(36500) * 24 * 3600 * US_PER_SEC },
+	{ "camera", "max_bytes", &conf_size, FIELD(max_bytes), "0",
+		"Size of this camera's frames here; 0: no limit", .max = INT64_MAX },
+	{ "camera", "max_frames", &conf_int, FIELD(max_frames), "0",
+		"Number of this camera's frames here; 0: no limit", .max = INT64_MAX },
+	{ "camera", "daily_bytes", &conf_size, FIELD(daily_bytes), "auto",
+		"Most that is stored of this camera in a day (UTC); auto: by its schedule and the "
+		"free space",
+		.max = INT64_MAX, .unset = "auto" },
 	{ "camera", "require_mount", &conf_bool, FIELD(require_mount), "no",
 		"Store only while the archive is on another file system than /: the disk is "
 		"there" },
+	HOOK_ITEMS(struct pull_settings, hook),
+	{ "alarm", "after", &conf_duration, ALARM(after_us), "10min",
+		"How long a trouble lasts before it is told, and is gone before it is over",
+		.min = 60 * US_PER_SEC, .max = INT64_C(24) * 3600 * US_PER_SEC },
+	{ "alarm", "summary", &conf_string, ALARM(summary), "",
+		"Local time of a daily summary; empty: none", .unset = "",
+		.accepts = is_time_of_day, .allowed = "a time of day such as 08:00" },
+	{ "alarm", "mail_server", &conf_string, ALARM(mail_server), "",
+		"Server that takes mail, always by TLS; empty: no mail", .unset = "",
+		.accepts = is_mail_server,
+		.allowed = "smtps://HOST[:PORT] or smtp://HOST[:PORT], without a user in it" },
+	{ "alarm", "mail_user", &conf_string, ALARM(mail_user), "",
+		"Its login; the password is mail_password of the file secrets", .unset = "" },
+	{ "alarm", "mail_from", &conf_string, ALARM(mail_from), "", "Address of the sender",
+		.unset = "", .accepts = is_mail_address, .allowed = "an address: NAME@HOST" },
+	{ "alarm", "mail_to", &conf_string, ALARM(mail_to), "",
+		"Addresses that mail goes to, with commas between them", .unset = "" },
+	{ "alarm", "ntfy", &conf_string, ALARM(ntfy), "", "Address of an ntfy topic; empty: none",
+		WEB_ADDRESS },
+	{ "alarm", "url", &conf_string, ALARM(url), "",
+		"Address that gets each message as JSON by POST; empty: none", WEB_ADDRESS },
+	{ "alarm", "command", &conf_path, ALARM(command), "",
+		"Program that gets each message; empty: none", .unset = "" },
+	{ "alarm", "ping_url", &conf_string, ALARM(ping_url), "",
+		"Address that is asked every two minutes while all is well; empty: none",
+		WEB_ADDRESS },
+	{ "alarm", "ca_file", &conf_path, ALARM(ca_file), "",
+		"Certificates that servers are checked by; empty: the system's", .unset = "" },
 };
 
 bool pull_camera_name_ok(const char *name)
@@ -157,6 +295,7 @@ static void *camera_instance(void *data, const char *name)
 	camera = &settings->cameras[settings->n_cameras++];
 	*camera = (struct camera_settings){ 0 };
 	snprintf(camera->name, sizeof(camera->name), "%s", name);
+	camera->all = settings;
 	conf_instance_defaults(&pull_settings_table, camera);
 	return camera;
 }
@@ -253,6 +392,10 @@ int pull_settings_check(void *data, conf_complain *complain, void *complain_data
 	const struct pull_settings *settings = data;
 	int count = 0;
 
+	if (*settings->alarm.mail_server &&
+		(!*settings->alarm.mail_from || !is_mail_address(settings->alarm.mail_to)))
+		count += conf_tell(complain, complain_data,
+			"alarm.mail_server: needs mail_from and mail_to as well");
 	for (size_t i = 0; i < settings->n_cameras; i++) {
 		const struct camera_settings *camera = &settings->cameras[i];
 
@@ -267,6 +410,13 @@ int pull_settings_check(void *data, conf_complain *complain, void *complain_data
 const struct camera_settings *pull_camera(const struct pull_settings *settings, const char *name)
 {
 	return find_camera((struct pull_settings *)settings, name);
+}
+
+int64_t pull_heartbeat_us(const struct camera_settings *camera)
+{
+	if (camera->heartbeat_us > 0)
+		return camera->heartbeat_us;
+	return (camera->budget > 0 ? 60 : 4) * US_PER_SEC;
 }
 
 int pull_archive_path(const struct camera_settings *camera, char ret[static PATH_MAX])

@@ -66,7 +66,9 @@ int connect_try(const struct camera_settings *camera, const char *command, int64
 	if (code != CLI_REFUSED)
 		return code;
 	n = strlen(error);
-	snprintf(error + n, size - n, "; to pair it again: %s",
+	snprintf(error + n, size - n,
+		r == -EKEYREJECTED ? "; once you have it, pair again and give it: %s --fingerprint"
+				   : "; to pair it again: %s",
 		endpoint_pair_command(camera, pair, sizeof pair));
 	return code;
 }

@@ -27,6 +27,8 @@ int dial_fault_of_name(int result, int error);
 int dial_tcp(
 	const char *host, int port, int64_t deadline_ns, int *ret_fd, char *error, size_t size);
 
+#define DIAL_KEEPIDLE 15 /* seconds of silence before a probe */
+
 /*
  * The same for known addresses, with the errno as it is. `ret_failed` is the address of the
  * error; NULL: one is silent (-ETIMEDOUT). A link-local IPv6 address without its interface, as a

@@ -6,6 +6,9 @@
 
 #include "pull/settings/settings.h"
 
+/* For messages: what tells the fingerprint of a host key on the machine itself. */
+#define HOST_KEY_SHOW "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"
+
 struct endpoint {
 	const struct camera_settings *camera; /* host, port, user, proxy_jump */
 	char alias[CAMERA_NAME_MAX]; /* its name in known_hosts: lower case, as SSH compares them */

@@ -80,3 +80,31 @@ int64_t pace_wait_us(const struct pace *pace, int64_t now_ns)
 	due_us = (double)pace->requested * US_PER_SEC / (double)pace->limit;
 	return due_us > gone_us ? (int64_t)(due_us - gone_us) + 1 : 0;
 }
+
+int64_t pace_month_due_us(const struct pace_month *month, int64_t bytes)
+{
+	const double part = ((double)month->used + (double)bytes) / (double)month->bytes;
+
+	if (month->bytes == 0)
+		return month->from_us;
+	if (part > 1)
+		return INT64_MAX;
+	return month->from_us + (int64_t)(part * (double)(month->to_us - month->from_us));
+}
+
+int64_t pace_month_done_us(const struct pace_month *month, int64_t bytes, int64_t now_us)
+{
+	const double length = (double)(month->to_us - month->from_us);
+	const double passed = (double)(now_us - month->from_us);
+	const double per_us = (double)month->bytes / length; /* of all, */
+	/* and of what waits for nothing, once there is a day to judge by */
+	const double exempt = passed > length / 31 ? (double)month->exempt / passed : 0;
+	const double behind = (double)month->used + (double)bytes - per_us * passed;
+
+	if (behind <= 0)
+		return now_us;
+	/* a century, and more than a double may be cut to */
+	if (exempt >= per_us || behind / (per_us - exempt) > length * 1200)
+		return INT64_MAX;
+	return now_us + (int64_t)(behind / (per_us - exempt));
+}

@@ -23,20 +23,15 @@
 #include "common/base/clock.h"
 #include "common/base/text.h"
 #include "common/base/util.h"
+#include "pull/ssh/carried.h"
 #include "pull/ssh/dial.h"
 #include "pull/ssh/jump.h"
 #include "pull/ssh/keys.h"
+#include "pull/ssh/offer.h"
 #include "pull/ssh/wait.h"
 
 #define CONNECT_US (10 * US_PER_SEC)
 #define LOGIN_US (15 * US_PER_SEC) /* from the TCP connection to the running command */
-
-/* ChaCha20 first: a Pi 4 has no AES instructions. */
-#define CIPHERS "chacha20-poly1305@openssh.com,aes256-ctr,aes128-ctr"
-#define CIPHERS_GCM CIPHERS ",aes256-gcm@openssh.com,aes128-gcm@openssh.com"
-#define HOST_KEYS                                                                                  \
-	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"                 \
-	"rsa-sha2-512,rsa-sha2-256"
 
 /*
  * libssh 0.10 opens the window as far as a read asks for, each time it asks: 2 MiB at each read
@@ -45,6 +40,15 @@
  */
 #define WINDOW_STEP (512 * 1024)
 #define READ_STEP (64 * 1024)
+
+/*
+ * libssh keeps what comes and nobody reads, past the window too, and its answers to whatever a peer
+ * wants to know and does not take. One that keeps to the windows leaves far less than this.
+ */
+#define UNREAD_MAX (4 * 1024 * 1024)
+#define UNSENT_MAX (1024 * 1024)
+#define STDERR_PIECES 64 /* of 1 KB, read in a row */
+#define PACKET_BYTES 64 /* around what a packet carries, more or less */
 
 struct ssh_stream {
 	struct stream stream;
@@ -61,6 +65,9 @@ struct ssh_stream {
 	char head[32]; /* the first bytes from the peer, to tell what it is */
 	size_t head_len;
 	size_t since_window; /* bytes that came since the window was opened */
+	struct ssh_counter_struct wire, packets; /* bytes of the socket, of what packets carry */
+	uint64_t read_at; /* of the socket's: so much had come when nothing was left unread */
+	uint64_t sent_at; /* so much had been made when nothing was left unsent */
 	char remote[160]; /* the last that the remote command wrote to stderr */
 	char error[320];
 };
@@ -121,23 +128,6 @@ static void look_at_head(struct ssh_stream *s)
 	text_clean(s->head, strcspn(s->head, "\r\n"), s->head, sizeof s->head);
 }
 
-/*
- * Sleeps until the socket is ready for what libssh wants. While the connection is set up, sshd
- * writes in small pieces and its Nagle algorithm holds the second until the first is acknowledged:
- * a delayed ACK of ours would cost 40 ms. The kernel forgets TCP_QUICKACK, so it is set each time.
- */
-static int ssh_wait(struct ssh_stream *s, int64_t deadline_ns)
-{
-	int flags = ssh_get_poll_flags(s->session), one = 1, r;
-
-	r = wait_fd(s->fd, flags & SSH_WRITE_PENDING ? POLLIN | POLLOUT : POLLIN, deadline_ns);
-	if (s->setting_up && r > 0) {
-		setsockopt(s->fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof one);
-		look_at_head(s);
-	}
-	return r < 0 ? r : 0;
-}
-
 static int ssh_fail(struct ssh_stream *s, int r, const char *fmt, ...) PRINTF(3, 4);
 static int ssh_fail(struct ssh_stream *s, int r, const char *fmt, ...)
 {
@@ -147,6 +137,40 @@ static int ssh_fail(struct ssh_stream *s, int r, const char *fmt, ...)
 	text_vformat(s->error, sizeof s->error, fmt, args);
 	va_end(args);
 	return r;
+}
+
+/* Fails where the peer makes libssh keep more than one that works does. */
+static int check_memory(struct ssh_stream *s, bool pending)
+{
+	const uint64_t made = s->packets.out_bytes + s->packets.out_packets * PACKET_BYTES;
+
+	if (!pending)
+		s->sent_at = made;
+	if (made - s->sent_at <= UNSENT_MAX && s->wire.in_bytes - s->read_at <= UNREAD_MAX)
+		return 0;
+	return ssh_fail(s, -EPROTO, "the other side sends without end, and does not listen");
+}
+
+/*
+ * Sleeps until the socket is ready for what libssh wants. While the connection is set up, sshd
+ * writes in small pieces and its Nagle algorithm holds the second until the first is acknowledged:
+ * a delayed ACK of ours would cost 40 ms. The kernel forgets TCP_QUICKACK, so it is set each time.
+ */
+static int ssh_wait(struct ssh_stream *s, int64_t deadline_ns)
+{
+	int flags = ssh_get_poll_flags(s->session), one = 1, r;
+
+	r = check_memory(s, flags & SSH_WRITE_PENDING);
+	if (r == 0 && deadline_left_us(deadline_ns) == 0)
+		r = -ETIMEDOUT; /* even if the peer keeps on sending */
+	if (r < 0)
+		return r;
+	r = wait_fd(s->fd, flags & SSH_WRITE_PENDING ? POLLIN | POLLOUT : POLLIN, deadline_ns);
+	if (s->setting_up && r > 0) {
+		setsockopt(s->fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof one);
+		look_at_head(s);
+	}
+	return r < 0 ? r : 0;
 }
 
 static bool peer_is_gone(const struct ssh_stream *s)
@@ -204,40 +228,9 @@ static int set_up_wait(struct ssh_stream *s, const char *what)
 			       s->camera->host, (int)s->camera->port, what);
 }
 
-/*
- * Offers AES-GCM to servers that have nothing else, unless the libssh that runs is older than
- * 0.11.5: it never checked the tag (CVE-2026-59847). Debian's 0.10.6-0+deb12u3 does, but cannot
- * be told from its predecessors.
- */
-static const char *ssh_ciphers(void)
-{
-	return ssh_version(SSH_VERSION_INT(0, 11, 5)) ? CIPHERS_GCM : CIPHERS;
-}
-
 static int set_up_session(struct ssh_stream *s)
 {
-	const struct endpoint *to = s->endpoint;
-	const char *user = *s->camera->user ? s->camera->user : NULL; /* NULL: the local one */
-	const bool no = false;
-	const int on = 1, quiet = SSH_LOG_NOLOG;
-	const struct {
-		enum ssh_options_e name;
-		const void *value;
-	} list[] = {
-		{ SSH_OPTIONS_PROCESS_CONFIG, &no },
-		{ SSH_OPTIONS_LOG_VERBOSITY, &quiet },
-		{ SSH_OPTIONS_HOST, to->alias },
-		{ SSH_OPTIONS_USER, user },
-		{ SSH_OPTIONS_KNOWNHOSTS, to->known_hosts },
-		{ SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null" },
-		{ SSH_OPTIONS_STRICTHOSTKEYCHECK, &on },
-		{ SSH_OPTIONS_NODELAY, &on },
-		{ SSH_OPTIONS_CIPHERS_C_S, ssh_ciphers() },
-		{ SSH_OPTIONS_CIPHERS_S_C, ssh_ciphers() },
-		{ SSH_OPTIONS_COMPRESSION, "no" },
-		{ SSH_OPTIONS_HOSTKEYS, HOST_KEYS },
-		{ SSH_OPTIONS_FD, &s->session_fd },
-	};
+	int r;
 
 	s->session_fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
 	if (s->session_fd < 0)
@@ -245,11 +238,11 @@ static int set_up_session(struct ssh_stream *s)
 	s->session = ssh_new();
 	if (!s->session)
 		return -ENOMEM;
-	for (size_t i = 0; i < ARRAY_SIZE(list); i++)
-		if (ssh_options_set(s->session, list[i].name, list[i].value) != SSH_OK)
-			return ssh_fail(s, -ENOSYS, "libssh refuses an option: %s",
-				ssh_get_error(s->session));
+	r = ssh_offer_set(s->session, s->endpoint, s->session_fd);
+	if (r < 0)
+		return ssh_fail(s, r, "libssh refuses an option: %s", ssh_get_error(s->session));
 	ssh_set_blocking(s->session, 0);
+	ssh_set_counters(s->session, &s->wire, &s->packets);
 	return 0;
 }
 
@@ -257,11 +250,17 @@ static int set_up_session(struct ssh_stream *s)
 static int open_link(struct ssh_stream *s)
 {
 	const struct camera_settings *o = s->camera;
+	/* where signs of life are rare, so that they cost little, probes are no more frequent */
+	const int idle_s = (int)(2 * pull_heartbeat_us(o) / US_PER_SEC);
 	int r;
 
-	if (!*o->proxy_jump)
-		return dial_tcp(
+	if (!*o->proxy_jump) {
+		r = dial_tcp(
 			o->host, (int)o->port, s->deadline_ns, &s->fd, s->error, sizeof s->error);
+		if (r == 0 && idle_s > DIAL_KEEPIDLE)
+			setsockopt(s->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+		return r;
+	}
 	r = jump_open(s->endpoint, &s->jump, &s->fd);
 	if (r == 0)
 		return 0;
@@ -305,20 +304,14 @@ static int connect_session(struct ssh_stream *s)
 	return r;
 }
 
+/* Whoever answers may have made that key: its fingerprint is nothing to copy from here. */
 static int other_host_key(struct ssh_stream *s)
 {
-	CLEANUP_FREE char *fingerprint = NULL;
-	ssh_key key = NULL;
-
-	if (ssh_get_server_publickey(s->session, &key) == SSH_OK) {
-		if (key_fingerprint(key, &fingerprint) < 0)
-			fingerprint = NULL;
-		ssh_key_free(key);
-	}
 	return ssh_fail(s, -EKEYREJECTED,
-		"%s shows another host key than the one that was paired (it is now %s): it was "
-		"installed again, or this is another machine",
-		s->camera->host, fingerprint ? fingerprint : "unknown");
+		"%s shows another host key than the one that was paired: it was installed again, "
+		"or another machine answers in its place; have the camera itself show its "
+		"fingerprint: " HOST_KEY_SHOW,
+		s->camera->host);
 }
 
 static int check_host_key(struct ssh_stream *s)
@@ -398,20 +391,24 @@ static int start_command(struct ssh_stream *s, const char *command)
 	return r == SSH_OK ? 0 : session_failed(s, -EACCES, "the command was refused");
 }
 
-/* Reads stderr, which opens the window again, and keeps the last line. */
-static void drain_stderr(struct ssh_stream *s)
+/*
+ * Reads stderr, which opens the window again, and keeps the last line. False: there is more, and
+ * perhaps no end of it.
+ */
+static bool drain_stderr(struct ssh_stream *s)
 {
-	char text[1024];
-	int n;
+	for (int i = 0; i < STDERR_PIECES; i++) {
+		char text[1024], *line;
+		int n = ssh_channel_read_nonblocking(s->channel, text, sizeof text - 1, 1);
 
-	while ((n = ssh_channel_read_nonblocking(s->channel, text, sizeof text - 1, 1)) > 0) {
-		char *line;
-
+		if (n <= 0)
+			return true;
 		text[n] = '\0';
 		line = text_last_line(text);
 		if (*line)
 			text_clean(line, strlen(line), s->remote, sizeof s->remote);
 	}
+	return false;
 }
 
 static ssize_t ssh_stream_read(struct stream *stream, void *data, size_t bytes, int64_t deadline_ns)
@@ -421,16 +418,18 @@ static ssize_t ssh_stream_read(struct stream *stream, void *data, size_t bytes, 
 	for (;;) {
 		size_t most = s->since_window < WINDOW_STEP ? READ_STEP : INT32_MAX;
 		uint32_t count = (uint32_t)(bytes < most ? bytes : most);
+		bool dry;
 		int n, r;
 
 		/*
 		 * First: it takes packets off the socket, and what it then finds for stdout would
 		 * wait in libssh, unseen by poll().
 		 */
-		drain_stderr(s);
+		dry = drain_stderr(s);
 		n = ssh_channel_read(s->channel, data, count, 0);
 		if (count > READ_STEP)
 			s->since_window = 0;
+		s->read_at = n == (int)count ? s->read_at + (size_t)n : s->wire.in_bytes;
 		if (n > 0) {
 			s->since_window += (size_t)n;
 			return n;
@@ -444,7 +443,9 @@ static ssize_t ssh_stream_read(struct stream *stream, void *data, size_t bytes, 
 		}
 		if (!ssh_is_connected(s->session))
 			return session_failed(s, -EPROTO, "the connection broke");
-		r = ssh_wait(s, deadline_ns);
+		if (!dry && deadline_left_us(deadline_ns) == 0)
+			return -ETIMEDOUT;
+		r = dry ? ssh_wait(s, deadline_ns) : 0;
 		if (r < 0)
 			return r;
 	}
@@ -493,11 +494,22 @@ static const char *ssh_stream_error(const struct stream *stream)
 	return s->error[0] ? s->error : s->remote;
 }
 
+/* Through a jump host there is no TCP connection of ours, whose headers are a part of the bytes. */
+static int64_t ssh_stream_carried(const struct stream *stream)
+{
+	const struct ssh_stream *s = (const struct ssh_stream *)stream;
+	const int64_t bytes = carried_bytes(s->fd);
+	const int64_t ours = (int64_t)(s->wire.in_bytes + s->wire.out_bytes);
+
+	return bytes >= 0 ? bytes : ours + ours / 16;
+}
+
 static const struct stream_ops ssh_stream_ops = {
 	.read = ssh_stream_read,
 	.write = ssh_stream_write,
 	.shutdown_write = ssh_stream_shutdown_write,
 	.error = ssh_stream_error,
+	.carried = ssh_stream_carried,
 	.free = ssh_stream_free,
 };
 

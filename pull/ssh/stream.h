@@ -28,6 +28,8 @@ struct stream_ops {
 	const char *(*error)(const struct stream *stream);
 	/* Never blocks, whatever the peer does. */
 	void (*free)(struct stream *stream);
+	/* Bytes on the link so far, both ways, with all headers; NULL: not known. */
+	int64_t (*carried)(const struct stream *stream);
 };
 
 /* Each implementation's struct starts with this. */
