@@ -11,11 +11,14 @@
 #include "common/archive/archive.h"
 #include "common/base/clock.h"
 #include "common/base/json.h"
+#include "common/base/text.h"
 #include "common/base/utc.h"
 #include "common/journal/name.h"
+#include "common/systemd/userbus.h"
 #include "deploy/commands.h"
 #include "deploy/sandbox.h"
 #include "deploy/setup.h"
+#include "deploy/system.h"
 
 #define WAIT_US (180 * US_PER_SEC) /* for a slot that comes later nobody waits */
 #define LOOK_NS (NS_PER_SEC / 2)
@@ -24,6 +27,7 @@
 
 const struct cli_option capture_options[] = {
 	SETUP_OPTIONS,
+	SYSTEM_OPTION,
 	{ "name", 0, "NAME", "another camera of this machine than the first" },
 	{ "wait", 0, "DURATION", "for the first frame; 3min, 0: not at all" },
 	{ 0 },
@@ -34,6 +38,7 @@ struct capture {
 	struct json_object *dump; /* the settings */
 	const char *archive; /* by these */
 	struct unit_task task; /* of the service */
+	bool moved; /* the unit that runs does not see what the settings name */
 	char before[FRAME_PATH_MAX]; /* the newest frame when this began; "": none */
 	char call[CLI_NAME_MAX + 32]; /* "capturepi --name porch" */
 	int64_t begun_ns, begun_us, wait_us;
@@ -173,7 +178,7 @@ static int capture_wait_for_frame(struct capture *c)
 		return CLI_OK;
 	}
 	if (!c->deploy.report.json && left_us > 2 * US_PER_SEC)
-		printf("%-9s waiting for the slot of %s\n", "frame", time);
+		text_print(stdout, "%-9s waiting for the slot of %s\n", "frame", time);
 	fflush(stdout);
 	return capture_wait_until(c, clock_mono_ns(&clock_real) + (left_us + GRACE_US) * NS_PER_US);
 }
@@ -198,7 +203,8 @@ static int capture_start(struct capture *c)
 	if (r != CLI_OK)
 		return r;
 	task->work = units_choose_work(&task->job.state, settings, &task->reason);
-	if (task->work == UNIT_WORK_RELOAD && capture_archive_moved(c))
+	if ((task->work == UNIT_WORK_NONE && c->moved) ||
+		(task->work == UNIT_WORK_RELOAD && (c->moved || capture_archive_moved(c))))
 		task->work = UNIT_WORK_RESTART;
 	if (task->work != UNIT_WORK_NONE)
 		return units_work(&c->deploy, "start", task, 1);
@@ -222,6 +228,7 @@ static int capture_deploy(struct capture *c)
 	struct deploy *deploy = &c->deploy;
 	const char *name = deploy->name;
 	char usual[CLI_NAME_MAX + 16];
+	struct sandbox_needs needs;
 	bool enabled_now = false;
 	int r = setup_folders(deploy, "capturepi");
 
@@ -232,9 +239,13 @@ static int capture_deploy(struct capture *c)
 		r = setup_manager(deploy);
 	if (r == CLI_OK && strcmp(json_get_text(c->dump, "/camera/source"), "test") != 0)
 		setup_warn_of_groups(deploy);
+	if (r == CLI_OK)
+		r = sandbox_needs_of(deploy, usual, c->archive,
+			json_get_text(c->dump, "/camera/tuning_file"), &needs);
 	if (r == CLI_OK) /* a disk that must be mounted is not made up by a folder */
-		r = sandbox_open(deploy, c->task.job.unit, usual, c->archive,
-			strcmp(json_get_text(c->dump, "/archive/require_mount"), "no") == 0);
+		r = sandbox_open(deploy, c->task.job.unit, &needs,
+			strcmp(json_get_text(c->dump, "/archive/require_mount"), "no") == 0,
+			&c->moved);
 	if (r == CLI_OK)
 		r = ours_remove(deploy, &gone);
 	if (r == CLI_OK)
@@ -260,12 +271,13 @@ int command_capture(struct cli *cli)
 	if (r == CLI_OK)
 		r = setup_name(cli, &name);
 	if (r == CLI_OK)
-		r = setup_begin(cli, true, &c.deploy);
+		r = setup_begin(cli, true, "capturepi", &c.deploy);
 	if (r != CLI_OK)
 		return r;
 	c.deploy.name = name;
 	if (name)
-		snprintf(c.deploy.again, sizeof c.deploy.again, "deploypi capture --name %s", name);
+		snprintf(c.deploy.again, sizeof c.deploy.again, "deploypi capture%s --name %s",
+			user_is_system() ? " --system" : "", name);
 	snprintf(c.call, sizeof c.call, "capturepi%s%s", name ? " --name " : "", name ? name : "");
 	snprintf(c.task.job.unit, sizeof c.task.job.unit, "capturepi%s%s.service", name ? "@" : "",
 		name ? name : "");

@@ -5,13 +5,16 @@
 #include <string.h>
 
 #include "common/settings/conf.h"
+#include "common/systemd/userbus.h"
 #include "deploy/ours.h"
 #include "deploy/setup.h"
+#include "deploy/system.h"
 
-const struct cli_option restart_options[] = { SETUP_OPTIONS, { 0 } };
+const struct cli_option restart_options[] = { SETUP_OPTIONS, SYSTEM_OPTION, { 0 } };
 
 const struct cli_option remove_options[] = {
 	SETUP_OPTIONS,
+	SYSTEM_OPTION,
 	{ "camera", 0, "NAME", "only the pull units of this camera" },
 	{ "name", 0, "NAME", "only the capture service of this camera" },
 	{ 0 },
@@ -59,7 +62,7 @@ static int restart_all(struct deploy *deploy, const struct cli *cli)
 int command_restart(struct cli *cli)
 {
 	struct deploy deploy;
-	int r = setup_begin(cli, true, &deploy);
+	int r = setup_begin(cli, true, "", &deploy);
 
 	if (r != CLI_OK)
 		return r;
@@ -76,6 +79,12 @@ static void remove_tell_left(struct deploy *deploy)
 {
 	char home[CONF_VALUE_MAX];
 
+	if (user_is_system()) {
+		report_ok(&deploy->report, "left", NULL,
+			"pictures and keys (/var/lib/capturepi, /var/lib/pullpi), settings "
+			"(/etc/capturepi, /etc/pullpi) and the users capturepi and pullpi stay");
+		return;
+	}
 	if (conf_home(home) < 0)
 		strcpy(home, "~");
 	report_ok(&deploy->report, "left", NULL,
@@ -95,7 +104,7 @@ int command_remove(struct cli *cli)
 	if (r == CLI_OK && camera && name)
 		r = cli_usage(cli, "--camera and --name: one of them");
 	if (r == CLI_OK)
-		r = setup_begin(cli, true, &deploy);
+		r = setup_begin(cli, true, "", &deploy);
 	if (r != CLI_OK)
 		return r;
 	if (camera || name)

@@ -7,11 +7,14 @@ static const struct cli_command commands[] = {
 		capture_options },
 	{ "pull", "", "pull from the paired cameras on this machine, for good", command_pull,
 		pull_options },
+	{ "view", "", "show the pictures in a browser, for good", command_view, view_options },
 	{ "restart", "UNIT...", "restart units and wait for the real end of it", command_restart,
 		restart_options, 1, UNITS_MAX },
 	{ "status", "", "our units; exit 1 if one is not well", command_status, status_options },
 	{ "remove", "", "stop and disable our units; pictures and settings stay", command_remove,
 		remove_options },
+	{ "sandbox", "FOLDER", "for the manager: open the units to what the settings name",
+		command_sandbox, sandbox_options, 1, 1 },
 	{ .name = NULL },
 };
 
@@ -19,7 +22,7 @@ int main(int argc, char **argv)
 {
 	static const struct cli_program program = {
 		.name = "deploypi",
-		.summary = "Sets up capturepi and pullpi as services of this user.",
+		.summary = "Sets up capturepi, pullpi and viewpi as services of this user.",
 		.commands = commands,
 	};
 

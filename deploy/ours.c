@@ -18,7 +18,8 @@ bool ours_chosen(const struct ours_choice *choice, const char *unit)
 	char instance[UNIT_NAME_MAX];
 
 	if (!choice->prefix)
-		return strncmp(unit, "capturepi", 9) == 0 || strncmp(unit, "pullpi-", 7) == 0;
+		return strncmp(unit, "capturepi", 9) == 0 || strncmp(unit, "pullpi-", 7) == 0 ||
+			strncmp(unit, "viewpi", 6) == 0;
 	return unit_instance(unit, choice->prefix, instance) == 0 &&
 		(!choice->instance || strcmp(instance, choice->instance) == 0) &&
 		(!choice->known || !choice->known(choice->data, instance));
@@ -44,8 +45,8 @@ static int ours_ask(struct deploy *deploy, const char *member, const char *rest,
 	CLEANUP(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	char fields[16], element[sizeof fields + 2];
 	const char *text;
-	int r = manager_call(
-		&deploy->manager, member, &error, &reply, "asas", 0, 2, "capturepi*", "pullpi-*");
+	int r = manager_call(&deploy->manager, member, &error, &reply, "asas", 0, 3, "capturepi*",
+		"pullpi-*", "viewpi*");
 
 	if (r < 0)
 		return units_tell_error(deploy, "list", NULL, r, &error);

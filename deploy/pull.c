@@ -1,26 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * deploypi pull: for each paired camera the timer that brings the newest picture, or the service
- * that follows it live, and the timer that brings all the others. A first fetch shows whether the
- * pairing holds.
+ * that follows it live, and the timer that brings all the others; and, where [alarm] names a way
+ * for messages, the timer of pullpi watch. A first fetch shows whether the pairing holds.
  */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/child.h"
 #include "common/base/clock.h"
 #include "common/base/json.h"
 #include "common/base/utc.h"
+#include "common/systemd/userbus.h"
 #include "deploy/commands.h"
 #include "deploy/sandbox.h"
 #include "deploy/setup.h"
+#include "deploy/system.h"
 
+#define PULL_WATCH "pullpi-watch.timer"
 #define FETCH_TIMEOUT "30s"
 #define FETCH_TIMEOUT_US (60 * US_PER_SEC)
 #define NEXT_MAX_US (32 * INT64_C(24) * 3600 * US_PER_SEC) /* ours fire every hour at least */
 
 const struct cli_option pull_options[] = {
 	SETUP_OPTIONS,
+	SYSTEM_OPTION,
 	{ "camera", 0, "NAME", "only this one of the paired cameras" },
 	{ "follow", 0, NULL, "a live view: follow the camera, no timer for its newest" },
 	{ "no-follow", 0, NULL, "back to the timer" },
@@ -51,7 +56,7 @@ static int pull_try_fetch(struct deploy *deploy, const char *camera)
 	}
 	snprintf(next, sizeof next,
 		child.code == CLI_REFUSED
-			? "pullpi pair [USER@]HOST --camera %s, then again: `%s`"
+			? "`pullpi pair [USER@]HOST --camera %s`, then again: `%s`"
 			: "`pullpi doctor --connect %s` knows more; then again: `%s`",
 		camera, deploy->again);
 	return report_failed(&deploy->report, child.code, "fetch", NULL, next, "%s",
@@ -111,7 +116,8 @@ static int pull_stop(struct deploy *deploy, const char *unit)
 	return r == CLI_OK && changed ? units_reload_manager(deploy) : r;
 }
 
-static int pull_start(struct deploy *deploy, const char *unit)
+/* `moved`: the unit that runs does not see what the settings name. */
+static int pull_start(struct deploy *deploy, const char *unit, bool moved)
 {
 	struct unit_task task = { 0 };
 	bool enabled_now = false;
@@ -123,6 +129,8 @@ static int pull_start(struct deploy *deploy, const char *unit)
 		return r;
 	snprintf(task.job.unit, sizeof task.job.unit, "%s", unit);
 	task.work = units_choose_work(&task.job.state, NULL, &task.reason);
+	if (task.work == UNIT_WORK_NONE && moved)
+		task.work = UNIT_WORK_RESTART;
 	if (task.work == UNIT_WORK_NONE)
 		report_ok(&deploy->report, "start", unit, "runs already");
 	else
@@ -132,12 +140,13 @@ static int pull_start(struct deploy *deploy, const char *unit)
 	return r == CLI_OK ? pull_check_timer(deploy, &task.job.state) : r;
 }
 
-static int pull_camera(struct deploy *deploy, const char *camera, const char *archive)
+static int pull_camera(struct deploy *deploy, const char *camera, struct json_object *settings)
 {
 	/* each of the three services of the camera writes the same archive */
 	static const char *const kinds[] = { "latest", "sync", "follow" };
 	char latest[UNIT_NAME_MAX], follow[UNIT_NAME_MAX], sync[UNIT_NAME_MAX];
-	bool follows = false;
+	struct sandbox_needs needs;
+	bool follows = false, moved = false;
 	int r;
 
 	snprintf(latest, sizeof latest, "pullpi-latest@%s.timer", camera);
@@ -147,19 +156,22 @@ static int pull_camera(struct deploy *deploy, const char *camera, const char *ar
 		return report_failed(&deploy->report, CLI_SETTINGS, "settings", NULL, NULL,
 			"%s: no name for a unit", camera);
 	r = pull_try_fetch(deploy, camera);
+	if (r == CLI_OK)
+		r = sandbox_needs_of(deploy, "pulled", json_get_text(settings, "/archive"),
+			json_get_text(settings, "/key"), &needs);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds) && r == CLI_OK; i++) {
 		char unit[UNIT_NAME_MAX];
 
 		snprintf(unit, sizeof unit, "pullpi-%s@%s.service", kinds[i], camera);
-		r = sandbox_open(deploy, unit, "pulled", archive, true);
+		r = sandbox_open(deploy, unit, &needs, true, &moved);
 	}
 	if (r == CLI_OK)
 		r = pull_wants_follow(deploy, follow, &follows);
 	if (r == CLI_OK)
-		r = pull_start(deploy, follows ? follow : latest);
+		r = pull_start(deploy, follows ? follow : latest, follows && moved);
 	if (r == CLI_OK)
 		r = pull_stop(deploy, follows ? latest : follow);
-	return r == CLI_OK ? pull_start(deploy, sync) : r;
+	return r == CLI_OK ? pull_start(deploy, sync, false) : r;
 }
 
 /* Every camera is tried; the first that fails gives the exit code. `only` NULL: all of them. */
@@ -172,7 +184,7 @@ static int pull_cameras(struct deploy *deploy, struct json_object *cameras, cons
 		int r = CLI_OK;
 
 		if (!only || strcmp(only, name) == 0)
-			r = pull_camera(deploy, name, json_get_text(camera, "/archive"));
+			r = pull_camera(deploy, name, camera);
 		if (deploy->manager.signal)
 			return r;
 		worst = worst == CLI_OK ? r : worst;
@@ -180,12 +192,36 @@ static int pull_cameras(struct deploy *deploy, struct json_object *cameras, cons
 	return worst;
 }
 
+/* Whether the settings, or the file beside them, name a way for messages. */
+static bool pull_wants_watch(struct json_object *dump)
+{
+	static const char *const ways[] = { "/alarm/mail_server", "/alarm/ntfy", "/alarm/url",
+		"/alarm/command", "/alarm/ping_url" };
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		if (*json_get_text(dump, ways[i]))
+			return true;
+	}
+	if (setup_settings_path("pullpi", NULL, path) != CLI_OK)
+		return false;
+	strcpy(strrchr(path, '/'), "/secrets");
+	return access(path, F_OK) == 0;
+}
+
+static int pull_watch(struct deploy *deploy, struct json_object *dump)
+{
+	return pull_wants_watch(dump) ? pull_start(deploy, PULL_WATCH, false)
+				      : pull_stop(deploy, PULL_WATCH);
+}
+
 static bool pull_knows_camera(void *data, const char *name)
 {
 	return json_object_object_get_ex(data, name, NULL);
 }
 
-static int pull_deploy(struct deploy *deploy, struct json_object *cameras, const char *only)
+static int pull_deploy(struct deploy *deploy, struct json_object *dump, struct json_object *cameras,
+	const char *only)
 {
 	const struct ours_choice gone = {
 		.prefix = "pullpi-", .known = pull_knows_camera, .data = cameras
@@ -205,10 +241,14 @@ static int pull_deploy(struct deploy *deploy, struct json_object *cameras, const
 		r = ours_remove(deploy, &gone);
 	if (r == CLI_OK && !any)
 		return report_failed(&deploy->report, CLI_SETTINGS, "settings", NULL,
-			"pullpi pair [USER@]HOST --camera NAME", "%s%s",
+			user_is_system() ? "sudo -u pullpi pullpi pair [USER@]HOST --camera NAME"
+					 : "pullpi pair [USER@]HOST --camera NAME",
+			"%s%s",
 			only ? "no camera is paired under the name " : "no camera is paired yet",
 			only ? only : "");
-	return r == CLI_OK ? pull_cameras(deploy, cameras, only) : r;
+	if (r == CLI_OK)
+		r = pull_cameras(deploy, cameras, only);
+	return r == CLI_OK ? pull_watch(deploy, dump) : r;
 }
 
 int command_pull(struct cli *cli)
@@ -219,13 +259,13 @@ int command_pull(struct cli *cli)
 
 	if (cli_flag(cli, "follow") && cli_flag(cli, "no-follow"))
 		return cli_usage(cli, "--follow and --no-follow: one of them");
-	r = setup_begin(cli, true, &deploy);
+	r = setup_begin(cli, true, "pullpi", &deploy);
 	if (r != CLI_OK)
 		return r;
 	r = setup_settings(&deploy, "pullpi", &dump);
 	cameras = r == CLI_OK ? json_object_object_get(dump, "camera") : NULL;
 	if (r == CLI_OK)
-		r = pull_deploy(&deploy, cameras ? cameras : none, cli_value(cli, "camera"));
+		r = pull_deploy(&deploy, dump, cameras ? cameras : none, cli_value(cli, "camera"));
 	json_object_put(dump);
 	json_object_put(none);
 	setup_end(&deploy);

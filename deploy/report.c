@@ -7,6 +7,7 @@
 
 #include "common/base/json.h"
 #include "common/base/text.h"
+#include "common/systemd/userbus.h"
 
 static void step_print_json(const struct step *step, const char *text)
 {
@@ -23,7 +24,7 @@ static void step_print_json(const struct step *step, const char *text)
 	if (step->log) {
 		lines = json_object_new_array();
 		for (unsigned i = 0; i < step->log->n_lines; i++)
-			json_object_array_add(lines, json_object_new_string(step->log->lines[i]));
+			json_object_array_add(lines, json_new_text(step->log->lines[i]));
 		json_object_object_add(o, "log", lines);
 	}
 	json_print(o);
@@ -31,36 +32,38 @@ static void step_print_json(const struct step *step, const char *text)
 
 static void step_print(const struct cli *cli, const struct step *step, const char *text)
 {
-	FILE *out = step->result == STEP_OK ? stdout : stderr;
+	FILE *out = step->result == STEP_OK ? stdout : stderr; /* ours: text_print() */
 
 	if (step->result == STEP_OK)
-		fprintf(out, "%-9s ", step->name);
+		text_print(out, "%-9s ", step->name);
 	else
-		fprintf(out, "%s: %s%s: ", cli->program->name,
+		text_print(out, "%s: %s%s: ", cli->program->name,
 			step->result == STEP_WARN ? "warning: " : "", step->name);
-	fprintf(out, "%s%s%s\n", step->unit ? step->unit : "", step->unit ? ": " : "", text);
+	text_print(out, "%s%s%s\n", step->unit ? step->unit : "", step->unit ? ": " : "", text);
 	if (step->log && step->log->n_lines) {
-		fprintf(out, "  its last log lines:\n");
+		fputs("  its last log lines:\n", out);
 		for (unsigned i = 0; i < step->log->n_lines; i++)
-			fprintf(out, "    %s\n", step->log->lines[i]);
+			text_print(out, "    %s\n", step->log->lines[i]);
 	} else if (step->log && *step->log->why_empty) {
-		fprintf(out, "  no log lines: %s\n", step->log->why_empty);
+		text_print(out, "  no log lines: %s\n", step->log->why_empty);
 	}
 	if (step->next)
-		fprintf(out, "  next: %s\n", step->next);
+		text_print(out, "  next: %s\n", step->next);
 }
 
 static void PRINTF(3, 0) report_tell(
 	const struct report *report, const struct step *step, const char *fmt, va_list values)
 {
-	char text[REPORT_TEXT_MAX];
+	char text[REPORT_TEXT_MAX], next[REPORT_TEXT_MAX];
+	struct step hinted = *step;
 
+	hinted.next = user_hint(step->next, next, sizeof next);
 	text_vformat(text, sizeof text, fmt, values);
 	fflush(stdout); /* in order, where both go to one terminal */
 	if (report->json)
-		step_print_json(step, text);
+		step_print_json(&hinted, text);
 	else
-		step_print(report->cli, step, text);
+		step_print(report->cli, &hinted, text);
 	fflush(stdout); /* as they finish */
 }
 

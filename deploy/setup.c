@@ -9,9 +9,11 @@
 #include "common/base/child.h"
 #include "common/base/clock.h"
 #include "common/base/fs.h"
+#include "common/base/text.h"
 #include "common/doctor/doctor.h"
 #include "common/settings/conf.h"
 #include "common/systemd/userbus.h"
+#include "deploy/system.h"
 
 #define CHILD_US (20 * US_PER_SEC)
 #define WORDS_MAX 5
@@ -37,8 +39,9 @@ int setup_name(struct cli *cli, const char **ret)
 	return CLI_OK;
 }
 
-int setup_begin(struct cli *cli, bool jobs, struct deploy *ret)
+int setup_begin(struct cli *cli, bool jobs, const char *program, struct deploy *ret)
 {
+	const bool system = program && cli_flag(cli, "system");
 	int r = CLI_OK, n;
 
 	*ret = (struct deploy){ .report = { .cli = cli, .json = cli_flag(cli, "json") } };
@@ -48,22 +51,27 @@ int setup_begin(struct cli *cli, bool jobs, struct deploy *ret)
 	if (r != CLI_OK)
 		return r;
 	/* `sudo deploypi capture` would set up root's services, where nobody looks for them */
-	if (getuid() == 0 && !cli_flag(cli, "root"))
+	if (getuid() == 0 && !system && !cli_flag(cli, "root"))
 		return report_failed(&ret->report, CLI_REFUSED, "user", NULL,
-			"run it without sudo, as the user who owns the pictures, or say --root if "
-			"root's own services are meant",
+			"run it without sudo, as the user who owns the pictures; or say --system "
+			"for a "
+			"service with a user of its own, or --root if root's own services are "
+			"meant",
 			"these are user services, and this is root");
-	n = snprintf(
-		ret->again, sizeof ret->again, "%s %s", cli->program->name, cli->command->name);
+	n = snprintf(ret->again, sizeof ret->again, "%s %s%s", cli->program->name,
+		cli->command->name, system ? " --system" : "");
 	for (int i = 0; i < cli->argc && n < (int)sizeof ret->again; i++)
 		n += snprintf(ret->again + n, sizeof ret->again - (size_t)n, " %s", cli->argv[i]);
 	r = manager_init(&ret->manager);
-	return r < 0 ? units_tell_error(ret, "user", NULL, r, NULL) : CLI_OK;
+	if (r < 0)
+		return units_tell_error(ret, "user", NULL, r, NULL);
+	return system ? system_enter(ret, program) : CLI_OK;
 }
 
 void setup_end(struct deploy *deploy)
 {
 	manager_clear(&deploy->manager);
+	sd_bus_flush_close_unref(deploy->system);
 }
 
 char *setup_last_line(char *text)
@@ -130,7 +138,9 @@ static int setup_check_settings(struct deploy *deploy, const char *program)
 		return CLI_OK;
 	}
 	if (!deploy->report.json)
-		fputs(child.err, stderr);
+		for (char *rest = child.err, *line; (line = strsep(&rest, "\n"));)
+			if (*line)
+				text_print(stderr, "%s\n", line);
 	snprintf(next, sizeof next, "mend that (man %s.conf), then again: `%s`", program,
 		deploy->again);
 	return report_failed(&deploy->report,
@@ -239,7 +249,7 @@ int setup_manager(struct deploy *deploy)
 {
 	CLEANUP_FREE char *version = NULL;
 	char next[REPORT_TEXT_MAX];
-	int r = setup_linger(deploy);
+	int r = user_is_system() ? CLI_OK : setup_linger(deploy);
 
 	if (r != CLI_OK)
 		return r;
@@ -249,8 +259,8 @@ int setup_manager(struct deploy *deploy)
 		return r;
 	sd_bus_get_property_string(deploy->manager.bus, USERBUS_SYSTEMD, USERBUS_PATH,
 		USERBUS_MANAGER, "Version", NULL, &version);
-	report_ok(&deploy->report, "manager", NULL, "the user's systemd %s answers",
-		version ? version : "");
+	report_ok(&deploy->report, "manager", NULL, "the %s systemd %s answers",
+		user_is_system() ? "system's" : "user's", version ? version : "");
 	return CLI_OK;
 }
 

@@ -23,9 +23,10 @@
 
 /*
  * Refuses root, unless it was told that root is meant. The manager is not connected yet. `jobs`:
- * the command has all of SETUP_OPTIONS.
+ * the command has all of SETUP_OPTIONS. `program`: --system is known here, see system_enter();
+ * NULL: it is not.
  */
-int setup_begin(struct cli *cli, bool jobs, struct deploy *ret);
+int setup_begin(struct cli *cli, bool jobs, const char *program, struct deploy *ret);
 void setup_end(struct deploy *deploy);
 
 /* --name: of another camera of capturepi than the first; NULL: not given. */

@@ -5,14 +5,17 @@
 
 #include "common/base/clock.h"
 #include "common/base/json.h"
+#include "common/base/text.h"
 #include "common/base/utc.h"
 #include "common/systemd/userbus.h"
 #include "deploy/commands.h"
 #include "deploy/ours.h"
 #include "deploy/setup.h"
+#include "deploy/system.h"
 
 const struct cli_option status_options[] = {
 	{ "json", 0, NULL, "one JSON object" },
+	SYSTEM_OPTION,
 	{ "root", 0, NULL, "really for root's own services" },
 	{ 0 },
 };
@@ -75,20 +78,22 @@ static void unit_print(const struct unit_state *u)
 	const bool active = strcmp(u->active, "active") == 0;
 	char time[UTC_TEXT_MAX];
 
-	printf("%s%-30s %s (%s)", unit_is_well(u) ? "  " : "! ", u->name, u->active, u->sub);
+	text_print(stdout, "%s%-30s %s (%s)", unit_is_well(u) ? "  " : "! ", u->name, u->active,
+		u->sub);
 	if (*u->file_state)
-		printf(", %s", u->file_state);
+		text_print(stdout, ", %s", u->file_state);
 	if (strcmp(u->load, "loaded") != 0)
-		printf(", %s", u->load);
+		text_print(stdout, ", %s", u->load);
 	if (*u->result && strcmp(u->result, "success") != 0)
-		printf(", result %s", u->result);
+		text_print(stdout, ", result %s", u->result);
 	if (u->restarts)
-		printf(", started again %u times", u->restarts);
+		text_print(stdout, ", started again %u times", u->restarts);
 	if (u->next_us > 0 && u->next_us < INT64_MAX)
-		printf(", next %s", utc_format_local((int64_t)u->next_us, time));
+		text_print(stdout, ", next %s", utc_format_local((int64_t)u->next_us, time));
 	else if (active && u->active_since_us > 0)
-		printf(", since %s", utc_format_local((int64_t)u->active_since_us, time));
-	printf("\n");
+		text_print(
+			stdout, ", since %s", utc_format_local((int64_t)u->active_since_us, time));
+	fputs("\n", stdout);
 }
 
 static void overview_print_json(const struct overview *o)
@@ -107,15 +112,16 @@ static void overview_print_json(const struct overview *o)
 
 static void overview_print(const struct overview *o)
 {
-	printf("%s: %s; %s\n", o->user,
-		o->lingers < 0       ? "whether it lingers is not known"
-			: o->lingers ? "lingers, services run without a login"
-				     : "does not linger: services end with the last log-out",
+	text_print(stdout, "%s: %s; %s\n", o->user,
+		user_is_system()         ? "the system's own services"
+			: o->lingers < 0 ? "whether it lingers is not known"
+			: o->lingers     ? "lingers, services run without a login"
+					 : "does not linger: services end with the last log-out",
 		o->manager ? "its manager runs" : "no manager runs, and so no service");
 	for (size_t i = 0; i < o->n_units; i++)
 		unit_print(&o->units[i]);
 	if (o->manager && o->n_units == 0)
-		printf("no unit of capturepi or pullpi is installed\n");
+		fputs("no unit of capturepi or pullpi is installed\n", stdout);
 }
 
 /* No manager is no error: then nothing of ours runs. */
@@ -125,7 +131,7 @@ static int overview_read(struct deploy *deploy, struct overview *o)
 	int r = manager_connect(&deploy->manager, clock_mono_ns(&clock_real));
 
 	setup_user(o->user);
-	o->lingers = linger_get(o->user);
+	o->lingers = user_is_system() ? -ENOTSUP : linger_get(o->user); /* it needs none */
 	o->manager = r == 0;
 	if (r < 0 && r != -ETIMEDOUT)
 		return units_tell_error(deploy, "status", NULL, r, NULL);
@@ -154,7 +160,7 @@ int command_status(struct cli *cli)
 {
 	CLEANUP_FREE struct overview *o = calloc(1, sizeof *o);
 	struct deploy deploy;
-	int r = o ? setup_begin(cli, false, &deploy) : CLI_INTERNAL;
+	int r = o ? setup_begin(cli, false, "", &deploy) : CLI_INTERNAL;
 
 	if (r != CLI_OK)
 		return r;

@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/text.h"
 #include "common/base/util.h"
+#include "common/systemd/userbus.h"
 
 #define JOURNALCTL_US (10 * US_PER_SEC)
 #define WAIT_STEP_US 200000
@@ -33,7 +34,8 @@ void unitlog_read(const char *unit, int64_t since_us, struct unitlog *ret)
 
 	*ret = (struct unitlog){ 0 };
 	snprintf(since, sizeof since, "--since=@%lld", (long long)(since_us / US_PER_SEC));
-	snprintf(unit_is, sizeof unit_is, "--user-unit=%s", unit);
+	snprintf(unit_is, sizeof unit_is, "%s=%s", user_is_system() ? "--unit" : "--user-unit",
+		unit);
 	snprintf(lines, sizeof lines, "--lines=%d", UNITLOG_LINES);
 	for (int i = 0; i < WAIT_STEPS && ret->n_lines == 0; i++) {
 		CLEANUP(child_result_clear) struct child_result child = { 0 };
@@ -46,6 +48,6 @@ void unitlog_read(const char *unit, int64_t since_us, struct unitlog *ret)
 	if (ret->n_lines == 0)
 		snprintf(ret->why_empty, sizeof ret->why_empty,
 			"this user sees none in the journal; `sudo journalctl "
-			"_SYSTEMD_USER_UNIT=%s` shows them",
-			unit);
+			"_SYSTEMD_%sUNIT=%s` shows them",
+			user_is_system() ? "" : "USER_", unit);
 }

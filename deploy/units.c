@@ -3,11 +3,14 @@
 #include "deploy/units.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "common/base/clock.h"
+#include "common/base/fs.h"
+#include "common/base/text.h"
 #include "common/base/util.h"
 #include "common/systemd/userbus.h"
 
@@ -83,8 +86,9 @@ static bool unit_is_changed(const struct unit_state *u)
 	const uint64_t since_us = u->started_us ? u->started_us : u->active_since_us;
 	bool newer = file_is_newer(u->fragment, since_us);
 
-	for (unsigned i = 0; i < u->dropins.n; i++)
-		newer |= file_is_newer(u->dropins.items[i], since_us);
+	for (unsigned i = 0; i < u->dropins.n; i++) /* those of generators are always new */
+		newer |= !strstr(u->dropins.items[i], "/systemd/generator/") &&
+			file_is_newer(u->dropins.items[i], since_us);
 	return newer;
 }
 
@@ -202,7 +206,7 @@ static int jobs_wait(struct deploy *deploy, const struct unit_task *tasks, size_
 			return 0;
 		for (size_t i = 0; i < n && !deploy->report.json; i++)
 			if (tasks[i].work != UNIT_WORK_NONE && !*tasks[i].job.result)
-				fprintf(stderr, "%s: still waiting for %s\n",
+				text_print(stderr, "%s: still waiting for %s\n",
 					deploy->report.cli->program->name, tasks[i].job.unit);
 	}
 }
@@ -344,6 +348,28 @@ void units_undo(struct deploy *deploy, const char *unit)
 	if (units_work(deploy, "undo", &task, 1) == CLI_OK &&
 		units_link(deploy, false, unit, &changed) == CLI_OK &&
 		units_reload_manager(deploy) == CLI_OK)
-		report_ok(&deploy->report, "undo", unit,
-			"disabled again, as it was before; lingering stays on");
+		report_ok(&deploy->report, "undo", unit, "disabled again, as it was before%s",
+			user_is_system() ? "" : "; lingering stays on");
+}
+
+int drop_in_write(const char *folder, const char *name, const char *text)
+{
+	CLEANUP_FD int fd = -1;
+	int r = fs_make_folders(folder, 0755);
+
+	if (r < 0)
+		return r;
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fs_replace(&fs_real, fd, name, text, strlen(text), 0644);
+}
+
+int drop_in_remove(const char *folder)
+{
+	char path[PATH_MAX + sizeof USERUNITS_DROP_IN];
+
+	snprintf(path, sizeof path, "%s/%s", folder, USERUNITS_DROP_IN);
+	if (unlink(path) < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+	rmdir(folder); /* unless the person has more in there */
+	return 0;
 }

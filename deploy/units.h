@@ -18,6 +18,7 @@ struct deploy {
 	const char *name; /* --name: another camera of capturepi than the first; NULL: that */
 	char again[256]; /* "deploypi capture": how to go on after a failure */
 	int64_t timeout_us; /* for jobs; 0: as usual */
+	sd_bus *system; /* --system: root's connection, until the manager is connected; else NULL */
 };
 
 enum unit_work {
@@ -77,3 +78,11 @@ void units_undo(struct deploy *deploy, const char *unit);
  */
 int units_tell_error(struct deploy *deploy, const char *step, const char *unit, int error,
 	const sd_bus_error *bus_error);
+
+/* Writes the drop-in `name` into `folder`, a UNIT.d, which it makes if need be. -errno. */
+int drop_in_write(const char *folder, const char *name, const char *text);
+/*
+ * Removes USERUNITS_DROP_IN, which deploypi wrote, and the folder unless the person has more in
+ * there. 0 if there was none; -errno.
+ */
+int drop_in_remove(const char *folder);
