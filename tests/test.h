@@ -65,6 +65,18 @@ static uint64_t test_seed_value;
 		}                                                                                  \
 	} while (0)
 
+/*
+ * A test of every place (byte, system call) takes each n-th: $TEST_EVERY, or what is usual. A build
+ * with sanitizers is slow and sees the same code at fewer places.
+ */
+static inline int test_every(int usual)
+{
+	const char *text = getenv("TEST_EVERY");
+	const int n = text ? atoi(text) : 0;
+
+	return n > 0 ? n : usual;
+}
+
 /* $TEST_SEED or the time; printed once, so that a failure can be repeated. */
 __attribute__((unused)) static uint64_t test_seed(void)
 {

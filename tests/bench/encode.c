@@ -10,7 +10,8 @@
  *
  *   encode [ROUNDS]       of 12 megapixels, five times as many of 1080p; default 20
  *
- * Exit 1 if a ratio to TurboJPEG is below 0.95, or an MJPEG frame costs over 1 ms beyond the copy.
+ * Exit 1 if a ratio to TurboJPEG is below 0.95, a thumbnail costs over 3 ms, a privacy mask over
+ * 2 ms, what a picture is worth over 2.5 ms, or an MJPEG frame over 1 ms beyond the copy.
  */
 #include <float.h>
 #include <math.h>
@@ -24,7 +25,10 @@
 #include <turbojpeg.h>
 
 #include "capture/picture/jpeg.h"
+#include "capture/picture/mask.h"
 #include "capture/simcam/scene.h"
+#include "capture/worth/worth.h"
+#include "common/base/clock.h"
 
 #define QUALITY 90
 #define WANTED 0.95
@@ -40,6 +44,8 @@ struct bench {
 	unsigned char *turbo_jpeg;
 	unsigned long turbo_bytes;
 	size_t our_bytes;
+	struct worth *worth;
+	int64_t slot_us;
 };
 
 static double seconds(void)
@@ -119,7 +125,8 @@ static void set_up(struct bench *b, int width, int height)
 	b->turbo = tjInitCompress();
 	b->turbo_bytes = tjBufSize(width, height, TJSAMP_422);
 	b->turbo_jpeg = tjAlloc((int)b->turbo_bytes);
-	if (!b->planes || !b->turbo || !b->turbo_jpeg || jpeg_encoder_new(QUALITY, &b->encoder) < 0)
+	if (!b->planes || !b->turbo || !b->turbo_jpeg ||
+		jpeg_encoder_new(QUALITY, &b->encoder) < 0 || worth_new(&b->worth) < 0)
 		abort();
 	memset(b->planes, 128, luma + 4 * chroma);
 	u = b->planes + luma, v = u + chroma, uv = v + chroma;
@@ -146,6 +153,7 @@ static void set_up(struct bench *b, int width, int height)
 static void tear_down(struct bench *b)
 {
 	jpeg_encoder_free(b->encoder);
+	worth_free(b->worth);
 	tjFree(b->turbo_jpeg);
 	tjDestroy(b->turbo);
 	free(b->planes);
@@ -158,6 +166,17 @@ static double time_ours(struct bench *b, const struct frame *frame)
 	const uint8_t *jpeg;
 
 	if (jpeg_encode(b->encoder, frame, NULL, 0, &jpeg, &b->our_bytes) < 0)
+		abort();
+	return seconds() - start;
+}
+
+static double time_thumb(struct bench *b, const struct frame *frame)
+{
+	double start = seconds();
+	const uint8_t *jpeg;
+	size_t bytes;
+
+	if (jpeg_encode_thumb(b->encoder, frame, &jpeg, &bytes) != 1)
 		abort();
 	return seconds() - start;
 }
@@ -233,15 +252,55 @@ static double time_program(const struct bench *b, const char *flags)
 	return frames_s > 0 ? 1 / frames_s : 0;
 }
 
+/* What a picture is worth, from its small copy, against what was learned of it. */
+static double time_worth(struct bench *b, const struct frame *frame)
+{
+	const uint8_t *jpeg;
+	size_t bytes;
+	double before;
+	struct sight sight;
+
+	b->planes[0]++; /* the same picture again would be `frozen` */
+	if (jpeg_encode_thumb(b->encoder, frame, &jpeg, &bytes) != 1)
+		abort();
+	before = seconds();
+	if (sight_measure(frame, jpeg_small_frame(b->encoder), &sight) < 0)
+		abort();
+	b->slot_us += 600 * US_PER_SEC;
+	worth_judge(b->worth, &sight, b->slot_us);
+	return seconds() - before;
+}
+
 static double least(double a, double b)
 {
 	return a < b ? a : b;
 }
 
+/* What a mask over half of the picture costs, blocks and hash included. It stays on it. */
+static double time_mask(const struct bench *b, int rounds)
+{
+	static const struct mask_setting setting = { .n = 1, .polygon[0].points = "0,0 1,0 1,1" };
+	char hash[MASK_HASH_CHARS + 1];
+	struct frame frame = b->nv12;
+	struct mask mask = { 0 };
+	double best = DBL_MAX;
+
+	for (int i = 0; i < rounds; i++) {
+		double start = seconds();
+
+		if (mask_lay(&mask, &setting, &frame) < 0)
+			abort();
+		mask_hash(&setting, hash);
+		best = least(best, seconds() - start);
+	}
+	mask_clear(&mask);
+	return best;
+}
+
 static bool compare(int width, int height, int rounds)
 {
-	double ours = DBL_MAX, nv12 = DBL_MAX, fast = DBL_MAX, accurate = DBL_MAX, program,
-	       program2;
+	double ours = DBL_MAX, nv12 = DBL_MAX, fast = DBL_MAX, accurate = DBL_MAX;
+	double thumb = DBL_MAX, thumb2 = DBL_MAX, worth = DBL_MAX, mask, program, program2;
 	struct bench b;
 
 	set_up(&b, width, height);
@@ -250,6 +309,9 @@ static bool compare(int width, int height, int rounds)
 		fast = least(fast, time_turbo(&b, TJSAMP_420, 0));
 		nv12 = least(nv12, time_ours(&b, &b.nv12));
 		accurate = least(accurate, time_turbo(&b, TJSAMP_420, TJFLAG_ACCURATEDCT));
+		thumb = least(thumb, time_thumb(&b, &b.yuv420));
+		thumb2 = least(thumb2, time_thumb(&b, &b.nv12));
+		worth = least(worth, time_worth(&b, &b.yuv420));
 	}
 	printf("%dx%d, quality %d, best of %d: YUV420 %.2f ms, NV12 %.2f ms, %zu bytes\n", width,
 		height, QUALITY, rounds, ours * 1e3, nv12 * 1e3, b.our_bytes);
@@ -257,6 +319,10 @@ static bool compare(int width, int height, int rounds)
 		accurate / ours, accurate / nv12);
 	printf("  TurboJPEG, its fast DCT  %8.2f ms   ratio %.3f (NV12 %.3f)\n", fast * 1e3,
 		fast / ours, fast / nv12);
+	printf("  its thumbnail            %8.2f ms   of the encoding %.3f (NV12 %.2f ms)\n",
+		thumb * 1e3, thumb / ours, thumb2 * 1e3);
+	printf("  what it is worth         %8.2f ms   of the encoding %.3f\n", worth * 1e3,
+		worth / ours);
 	program = time_program(&b, "-accuratedct");
 	program2 = time_program(&b, "");
 	if (program > 0 && program2 > 0)
@@ -265,8 +331,12 @@ static bool compare(int width, int height, int rounds)
 			program * 1e3, program / ours, program2 * 1e3, program2 / ours);
 	else
 		printf("  tjbench is not installed (Debian: libjpeg-turbo-progs)\n");
+	mask = time_mask(&b, rounds);
+	printf("  a mask on half of it     %8.2f ms   of the encoding %.3f\n", mask * 1e3,
+		mask / nv12);
 	tear_down(&b);
-	return accurate / ours >= WANTED && fast / ours >= WANTED;
+	return accurate / ours >= WANTED && fast / ours >= WANTED && thumb <= 3e-3 &&
+		thumb2 <= 3e-3 && mask <= 2e-3 && worth <= 2.5e-3;
 }
 
 /* YUYV against TurboJPEG's 4:2:2; a limited-range frame costs a look into a table per sample. */

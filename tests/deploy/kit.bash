@@ -43,9 +43,10 @@ root_make() {
 }
 
 # The tree as this Debian builds it, below $work/$suite/dest. Later runs only build what changed.
+# Under a lock, which machine_make takes too: another step builds in the same folder.
 programs_build() {
 	mkdir -p "$work/$suite"
-	"$src/tests/root/run" -b "$work/$suite" "$cached_root" -- sh -c '
+	flock "$work/$suite/lock" "$src/tests/root/run" -b "$work/$suite" "$cached_root" -- sh -c '
 		[ -e build/build.ninja ] || meson setup --werror -Dtests=false --prefix=/usr build /src || exit
 		ninja -C build && rm -rf dest && DESTDIR=/build/dest meson install -C build --no-rebuild' \
 		>"$work/$suite/log" 2>&1 || { tail -n 30 "$work/$suite/log"; return 1; }
@@ -55,7 +56,7 @@ machine_make() {
 	mkdir -p "$T"/{upper,work,root}
 	mount -t overlay -o "lowerdir=$cached_root,upperdir=$T/upper,workdir=$T/work" overlay "$T/root" \
 		2>/dev/null || cp -a --reflink=auto "$cached_root/." "$T/root" || return
-	cp -a "$work/$suite/dest/." "$T/root/" || return
+	flock "$work/$suite/lock" cp -a "$work/$suite/dest/." "$T/root/" || return
 	echo deploy >"$T/root/etc/hostname"
 	tr -d - </proc/sys/kernel/random/uuid >"$T/root/etc/machine-id"
 	chroot "$T/root" useradd --create-home --shell /bin/bash --groups video pi
@@ -77,6 +78,11 @@ machine_boot() {
 	) </dev/null >>"$T/console" 2>&1 &
 	nspawn=$!
 	wait_for 60 is_up || { tail -n 20 "$T/console"; return 1; }
+}
+machine_reboot() {
+	on systemctl poweroff
+	wait "$nspawn"
+	machine_boot
 }
 is_up() {
 	on systemctl is-system-running 2>/dev/null | grep -qE '^(running|degraded)$'

@@ -16,7 +16,8 @@
 
 /*
  * Settings are blocks of their own, so that a sanitizer sees a value that is too long. They are
- * large: made once, and made new by copying, or for one with named sections by forgetting those.
+ * large: made once, and made new by copying, or for one with named sections by forgetting those and
+ * setting the others again.
  */
 struct program {
 	const struct conf_table *table;
@@ -31,6 +32,7 @@ struct program {
 static void forget_cameras(void *settings)
 {
 	((struct pull_settings *)settings)->n_cameras = 0;
+	conf_defaults(&pull_settings_table, settings);
 }
 #endif
 

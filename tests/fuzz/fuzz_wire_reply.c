@@ -31,6 +31,9 @@ static void check_reply(const struct wire_reply *reply)
 	if (reply->type == WIRE_REPLY_RECORD) {
 		MUST(text_is_plain(reply->record.text, strlen(reply->record.text)));
 		n = record_format(&reply->record, line);
+	} else if (reply->type == WIRE_REPLY_PREVIEW) {
+		MUST(reply->preview_bytes >= 0 && reply->preview_bytes <= PREVIEW_BYTES_MAX);
+		return;
 	} else if (reply->type == WIRE_REPLY_ERROR) {
 		n = wire_error_format(reply->error, reply->text, line);
 	} else {

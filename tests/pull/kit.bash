@@ -132,7 +132,7 @@ fresh() {
 	rm -rf "$cam" "$pull" "$T/outside"
 	mkdir -p "$cam/.ssh" "$pull" "$T/outside"
 	cp "$T/admin.pub" "$cam/.ssh/authorized_keys"
-	printf '[archive]\npath = %s\ncamera = garden\n[camera]\nsource = test\nwidth = 640\nheight = 480\n' \
+	printf '[archive]\npath = %s\ncamera = garden\n[test]\nlight = noon\n[camera]\nsource = test\nwidth = 640\nheight = 480\n' \
 		"$cam/captures" >"$cam/capturepi.conf"
 	archive=$pull/pulled/garden
 	state=$pull/.local/state/pullpi

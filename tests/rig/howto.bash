@@ -34,10 +34,10 @@ moved() { # a file system of its own in place of a disk
 	wait_for 30 newer "$captures" "$(newest "$captures")"
 }
 second_puller() { # another user in place of another machine, with a host name of his own
-	on pullpi useradd --create-home --shell /bin/bash second
-	install -d -m 700 -o 1001 -g 1001 "$T/pullpi/home/second/.ssh"
-	install -o 1001 -g 1001 "$T/login_key.pub" "$T/pullpi/home/second/.ssh/authorized_keys"
-	install -m 600 -o 1001 -g 1001 "$T/login_key" "$T/pullpi/home/second/login_key"
+	on pullpi useradd --uid 1100 --create-home --shell /bin/bash second
+	install -d -m 700 -o 1100 -g 1100 "$T/pullpi/home/second/.ssh"
+	install -o 1100 -g 1100 "$T/login_key.pub" "$T/pullpi/home/second/.ssh/authorized_keys"
+	install -m 600 -o 1100 -g 1100 "$T/login_key" "$T/pullpi/home/second/login_key"
 	on pullpi hostname second
 	owner[pullpi]=second
 	"$src/tests/commands" "$howto" "## A second PullPi" | head -n 2 >"$T/commands"

@@ -73,6 +73,8 @@ capture_settings() {
 	fi
 	mkdir -p "$config"
 	cat >"$config/capturepi.conf" <<-END
+		[test]
+		light = noon
 		[archive]
 		camera = garden
 		[schedule]

@@ -111,8 +111,8 @@ machine_packages() {
 	echo systemd-sysv dbus-user-session libpam-systemd polkitd openssh-server openssh-client iproute2 \
 		procps netbase rsync chrony libinih1 libjson-c5 libjpeg62-turbo libexif12 libssh-4
 	case $suite in
-	bookworm) echo libcamera0.0.3 ;;
-	trixie) echo libcamera0.4 ;;
+	bookworm) echo libcamera0.0.3 libmicrohttpd12 libcurl4 ;;
+	trixie) echo libcamera0.4 libmicrohttpd12t64 libcurl4t64 ;;
 	esac
 }
 

@@ -29,8 +29,13 @@ uninstalled() {
 		! find "$T/capturepi/home/pi/.config" "$T/capturepi/home/pi/.local" -name '*capturepi*' | grep .
 }
 
+none_enabled() { # MACHINE: a unit of ours, timers of films too
+	! as "$1" systemctl --user list-unit-files --state=enabled --no-legend 'capturepi*' 'pullpi*' 'viewpi*' | grep .
+}
+
 part_remove() {
 	check "PullPi: deploypi remove" login pullpi deploypi remove
+	check "PullPi: no unit is enabled any more" none_enabled pullpi
 	check "PullPi: the packages go, the pictures stay" removed pullpi "$pulled" pullpi
 	check "CapturePi: removed while it runs, the pictures stay" removed capturepi "$captures" capturepi
 	check "nothing of the packages is left" no_trace capturepi

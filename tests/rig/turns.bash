@@ -61,8 +61,10 @@ kill_hard() { # UNIT, in the middle of its work
 	as pullpi systemctl --user start --no-block "$1"
 	sleep "0.0$((RANDOM % 10))"
 	pid=$(main_pid "$1")
-	[ "$pid" -eq 0 ] || on pullpi kill -KILL "$pid" 2>/dev/null
-	[ "$pid" -eq 0 ] || wait_for 30 is_reaped "$1" "$pid"
+	if [ "$pid" -ne 0 ] && on pullpi kill -KILL "$pid" 2>/dev/null; then
+		echo "$1" >>"$T/killed"
+		wait_for 30 is_reaped "$1" "$pid"
+	fi
 	ask start "$1"
 }
 is_reaped() { # UNIT PID
@@ -107,7 +109,7 @@ nobody_writes() {
 against_each_other() {
 	local seed=${TEST_SEED:-$RANDOM} one two r=0
 	echo "TEST_SEED=$seed"
-	rm -f "$T/turns-done"
+	rm -f "$T/turns-done" "$T/killed"
 	nobody_writes >"$T/lock.out" 2>&1 &
 	local watcher=$!
 	turns_of pullpi-latest@garden "$seed" >"$T/latest.out" 2>&1 &
@@ -119,6 +121,7 @@ against_each_other() {
 	touch "$T/turns-done"
 	wait $watcher || r=1
 	cat "$T"/{latest,sync,lock}.out
+	[ "$turns" -lt 40 ] || [ "$(grep -cE 'latest|sync' "$T/killed")" -gt 1 ] || { echo "none was killed in its work"; r=1; }
 	return $r
 }
 

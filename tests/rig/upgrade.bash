@@ -45,12 +45,13 @@ restarted() {
 	wait_for 60 newer "$captures" "$(($(newest "$captures") + 3))" && one_gap "$before" "deploypi restart"
 }
 nobody_elses() { # a user who has a manager and did not ask for the service has none
-	on capturepi loginctl enable-linger root
-	wait_for 30 on capturepi test -S /run/user/0/systemd/private
+	# logind wants to know the control group of who asks
+	on capturepi systemd-run -q --wait loginctl enable-linger root
+	wait_for 30 on capturepi test -S /run/user/0/systemd/private || return
 	on capturepi sh -c 'DEBIAN_FRONTEND=noninteractive apt-get install -qy --reinstall /home/pi/newer/*.deb'
 	! on capturepi env XDG_RUNTIME_DIR=/run/user/0 systemctl --user is-active capturepi.service
 	local r=$?
-	on capturepi loginctl disable-linger root
+	on capturepi systemd-run -q --wait loginctl disable-linger root
 	return $r
 }
 # What a user can do to processes of root's that become his: he stops all that he has, and notes each that he did not
@@ -76,11 +77,23 @@ hostile_program() {
 		}
 	END
 }
-attacked() { # packages come while a user attacks, from a terminal as a person has it
-	local log=$T/capturepi/home/mallory.log run
+# Another one leads whoever asks his manager to root's, where a unit has the name of ours.
+links_planted() {
+	on capturepi useradd trudy
+	on capturepi sh -c 'systemctl start "user@$(id -u trudy)"
+		systemd-run -q --unit=capturepi sleep infinity
+		cd "/run/user/$(id -u trudy)" && setpriv --reuid trudy --regid trudy --clear-groups sh -c "
+			mv systemd systemd.old && ln -s /run/systemd systemd && ln -sf /run/dbus/system_bus_socket bus"'
+}
+roots_unit() {
+	on capturepi systemctl show -P InvocationID capturepi.service
+}
+attacked() { # packages come while users attack, from a terminal as a person has it
+	local log=$T/capturepi/home/mallory.log run roots
 	run=$(invocation)
 	on capturepi useradd mallory
-	on capturepi sh -c 'systemctl start "user@$(id -u mallory)"' || return
+	on capturepi sh -c 'systemctl start "user@$(id -u mallory)"' && links_planted || return
+	roots=$(roots_unit)
 	# its own package stays as it is meanwhile
 	on capturepi sed -i 's/^limit=120.*/limit=10/' /usr/libexec/capturepi/each-manager
 	hostile_program >"$T/capturepi/home/hostile"
@@ -92,11 +105,12 @@ attacked() { # packages come while a user attacks, from a terminal as a person h
 	local r=$?
 	on capturepi sh -c 'systemctl stop hostile
 		systemctl kill -s KILL "user@$(id -u mallory)"
-		systemctl stop "user@$(id -u mallory)"
+		systemctl stop "user@$(id -u mallory)" "user@$(id -u trudy)"
 		systemctl reset-failed "user@$(id -u mallory)"'
 	sort "$log" | uniq -c
 	[ $r -eq 0 ] && grep -q '^systemctl is stopped' "$log" && ! grep -E 'terminal|pushed' "$log" &&
-		[ "$(invocation)" != "$run" ] && ! on capturepi pgrep -u mallory systemctl
+		[ "$(invocation)" != "$run" ] && [ "$(roots_unit)" = "$roots" ] && on capturepi systemctl stop capturepi &&
+		! on capturepi pgrep -u mallory,trudy systemctl
 }
 
 part_upgrade() {
@@ -104,7 +118,7 @@ part_upgrade() {
 	check "CapturePi: an upgrade loses the slots of one restart" upgraded
 	grep ^measured "$T/out"
 	check "an upgrade starts nothing for another user" nobody_elses
-	check "a hostile user neither stops an upgrade nor sees root's terminal" attacked
+	check "hostile users neither stop an upgrade, nor lead it astray, nor see root's terminal" attacked
 	check "PullPi: an upgrade" install_newer pullpi pullpi
 	check "deploypi restart loses the slots of one restart" restarted
 	grep ^measured "$T/out"

@@ -28,15 +28,17 @@ __attribute__((unused)) static void kit_make_folder(char path[static 64])
 		test_make_folder(path);
 }
 
-/* Bytes between a JPEG's first and last marker that differ with `seed`. */
+/* A JPEG of 16 x 16 as far as its frame header; the bytes after that differ with `seed`. */
 __attribute__((unused)) static void kit_jpeg(uint8_t jpeg[static KIT_JPEG_BYTES], uint64_t seed)
 {
+	static const uint8_t head[] = { 0xff, 0xd8, 0xff, 0xc0, 0, 11, 8, 0, 16, 0, 16, 1, 1, 0x11,
+		0 };
 	uint64_t state = seed * 2 + 1;
 
 	for (size_t i = 0; i < KIT_JPEG_BYTES; i++)
 		jpeg[i] = (uint8_t)test_random(&state);
-	jpeg[0] = jpeg[KIT_JPEG_BYTES - 2] = 0xff;
-	jpeg[1] = 0xd8;
+	memcpy(jpeg, head, sizeof head);
+	jpeg[KIT_JPEG_BYTES - 2] = 0xff;
 	jpeg[KIT_JPEG_BYTES - 1] = 0xd9;
 }
 

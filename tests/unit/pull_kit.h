@@ -86,6 +86,13 @@ static const char *peer_error(const struct stream *stream)
 	return ((const struct peer *)stream)->complaint;
 }
 
+static int64_t peer_carried(const struct stream *stream)
+{
+	const struct peer *peer = (const struct peer *)stream;
+
+	return (int64_t)(peer->pos + peer->n_written);
+}
+
 static void peer_free(struct stream *stream)
 {
 	(void)stream;
@@ -95,7 +102,7 @@ static void peer_free(struct stream *stream)
 __attribute__((unused)) static void peer_init(struct peer *peer)
 {
 	static const struct stream_ops ops = { peer_read, peer_write, peer_shutdown, peer_error,
-		peer_free };
+		peer_free, peer_carried };
 
 	*peer = (struct peer){ .stream = { &ops }, .piece = SIZE_MAX, .complaint = "" };
 	peer->out = open_memstream(&peer->data, &peer->len);

@@ -7,9 +7,9 @@
 
 #include "capture/commands/serve.h"
 #include "common/commands/cli.h"
+#include "common/contact/peer_state.h"
 #include "pull/session/gaps.h"
 #include "pull/session/session.h"
-#include "pull/state/peer_state.h"
 #include "tests/unit/pull_kit.h"
 #include "tests/unit/stream_kit.h"
 

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 
 #include "common/base/limits.h"
-#include "pull/state/peer_state.h"
+#include "common/contact/peer_state.h"
 #include "tests/test.h"
 #include "tests/unit/clock_kit.h"
 

@@ -3,6 +3,10 @@
 #include "common/archive/archive.h"
 
 #include <json-c/json.h>
+#include <limits.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/wait.h>
 
 #include "tests/unit/archive_kit.h"
 
@@ -441,5 +445,98 @@ TEST(a_clock_a_year_back)
 	CHECK_INT(kit_count(path, KIT_DAY, NULL), 4);
 	CHECK_INT(kit_count(path, "2025/11/20", NULL), 2);
 	CHECK_STR(kit_latest(path), KIT_DAY "/20261120T160100Z-00000007.jpg");
+	test_remove_folder(path);
+}
+
+static mode_t mode_of(const char *path, const char *name)
+{
+	char full[PATH_MAX];
+	struct stat st = { 0 };
+
+	snprintf(full, sizeof(full), "%s/%s", path, name);
+	CHECK_INT(stat(full, &st), 0);
+	return st.st_mode & 0777;
+}
+
+/* Opens it, stores a frame of the minute, and closes it. */
+static void store_one(const char *path, mode_t access, int minute)
+{
+	const struct archive_options options = { .mode = ARCHIVE_WRITE, .access = access };
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	struct record frame = kit_frame(KIT_SLOT + minute * KIT_MINUTE);
+	uint8_t jpeg[KIT_JPEG_BYTES];
+
+	kit_jpeg(jpeg, (uint64_t)minute);
+	CHECK_INT(archive_open(path, &options, &archive), 0);
+	CHECK_INT(archive_publish(archive, &frame, jpeg, sizeof(jpeg)), 0);
+}
+
+TEST(what_is_new_is_private_and_what_was_open_stays_so)
+{
+	static const struct {
+		bool old; /* made by version 0.1, with a folder of 0755 */
+		mode_t access, folder, file;
+	} cases[] = {
+		{ false, 0, 0700, 0600 },
+		{ false, 0750, 0750, 0640 },
+		{ false, 0755, 0755, 0644 },
+		{ true, 0, 0755, 0644 },
+		{ true, 0700, 0700, 0600 },
+	};
+	static const char *const locks[] = { ".writer", ".gate" };
+	const mode_t before = umask(022);
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char path[64], lock[96];
+
+		umask(022);
+		test_make_folder(path);
+		chmod(path, 0755);
+		if (cases[i].old)
+			store_one(path, 0755, 0);
+		for (size_t k = 0; cases[i].old && k < ARRAY_SIZE(locks); k++) {
+			snprintf(lock, sizeof(lock), "%s/%s", path, locks[k]);
+			close(open(lock, O_CREAT | O_RDWR, 0644));
+			chmod(lock, 0644);
+		}
+		store_one(path, cases[i].access, cases[i].old);
+		CHECK_INT(mode_of(path, ""), cases[i].folder);
+		CHECK_INT(mode_of(path, "latest.jpg"), cases[i].file);
+		CHECK_INT(mode_of(path, ".writer"), 0600);
+		if (!cases[i].old) {
+			CHECK_INT(mode_of(path, KIT_DAY), cases[i].folder);
+			CHECK_INT(mode_of(path, KIT_FIRST), cases[i].file);
+			CHECK_INT(mode_of(path, "journal"), cases[i].folder);
+			CHECK_INT(mode_of(path, "journal/00000000.jsonl"), cases[i].file);
+			CHECK_INT(mode_of(path, "archive.json"), cases[i].file);
+		}
+		test_remove_folder(path);
+	}
+	umask(before);
+}
+
+/* A stranger's lock, and in the file the number of a process that is none of the writer's. */
+TEST(a_stale_pid_is_nobody)
+{
+	char path[64], lock[96], text[16];
+	pid_t child, pid = 0;
+	int fd;
+
+	test_make_folder(path);
+	snprintf(lock, sizeof(lock), "%s/.writer", path);
+	child = fork();
+	if (child == 0) {
+		pause();
+		_exit(0);
+	}
+	fd = open(lock, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	snprintf(text, sizeof(text), "%d\n", (int)child);
+	CHECK_INT(write(fd, text, strlen(text)), (long long)strlen(text));
+	CHECK_INT(flock(fd, LOCK_EX), 0);
+	CHECK_INT(archive_writer_pid(path, &pid), -ESRCH);
+	CHECK_INT(pid, 0);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	close(fd);
 	test_remove_folder(path);
 }

@@ -124,7 +124,7 @@ TEST(list_of_a_camera)
 }
 
 /*
- * Minutes from 2025-11-20T16:02:00Z on; the clock is set back after 10, and 3 frames are dated anew
+ * Minutes from 2025-11-20T16:02:00Z on; the clock is set back after 10, and 3 frames are redated
  * later.
  */
 TEST(list_of_a_time)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which archives need a line for the sandbox, and that no path can say more than a path in it. */
+/* What a unit sees of what its settings name, and that no path can say more than a path. */
 #include "deploy/sandbox.h"
 
 #include <errno.h>
@@ -11,30 +11,6 @@
 #include "common/systemd/unit.h"
 #include "common/systemd/userbus.h"
 #include "tests/test.h"
-
-TEST(what_the_units_have_open)
-{
-	static const struct {
-		const char *archive;
-		bool open;
-	} rows[] = {
-		{ "/home/pi/captures", true },
-		{ "/home/pi/captures/garden", true },
-		{ "/home/pi/captures2", false },
-		{ "/home/pi/pictures", false },
-		{ "/home/pi/captures/../.ssh", false },
-		{ "/mnt/data/captures", true },
-		{ "/media/pi/disk", true },
-		{ "/srv/captures", true },
-		{ "/mnt/../etc", false },
-		{ "/data/captures", false },
-		{ "/", false },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (!CHECK(sandbox_is_open("/home/pi/captures", rows[i].archive) == rows[i].open))
-			fprintf(stderr, "  %s\n", rows[i].archive);
-}
 
 static void touch(const char *folder, const char *name)
 {
@@ -111,24 +87,116 @@ TEST(which_are_chosen)
 	CHECK(!ours_chosen(&capture, "pullpi-sync@a.b.timer"));
 }
 
-TEST(one_path_and_no_more)
+#define HIDDEN "-/run/dbus -/run/docker.sock -/run/libvirt -/run/log -/var/log -/dev/pts"
+#define MNT_OPEN                                                                                   \
+	"InaccessiblePaths=\nInaccessiblePaths=" HIDDEN "\nReadWritePaths=\"-/mnt\"\n"             \
+	"InaccessiblePaths=\"-/media\"\nInaccessiblePaths=\"-/srv\"\n"
+
+static struct sandbox_needs needs_of(const char *archive, const char *file)
+{
+	struct sandbox_needs needs = { .home = "/nohome/pi", .usual = "/nohome/pi/captures" };
+
+	snprintf(needs.archive, sizeof needs.archive, "%s", archive);
+	needs.reads[0] = file;
+	needs.n_reads = *file != '\0';
+	return needs;
+}
+
+static void check_text(const struct sandbox_needs *needs, const char *want)
+{
+	CLEANUP_FREE char *text = NULL;
+	const char *lines;
+
+	CHECK_INT(sandbox_text(needs, &text), 0);
+	if (!text)
+		return;
+	lines = strstr(text, "[Service]\n");
+	CHECK_STR(lines ? lines + 10 : text, want);
+}
+
+TEST(what_the_settings_name)
 {
 	static const struct {
-		const char *archive, *line;
+		const char *archive, *file, *want;
 	} rows[] = {
-		{ "/data/captures", "[Service]\nReadWritePaths=\"-/data/captures\"\n" },
-		{ "/a disk/50%", "\nReadWritePaths=\"-/a disk/50%%\"\n" },
-		{ "/say \"hello\" \\o/", "\nReadWritePaths=\"-/say \\\"hello\\\" \\\\o/\"\n" },
+		{ "/nohome/pi/captures", "", "" },
+		{ "/nohome/pi/captures/garden", "", "" },
+		{ "/nohome/pi/captures2", "", "BindPaths=\"-/nohome/pi/captures2\"\n" },
+		{ "/data/captures", "", "BindPaths=\"-/data/captures\"\n" },
+		{ "/mnt/data/captures", "", MNT_OPEN },
+		{ "/mnt/data/captures", "/mnt/key", MNT_OPEN },
+		{ "/nohome/pi/captures", "/nohome/pi/.ssh/id",
+			"BindReadOnlyPaths=\"-/nohome/pi/.ssh/id\"\n" },
+		{ "/nohome/pi/captures", "/srv/key",
+			"InaccessiblePaths=\nInaccessiblePaths=" HIDDEN
+			"\nInaccessiblePaths=\"-/mnt\"\nInaccessiblePaths=\"-/media\"\n" },
+		{ "/a disk/50%", "", "BindPaths=\"-/a disk/50%%\"\n" },
+		{ "/a:b", "", "BindPaths=\"-/a:b\"\n" },
+		{ "/say \"hello\" \\o/", "", "BindPaths=\"-/say \\\"hello\\\" \\\\o/\"\n" },
 	};
-	static char text[2 * PATH_MAX], path[3 * PATH_MAX];
+	static const char *const refused[] = { "captures", "/", "/mnt/../etc",
+		"/data\nExecStart=/bin/sh" };
 
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (!CHECK(sandbox_drop_in(rows[i].archive, text) == 0 &&
-			    strstr(text, rows[i].line)))
-			fprintf(stderr, "  %s: %s\n", rows[i].archive, text);
-	CHECK(sandbox_drop_in("captures", text) == -EINVAL);
-	CHECK(sandbox_drop_in("/data\nExecStart=/bin/sh", text) == -EINVAL);
-	memset(path, '%', sizeof path - 1);
-	path[0] = '/';
-	CHECK(sandbox_drop_in(path, text) == -ENAMETOOLONG);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct sandbox_needs needs = needs_of(rows[i].archive, rows[i].file);
+
+		check_text(&needs, rows[i].want);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		struct sandbox_needs needs = needs_of(refused[i], "");
+		char *text = NULL;
+
+		CHECK_INT(sandbox_text(&needs, &text), -EINVAL);
+	}
+}
+
+/* Nothing is written, and several are read: of the disks only those are seen that have one. */
+TEST(what_is_only_read)
+{
+	struct sandbox_needs needs = { .home = "/nohome/pi",
+		.reads = { "/data/a", "/media/usb/b", "/nohome/pi/captures-porch" },
+		.n_reads = 3 };
+	char *text = NULL;
+
+	check_text(&needs,
+		"InaccessiblePaths=\nInaccessiblePaths=" HIDDEN
+		"\nInaccessiblePaths=\"-/mnt\"\nInaccessiblePaths=\"-/srv\"\n"
+		"BindReadOnlyPaths=\"-/data/a\"\nBindReadOnlyPaths=\"-/nohome/pi/"
+		"captures-porch\"\n");
+	needs.reads[1] = "/media/../etc";
+	CHECK_INT(sandbox_text(&needs, &text), -EINVAL);
+	needs.n_reads = 0;
+	check_text(&needs, "");
+}
+
+/* A link leads to a disk; a folder that is not there yet; what is mounted in the one above. */
+TEST(what_links_and_folders_say)
+{
+	struct sandbox_needs needs = { 0 };
+	char folder[64], want[256];
+
+	test_make_folder(folder);
+	snprintf(needs.home, sizeof needs.home, "%s", folder);
+	snprintf(needs.usual, sizeof needs.usual, "%s/captures", folder);
+	snprintf(needs.archive, sizeof needs.archive, "%s/captures", folder);
+	CHECK_INT(symlink("/mnt", needs.usual), 0);
+	check_text(&needs, MNT_OPEN);
+	snprintf(needs.archive, sizeof needs.archive, "%s/usb/captures", folder);
+	snprintf(want, sizeof want, "BindPaths=\"-%s/usb/captures\"\n", folder);
+	check_text(&needs, want);
+	snprintf(want, sizeof want, "%s/usb", folder);
+	CHECK_INT(mkdir(want, 0700), 0);
+	snprintf(want, sizeof want, "BindPaths=\"-%s/usb\"\n", folder);
+	check_text(&needs, want);
+	test_remove_folder(folder);
+}
+
+/* units/sandbox hides what a drop-in has to hide again. */
+TEST(the_units_hide_the_same)
+{
+	CLEANUP_FREE char *text = NULL;
+
+	CHECK_INT(fs_read_file(AT_FDCWD, SOURCE_ROOT "/units/sandbox", 65536, &text, NULL), 0);
+	CHECK(strstr(
+		text, "\nInaccessiblePaths=-/mnt -/media -/srv\nInaccessiblePaths=" HIDDEN "\n"));
 }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "capture/camera/camera.h"
 #include "capture/commands/doctor.h"
 #include "capture/commands/rivals.h"
 #include "capture/settings/settings.h"
@@ -61,6 +62,39 @@ TEST(camera)
 	}
 }
 
+TEST(camera_that_was_tried)
+{
+	struct doctor_trial trial = { .model = "imx219",
+		.error = "",
+		.width = 640,
+		.height = 480,
+		.buffers = CAMERA_BUFFERS,
+		.bytes = 116500000,
+		.free = 152000000 };
+	struct doctor_finding got = doctor_camera_trial(&trial);
+
+	check_finding("works", &got, DOCTOR_OK,
+		"imx219 gives pictures of 640x480; that takes about 116 MB of memory (CMA), of 152 "
+		"MB "
+		"that are free",
+		"");
+	trial.buffers = 3;
+	got = doctor_camera_trial(&trial);
+	check_finding("little memory", &got, DOCTOR_WARN, "only 3 of 5 at a time", "CMA larger");
+	trial = (struct doctor_trial){ .model = "cam",
+		.error = "",
+		.width = 640,
+		.height = 480,
+		.buffers = CAMERA_BUFFERS,
+		.free = -ENOENT };
+	got = doctor_camera_trial(&trial);
+	check_finding("not a Pi", &got, DOCTOR_OK, "cam gives pictures of 640x480", "");
+	CHECK(strstr(got.text, "memory") == NULL);
+	trial = (struct doctor_trial){ .error = "cannot be opened: it is in use", .buffers = 5 };
+	got = doctor_camera_trial(&trial);
+	check_finding("fails", &got, DOCTOR_FAIL, "tried: cannot be opened: it is in use", "cable");
+}
+
 TEST(newest)
 {
 	const int64_t now_us = INT64_C(1795190460000000);
@@ -108,17 +142,17 @@ TEST(machine)
 	check_finding("no memory", &got, DOCTOR_WARN, "off", "cgroup_enable=memory");
 	got = doctor_memory(NULL);
 	check_finding("old cgroups", &got, DOCTOR_INFO, "version 2", "");
-	got = doctor_store(0, true, "", "/data");
+	got = doctor_store(0, true, "");
 	check_finding("stores", &got, DOCTOR_OK, "stores", "");
-	got = doctor_store(-EROFS, true, "/data", "/data");
-	check_finding("sandbox", &got, DOCTOR_FAIL, "read-only", "ReadWritePaths=/data");
-	got = doctor_store(-EROFS, false, "/data", "/data");
+	got = doctor_store(-EROFS, true, "/data");
+	check_finding("sandbox", &got, DOCTOR_FAIL, "read-only", "deploypi capture");
+	got = doctor_store(-EROFS, false, "/data");
 	check_finding("read-only", &got, DOCTOR_FAIL, "read-only", "dmesg");
-	got = doctor_store(-EACCES, false, "/data/2026", "/data");
+	got = doctor_store(-EACCES, false, "/data/2026");
 	check_finding("forbidden", &got, DOCTOR_FAIL, "/data/2026: Permission", "the right");
-	got = doctor_store(-ENOSPC, true, "/data", "/data");
+	got = doctor_store(-ENOSPC, true, "/data");
 	check_finding("full", &got, DOCTOR_FAIL, "full", "archive.reserve");
-	got = doctor_store(-ENOTDIR, true, "/data/2026", "/data");
+	got = doctor_store(-ENOTDIR, true, "/data/2026");
 	check_finding("a file", &got, DOCTOR_FAIL, "/data/2026: a file", "move away");
 	got = doctor_mount(false, -ENOMEDIUM, "/data");
 	check_finding("not asked for", &got, DOCTOR_OK, "off", "");

@@ -163,3 +163,31 @@ TEST(stale)
 	got = doctor_clocks(&(struct due_facts){ &ahead, NOW_US, late_us, slot_us });
 	check_finding("behind", &got, DOCTOR_WARN, "1 h behind the camera's", "timedatectl");
 }
+
+/* Six weeks before the disk is full it is a warning with the day, unless old frames go then. */
+TEST(a_disk_that_fills)
+{
+	static const int64_t day_us = INT64_C(24) * 3600 * US_PER_SEC;
+	static const struct {
+		int days, when_full;
+		enum doctor_verdict want;
+		const char *text;
+	} cases[] = {
+		{ 43, 0, DOCTOR_OK, "full about 2027-01-02, in 43 days" },
+		{ 42, 0, DOCTOR_WARN, "full about 2027-01-01, in 42 days" },
+		{ 1, 0, DOCTOR_WARN, "full about 2026-11-21, in 1 days" },
+		{ 1, WHEN_FULL_REMOVE, DOCTOR_OK, "then the oldest frames go" },
+		{ 0, 0, DOCTOR_OK, "1.5 GB above the reserve" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct camera_settings camera = { .when_full = cases[i].when_full };
+		const struct room_view view = { .room_bytes = 1500000000,
+			.full_us =
+				cases[i].days > 0 ? NOW_US + cases[i].days * day_us : TIME_NONE };
+		struct doctor_finding got = doctor_room(&camera, &view, NOW_US);
+
+		check_finding("room", &got, cases[i].want, cases[i].text,
+			cases[i].want == DOCTOR_OK ? "" : "make room");
+	}
+}

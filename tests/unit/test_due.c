@@ -4,148 +4,16 @@
  * The world knows what is truly missing; the judge knows only what a greeting, a contact and an
  * archive tell.
  */
-#include "pull/state/due.h"
-
-#include <assert.h>
-
-#include "capture/schedule/schedule.h"
-#include "common/commands/cli.h"
-#include "tests/unit/archive_kit.h"
+#include "common/contact/due.h"
+#include "tests/unit/camera_world.h"
 #include "tests/unit/clock_kit.h"
 
-#define MIN_US (60 * US_PER_SEC)
-#define HOUR_US (60 * MIN_US)
-#define DAY_US (24 * HOUR_US)
-#define YEAR_START INT64_C(1767225600000000) /* 2026-01-01T00:00:00Z */
-#define STORING_US (12 * US_PER_SEC) /* a frame is stored so long after its slot */
 /*
  * From the first slot that is missing on: a minute, a pull period as it may be taken for, and the
  * grace. Of slots that were not stored yet when the camera answered it names the newest.
  */
 #define PULLS_US (10 * MIN_US + 2 * US_PER_SEC) /* with what the timer and the pull differ by */
 #define PATIENCE_US (STORING_US + MIN_US + PULLS_US * 5 / 4 + DUE_GRACE_US)
-#define WORLDS 9
-#define FAULTS_MAX 400
-
-enum fault_kind { LINK_DOWN, SERVICE_DOWN, FROZEN, TIMERS_OFF, PULLER_OFF, FAULT_KINDS };
-
-struct fault {
-	enum fault_kind kind;
-	int64_t from_us, to_us; /* wall time of the puller */
-};
-
-struct world {
-	struct schedule_settings schedule;
-	int64_t ahead_us; /* the camera's clock to the puller's */
-	bool follow; /* instead of the timer */
-	int64_t timer_us; /* the period of the timer of latest */
-	struct fault faults[FAULTS_MAX];
-	size_t n_faults;
-	uint64_t random;
-
-	/* between two slots the schedule says the same */
-	struct schedule_due due;
-	int64_t due_from_us, due_to_us;
-	int64_t previous_us, previous_from_us, previous_to_us;
-	int64_t next_us, next_from_us; /* the first slot from there on */
-
-	struct peer_state peer;
-	int64_t held_us, boot_us;
-	int64_t stale, fine; /* how often it was said */
-};
-
-static bool has_fault(const struct world *w, enum fault_kind kind, int64_t us, int64_t *ret_from_us)
-{
-	for (size_t i = 0; i < w->n_faults; i++) {
-		if (w->faults[i].kind != kind || us < w->faults[i].from_us ||
-			us >= w->faults[i].to_us)
-			continue;
-		if (ret_from_us)
-			*ret_from_us = w->faults[i].from_us;
-		return true;
-	}
-	return false;
-}
-
-static int64_t previous(struct world *w, int64_t us)
-{
-	if (us < w->previous_from_us || us >= w->previous_to_us) {
-		w->previous_us = schedule_previous(&w->schedule, us);
-		w->previous_from_us = us;
-		w->previous_to_us = schedule_next(&w->schedule, us);
-	}
-	return w->previous_us;
-}
-
-/* Each check of a polar night asks for the same slot, which is months away. */
-static int64_t first_from(struct world *w, int64_t us)
-{
-	if (us != w->next_from_us) {
-		w->next_us = schedule_next(&w->schedule, us);
-		w->next_from_us = us;
-	}
-	return w->next_us;
-}
-
-static struct schedule_due look_due(struct world *w, int64_t us)
-{
-	if (us < w->due_from_us || us >= w->due_to_us) {
-		w->due = schedule_due(&w->schedule, us);
-		w->due_from_us = us;
-		w->due_to_us = w->due.next_us;
-		if (w->due.pending_us != TIME_NONE && w->due.pending_us + MIN_US < w->due_to_us)
-			w->due_to_us = w->due.pending_us + MIN_US;
-	}
-	return w->due;
-}
-
-/* The newest slot that the camera has a picture of, by its clock. */
-static int64_t newest_there(struct world *w, int64_t now_us)
-{
-	int64_t until_us = now_us - STORING_US, slot_us, from_us;
-
-	for (;;) {
-		slot_us = previous(w, until_us + w->ahead_us);
-		if (slot_us == TIME_NONE || slot_us < YEAR_START + w->ahead_us)
-			return TIME_NONE;
-		if (!has_fault(w, SERVICE_DOWN, slot_us - w->ahead_us, &from_us) &&
-			!has_fault(w, FROZEN, slot_us - w->ahead_us, &from_us))
-			return slot_us;
-		until_us = from_us;
-	}
-}
-
-static struct sighting greeting(struct world *w, int64_t now_us)
-{
-	const bool down = has_fault(w, SERVICE_DOWN, now_us, NULL);
-	struct schedule_due due = look_due(w, now_us + w->ahead_us);
-
-	if (due.due_us < YEAR_START + w->ahead_us)
-		due.due_us = TIME_NONE;
-	if (due.pending_us < YEAR_START + w->ahead_us)
-		due.pending_us = TIME_NONE;
-	return (struct sighting){ .seen_us = now_us,
-		.schedule = { now_us + w->ahead_us, due.due_us, due.pending_us, due.next_us,
-			down ? WIRE_STOPPED : WIRE_RUNNING } };
-}
-
-/* One try that begins at `now_us`. */
-static void pull(struct world *w, int64_t now_us, int64_t took_us)
-{
-	int64_t end_us = now_us + took_us;
-
-	if (has_fault(w, LINK_DOWN, now_us, NULL)) {
-		peer_state_tried(&w->peer, end_us, end_us - w->boot_us, CLI_TEMPFAIL, "no route");
-		return;
-	}
-	struct sighting sighting = greeting(w, now_us);
-	int64_t newest_us = newest_there(w, now_us);
-
-	peer_state_answered(&w->peer, &sighting, 0);
-	peer_state_tried(&w->peer, end_us, end_us - w->boot_us, CLI_OK, "");
-	if (newest_us != TIME_NONE && newest_us > w->held_us)
-		w->held_us = newest_us;
-}
 
 static struct due judge(const struct world *w, int64_t now_us)
 {
@@ -185,29 +53,6 @@ static void check(struct world *w, int64_t now_us)
 	CHECK((due.ahead_us != 0) == (w->ahead_us != 0) || w->peer.seen_us == TIME_NONE);
 }
 
-static int64_t until(struct world *w, int64_t max_us)
-{
-	return (int64_t)(test_random(&w->random) % (uint64_t)max_us);
-}
-
-/*
- * When the next try begins after `us`: the timers' as the units have them, or a follower's minutes.
- */
-static int64_t next_pull(struct world *w, int64_t us)
-{
-	int64_t latest_us = us / w->timer_us * w->timer_us + 5 * US_PER_SEC;
-	int64_t sync_us = us / HOUR_US * HOUR_US + 7 * MIN_US + 40 * US_PER_SEC;
-
-	if (w->follow)
-		return us + MIN_US + until(w, 5 * US_PER_SEC);
-	while (latest_us <= us)
-		latest_us += w->timer_us;
-	while (sync_us <= us)
-		sync_us += HOUR_US;
-	return (latest_us < sync_us ? latest_us + until(w, US_PER_SEC)
-				    : sync_us + until(w, MIN_US));
-}
-
 static void live(struct world *w, int64_t days)
 {
 	int64_t end_us = YEAR_START + days * DAY_US, us = YEAR_START;
@@ -231,51 +76,6 @@ static void live(struct world *w, int64_t days)
 		if (!off && !has_fault(w, TIMERS_OFF, us, NULL))
 			pull(w, us, w->follow ? 1 : US_PER_SEC);
 	}
-}
-
-/*
- * Windows of the local time, through both changes of the clock, and a sun that stays away for
- * months.
- */
-static struct world world_of(size_t i)
-{
-	static const struct {
-		const char *zone;
-		struct schedule_settings schedule;
-	} worlds[] = {
-		{ "UTC", { .every_us = MIN_US, .days = 0x7f } },
-		{ "UTC", { .every_us = US_PER_SEC, .days = 0x7f } },
-		{ "Europe/Berlin", { .every_us = 15 * MIN_US, .days = 0x7f } },
-		{ "Europe/Berlin",
-			{ .every_us = 15 * MIN_US,
-				.days = 0x7f,
-				.hours = { { 360, 1260 } },
-				.n_hours = 1 } },
-		{ "America/New_York",
-			{ .every_us = HOUR_US,
-				.offset_us = 30 * MIN_US,
-				.days = 0x1f,
-				.hours = { { 22 * 60, 120 }, { 150, 180 } },
-				.n_hours = 2 } },
-		{ "Australia/Lord_Howe",
-			{ .every_us = DAY_US, .offset_us = DAY_US / 2, .days = 1 } },
-		{ "Arctic/Longyearbyen",
-			{ .every_us = 10 * MIN_US,
-				.days = 0x7f,
-				.daylight = true,
-				.daylight_elevation = -0.833,
-				.latitude = 78.2,
-				.longitude = 15.6 } },
-		{ "Europe/Berlin", { .days = 0x7f, .at = { { 150 }, { 1110 } }, .n_at = 2 } },
-		{ "Asia/Kolkata", { .every_us = 7 * MIN_US + 13 * US_PER_SEC, .days = 0x7f } },
-	};
-	struct world w = { .timer_us = 10 * MIN_US, .random = test_seed() * 2 + 1 + 2 * i };
-
-	assert(i < ARRAY_SIZE(worlds) && WORLDS == ARRAY_SIZE(worlds));
-	w.schedule = worlds[i].schedule;
-	setenv("TZ", worlds[i].zone, 1);
-	tzset();
-	return w;
 }
 
 TEST(all_is_well_for_a_year)
@@ -356,9 +156,12 @@ static struct world minute_world(void)
 TEST(reasons)
 {
 	struct world w = minute_world();
-	int64_t at_us = YEAR_START + 600 * US_PER_SEC;
+	int64_t at_us = YEAR_START + 600 * US_PER_SEC, missed_us;
 
 	CHECK_INT(judge(&w, at_us + 10 * MIN_US).state, DUE_HERE);
+	missed_us = judge(&w, at_us + 10 * MIN_US).missed_us;
+	CHECK_INT(judge(&w, missed_us - 1).state, DUE_HERE);
+	CHECK_INT(judge(&w, missed_us).state, DUE_NOT_TRIED);
 	CHECK_INT(judge(&w, at_us + PATIENCE_US + MIN_US).state, DUE_NOT_TRIED);
 	w.faults[w.n_faults++] = (struct fault){ LINK_DOWN, at_us + 1, at_us + HOUR_US };
 	pull(&w, at_us + 10 * MIN_US, US_PER_SEC);
@@ -436,6 +239,28 @@ TEST(words_that_are_void)
 		facts.up_us = facts.now_us - w.boot_us;
 		if (!CHECK(due_judge(&facts).state == DUE_NOT_TAKEN))
 			fprintf(stderr, "  %s\n", cases[i].name);
+	}
+}
+
+/* A camera with the year 2026, or 2100, that promises its next picture in half a year. */
+TEST(the_future_is_no_contact)
+{
+	for (int year = 0; year <= 74; year += 74) {
+		struct world w = minute_world();
+		const int64_t us = YEAR_START + 600 * US_PER_SEC, ahead_us = year * 365 * DAY_US;
+		struct sighting sighting = { .seen_us = us,
+			.schedule = { us + ahead_us, us + ahead_us - 2 * MIN_US, TIME_NONE,
+				us + ahead_us + 180 * DAY_US, WIRE_RUNNING } };
+		struct due_facts facts = { .peer = &w.peer, .newest_us = us + ahead_us };
+
+		peer_state_answered(&w.peer, &sighting, 0);
+		peer_state_tried(&w.peer, us, us - w.boot_us, CLI_OK, "");
+		for (int day = 1; day < 12; day++) {
+			facts.now_us = us + day * DAY_US;
+			facts.up_us = facts.now_us - w.boot_us;
+			peer_state_tried(&w.peer, facts.now_us, facts.up_us, CLI_TEMPFAIL, "no");
+			CHECK_INT(due_judge(&facts).state, day > 8 ? DUE_NOT_REACHED : DUE_HERE);
+		}
 	}
 }
 

@@ -18,6 +18,14 @@ static const struct exif_facts plain = {
 	.time_us = WINTER_US + 412345,
 	.exposure_us = 10000,
 	.gain = 1.5,
+	.white_balance = WHITE_AUTO,
+	.colour_temperature = 5230,
+	.red = 2.31,
+	.blue = 1.72,
+	.lens_position = 1.02,
+	.focus = "focused",
+	.latitude = 48.137154,
+	.longitude = -11.575400,
 	.make = "Raspberry Pi",
 	.model = "imx477",
 	.software = "capturepi 0.1",
@@ -202,6 +210,133 @@ TEST(exposure_and_gain)
 	}
 }
 
+static ExifRational rational_of(ExifData *data, ExifIfd ifd, int tag, int i)
+{
+	ExifEntry *e = exif_content_get_entry(data->ifd[ifd], (ExifTag)tag);
+
+	if (!e)
+		return (ExifRational){ 0, 0 };
+	CHECK_INT(e->format, EXIF_FORMAT_RATIONAL);
+	CHECK(e->components > (unsigned)i);
+	return exif_get_rational(e->data + 8 * i, exif_data_get_byte_order(data));
+}
+
+/* Degrees, minutes, seconds as decimal degrees. */
+static double angle_of(ExifData *data, int tag)
+{
+	double degrees = 0, unit = 1;
+
+	for (int i = 0; i < 3; i++, unit /= 60) {
+		ExifRational r = rational_of(data, EXIF_IFD_GPS, tag, i);
+
+		CHECK(r.denominator > 0);
+		CHECK(i == 0 || r.numerator < 60 * r.denominator);
+		degrees += unit * r.numerator / r.denominator;
+	}
+	return degrees;
+}
+
+TEST(place)
+{
+	static const struct {
+		double latitude, longitude;
+		const char *north, *east; /* "-": no GPS tags */
+	} cases[] = {
+		{ 48.137154, 11.5754, "N", "E" },
+		{ -33.8567844, 151.2152967, "S", "E" },
+		{ 40.6892494, -74.0445004, "N", "W" },
+		{ 90, 180, "N", "E" },
+		{ -90, -180, "S", "W" },
+		{ 0, 0, "N", "E" },
+		{ 9.99999999999, 59.99999999999, "N", "E" }, /* carries into the minutes */
+		{ NAN, NAN, "-", "-" },
+		{ 48, NAN, "-", "-" },
+		{ NAN, 11, "-", "-" },
+		{ 90.1, 0, "-", "-" },
+		{ 0, INFINITY, "-", "-" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct exif_facts facts = plain;
+		ExifData *data;
+
+		facts.latitude = cases[i].latitude;
+		facts.longitude = cases[i].longitude;
+		data = build(&facts);
+		CHECK_STR(text_of(data, EXIF_IFD_GPS, 1), cases[i].north);
+		CHECK_STR(text_of(data, EXIF_IFD_GPS, 3), cases[i].east);
+		CHECK_INT(data->ifd[EXIF_IFD_GPS]->count, *cases[i].north == '-' ? 0 : 6);
+		if (*cases[i].north != '-') {
+			ExifEntry *version =
+				exif_content_get_entry(data->ifd[EXIF_IFD_GPS], (ExifTag)0);
+
+			CHECK(version && memcmp(version->data, "\2\3\0\0", 4) == 0);
+			CHECK(fabs(angle_of(data, 2) - fabs(facts.latitude)) < 2e-8);
+			CHECK(fabs(angle_of(data, 4) - fabs(facts.longitude)) < 2e-8);
+		}
+		exif_data_unref(data);
+	}
+}
+
+/* The text of UserComment without its code, "-" if it is not there. */
+static const char *comment_of(ExifData *data)
+{
+	static char text[256];
+	ExifEntry *e = exif_content_get_entry(data->ifd[EXIF_IFD_EXIF], EXIF_TAG_USER_COMMENT);
+
+	if (!e)
+		return "-";
+	CHECK_INT(e->format, EXIF_FORMAT_UNDEFINED);
+	CHECK(e->size > 8 && memcmp(e->data, "ASCII\0\0\0", 8) == 0);
+	snprintf(text, sizeof text, "%.*s", (int)e->size - 8, (const char *)e->data + 8);
+	CHECK_INT(strlen(text), e->size - 8);
+	return text;
+}
+
+TEST(lens_and_white_balance)
+{
+	static const struct {
+		enum white_balance white_balance;
+		double kelvin, red, blue, lens;
+		const char *focus;
+		long white, top, bottom; /* -1 and 0/0: not there */
+		const char *comment;
+	} cases[] = {
+		{ WHITE_AUTO, 5230, 2.31, 1.72, 1.02, "focused", 0, 1000, 1020,
+			"ColourTemperature=5230 ColourGains=2.31,1.72 LensPosition=1.02 "
+			"Focus=focused" },
+		{ WHITE_FIXED, NAN, NAN, NAN, 0, NULL, 1, 0xffffffff, 1, "LensPosition=0" },
+		{ WHITE_UNKNOWN, NAN, NAN, NAN, NAN, NULL, -1, 0, 0, "-" },
+		{ WHITE_UNKNOWN, NAN, NAN, NAN, NAN, "scanning", -1, 0, 0, "Focus=scanning" },
+		{ WHITE_AUTO, NAN, 1, NAN, 32, "", 0, 1000, 32000, "LensPosition=32" },
+		{ WHITE_AUTO, NAN, NAN, 1, 1000, NULL, 0, 1000, 1000000, "LensPosition=1000" },
+		/* what makes no sense is left out */
+		{ WHITE_AUTO, -1, -1, 1, -1, NULL, 0, 0, 0, "-" },
+		{ WHITE_AUTO, INFINITY, 1, INFINITY, INFINITY, NULL, 0, 0, 0, "-" },
+		{ WHITE_AUTO, 1e300, 1e300, 1e300, 1e300, "failed", 0, 0, 0, "Focus=failed" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct exif_facts facts = plain;
+		ExifRational distance;
+		ExifData *data;
+
+		facts.white_balance = cases[i].white_balance;
+		facts.colour_temperature = cases[i].kelvin;
+		facts.red = cases[i].red;
+		facts.blue = cases[i].blue;
+		facts.lens_position = cases[i].lens;
+		facts.focus = cases[i].focus;
+		data = build(&facts);
+		CHECK_INT(number_of(data, EXIF_IFD_EXIF, 0xa403), cases[i].white);
+		distance = rational_of(data, EXIF_IFD_EXIF, EXIF_TAG_SUBJECT_DISTANCE, 0);
+		CHECK_INT(distance.numerator, cases[i].top);
+		CHECK_INT(distance.denominator, cases[i].bottom);
+		CHECK_STR(comment_of(data), cases[i].comment);
+		exif_data_unref(data);
+	}
+}
+
 TEST(texts)
 {
 	char longest[400], cut[128];
@@ -274,7 +409,7 @@ TEST(nonsense_is_refused)
 }
 
 /* A JPEG of nothing but its markers around the block. */
-static size_t wrap(const struct exif_facts *facts, uint8_t jpeg[static 4096])
+static size_t wrap(const struct exif_facts *facts, uint8_t *jpeg)
 {
 	static const uint8_t app0[] = { 0xff, 0xd8, 0xff, 0xe0, 0, 4, 'J', 'F' };
 	static const uint8_t rest[] = { 0xff, 0xda, 0, 2, 1, 2, 3, 0xff, 0xd9 };
@@ -353,6 +488,36 @@ TEST(another_time_big_endian)
 	data = exif_data_new_from_data(jpeg, (unsigned)bytes);
 	CHECK_STR(text_of(data, EXIF_IFD_EXIF, 0x9003), "2026:06:21 00:00:00");
 	exif_data_unref(data);
+}
+
+/* The thumbnail is where readers look for it, and another time leaves it as it is. */
+TEST(thumb)
+{
+	static uint8_t thumb[12 * 1024], jpeg[sizeof(thumb) + 4096], want[sizeof(jpeg)];
+	struct exif_facts facts = plain;
+	ExifData *data;
+	size_t bytes;
+
+	for (size_t i = 0; i < sizeof(thumb); i++)
+		thumb[i] = (uint8_t)(i * 7 + (i >> 8));
+	memcpy(thumb, "\xff\xd8\xff\xdb", 4);
+	memcpy(thumb + sizeof(thumb) - 2, "\xff\xd9", 2);
+	for (size_t n = sizeof(thumb) - 1; n <= sizeof(thumb); n++) {
+		facts.thumb = thumb;
+		facts.thumb_bytes = n;
+		facts.time_us = WINTER_US;
+		bytes = wrap(&facts, jpeg);
+		data = exif_data_new_from_data(jpeg, (unsigned)bytes);
+		CHECK_INT(data->size, n);
+		CHECK(data->size == n && memcmp(data->data, thumb, n) == 0);
+		CHECK_INT(number_of(data, EXIF_IFD_1, 0x0103), 6);
+		CHECK_STR(text_of(data, EXIF_IFD_0, 0x0110), "imx477");
+		exif_data_unref(data);
+		facts.time_us = SUMMER_US + 7;
+		CHECK_INT(wrap(&facts, want), bytes);
+		CHECK_INT(exif_set_time(jpeg, bytes, SUMMER_US + 7), 9);
+		CHECK_INT(memcmp(jpeg, want, bytes), 0);
+	}
 }
 
 TEST(no_time_to_change)

@@ -152,6 +152,21 @@ TEST(the_rest_of_a_frame_that_was_pruned)
 	run_end(1);
 }
 
+/* On a metered link signs of life are rare. */
+TEST(heartbeat)
+{
+	struct peer *peer;
+
+	run_init();
+	run.camera.budget = 1000000000;
+	peer = camera(KIT_ID, 6);
+	say_frame(peer, 6);
+	follow();
+	CHECK_STR(run.commands[0], "capturepi serve wait 0 60");
+	CHECK_STR(run.peers[0].written, "wait 6 60\n");
+	run_end(1);
+}
+
 TEST(histories_are_never_mixed)
 {
 	run_init();

@@ -50,6 +50,7 @@ static struct record full_record(enum record_type type)
 	record.was = 3;
 	record.first_seq = record.last_seq = 4;
 	record.facts = (struct camera_facts){ 1, 2, 3, 4 };
+	record.picture = (struct picture_facts){ 1, 1, 1, 1, 1, MARK_DARK };
 	snprintf(record.boot, sizeof(record.boot), "1e869fcb-b3fe-413b-8c08-33929389aece");
 	snprintf(record.text, sizeof(record.text), "word");
 	return record;

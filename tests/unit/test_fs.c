@@ -26,14 +26,17 @@ TEST(replace_and_read)
 	CLEANUP_FREE char *data = NULL;
 	struct fixture f;
 	struct stat st;
+	mode_t before;
 	size_t bytes = 0;
 	int hidden = 9;
 
 	setup(&f);
 	CHECK_INT(fs_replace(&fs_real, f.fd, "a", "one", 3, 0600), 0);
+	before = umask(027);
 	CHECK_INT(fs_replace(&fs_real, f.fd, "a", "t\0wo", 4, 0664), 0);
 	CHECK_INT(fstatat(f.fd, "a", &st, 0), 0);
-	CHECK_INT(st.st_mode & 07777, 0664);
+	CHECK_INT(st.st_mode & 07777, 0640);
+	umask(before);
 	CHECK_INT(kit_count(f.path, "", &hidden), 1);
 	CHECK_INT(hidden, 0);
 	CHECK_INT(fs_read_file(f.fd, "a", 3, &data, &bytes), -EFBIG);
@@ -103,13 +106,13 @@ TEST(rename_never_replaces)
 	setup(&f);
 	kit_write(f.path, "a", "a", 1, 0);
 	kit_write(f.path, "b", "b", 1, 0);
-	CHECK_INT(fs_rename_noreplace(&fs_real, f.fd, "a", "b"), -EEXIST);
+	CHECK_INT(fs_rename_noreplace(&fs_real, f.fd, "a", f.fd, "b"), -EEXIST);
 	CHECK_STR(kit_read(f.path, "b"), "b");
-	CHECK_INT(fs_rename_noreplace(&fs_real, f.fd, "a", "c"), 0);
+	CHECK_INT(fs_rename_noreplace(&fs_real, f.fd, "a", f.fd, "c"), 0);
 	CHECK_STR(kit_read(f.path, "c"), "a");
-	CHECK_INT(fs_rename_noreplace(&fs_real, f.fd, "a", "d"), -ENOENT);
+	CHECK_INT(fs_rename_noreplace(&fs_real, f.fd, "a", f.fd, "d"), -ENOENT);
 	CHECK_INT(symlinkat("nowhere", f.fd, "dangling"), 0);
-	CHECK_INT(fs_rename_noreplace(&fs_real, f.fd, "c", "dangling"), -EEXIST);
+	CHECK_INT(fs_rename_noreplace(&fs_real, f.fd, "c", f.fd, "dangling"), -EEXIST);
 	teardown(&f);
 }
 
@@ -133,11 +136,11 @@ TEST(rename_without_a_flag_replaces_nothing)
 	kit_write(f.path, "old", "old", 3, 0);
 	kit_write(f.path, "new", "new", 3, 0);
 	CHECK_INT(symlinkat("nowhere", f.fd, "link"), 0);
-	CHECK_INT(fs_rename_noreplace(&fs, f.fd, "old", "new"), -EEXIST);
-	CHECK_INT(fs_rename_noreplace(&fs, f.fd, "old", "link"), -EEXIST);
+	CHECK_INT(fs_rename_noreplace(&fs, f.fd, "old", f.fd, "new"), -EEXIST);
+	CHECK_INT(fs_rename_noreplace(&fs, f.fd, "old", f.fd, "link"), -EEXIST);
 	CHECK_STR(kit_read(f.path, "new"), "new");
-	CHECK_INT(fs_rename_noreplace(&fs, f.fd, "gone", "free"), -ENOENT);
-	CHECK_INT(fs_rename_noreplace(&fs, f.fd, "old", "free"), 0);
+	CHECK_INT(fs_rename_noreplace(&fs, f.fd, "gone", f.fd, "free"), -ENOENT);
+	CHECK_INT(fs_rename_noreplace(&fs, f.fd, "old", f.fd, "free"), 0);
 	CHECK_STR(kit_read(f.path, "free"), "old");
 	CHECK_INT(fstatat(f.fd, "free", &st, 0), 0);
 	CHECK_INT(st.st_nlink, 1);

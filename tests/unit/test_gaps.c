@@ -5,7 +5,7 @@
  */
 #include "pull/session/gaps.h"
 
-#include "pull/state/peer_state.h"
+#include "common/contact/peer_state.h"
 #include "tests/unit/archive_kit.h"
 
 static char folder[64];
@@ -154,7 +154,7 @@ TEST(misses_in_a_row_are_one)
 
 TEST(numbers_without_a_line)
 {
-	static const char settled[] = "settled 1 " KIT_ID "\nrange 20 21\nend\n";
+	static const char settled[] = "settled 2 " KIT_ID "\nrange 20 21\nend\n";
 
 	set_up();
 	kit_write(folder, ".settled", settled, strlen(settled), O_TRUNC);

@@ -147,7 +147,8 @@ static void save(const char *path)
 TEST(from_the_journal_and_from_the_file)
 {
 	static const char text[] =
-		"settled 1 " KIT_ID "\nacked 7\nsegment 0 0\nrange 1 2\nrange 50 60\nend\n";
+		"settled 2 " KIT_ID "\nsegment 0 0\nclaimed 50 60\nrange 1 2\nrange 50 60\n"
+		"range 200000 999999999999\nend\n";
 	struct archive *archive = NULL;
 	char folder[64];
 
@@ -168,7 +169,7 @@ TEST(from_the_journal_and_from_the_file)
 	check_settled(folder, "3-4 8-15 20-20 100001-100001 ");
 	save(folder);
 	check_settled(folder, "3-4 8-15 20-20 100001-100001 ");
-	/* what the file says beyond the journal is believed */
+	/* what the file says beyond the journal is believed, up to the journal's last line */
 	kit_write(folder, ".settled", text, strlen(text), O_TRUNC);
 	check_settled(folder, "1-4 8-15 20-20 50-60 100001-100001 ");
 	test_remove_folder(folder);
@@ -191,17 +192,17 @@ TEST(prune_lines_reach_back_only)
 
 TEST(broken_files)
 {
-	static const char *const files[] = { "", "settled 1 " KIT_ID "\n",
-		"settled 2 " KIT_ID "\nrange 1 500\nend\n",
-		"settled 1 5f0c7a9e-0d3b-4c1a-9f55-2b8f6f0a7d11\nrange 1 500\nend\n",
-		"settled 1 " KIT_ID "\nrange 1 500\n", "settled 1 " KIT_ID "\nrange 500 1\nend\n",
-		"settled 1 " KIT_ID "\nrange 5 9\nrange 1 2\nend\n",
-		"settled 1 " KIT_ID "\nrange 1 9999999999999\nend\n",
-		"settled 1 " KIT_ID "\nrange -1 9\nend\n",
-		"settled 1 " KIT_ID "\nrange 1 9 9\nend\n",
-		"settled 1 " KIT_ID "\nsegment 0 77\nrange 1 500\nend\n",
-		"settled 1 " KIT_ID "\nsegment 0 999999\nrange 1 500\nend\n",
-		"settled 1 " KIT_ID "\nhello\nend\n", "settled 1 " KIT_ID "\nend\nrange 1 2\n" };
+	static const char *const files[] = { "", "settled 2 " KIT_ID "\n",
+		"settled 1 " KIT_ID "\nrange 1 500\nend\n",
+		"settled 2 5f0c7a9e-0d3b-4c1a-9f55-2b8f6f0a7d11\nrange 1 500\nend\n",
+		"settled 2 " KIT_ID "\nrange 1 500\n", "settled 1 " KIT_ID "\nrange 500 1\nend\n",
+		"settled 2 " KIT_ID "\nrange 5 9\nrange 1 2\nend\n",
+		"settled 2 " KIT_ID "\nrange 1 9999999999999\nend\n",
+		"settled 2 " KIT_ID "\nrange -1 9\nend\n",
+		"settled 2 " KIT_ID "\nrange 1 9 9\nend\n",
+		"settled 2 " KIT_ID "\nsegment 0 77\nrange 1 500\nend\n",
+		"settled 2 " KIT_ID "\nsegment 0 999999\nrange 1 500\nend\n",
+		"settled 2 " KIT_ID "\nhello\nend\n", "settled 1 " KIT_ID "\nend\nrange 1 2\n" };
 	struct archive *archive = NULL;
 	char folder[64];
 

@@ -127,7 +127,7 @@ static int append_dated(struct journal *journal, uint64_t seq, uint64_t was)
 	return append(journal, &frame);
 }
 
-/* A picture that was dated anew is as old as it was, wherever its line is. */
+/* A picture that was redated is as old as it was, wherever its line is. */
 TEST(newest_frame_among_dated_ones)
 {
 	const uint64_t far = 3 * SEGMENT_LINES;
@@ -399,4 +399,33 @@ TEST(no_sorting_of_what_is_damaged)
 	CHECK(access(kit_path(f.path, "journal/00000000.unsorted"), F_OK) == 0);
 	CHECK_INT(last_of(f.journal), 3000);
 	teardown(&f);
+}
+
+TEST(peeks)
+{
+	static const struct {
+		const char *line;
+		uint64_t seq;
+	} cases[] = {
+		{ "{\"seq\":1,", 1 },
+		{ "{\"seq\":1}", 1 },
+		{ "{\"seq\":999999999999,\"x", SEQ_MAX },
+		{ "{\"seq\":1000000000000,", 0 },
+		{ "{\"seq\":99999999999999999999999999999,", 0 },
+		{ "{\"seq\":123", 0 }, /* there may be more digits */
+		{ "{\"seq\":0,", 0 },
+		{ "{\"seq\":01,", 0 },
+		{ "{\"seq\":-1,", 0 },
+		{ "{\"seq\":1.5,", 0 },
+		{ "{\"seq\":1e3,", 0 },
+		{ "{\"seq\": 1,", 0 },
+		{ " {\"seq\":1,", 0 },
+		{ "{\"seq\":,", 0 },
+		{ "{\"seq\":", 0 },
+		{ "{\"format\":1,\"seq\":5}", 0 },
+		{ "", 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		CHECK_INT(record_peek_seq(cases[i].line, strlen(cases[i].line)), cases[i].seq);
 }

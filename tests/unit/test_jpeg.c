@@ -11,6 +11,7 @@
 #include <jpeglib.h>
 
 #include "capture/picture/jpeg.h"
+#include "capture/picture/shrink.h"
 
 #define SIDE_MAX 128
 
@@ -246,6 +247,160 @@ static size_t encode_copy(
 		return 0;
 	memcpy(copy, jpeg, bytes);
 	return bytes;
+}
+
+/* The mean of each component of a JPEG, in full range. */
+static void decode_mean(const uint8_t *jpeg, size_t bytes, int ret_size[2], double ret[3])
+{
+	struct jpeg_decompress_struct c;
+	struct jpeg_error_mgr errors;
+	uint8_t row[3 * SHRINK_SIDE], *rows = row;
+
+	c.err = jpeg_std_error(&errors);
+	jpeg_create_decompress(&c);
+	jpeg_mem_src(&c, jpeg, bytes);
+	jpeg_save_markers(&c, JPEG_APP0, 0xffff);
+	jpeg_read_header(&c, TRUE);
+	CHECK(c.marker_list == NULL);
+	c.out_color_space = JCS_YCbCr;
+	if (!CHECK(c.image_width <= SHRINK_SIDE && c.image_height <= SHRINK_SIDE))
+		exit(1);
+	jpeg_start_decompress(&c);
+	ret_size[0] = (int)c.output_width;
+	ret_size[1] = (int)c.output_height;
+	ret[0] = ret[1] = ret[2] = 0;
+	while (c.output_scanline < c.output_height) {
+		jpeg_read_scanlines(&c, &rows, 1);
+		for (int i = 0; i < 3 * ret_size[0]; i++)
+			ret[i % 3] += (double)row[i] / (ret_size[0] * ret_size[1]);
+	}
+	jpeg_finish_decompress(&c);
+	CHECK_INT(errors.num_warnings, 0);
+	jpeg_destroy_decompress(&c);
+}
+
+static double mean_of(int component, int width, int height)
+{
+	double sum = 0;
+
+	for (int y = 0; y < height; y++)
+		for (int x = 0; x < width; x++)
+			sum += value_of(component, x, y);
+	return sum / (width * height);
+}
+
+/* It decodes, has the picture's shape and colours, and no segment that EXIF does not want. */
+TEST(thumb)
+{
+	static const struct {
+		int width, height, want_width, want_height;
+	} shapes[] = { { 640, 480, 240, 180 }, { 1296, 972, 240, 180 }, { 641, 361, 240, 135 },
+		{ 300, 500, 144, 240 }, { 241, 241, 240, 240 }, { 4000, 3, 240, 1 } };
+	struct jpeg_encoder *e = NULL;
+	const uint8_t *jpeg;
+	size_t bytes;
+
+	CHECK_INT(jpeg_encoder_new(85, &e), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(shapes) * 6; i++) {
+		const int width = shapes[i / 6].width, height = shapes[i / 6].height;
+		struct picture p = draw(width, height, (enum pixel_format)(i % 3),
+			i % 6 < 3 ? PIXEL_LIMITED_RANGE : PIXEL_FULL_RANGE, i & 1 ? 21 : 0, 0xee);
+		double mean[3];
+		int size[2];
+
+		CHECK_INT(jpeg_encode_thumb(e, &p.frame, &jpeg, &bytes), 1);
+		CHECK(bytes <= THUMB_BYTES_MAX);
+		decode_mean(jpeg, bytes, size, mean);
+		CHECK_INT(size[0], shapes[i / 6].want_width);
+		CHECK_INT(size[1], shapes[i / 6].want_height);
+		for (int k = 0; k < 3; k++) {
+			const int w = k ? (width + 1) / 2 : width;
+			const int h = k && i % 3 != PIXEL_YUYV ? (height + 1) / 2 : height;
+
+			/* few rows are read, and of 3 there is no mean */
+			if (!CHECK(fabs(mean[k] - mean_of(k, w, h)) < (height > 3 ? 3 : 12)))
+				fprintf(stderr, "  %dx%d case %zu component %d: %.1f, not %.1f\n",
+					width, height, i % 6, k, mean[k], mean_of(k, w, h));
+		}
+		free_picture(&p);
+	}
+	jpeg_encoder_free(e);
+}
+
+/* Each part of the picture is in its place. */
+TEST(thumb_corners)
+{
+	struct picture p = draw(960, 720, PIXEL_YUV420, PIXEL_FULL_RANGE, 0, 0);
+	uint8_t *luma = p.plane[0].data;
+	struct jpeg_decompress_struct c;
+	struct jpeg_error_mgr errors;
+	struct jpeg_encoder *e = NULL;
+	uint8_t row[3 * SHRINK_SIDE], *rows = row;
+	const uint8_t *jpeg;
+	size_t bytes;
+
+	for (int y = 0; y < 720; y++)
+		for (int x = 0; x < 960; x++)
+			luma[y * 960 + x] =
+				(uint8_t)(20 + (x < 480 ? 0 : 60) + (y < 360 ? 0 : 120));
+	CHECK_INT(jpeg_encoder_new(85, &e), 0);
+	CHECK_INT(jpeg_encode_thumb(e, &p.frame, &jpeg, &bytes), 1);
+	c.err = jpeg_std_error(&errors);
+	jpeg_create_decompress(&c);
+	jpeg_mem_src(&c, jpeg, bytes);
+	jpeg_read_header(&c, TRUE);
+	c.out_color_space = JCS_YCbCr;
+	jpeg_start_decompress(&c);
+	for (int y = 0; y < 180; y++) {
+		jpeg_read_scanlines(&c, &rows, 1);
+		if (y % 90 < 10 || y % 90 >= 80)
+			continue;
+		CHECK(abs(row[3 * 40] - (y < 90 ? 20 : 140)) <= 2);
+		CHECK(abs(row[3 * 200] - (y < 90 ? 80 : 200)) <= 2);
+	}
+	jpeg_destroy_decompress(&c);
+	jpeg_encoder_free(e);
+	free_picture(&p);
+}
+
+/* What cannot be compressed becomes worse and not larger; what is small already has none. */
+TEST(thumb_fits)
+{
+	struct picture noise =
+		draw(SHRINK_SIDE + 1, SHRINK_SIDE + 1, PIXEL_YUYV, PIXEL_FULL_RANGE, 0, 0);
+	struct picture small = draw(SHRINK_SIDE, 64, PIXEL_NV12, PIXEL_FULL_RANGE, 0, 0);
+	struct jpeg_encoder *e = NULL;
+	uint32_t seed = 1;
+	const uint8_t *jpeg = NULL;
+	uint8_t *before;
+	size_t bytes = 0, whole;
+	double mean[3];
+	int size[2];
+
+	for (size_t i = 0; i < noise.frame.plane_bytes[0]; i++) {
+		seed = seed * 1664525 + 1013904223;
+		noise.plane[0].data[i] = (uint8_t)(seed >> 24);
+	}
+	CHECK_INT(jpeg_encoder_new(85, &e), 0);
+	CHECK_INT(jpeg_encode(e, &noise.frame, NULL, 0, &jpeg, &whole), 0);
+	before = malloc(whole);
+	memcpy(before, jpeg, whole);
+	CHECK_INT(jpeg_encode_thumb(e, &noise.frame, &jpeg, &bytes), 1);
+	CHECK(bytes <= THUMB_BYTES_MAX && bytes > THUMB_BYTES_MAX / 8);
+	decode_mean(jpeg, bytes, size, mean);
+	CHECK(fabs(mean[0] - 127) < 8);
+	/* the next picture has its own quality again */
+	CHECK_INT(jpeg_encode(e, &noise.frame, NULL, 0, &jpeg, &bytes), 0);
+	CHECK(bytes == whole && memcmp(before, jpeg, whole) == 0);
+	bytes = 77;
+	CHECK_INT(jpeg_encode_thumb(e, &small.frame, &jpeg, &bytes), 0);
+	CHECK_INT(bytes, 77);
+	small.frame.plane_bytes[1]--;
+	CHECK_INT(jpeg_encode_thumb(e, &small.frame, &jpeg, &bytes), -EINVAL);
+	free(before);
+	jpeg_encoder_free(e);
+	free_picture(&noise);
+	free_picture(&small);
 }
 
 /* What stands behind the rows does not show, and NV12 and YUV420 give the same file. */

@@ -422,8 +422,23 @@ static void resized(FILE *out)
 	forged(out, 4, "\"bytes\":3000", "\"bytes\":2999");
 }
 
+/* Another history, and lines without end when it is asked where that begins. */
+static void no_border(FILE *out)
+{
+	uint8_t jpeg[KIT_JPEG_BYTES];
+	struct record other = wire_frame(NEWEST, jpeg);
+	char line[LINE_MAX_BYTES + 1];
+
+	other.slot_us += 600 * US_PER_SEC;
+	CHECK(record_format(&other, line) > 0);
+	fprintf(out, "%s.\n", line);
+	for (uint64_t seq = NEWEST + 1; seq < LAST; seq++)
+		line_of(out, seq);
+}
+
 TEST(to_a_sync)
 {
+	lists("no border of histories", CLI_PROTOCOL, LAST, no_border);
 	lists("a million lines", CLI_PROTOCOL, LAST, a_million);
 	lists("lines past the list", CLI_PROTOCOL, LAST, past_the_list);
 	lists("a line twice", CLI_PROTOCOL, LAST, same_again);
@@ -455,4 +470,72 @@ TEST(dripping)
 		CHECK(clock_mono_ns(&clock_real) - start_ns < 24 * 3600 * NS_PER_SEC);
 		end(&text);
 	}
+}
+
+/* ---- numbers that no camera can have come to */
+
+/* What a camera with up to LAST lines says: an honest one, after the liar. */
+static void honest(FILE *out)
+{
+	uint8_t jpeg[KIT_JPEG_BYTES];
+
+	for (uint64_t seq = NEWEST; seq <= NEWEST + 2; seq++)
+		line_of(out, seq);
+	fputs(".\n", out);
+	for (uint64_t seq = NEWEST + 2; seq > NEWEST; seq--) {
+		line_of(out, seq);
+		kit_jpeg(jpeg, seq);
+		fwrite(jpeg, 1, sizeof jpeg, out);
+	}
+}
+
+/* A sync with such a camera; everything that it has arrives. */
+static void expect_honest(void)
+{
+	struct text text = { 0 };
+	char error[PULL_ERROR_MAX];
+
+	free(run.liar.text);
+	free(run.liar.again);
+	run.liar = (struct liar){ 0 };
+	run.connections = 0;
+	text.out = open_memstream(&text.data, &text.len);
+	greet(text.out, NEWEST + 2);
+	honest(text.out);
+	let_loose(&text);
+	CHECK_INT(pull_now(PLAN_BACKLOG, error), CLI_OK);
+	CHECK_STR(error, "");
+	CHECK_INT(count_frames(run.camera.archive), NEWEST + 2);
+}
+
+/* A lie to a sync, which changes nothing, and an honest camera after it. */
+static void mended(const char *name, uint64_t last, void (*make)(FILE *out))
+{
+	struct text text = { 0 };
+
+	begin();
+	text.out = open_memstream(&text.data, &text.len);
+	greet(text.out, last);
+	if (make)
+		make(text.out);
+	let_loose(&text);
+	expect(name, true, CLI_PROTOCOL);
+	expect_honest();
+	end(&(struct text){ .data = run.liar.text });
+}
+
+static void empty_lists(FILE *out)
+{
+	line_of(out, NEWEST);
+	for (int i = 0; i < 100; i++)
+		fputs(".\n", out);
+}
+
+TEST(numbers_out_of_reach)
+{
+	mended("the highest number", SEQ_MAX, empty_lists);
+	mended("a jump too far", NEWEST + SEQ_JUMP_MAX + 1, NULL);
+	/* within reach, but nothing came that proves it */
+	mended("a last line that is not listed", NEWEST + SEQ_JUMP_MAX, empty_lists);
+	mended("a last line that is not listed", NEWEST + 1, empty_lists);
 }

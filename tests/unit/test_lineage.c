@@ -138,6 +138,38 @@ TEST(sync_keeps_both)
 	}
 }
 
+static bool see_kind(void *data, const struct verify_finding *finding)
+{
+	*(enum verify_kind *)data = finding->kind;
+	CHECK_STR(finding->path, "branches/1");
+	return true;
+}
+
+/* A head that was kept of the old history tells where that is, and that nothing is lost. */
+TEST(a_head_of_the_old_history)
+{
+	const struct archive_options read = { .mode = ARCHIVE_READ, .copy = true };
+	enum verify_kind kind = VERIFY_KINDS;
+	struct archive_head head;
+	const struct verify_options options = {
+		.copy = true, .heads = &head, .n_heads = 1, .finding = see_kind, .data = &kind
+	};
+	struct verify_totals totals;
+	struct archive *archive = NULL;
+
+	begin(9);
+	CHECK_INT(archive_open(pair.settings.archive, &read, &archive), 0);
+	CHECK_INT(archive_head(archive, &clock_real, &head), 0);
+	archive_free(TAKE_PTR(archive));
+	CHECK_INT(pair_sync(), CLI_OK);
+	CHECK_INT(archive_open(pair.settings.archive, &read, &archive), 0);
+	CHECK_INT(verify_archive(archive, &options, &totals), 0);
+	CHECK_INT(kind, VERIFY_BRANCH);
+	CHECK_INT(totals.findings, 0);
+	archive_free(archive);
+	pair_end();
+}
+
 /* The line that is compared is a miss: it is not stored, nor counted, a second time. */
 TEST(the_last_line_is_no_frame)
 {
@@ -372,6 +404,13 @@ TEST(lines_that_a_repair_wrote)
 	b.up_ns = 0;
 	b.exposed_us = b.slot_us;
 	CHECK_INT(history_compare(&a, &b), 1);
+	/* the same picture after other lines: the card was written again from an earlier one on */
+	a.has_prev = b.has_prev = true;
+	CHECK_INT(history_compare(&a, &b), 1);
+	b.prev[31]++;
+	CHECK_INT(history_compare(&a, &b), 0);
+	b.has_prev = false; /* of a version that knew no chain */
+	CHECK_INT(history_compare(&a, &b), 1);
 	b.sha256[3]++;
 	CHECK_INT(history_compare(&a, &b), 0);
 	b.recovered = true;
@@ -387,4 +426,81 @@ TEST(lines_that_a_repair_wrote)
 	CHECK_INT(history_compare(&b, &miss), 1);
 	b.last_us++;
 	CHECK_INT(history_compare(&b, &miss), 0);
+}
+
+#define FAR_LINES 100
+#define FAR_APART (SEQ_SPAN_MAX / 105)
+
+static uint64_t far_seq(int i)
+{
+	return 1 + (uint64_t)i * FAR_APART;
+}
+
+/* A camera's journal with a few lines that are far apart; those from `same` on are other ones. */
+static void write_far(int same)
+{
+	const struct archive_options options = {
+		.mode = ARCHIVE_WRITE, .camera = "garden", .id = KIT_ID, .copy = true
+	};
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+
+	test_remove_folder(pair.camera);
+	CHECK_INT(archive_open(pair.camera, &options, &archive), 0);
+	for (int i = 0; i < FAR_LINES; i++) {
+		struct record miss = kit_miss(KIT_SLOT + (i < same ? i : 1000 + i) * KIT_MINUTE);
+
+		miss.seq = far_seq(i);
+		CHECK_INT(archive_store_records(archive, &miss, 1), 0);
+	}
+}
+
+/* It costs by its lines, not by its numbers: each of these syncs went over six billion of them. */
+TEST(lines_far_apart)
+{
+	pair_begin();
+	pair.options.deadline_ns = deadline_in(60 * US_PER_SEC);
+	write_far(FAR_LINES);
+	CHECK_INT(pair_sync(), CLI_OK);
+	CHECK(!pair.result.out_of_time);
+	CHECK_INT(pair.result.lines, FAR_LINES);
+	CHECK_INT(pair.result.left, 0);
+	CHECK_INT(pair_sync(), CLI_OK);
+	CHECK_INT(pair.result.lines, 0);
+	write_far(60);
+	CHECK_INT(pair_sync(), CLI_OK);
+	CHECK(!pair.result.out_of_time);
+	CHECK_INT(pair.result.fork.branch, 1);
+	CHECK(pair.result.fork.after >= far_seq(59) && pair.result.fork.after < far_seq(60));
+	CHECK_INT(pair.result.lines, FAR_LINES - 60);
+	CHECK_INT(pair.result.left, 0);
+	pair_end();
+}
+
+/* What a greeting may say of its numbers, of a camera that was never seen and of one that was. */
+TEST(numbers_of_a_greeting)
+{
+	static const struct {
+		uint64_t first, last, here, reach;
+		int code;
+	} cases[] = {
+		{ 0, 0, 0, SEQ_MAX, CLI_OK }, /* nothing taken yet */
+		{ 1, SEQ_SPAN_MAX, 0, SEQ_MAX, CLI_OK },
+		{ 1, SEQ_SPAN_MAX + 1, 0, SEQ_MAX, CLI_PROTOCOL },
+		{ SEQ_MAX - 9, SEQ_MAX, 0, SEQ_MAX, CLI_OK },
+		{ 0, SEQ_MAX, 5, 5 + SEQ_JUMP_MAX, CLI_PROTOCOL },
+		{ 1, 5 + SEQ_JUMP_MAX, 5, 5 + SEQ_JUMP_MAX, CLI_OK },
+		{ 1, 6 + SEQ_JUMP_MAX, 5, 5 + SEQ_JUMP_MAX, CLI_PROTOCOL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct wire_greeting greeting = { .first = cases[i].first,
+			.last = cases[i].last };
+		const struct history_here here = {
+			.path = "/a", .id = "", .last = cases[i].here, .reach = cases[i].reach
+		};
+		char error[PULL_ERROR_MAX] = "";
+
+		CHECK_INT(history_check(&greeting, &here, error, sizeof error), cases[i].code);
+		CHECK(!*error == (cases[i].code == CLI_OK));
+	}
 }

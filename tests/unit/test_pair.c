@@ -5,8 +5,8 @@
 #include <fcntl.h>
 
 #include "common/base/clock.h"
+#include "common/contact/peer_state.h"
 #include "pull/ssh/keys.h"
-#include "pull/state/peer_state.h"
 #include "tests/test.h"
 #include "tests/unit/clock_kit.h"
 
@@ -360,5 +360,40 @@ TEST(a_section_is_dropped)
 		CHECK_INT(settings_drop_camera(cases[i].text, "garden", &text), 0);
 		CHECK_STR(text, cases[i].want);
 		free(text);
+	}
+}
+
+/* Lines of `pair --from`. */
+TEST(lines_of_many)
+{
+	static const struct {
+		const char *line;
+		int r;
+		const char *words; /* name, destination, remote name, fingerprint */
+	} cases[] = {
+		{ "garden pi@garden.local", 1, "garden|pi@garden.local|-|-" },
+		{ "\tgarden  pi@garden.local:2222 \r", 1, "garden|pi@garden.local:2222|-|-" },
+		{ "gate pi@g second # the gate", 1, "gate|pi@g|second|-" },
+		{ "gate pi@g - SHA256:abc", 1, "gate|pi@g|-|SHA256:abc" },
+		{ "gate pi@g SHA256:abc", 1, "gate|pi@g|-|SHA256:abc" },
+		{ "", 0, "" },
+		{ "  # nothing", 0, "" },
+		{ "garden", -EINVAL, "" },
+		{ "garden pi@g a b", -EINVAL, "" },
+		{ "garden pi@g a SHA256:abc more", -EINVAL, "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct pair_request request = { 0 };
+		char line[128], words[128] = "";
+
+		snprintf(line, sizeof line, "%s", cases[i].line);
+		CHECK_INT(pair_line_parse(line, &request), cases[i].r);
+		if (request.name)
+			snprintf(words, sizeof words, "%s|%s|%s|%s", request.name,
+				request.destination,
+				request.remote_name ? request.remote_name : "-",
+				request.fingerprint ? request.fingerprint : "-");
+		CHECK_STR(words, cases[i].words);
 	}
 }

@@ -92,10 +92,12 @@ TEST(damaged_partials_leave_nothing)
 	CHECK_INT(partial_resume(archive, &frame, 0, &partial), 0);
 	CHECK_INT(partial_write(partial, jpeg, 100), 0);
 	CHECK_INT(bring(archive, &frame, jpeg, 3000, 999), -EBUSY);
-	CHECK_INT(kit_count(path, KIT_DAY, &hidden), 0);
+	CHECK_INT(kit_count(path, KIT_DAY, NULL), -1);
+	CHECK_INT(kit_count(path, ".partials", &hidden), 0);
 	CHECK_INT(hidden, 1);
 	partial_free(partial);
-	CHECK_INT(kit_count(path, KIT_DAY, &hidden), 0);
+	CHECK_INT(kit_count(path, KIT_DAY, NULL), -1);
+	CHECK_INT(kit_count(path, ".partials", &hidden), 0);
 	CHECK_INT(hidden, 0);
 	CHECK_INT(kit_newest(path), -ENOENT);
 	CHECK_INT(bring(archive, &frame, jpeg, sizeof(jpeg) - 1, 999), 0);
@@ -371,5 +373,81 @@ TEST(dated_frames_arrive)
 		snprintf(number, sizeof(number), "-%08d.jpg", (int)frames[i].newest);
 		CHECK(strstr(kit_latest(path), number) != NULL);
 	}
+	/* where its file is gone: no corrected one with a high number, which is older */
+	archive_free(TAKE_PTR(archive));
+	CHECK_INT(unlink(kit_path(path, kit_latest(path))), 0);
+	CHECK_INT(archive_open(path, &options, &archive), 0);
+	CHECK(strstr(kit_latest(path), "-00000020.jpg") != NULL);
+	test_remove_folder(path);
+}
+
+static int count_kept(const char *path)
+{
+	int hidden = 0;
+
+	kit_count(path, ".partials", &hidden);
+	return hidden;
+}
+
+/* Each visit begins a frame of another day, and ends before its last byte. */
+TEST(frames_that_are_begun_and_never_end)
+{
+	const struct timespec old[2] = { { .tv_sec = time(NULL) - (PARTIAL_DAYS + 1) * 86400 },
+		{ .tv_sec = time(NULL) - (PARTIAL_DAYS + 1) * 86400 } };
+	struct partial *partial = NULL, *busy = NULL;
+	struct archive *archive, *other;
+	uint8_t jpeg[KIT_JPEG_BYTES];
+	struct frame_name name = { 0 };
+	struct record frame;
+	int64_t bytes = 0;
+	char path[64], file[160];
+
+	kit_make_folder(path);
+	for (uint64_t seq = 1; seq <= 25; seq++) {
+		CHECK_INT(open_copy(path, NULL, &archive), 0);
+		frame = kit_sent(seq, KIT_SLOT + (int64_t)seq * 1440 * KIT_MINUTE, jpeg);
+		CHECK_INT(partial_resume(archive, &frame, 0, &partial), 0);
+		CHECK_INT(partial_write(partial, jpeg, sizeof jpeg - 1), 0);
+		partial_keep(partial);
+		CHECK(count_kept(path) <= 2);
+		archive_free(archive);
+	}
+	/* nothing else is left of them, and the last one is found, whatever its day is */
+	CHECK_INT(kit_count(path, "2026", NULL), -1);
+	CHECK_INT(open_copy(path, NULL, &archive), 0);
+	CHECK_INT(count_kept(path), 1);
+	CHECK_INT(partial_find_kept(archive, 0, &name, &bytes), 1);
+	CHECK_INT(name.seq, 25);
+	CHECK_INT(bytes, KIT_JPEG_BYTES - 1);
+	/* one that somebody receives stays, the one that is gone on with too */
+	CHECK_INT(partial_resume(archive, &frame, bytes, &busy), 0);
+	archive_release(archive);
+	for (uint64_t seq = 26; seq <= 29; seq++) {
+		const struct archive_options options = {
+			.mode = ARCHIVE_WRITE, .copy = true, .wait_until_ns = 1
+		};
+
+		CHECK_INT(archive_open(path, &options, &other), 0);
+		frame = kit_sent(seq, KIT_SLOT, jpeg);
+		CHECK_INT(partial_resume(other, &frame, 0, &partial), 0);
+		partial_keep(partial);
+		archive_free(other);
+	}
+	CHECK_INT(count_kept(path), 3);
+	partial_keep(busy);
+	archive_free(archive);
+	/* and with time all go */
+	CHECK_INT(open_copy(path, NULL, &archive), 0);
+	CHECK_INT(count_kept(path), 1);
+	CHECK_INT(partial_find_kept(archive, 0, &name, &bytes), 1);
+	snprintf(file, sizeof file, "%s/.partials/.", path);
+	CHECK_INT(frame_name_format(&name, file + strlen(file)), 0);
+	snprintf(file + strlen(file), sizeof file - strlen(file), ".rest");
+	CHECK_INT(utimensat(AT_FDCWD, file, old, 0), 0);
+	archive_free(archive);
+	CHECK_INT(open_copy(path, NULL, &archive), 0);
+	CHECK_INT(count_kept(path), 0);
+	archive_free(archive);
+	CHECK_INT(kit_findings(path), 0);
 	test_remove_folder(path);
 }

@@ -108,7 +108,7 @@ TEST(an_archive_stays_below_its_size)
 	/* a sixteenth at a time, not a line for each frame */
 	CHECK(count_prunes(archive) < 400 / 5);
 	pruner_free(p);
-	/* from its file, and counted anew from the journal */
+	/* from its file, and counted again from the journal */
 	p = new_pruner(archive, settings);
 	after = pruner_totals(p);
 	CHECK(after.counted && after.bytes == before.bytes && after.first == before.first);

@@ -2,6 +2,7 @@
 /* The settings of pullpi: sections per camera, names, paths, the man page. */
 #include "pull/settings/settings.h"
 
+#include "common/base/clock.h"
 #include "tests/test.h"
 #include "tests/unit/man_page.h"
 
@@ -43,6 +44,7 @@ TEST(cameras_and_defaults)
 	CLEANUP_FREE struct pull_settings *s = load("[camera garden]\nhost = garden.local\n"
 						    "[camera roof]\nhost=fd00::1%eth0\nport=2222\n"
 						    "user=pi\nstale_after=1h\nlimit_rate=500K\n"
+						    "budget=2G/month\n"
 						    "proxy_jump=me@gate:22\nreserve=1G\n"
 						    "[camera garden]\nkeep_days=7\n",
 		&count);
@@ -60,10 +62,15 @@ TEST(cameras_and_defaults)
 	CHECK_STR(garden->user, "");
 	CHECK_INT(garden->stale_after_us, 0);
 	CHECK_INT(garden->keep_days, 7);
-	CHECK_INT(garden->reserve, -5);
+	CHECK_INT(garden->reserve, 0);
+	CHECK_INT(garden->keep_at_least_us, 30 * 24 * 3600 * US_PER_SEC);
+	CHECK(garden->all == s);
 	CHECK_STR(roof->host, "fd00::1%eth0");
 	CHECK_INT(roof->port, 2222);
 	CHECK_INT(roof->limit_rate, 512000);
+	CHECK_INT(roof->budget, INT64_C(2) << 30);
+	CHECK_INT(pull_heartbeat_us(roof), 60 * US_PER_SEC);
+	CHECK_INT(pull_heartbeat_us(garden), 4 * US_PER_SEC);
 	CHECK_STR(roof->proxy_jump, "me@gate:22");
 	CHECK_INT(roof->reserve, 1 << 30);
 	CHECK_INT(pull_settings_check(s, collect, NULL), 0);
@@ -106,7 +113,10 @@ static const char *const bad_lines[] = { "host = ", "host = -oProxyCommand=x", "
 	"host = a;b`c", "port = 0", "port = 65536", "port = 22x", "user = -l", "user = a b",
 	"user = a;b", "key = id_ed25519", "archive = pulled", "stale_after = 0",
 	"stale_after = 366d", "limit_rate = 5%", "limit_rate = -1", "proxy_jump = -J",
-	"proxy_jump = a b", "keep_days = 36501", "reserve = 91%", "hots = x" };
+	"proxy_jump = a b", "keep_days = 36501", "reserve = 91%", "hots = x", "budget = 2G",
+	"budget = 2G/week", "budget = /month", "budget = -1/month", "budget = 5%/month",
+	"budget = 2G/month/month", "budget = 2000000T/month", "budget = 1", "heartbeat = 0",
+	"heartbeat = 301s", "heartbeat = 500ms", "heartbeat = 60", "previews = maybe" };
 
 TEST(bad_values)
 {

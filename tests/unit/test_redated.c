@@ -4,7 +4,7 @@
 
 #include "tests/unit/sync_kit.h"
 
-/* Frame `seq` as it was taken with an unset clock, or dated anew: the picture of `seed`. */
+/* Frame `seq` as it was taken with an unset clock, or redated: the picture of `seed`. */
 static struct record undated(
 	uint64_t seq, uint64_t was, uint64_t seed, uint8_t jpeg[KIT_JPEG_BYTES])
 {

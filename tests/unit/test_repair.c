@@ -425,3 +425,55 @@ TEST(each_file_of_a_copy)
 {
 	own_walk(true);
 }
+
+static void check_latest(const char *path, bool copy, int seq)
+{
+	char latest[96], target[96] = "";
+	struct archive *archive;
+
+	snprintf(latest, sizeof latest, "%s/latest.jpg", path);
+	for (int opened = 0; opened < 2; opened++) {
+		ssize_t n = readlink(latest, target, sizeof target - 1);
+
+		target[n < 0 ? 0 : n] = '\0';
+		CHECK_STR(target, file_of(path, seq) + strlen(path) + 1);
+		archive = open_for(path, ARCHIVE_WRITE, copy);
+		archive_free(archive);
+	}
+	archive = open_for(path, ARCHIVE_READ, copy);
+	CHECK_INT(check(archive, copy, NULL), 0);
+	archive_free(archive);
+}
+
+/* The newest frame goes aside: latest.jpg then leads to the newest that is whole, and stays so. */
+TEST(latest_leads_to_what_is_whole)
+{
+	for (int copy = 0; copy < 2; copy++) {
+		char path[64];
+
+		make_archive(path);
+		kit_write(path, file_of(path, FRAMES) + strlen(path) + 1, "xx", 2, 0);
+		repair_archive(path, copy);
+		check_latest(path, copy, FRAMES - 1);
+		test_remove_folder(path);
+	}
+}
+
+/* The line of the newest frame is damaged, and written again: latest.jpg leads to it again. */
+TEST(latest_leads_to_what_has_its_line_again)
+{
+	for (int copy = 0; copy < 2; copy++) {
+		const char *name = "journal/00000000.jsonl";
+		char path[64], journal[8192], *line;
+
+		make_archive(path);
+		snprintf(journal, sizeof journal, "%s", kit_read(path, name));
+		line = strstr(journal, "{\"seq\":6");
+		CHECK(line);
+		*strstr(line, ":\"20261120T160600Z") = '?';
+		kit_write(path, name, journal, strlen(journal), O_TRUNC);
+		repair_archive(path, copy);
+		check_latest(path, copy, FRAMES);
+		test_remove_folder(path);
+	}
+}

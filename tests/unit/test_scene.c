@@ -5,8 +5,11 @@
  */
 #include "tests/test.h"
 
+#include <math.h>
+
 #include "capture/simcam/scene.h"
 #include "capture/simcam/sensor.h"
+#include "capture/simcam/sky.h"
 #include "common/base/clock.h"
 #include "common/base/util.h"
 
@@ -76,13 +79,11 @@ struct view {
 
 static struct view view_at(int64_t wall_us, uint64_t sequence)
 {
-	double day = (double)(wall_us % (86400 * US_PER_SEC)) / 86400e6;
-
 	return (struct view){ wall_us,
 		{ .sequence = sequence,
 			.exposure_us = 10000,
 			.gain = 1,
-			.light = sensor_light(day),
+			.light = sky_light_at(wall_us, NAN, NAN),
 			.level = 1 } };
 }
 

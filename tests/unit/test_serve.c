@@ -8,10 +8,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/inotify.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "capture/commands/serve.h"
+#include "capture/picture/exif.h"
 #include "common/wire/wire.h"
 
 static const int64_t base = INT64_C(1795000000) * US_PER_SEC;
@@ -170,6 +173,50 @@ static char *check_frame(char *answer, uint64_t seq, size_t offset)
 	bytes = make_jpeg(jpeg, (size_t)record.bytes, (int)(record.bytes - 1000));
 	CHECK(memcmp(line_end + 1, jpeg + offset, bytes - offset) == 0);
 	return line_end + 1 + (bytes - offset);
+}
+
+/* The facts of frame 6, which has a thumbnail, of frame 5, which has none, and of no others. */
+TEST(previews)
+{
+	static const uint8_t thumb[] = { 0xff, 0xd8, 1, 2, 3, 0xff, 0xd9 };
+	const struct exif_facts facts = { .time_us = base,
+		.width = 64,
+		.height = 48,
+		.software = "capturepi",
+		.thumb = thumb,
+		.thumb_bytes = sizeof thumb };
+	struct record record = record_new(RECORD_FRAME);
+	static const char asked[] = "preview 6\npreview 5\npreview 3\npreview 99\npreview\n";
+	uint8_t jpeg[4096] = { 0xff, 0xd8, 0xff, 0xe1 }, *block = NULL;
+	struct fixture f;
+	struct wire_reply reply;
+	char buf[8192], *line;
+	size_t bytes = 0;
+	int r;
+
+	begin(&f);
+	CHECK_INT(exif_build(&facts, &block, &bytes), 0);
+	jpeg[4] = (uint8_t)((bytes + 2) >> 8);
+	jpeg[5] = (uint8_t)(bytes + 2);
+	memcpy(jpeg + 6, block, bytes);
+	memcpy(jpeg + 6 + bytes, "\xff\xda\0\2\xff\xd9", 6);
+	free(block);
+	record.slot_us = base + 6 * 60 * US_PER_SEC;
+	CHECK_INT(archive_publish(f.writer, &record, jpeg, bytes + 12), 0);
+	talk(&f, "", asked, sizeof asked - 1, buf, sizeof buf, &r);
+	CHECK_INT(r, 0);
+	line = strchr(buf, '\n');
+	CHECK_INT(wire_reply_parse(buf, (size_t)(line - buf), &reply), 0);
+	CHECK_INT(reply.type, WIRE_REPLY_PREVIEW);
+	CHECK_INT(reply.record.seq, 6);
+	CHECK_INT(reply.record.bytes, (int64_t)bytes + 12);
+	CHECK_INT(reply.preview_bytes, sizeof thumb);
+	CHECK(memcmp(line + 1, thumb, sizeof thumb) == 0);
+	line += 1 + sizeof thumb;
+	CHECK(strstr(line, ",\"preview\":0}\n{\"error\":\"unknown\"") != NULL);
+	line = strstr(line, "unknown") + 7;
+	CHECK(strstr(line, "unknown") && strstr(line, "preview takes a"));
+	end(&f);
 }
 
 TEST(frames_and_ends)
@@ -420,4 +467,44 @@ TEST(the_request_in_the_exec_string)
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
 		CHECK_STR(serve_first_request(cases[i][0]), cases[i][1]);
+}
+
+/* 12 of one client at once: 8 stay, those that came last; another client has places of its own. */
+TEST(eight_processes_a_client)
+{
+	char folder[64];
+	pid_t pids[12];
+	int ready[2], living = 0;
+	char byte;
+
+	test_make_folder(folder);
+	setenv("RUNTIME_DIRECTORY", folder, 1);
+	CHECK_INT(pipe(ready), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(pids); i++) {
+		pids[i] = fork();
+		if (pids[i] == 0) {
+			const int r = serve_count("thief");
+
+			if (write(ready[1], "", 1) != 1 || r < 0)
+				_exit(1);
+			pause();
+		}
+		CHECK_INT(read(ready[0], &byte, 1), 1);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(pids); i++) {
+		const bool lives = waitpid(pids[i], NULL, WNOHANG) == 0;
+
+		CHECK(lives == (i >= ARRAY_SIZE(pids) - SERVE_PROCESSES_MAX));
+		living += lives;
+	}
+	CHECK_INT(living, SERVE_PROCESSES_MAX);
+	CHECK_INT(serve_count("pullpi"), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(pids); i++) {
+		if (waitpid(pids[i], NULL, WNOHANG) == 0) {
+			kill(pids[i], SIGKILL);
+			waitpid(pids[i], NULL, 0);
+		}
+	}
+	unsetenv("RUNTIME_DIRECTORY");
+	test_remove_folder(folder);
 }

@@ -29,22 +29,19 @@ static struct capture_settings *settings_new(const char *folder)
 	s->camera.width = 320;
 	s->camera.height = 240;
 	s->camera.fps = 30;
-	/* the test camera's night is long: not here */
-	snprintf(s->controls[0].name, sizeof s->controls[0].name, "ExposureTime");
-	snprintf(s->controls[0].value, sizeof s->controls[0].value, "5000");
-	s->n_controls = 1;
+	s->test.light = LIGHT_NOON;
 	return s;
 }
 
-static int faster(void *data, struct capture_settings *ret)
+static int slower(void *data, struct capture_settings *ret)
 {
 	(void)data;
-	ret->schedule.every_us /= 2;
+	ret->schedule.every_us *= 2;
 	return 0;
 }
 
 static const char *current_folder;
-static int (*change)(void *data, struct capture_settings *ret) = faster;
+static int (*change)(void *data, struct capture_settings *ret) = slower;
 
 static int reload(void *data, struct capture_settings *ret)
 {
@@ -247,6 +244,27 @@ TEST(a_frozen_camera_is_restarted_and_its_slots_are_missed)
 	test_remove_folder(folder);
 }
 
+/* Frames that say that they begin in an hour: the slots until then are not theirs to close. */
+TEST(a_frame_from_the_future_closes_no_slot)
+{
+	char folder[64];
+	CLEANUP_FREE struct capture_settings *settings = NULL;
+	struct sums sums;
+	pid_t pid;
+
+	test_make_folder(folder);
+	settings = settings_new(folder);
+	snprintf(settings->test.faults, sizeof settings->test.faults, "ahead@20*3");
+	pid = start(settings, false);
+	usleep(1800000);
+	CHECK_INT(stop(pid, SIGTERM), 0);
+	sums = add_up(folder, EVERY_US);
+	CHECK(sums.frames > 8);
+	CHECK(sums.slots < 30);
+	CHECK_INT((sums.last_us - sums.first_us) / EVERY_US + 1, sums.slots);
+	test_remove_folder(folder);
+}
+
 TEST(settings_are_read_again)
 {
 	char folder[64];
@@ -259,11 +277,11 @@ TEST(settings_are_read_again)
 	pid = start(settings, false);
 	usleep(600000);
 	kill(pid, SIGHUP);
-	usleep(600000);
+	usleep(1000000);
 	CHECK_INT(stop(pid, SIGTERM), 0);
 	sums = add_up(folder, 0);
-	/* ten slots a second before, twice as many after */
-	CHECK((sums.last_us - sums.first_us) / EVERY_US + 2 < (int64_t)sums.slots);
+	/* ten slots a second before, half as many after */
+	CHECK((sums.last_us - sums.first_us) / EVERY_US > (int64_t)sums.slots);
 	test_remove_folder(folder);
 }
 
@@ -333,7 +351,7 @@ TEST(an_earlier_schedule_holds_at_once)
 		CHECK_INT((sums.last_us - sums.first_us) / EVERY_US + 1, sums.slots);
 		test_remove_folder(folder);
 	}
-	change = faster;
+	change = slower;
 }
 
 static bool read_zone_line(const char *folder, struct record *ret)
@@ -513,5 +531,62 @@ TEST(the_watchdog_is_let_go_after_minutes_without_a_frame)
 	CHECK(jumps > 0 && jumps < 5);
 	stop(pid, SIGKILL); /* nobody reads what it says any more */
 	watch_no_more();
+	test_remove_folder(folder);
+}
+
+/* How many frames from slot `from_us` on were exposed for less than that, or with less gain. */
+static int count_short(const char *folder, int64_t from_us, double exposure_us, double gain)
+{
+	struct archive_options open = { .mode = ARCHIVE_READ };
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
+	const char *line;
+	size_t len;
+	uint64_t seq;
+	int n = 0;
+
+	if (!CHECK(archive_open(folder, &open, &archive) == 0) ||
+		!CHECK(journal_seek(archive_journal(archive), 1, &cursor) == 0))
+		return 0;
+	while (journal_cursor_next(cursor, &line, &len, &seq) > 0) {
+		struct record r;
+
+		if (record_parse(line, len, &r) == 0 && r.type == RECORD_FRAME &&
+			r.slot_us >= from_us)
+			n += r.facts.exposure_us < exposure_us || r.facts.gain < gain;
+	}
+	return n;
+}
+
+/*
+ * At ten pictures a second an exposure of the night is as long as leaves each slot its frame, and a
+ * restart in the night goes on with it at the first picture.
+ */
+TEST(a_night_costs_no_slot)
+{
+	char folder[64];
+	CLEANUP_FREE struct capture_settings *settings = NULL;
+	int64_t dark_us, again_us;
+	struct sums sums;
+	pid_t pid;
+
+	test_make_folder(folder);
+	settings = settings_new(folder);
+	settings->test.light = LIGHT_NIGHT;
+	settings->camera.fps = 0;
+	pid = start(settings, false);
+	usleep(2500000);
+	dark_us = clock_wall_us(&clock_real);
+	usleep(1000000);
+	CHECK_INT(stop(pid, SIGTERM), 0);
+	CHECK_INT(count_short(folder, dark_us, 47000, 16), 0);
+	again_us = clock_wall_us(&clock_real);
+	pid = start(settings, false);
+	usleep(1200000);
+	CHECK_INT(stop(pid, SIGTERM), 0);
+	CHECK_INT(count_short(folder, again_us, 47000, 16), 0);
+	sums = add_up(folder, EVERY_US);
+	CHECK(sums.missed[MISS_CAMERA] <= 12); /* of both starts */
+	CHECK(sums.frames >= 30);
 	test_remove_folder(folder);
 }

@@ -77,10 +77,7 @@ static void make_settings(struct capture_settings *s, const char *folder)
 	s->camera.width = 320;
 	s->camera.height = 240;
 	s->camera.fps = 30;
-	/* the test camera's night is long: not here */
-	snprintf(s->controls[0].name, sizeof s->controls[0].name, "ExposureTime");
-	snprintf(s->controls[0].value, sizeof s->controls[0].value, "5000");
-	s->n_controls = 1;
+	s->test.light = LIGHT_NOON;
 }
 
 /* A minute after boot, synchronised. */
@@ -254,7 +251,7 @@ static void check_line(void *data, const struct record *r)
 
 	if (r->type == RECORD_CLOCK)
 		check_step(a, r);
-	/* a frame that was dated anew had its slot's outcome before */
+	/* a frame that was redated had its slot's outcome before */
 	if ((r->type != RECORD_FRAME && r->type != RECORD_MISS) || r->was)
 		return;
 	if (a->next_us != TIME_NONE)
@@ -366,7 +363,7 @@ TEST(waits_for_the_clock_after_boot)
 	rig_end(&rig);
 }
 
-/* Frames without a clock, and those of them that were dated anew. */
+/* Frames without a clock, and those of them that were redated. */
 struct dated {
 	int unsynced, dated, pruned;
 	int64_t step_us, exposed_us[1000];
@@ -387,7 +384,7 @@ static void see_dated(void *data, const struct record *r)
 	CHECK(llabs(r->exposed_us - d->exposed_us[r->was] - d->step_us) < 5 * MS);
 }
 
-/* The journal's last line is a frame that was dated anew, of a slot long ago. */
+/* The journal's last line is a frame that was redated, of a slot long ago. */
 static void end_with_dated(const struct rig *rig)
 {
 	static const uint8_t jpeg[] = { 0xff, 0xd8, 0xff, 0xd9 };

@@ -39,6 +39,66 @@ static int check(struct capture_settings *settings)
 	return capture_settings_check(settings, collect, NULL);
 }
 
+static int load_mask(struct capture_settings *s, const char *text)
+{
+	complaints[0] = '\0';
+	return conf_load_text(
+		&capture_settings_table, s, "x.conf", text, strlen(text), collect, NULL);
+}
+
+/* A line of the mask that is refused, for whatever reason, is not just left out. */
+TEST(mask_refused)
+{
+	static const char *const texts[] = { "[mask]\na = 0,0 1,0\n", "[mask]\na = 0,0 1,0 2,1\n",
+		"[mask]\na = 0,0 1,0 nan,1\n", "[mask]\na\n",
+		"[mask]\na = 0,0 1,0 1,1\na = 0,0 1,0 1,1\n", "[mask]\nb c = 0,0 1,0 1,1\n",
+		"[mask]\na = 0,0 1,0 \xff\n", "[mask]\na =\n", "[mask\na = 0,0 1,0 1,1\n",
+		"[msak]\na = 0,0 1,0 1,1\n", "[mask a]\na = 0,0 1,0 1,1\n" };
+	CLEANUP_FREE char *many = calloc(10000, 4), *text = NULL;
+
+	for (size_t i = 0; i <= ARRAY_SIZE(texts); i++) {
+		CLEANUP_FREE struct capture_settings *s = new_settings();
+
+		for (int k = 0; k < 9999; k++)
+			memcpy(many + 4 * k, "0,1 ", 4);
+		if (!text && asprintf(&text, "[mask]\na = %s\n[camera]\nquality = 80\n", many) < 0)
+			abort();
+		CHECK(load_mask(s, i < ARRAY_SIZE(texts) ? texts[i] : text) > 0);
+		if (!CHECK(s->mask.broken))
+			fprintf(stderr, "  %s\n", i < ARRAY_SIZE(texts) ? texts[i] : "many");
+	}
+}
+
+TEST(mask_taken)
+{
+	CLEANUP_FREE struct capture_settings *s = new_settings(), *other = new_settings();
+	char name[2 * MASK_NAME_MAX];
+
+	CHECK_INT(
+		load_mask(s,
+			"[camera]\nquality = 200\n[mask]\nb = 0,0 1,0 1,1\na = 0,0 1,0 0,1 ; x\n"),
+		1);
+	CHECK(!s->mask.broken);
+	CHECK_INT(s->mask.n, 2);
+	CHECK_STR(s->mask.polygon[1].name, "a");
+	CHECK_STR(s->mask.polygon[1].points, "0,0 1,0 0,1");
+	for (int i = 3; i <= MASK_POLYGONS_MAX; i++) {
+		snprintf(name, sizeof name, "mask.p%d=0,0 1,0 1,1", i);
+		CHECK_INT(set(s, name), 0);
+	}
+	CHECK(!s->mask.broken);
+	CHECK_INT(set(s, "mask.last=0,0 1,0 1,1"), -EINVAL);
+	CHECK(s->mask.broken);
+	/* the last good settings have another mask than those that are wrong, or the same one */
+	load_mask(other, "[mask]\na = 0,0 1,0 1,1\n");
+	s->mask = other->mask;
+	capture_settings_fall_back(other, s);
+	CHECK(!s->mask.broken);
+	s->mask.n = 0;
+	capture_settings_fall_back(other, s);
+	CHECK(s->mask.broken);
+}
+
 TEST(defaults)
 {
 	CLEANUP_FREE struct capture_settings *s = new_settings();
@@ -100,7 +160,7 @@ static const struct {
 	{ "schedule.every=86400000001us", NULL },
 	{ "schedule.every=0", NULL },
 	{ "schedule.every=auto", "every = auto" },
-	{ "schedule.at=18:30,6:00 , 18:30", "at = 06:00, 18:30" },
+	{ "schedule.at=18:30,6:00 , NOON", "at = 06:00, 18:30, noon" },
 	{ "schedule.at=24:00", NULL },
 	{ "schedule.offset=24h", NULL },
 	{ "schedule.offset=2s", "offset = 2s" },
@@ -119,6 +179,55 @@ static const struct {
 	{ "camera.quality=100", "quality = 100" },
 	{ "camera.rotation=90", NULL },
 	{ "camera.rotation=180", "rotation = 180" },
+	{ "camera.flip=vertical", "flip = vertical" },
+	{ "camera.flip=both", NULL },
+	{ "camera.focus=once", "focus = once" },
+	{ "camera.focus=2.5", "focus = 2.5" },
+	{ "camera.focus=0", "focus = 0" },
+	{ "camera.focus=-1", NULL },
+	{ "camera.focus=50.1", NULL },
+	{ "camera.focus=nan", NULL },
+	{ "camera.focus=", NULL },
+	{ "camera.crop=0.25, 0.25,0.5,0.5", "crop = 0.25,0.25,0.5,0.5" },
+	{ "camera.crop=0,0,1,1", "crop = 0,0,1,1" },
+	{ "camera.crop=0.6,0,0.5,1", NULL },
+	{ "camera.crop=0,0,0.04,1", NULL },
+	{ "camera.crop=0,0,-0.5,1", NULL },
+	{ "camera.crop=0,0,1", NULL },
+	{ "camera.crop=0,0,1,1,1", NULL },
+	{ "camera.crop=0,0,1e300,1", NULL },
+	{ "camera.crop=none", "crop = none" },
+	{ "camera.hdr=yes", "hdr = yes" },
+	{ "camera.hdr=single", NULL },
+	{ "camera.tuning_file=noir.json", NULL },
+	{ "camera.tuning_file=/x/noir.json", "tuning_file = /x/noir.json" },
+	{ "camera.exposure_max=auto", "exposure_max = auto" },
+	{ "camera.exposure_max=5s", "exposure_max = 5s" },
+	{ "camera.exposure_max=200s", "exposure_max = 3min 20s" },
+	{ "camera.exposure_max=201s", NULL },
+	{ "camera.exposure_max=-1s", NULL },
+	{ "camera.exposure_max=99us", NULL },
+	{ "camera.exposure_max=99999999999999999999s", NULL },
+	{ "camera.exposure_max=nan", NULL },
+	{ "camera.exposure_max=", NULL },
+	{ "camera.gain_max=auto", "gain_max = auto" },
+	{ "camera.gain_max=8.5", "gain_max = 8.5" },
+	{ "camera.gain_max=0.5", NULL },
+	{ "camera.gain_max=-1", NULL },
+	{ "camera.gain_max=257", NULL },
+	{ "camera.gain_max=nan", NULL },
+	{ "camera.gain_max=inf", NULL },
+	{ "camera.compensation=-0.3", "compensation = -0.3" },
+	{ "camera.compensation=4.1", NULL },
+	{ "camera.compensation=nan", NULL },
+	{ "camera.flicker=50", "flicker = 50" },
+	{ "camera.flicker=off", "flicker = off" },
+	{ "camera.flicker=55", NULL },
+	{ "camera.metering=matrix", "metering = matrix" },
+	{ "camera.metering=center", NULL },
+	{ "test.light=night", "light = night" },
+	{ "test.light=clock", "light = clock" },
+	{ "test.light=day", NULL },
 	{ "camera.fps=0.5", "fps = 0.5" },
 	{ "camera.fps=-1", NULL },
 	{ "camera.standby=off", NULL },
@@ -267,6 +376,16 @@ TEST(checks_across_keys)
 	CHECK_INT(check(s), 0);
 	CHECK(s->schedule.daylight);
 
+	CHECK(!s->exif_gps);
+	CHECK_INT(set(s, "exif.gps=yes"), 0);
+	CHECK_INT(check(s), 0);
+	CHECK(s->exif_gps);
+	CHECK_INT(set(s, "schedule.longitude="), 0);
+	CHECK_INT(set(s, "schedule.daylight=no"), 0);
+	CHECK_INT(check(s), 1);
+	CHECK(strstr(complaints, "exif.gps: needs schedule.latitude") == complaints);
+	CHECK(!s->exif_gps);
+
 	CHECK_INT(set(s, "camera.width=640"), 0);
 	CHECK_INT(check(s), 1);
 	CHECK(strstr(complaints, "camera.width and camera.height") == complaints);
@@ -279,6 +398,63 @@ TEST(checks_across_keys)
 	CHECK_INT(check(s), 2);
 	CHECK_INT(set(s, "archive.require_mount=yes"), 0);
 	CHECK_INT(check(s), 2);
+}
+
+/* times that need a place, that are there twice, and that are no times */
+TEST(checks_of_at)
+{
+	CLEANUP_FREE struct capture_settings *s = new_settings();
+	static const char *const refused[] = { "sunrise+30h", "sunset-12h 1min", "noon+30s", "dawn",
+		"sunrise sunset", "25:00", "sunrise+sunset" };
+
+	CHECK_INT(set(s, "schedule.at=sunrise, 12:00, noon-1h, 12:00, 12:00"), 0);
+	CHECK_INT(check(s), 4);
+	CHECK_STR(complaints,
+		"schedule.at: 12:00 is listed twice; taken once\n"
+		"schedule.at: 12:00 is listed twice; taken once\n"
+		"schedule.at: noon-1h needs schedule.latitude and schedule.longitude; left out\n"
+		"schedule.at: sunrise needs schedule.latitude and schedule.longitude; left out\n");
+	CHECK_INT(s->schedule.n_at, 1);
+	CHECK_INT(check(s), 0);
+	CHECK_INT(set(s, "schedule.latitude=52"), 0);
+	CHECK_INT(set(s, "schedule.at=noon"), 0);
+	CHECK_INT(check(s), 1);
+	CHECK_INT(s->schedule.n_at, 0);
+	CHECK_INT(set(s, "schedule.longitude=4"), 0);
+	CHECK_INT(set(s, "schedule.at=noon, sunrise+1h, sunrise+60min, sunset"), 0);
+	CHECK_INT(check(s), 1);
+	CHECK_STR(complaints, "schedule.at: sunrise+1h is listed twice; taken once\n");
+	CHECK_INT(s->schedule.n_at, 3);
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		char text[64];
+
+		snprintf(text, sizeof text, "schedule.at=%s", refused[i]);
+		CHECK_INT(set(s, text), -EINVAL);
+	}
+	CHECK_INT(s->schedule.n_at, 3);
+}
+
+/* What contradicts the longest exposure is told; the limits are kept all the same. */
+TEST(an_exposure_that_does_not_fit)
+{
+	CLEANUP_FREE struct capture_settings *s = new_settings();
+
+	CHECK_INT(set(s, "schedule.every=10s"), 0);
+	CHECK_INT(set(s, "camera.exposure_max=10s"), 0);
+	CHECK_INT(check(s), 0);
+	CHECK_INT(set(s, "camera.exposure_max=11s"), 0);
+	CHECK_INT(check(s), 1);
+	CHECK(strstr(complaints, "camera.exposure_max: longer than the interval") == complaints);
+	CHECK_INT(set(s, "camera.exposure_max=1s"), 0);
+	CHECK_INT(set(s, "camera.fps=2"), 0);
+	CHECK_INT(check(s), 1);
+	CHECK(strstr(complaints, "camera.exposure_max: longer than a frame") == complaints);
+	CHECK_INT(set(s, "camera.fps=0"), 0);
+	CHECK_INT(set(s, "control.ExposureTime=1000"), 0);
+	CHECK_INT(check(s), 1);
+	CHECK(strstr(complaints, "no effect with control.ExposureTime") != NULL);
+	CHECK_INT(set(s, "camera.exposure_max=auto"), 0);
+	CHECK_INT(check(s), 0);
 }
 
 TEST(man_page)

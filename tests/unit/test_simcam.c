@@ -22,7 +22,9 @@ static const struct camera_ops *const ops = &simcam_ops;
 
 static struct camera_options fast(uint64_t seed)
 {
-	return (struct camera_options){ .width = 64, .height = 48, .fps = FAST_FPS, .seed = seed };
+	return (struct camera_options){
+		.width = 64, .height = 48, .fps = FAST_FPS, .seed = seed, .light = 1
+	};
 }
 
 static struct camera *open_camera(const struct camera_options *options)
@@ -125,7 +127,7 @@ TEST(bad_options)
 TEST(info)
 {
 	static const char *const names[] = { "TestLatency" }, *const values[] = { "3" };
-	struct camera_options options = { .seed = 3 };
+	struct camera_options options = { .seed = 3, .light = 1 };
 	struct camera *camera = open_camera(&options);
 
 	CHECK_STR(camera->info.id, "test");
@@ -136,6 +138,7 @@ TEST(info)
 	CHECK(camera->info.can_steer && camera->info.frame_duration_min_ns > 10000000);
 	camera_close(camera);
 	options = (struct camera_options){ .id = "test-nv12",
+		.light = 1,
 		.width = 99,
 		.height = 77,
 		.seed = 3,
@@ -386,6 +389,7 @@ TEST(picture)
 	CHECK_INT(jpeg_encoder_new(90, &encoder), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(ids) * 2; i++) {
 		struct camera_options options = { .id = ids[i % 2],
+			.light = 1,
 			.width = i & 2 ? 321 : 320,
 			.height = i & 2 ? 241 : 240,
 			.rotation = i & 2 ? 180 : 0,

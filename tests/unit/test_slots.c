@@ -294,7 +294,7 @@ static void step(struct account *a, int64_t before_us, int64_t after_us)
 	}
 	if (a->slots.open_us == a->next_us)
 		return;
-	/* only a clock that went back begins anew, and not before the old account is complete */
+	/* only a clock that went back begins again, and not before the old account is complete */
 	CHECK(after_us < before_us && a->slots.open_us < a->next_us);
 	CHECK(a->empty || a->next_us >= before_us);
 	CHECK(a->slots.open_us >= after_us && a->slots.open_us < after_us + a->schedule->every_us);

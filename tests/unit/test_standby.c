@@ -45,14 +45,14 @@ TEST(when_the_stream_is_wanted)
 
 		if (cases[i].streaming)
 			settling_start(&s, 0);
-		if (standby_wanted(&settings, &s, cases[i].until_s * S, cases[i].least_s * S) !=
+		if (standby_wanted(&settings, &s, cases[i].until_s * S, 0, cases[i].least_s * S) !=
 			cases[i].want) {
 			CHECK_INT(!cases[i].want, cases[i].want);
 			fprintf(stderr, "case %zu\n", i);
 		}
 	}
 	CHECK(!standby_wanted(&(struct capture_settings){ .camera.standby = STANDBY_STREAM },
-		&(struct settling){ 0 }, INT64_MAX, 0));
+		&(struct settling){ 0 }, INT64_MAX, 0, 0));
 }
 
 /* A start at 100 s whose first settled frame comes after `took_us`. */
@@ -72,9 +72,9 @@ TEST(it_learns_how_long_settling_takes)
 	struct settling s = settling_new();
 	int64_t last;
 
-	CHECK_INT(standby_lead_us(&settings, &s, 0), 3 * S + S / 2);
+	CHECK_INT(standby_lead_us(&settings, &s, 0, 0), 3 * S + S / 2);
 	start(&s, 4 * S, FRAME_STARTUP, 0);
-	CHECK_INT(standby_lead_us(&settings, &s, 0), 6 * S + S / 2); /* longer: at once */
+	CHECK_INT(standby_lead_us(&settings, &s, 0, 0), 6 * S + S / 2); /* longer: at once */
 	start(&s, 4 * S, FRAME_STARTUP, 0);
 	CHECK_INT(s.settle_us, 4 * S);
 	start(&s, S, FRAME_STARTUP, 0);
@@ -87,8 +87,8 @@ TEST(it_learns_how_long_settling_takes)
 	CHECK(s.settle_us < S + S / 100);
 	/* a fixed lead has the last word, and the phase lock needs what it needs */
 	settings.camera.warmup_us = 5 * S;
-	CHECK_INT(standby_lead_us(&settings, &s, 0), 5 * S);
-	CHECK_INT(standby_lead_us(&settings, &s, 7 * S), 7 * S);
+	CHECK_INT(standby_lead_us(&settings, &s, 0, 0), 5 * S);
+	CHECK_INT(standby_lead_us(&settings, &s, 0, 7 * S), 7 * S);
 	CHECK(s.settle_us < S + S / 100);
 }
 
@@ -121,4 +121,26 @@ TEST(a_start_that_never_settled)
 	settling_stop(&s, 101 * S);
 	settling_frame(&s, 110 * S, 0);
 	CHECK_INT(s.settle_us, SETTLE_FIRST_US);
+}
+
+TEST(a_night_without_pictures)
+{
+	struct capture_settings settings = { .camera.standby = STANDBY_STOP,
+		.schedule.every_us = 60 * S };
+	const int64_t night = 10 * 3600 * S;
+	struct settling s = settling_new();
+
+	CHECK_INT(settling_rest_us(&s, night), 0); /* it never ran: nothing is known of it */
+	start(&s, S, FRAME_STARTUP, 0); /* stopped at 103 s */
+	CHECK_INT(settling_rest_us(&s, 163 * S), 60 * S);
+	CHECK_INT(standby_lead_us(&settings, &s, night, 0),
+		standby_lead_us(&settings, &s, 60 * S, 0) + STANDBY_LONG_LEAD_US);
+	CHECK(!standby_wanted(&settings, &s, 6 * S, 60 * S, 0));
+	CHECK(standby_wanted(&settings, &s, 6 * S, night, 0));
+	/* the stream that has started so early is not stopped for the rest of its lead */
+	settling_start(&s, 103 * S + night);
+	CHECK_INT(settling_rest_us(&s, 113 * S + night), night);
+	CHECK(standby_wanted(&settings, &s, 6 * S, settling_rest_us(&s, 109 * S + night), 0));
+	settings.camera.warmup_us = 5 * S;
+	CHECK_INT(standby_lead_us(&settings, &s, night, 0), 5 * S);
 }

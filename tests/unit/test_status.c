@@ -47,6 +47,26 @@ TEST(each_has_its_own)
 /*
  * The plan of the service that runs, which may not have read the settings since; else the settings.
  */
+/* Before there is a service nobody asks; then the newest picture's line is read. */
+TEST(aim_files)
+{
+	CLEANUP_FREE char *line = NULL;
+	char door[PATH_MAX], bytes[300];
+
+	memset(bytes, 'x', sizeof bytes);
+	CHECK_INT(status_ask_aim("/aimed", &line), -ENOENT);
+	CHECK_INT(status_door("/aimed", door), 0);
+	CHECK_INT(access(door, R_OK), 0);
+	CHECK_INT(status_ask_aim("/aimed", &line), -ENOENT);
+	CHECK_INT(status_publish_aim("/aimed", bytes, 100), 0);
+	CHECK_INT(status_ask_aim("/aimed", &line), -ENOENT);
+	CHECK_INT(status_publish_aim("/aimed", bytes, sizeof bytes), 0);
+	CHECK_INT(status_ask_aim("/aimed", &line), 0);
+	CHECK_INT(strlen(line), 256);
+	status_withdraw("/aimed");
+	CHECK_INT(access(door, F_OK), -1);
+}
+
 TEST(what_pullers_are_told)
 {
 	const struct schedule_settings settings = { .every_us = 600 * US_PER_SEC, .days = 0x7f };

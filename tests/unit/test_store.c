@@ -390,7 +390,7 @@ TEST(ballast_before_frames)
 	snprintf(ballast, sizeof(ballast), "%s/archive/journal/ballast", path);
 	CHECK_INT(access(ballast, F_OK), 0);
 	CHECK_INT(archive_ballast_release(store_archive(store)), 0);
-	kit_fault_set(1, 1, ENOSPC); /* making it anew */
+	kit_fault_set(1, 1, ENOSPC); /* making it again */
 	put(store, 2, false);
 	CHECK_INT(told.failed, 1);
 	CHECK_INT(told.error, -ENOSPC);

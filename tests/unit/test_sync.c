@@ -200,10 +200,12 @@ static void store_newest(void)
 	uint8_t jpeg[KIT_JPEG_BYTES];
 	struct record frame = wire_frame(2, jpeg);
 	const struct frame_name name = record_name(&frame);
-	char path[FRAME_PATH_MAX];
+	char path[FRAME_PATH_MAX], folder[600];
 
 	CHECK_INT(archive_open(run.camera.archive, &options, &archive), 0);
 	CHECK_INT(frame_name_path(&name, path), 0);
+	snprintf(folder, sizeof folder, "%s/" KIT_DAY, run.camera.archive);
+	CHECK_INT(fs_make_folders(folder, 0777), 0);
 	kit_write(run.camera.archive, path, jpeg, sizeof jpeg, 0);
 	CHECK_INT(journal_append_record(archive_journal(archive), &frame, true), 0);
 }
@@ -316,10 +318,16 @@ TEST(what_the_camera_has_no_more)
 	CHECK_INT(run.result.gone, 1);
 	CHECK_INT(run.result.lines, 2);
 	CHECK_INT(run.result.left, 0);
+	/* that is the camera's word, and is asked again; nobody is told of the same answer */
 	peer = camera(KIT_ID, 6);
 	say(peer, ".\n");
+	say_list(peer, 1, 3);
+	for (int i = 0; i < 3; i++)
+		say(peer, "{\"error\":\"pruned\",\"text\":\"gone\"}\n");
 	CHECK_INT(sync_run(), CLI_OK);
-	CHECK_STR(peer->written, "");
+	CHECK_STR(peer->written, "list 1 3\nframe 3 3000\nframe 2 3000\nframe 1 3000\n");
+	CHECK_INT(run.result.gone, 0);
+	CHECK_INT(run.result.left, 0);
 	run_end();
 }
 
@@ -481,4 +489,70 @@ TEST(what_is_too_old_is_not_fetched)
 	CHECK_INT(run.result.frames, 2);
 	CHECK_INT(run.result.left, 0);
 	run_end();
+}
+
+/* ---- a picture of the year 2100 */
+
+struct dates {
+	enum session_plan plan;
+	bool synced, ours_synced; /* the frame's clock was set; ours is */
+	int64_t camera_us; /* the camera's clock */
+	int code, stored;
+};
+
+static void expect_dated(const struct dates *dates)
+{
+	struct clock_fake clock = clock_fake(KIT_SLOT + KIT_MINUTE);
+	const int64_t year_2100_us = INT64_C(4102444800) * US_PER_SEC;
+	struct wire_greeting greeting = { .camera = "garden", .id = KIT_ID, .first = 1, .last = 1 };
+	char line[LINE_MAX_BYTES + 1];
+	uint8_t jpeg[KIT_JPEG_BYTES];
+	struct record frame = wire_frame(1, jpeg);
+	struct peer *peer;
+
+	run_init();
+	clock.synced = dates->ours_synced;
+	run.options.plan = dates->plan;
+	run.options.clock = &clock.clock;
+	peer = &run.peers[run.n_peers++];
+	peer_init(peer);
+	greeting.schedule = (struct wire_schedule){ dates->camera_us, TIME_NONE, TIME_NONE,
+		TIME_NONE, WIRE_RUNNING_UNKNOWN };
+	CHECK(wire_greeting_format(&greeting, line) > 0);
+	say(peer, line);
+	frame.synced = dates->synced;
+	frame.slot_us = frame.exposed_us = year_2100_us;
+	if (dates->plan == PLAN_BACKLOG) {
+		say_record(peer, &frame);
+		say(peer, ".\n");
+	}
+	say_record(peer, &frame);
+	fwrite(jpeg, 1, sizeof jpeg, peer->out);
+	CHECK_INT(sync_run(), dates->code);
+	CHECK_INT(count_frames(run.camera.archive), dates->stored);
+	if (!dates->stored && dates->plan == PLAN_BACKLOG)
+		CHECK(run.result.damaged_new == 1 && strstr(run.result.damage, "both clocks"));
+	else if (!dates->stored)
+		CHECK(strstr(run.result.error, "2100-01-01"));
+	run_end();
+}
+
+/*
+ * It is refused where the camera's own clock contradicts it; else the clocks disagree, and it is
+ * kept.
+ */
+TEST(later_than_both_clocks)
+{
+	const int64_t now_us = KIT_SLOT, ahead_us = INT64_C(4102444800) * US_PER_SEC + KIT_MINUTE;
+	const struct dates rows[] = {
+		{ PLAN_NEWEST, true, true, now_us, CLI_PROTOCOL, 0 },
+		{ PLAN_BACKLOG, true, true, now_us, CLI_OK, 0 },
+		{ PLAN_NEWEST, true, true, ahead_us, CLI_OK, 1 },
+		{ PLAN_BACKLOG, true, true, ahead_us, CLI_OK, 1 },
+		{ PLAN_NEWEST, true, false, now_us, CLI_OK, 1 },
+		{ PLAN_BACKLOG, false, true, now_us, CLI_OK, 1 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		expect_dated(&rows[i]);
 }

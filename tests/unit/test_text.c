@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "common/base/json.h"
 #include "common/base/util.h"
 #include "tests/test.h"
 
@@ -160,4 +161,30 @@ TEST(uuids)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		CHECK(!text_is_uuid(bad[i], strlen(bad[i])));
 	CHECK(!text_is_uuid("5f0c7a9e-0d3b-4c1a-9f55-2b8f6f0a7d1\0", 36));
+}
+
+#define HOSTILE "\x1b]0;a\a\n\xc2\x9b\xe2\x80\xae\xe2\x80\x8b\xed\xa0\x80\xff"
+#define TAMED "?]0;a?????????"
+
+TEST(what_is_printed_neither_steers_nor_begins_a_line)
+{
+	CLEANUP_FREE char *said = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&said, &len);
+
+	text_print(out, "%s: %-3s|%s\n", HOSTILE, "ok", HOSTILE);
+	text_print(out, "%s", "no line");
+	text_print(out, "%.3s\n\n", "\n\n\n\n");
+	fclose(out);
+	CHECK_STR(said, TAMED ": ok |" TAMED "\nno line???\n\n");
+}
+
+TEST(a_json_object_has_no_other_texts)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_add_text(o, "error", HOSTILE);
+	CHECK_STR(json_get_text(o, "/error"), TAMED);
+	CHECK_STR(json_text(o), "{\"error\":\"" TAMED "\"}");
+	json_object_put(o);
 }

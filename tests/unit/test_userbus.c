@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "common/base/util.h"
@@ -347,4 +348,27 @@ TEST(the_groups_of_a_process)
 	waitpid(pid, NULL, 0);
 	close(pipe_fds[0]);
 	close(pipe_fds[1]);
+}
+
+/* What a peer says ends up in a status: it may add no assignment of its own. */
+TEST(a_status_is_one_assignment)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	char text[256];
+	ssize_t n;
+
+	snprintf(address.sun_path + 1, 32, "capturepi-test-%d", (int)getpid());
+	CHECK_INT(bind(fd, (struct sockaddr *)&address,
+			  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
+				  strlen(address.sun_path + 1))),
+		0);
+	*address.sun_path = '@';
+	setenv("NOTIFY_SOCKET", address.sun_path, 1);
+	notify_status("error: %s", "red\nWATCHDOG_USEC=1000\nSTOPPING=1\x1b[2J");
+	n = recv(fd, text, sizeof text - 1, 0);
+	text[n < 0 ? 0 : n] = '\0';
+	CHECK_STR(text, "STATUS=error: red?WATCHDOG_USEC=1000?STOPPING=1?[2J");
+	unsetenv("NOTIFY_SOCKET");
+	close(fd);
 }

@@ -37,6 +37,7 @@ TEST(requests_there_and_back)
 		{ "ack 12\n", { WIRE_ACK, 12, 0, LIST_COUNT_MAX, 0 } },
 		{ "status\n", { WIRE_STATUS, 0, 0, LIST_COUNT_MAX, 0 } },
 		{ "help\n", { WIRE_HELP, 0, 0, LIST_COUNT_MAX, 0 } },
+		{ "preview 12\n", { WIRE_PREVIEW, 12, 0, LIST_COUNT_MAX, 0 } },
 		{ "quit\n", { WIRE_QUIT, 0, 0, LIST_COUNT_MAX, 0 } },
 	};
 
@@ -89,6 +90,9 @@ TEST(refuses_requests)
 		{ "ack", "ack takes a" },
 		{ "ack 1 2", "ack takes a" },
 		{ "status 1", "status takes nothing" },
+		{ "preview", "preview takes a" },
+		{ "preview 0", "preview takes a" },
+		{ "preview 1 2", "preview takes a" },
 		{ "quit now", "quit takes nothing" },
 		{ "help frame", "help takes nothing" },
 		{ "frame x", "decimal digits" },
@@ -329,6 +333,13 @@ TEST(replies)
 		{ "# latest [SEQ]", 0, WIRE_REPLY_COMMENT },
 		{ "{\"seq\":9,\"slot\":\"" NOW "\",\"miss\":\"busy\"}", 0, WIRE_REPLY_RECORD },
 		{ "{\"seq\":9}", 0, WIRE_REPLY_RECORD },
+		{ "{\"seq\":9,\"preview\":0}", 0, WIRE_REPLY_PREVIEW },
+		{ "{\"seq\":9,\"preview\":12288}", 0, WIRE_REPLY_PREVIEW },
+		{ "{\"seq\":9,\"preview\":12289}", -EPROTO, 0 },
+		{ "{\"seq\":9,\"preview\":-1}", -EPROTO, 0 },
+		{ "{\"seq\":9,\"preview\":\"1\"}", -EPROTO, 0 },
+		{ "{\"seq\":9,\"preview\":null}", -EPROTO, 0 },
+		{ "{\"preview\":1}", -EPROTO, 0 },
 		{ "{\"error\":\"eclipse\",\"text\":\"\\u001b\"}", 0, WIRE_REPLY_ERROR },
 		{ "", -EPROTO, 0 },
 		{ "\n", -EPROTO, 0 },
@@ -367,6 +378,26 @@ TEST(replies)
 	}
 }
 
+TEST(preview_there_and_back)
+{
+	struct record frame = record_new(RECORD_FRAME);
+	char line[LINE_MAX_BYTES + 1];
+	struct wire_reply reply;
+	int n;
+
+	frame.seq = 9;
+	frame.slot_us = NOW_US;
+	frame.bytes = 100;
+	n = wire_preview_format(&frame, 1234, line);
+	CHECK_INT(n, strlen(line));
+	CHECK(strstr(line, ",\"preview\":1234}\n") != NULL);
+	CHECK_INT(wire_reply_parse(line, (size_t)n, &reply), 0);
+	CHECK_INT(reply.type, WIRE_REPLY_PREVIEW);
+	CHECK_INT(reply.preview_bytes, 1234);
+	CHECK_INT(reply.record.seq, 9);
+	CHECK_INT(reply.record.bytes, 100);
+}
+
 TEST(long_replies)
 {
 	static char line[LINE_MAX_BYTES + 1];
@@ -375,4 +406,27 @@ TEST(long_replies)
 	memset(line, '#', sizeof(line));
 	CHECK_INT(wire_reply_parse(line, LINE_MAX_BYTES - 1, &reply), 0);
 	CHECK_INT(wire_reply_parse(line, LINE_MAX_BYTES, &reply), -EPROTO);
+}
+
+/* The next line's hash is of the line that came: one that is written otherwise here says so. */
+TEST(a_line_of_a_later_version)
+{
+	static const struct {
+		const char *line;
+		bool unchained;
+	} lines[] = {
+		{ "{\"seq\":1,\"slot\":\"2026-11-20T16:01:00Z\",\"miss\":\"busy\"}", false },
+		{ "{\"seq\":1,\"slot\":\"2026-11-20T16:01:00Z\",\"miss\":\"busy\",\"mood\":1}",
+			true },
+		{ "{\"seq\":1, \"slot\":\"2026-11-20T16:01:00Z\",\"miss\":\"busy\"}", true },
+		{ "{\"seq\":1,\"event\":\"rain\"}", true },
+		{ "{\"seq\":1}", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		struct wire_reply reply;
+
+		CHECK_INT(wire_reply_parse(lines[i].line, strlen(lines[i].line), &reply), 0);
+		CHECK_INT(reply.record.unchained, lines[i].unchained);
+	}
 }

@@ -59,6 +59,21 @@ static int64_t add_up(const char *folder, int64_t *ret_frames, int64_t *ret_disk
 	return next;
 }
 
+/* Of camera c, with a new archive in that folder. */
+static struct writer *open_writer(
+	struct writer_options *options, const char *folder, const struct fs_ops *fs)
+{
+	struct archive_settings *settings = &options->store.settings;
+	struct writer *w = NULL;
+
+	options->store.root = folder;
+	snprintf(settings->path, sizeof(settings->path), "%s", folder);
+	snprintf(settings->camera, sizeof(settings->camera), "c");
+	CHECK_INT(kit_open(folder, fs, &options->store.archive), 0);
+	CHECK_INT(writer_new(options, &w), 0);
+	return w;
+}
+
 /*
  * A disk on which calls fail at random, the more the higher `per_mille`; what undoes never fails.
  */
@@ -124,7 +139,8 @@ static void set_faults(unsigned per_mille)
 static void run_order(int error, unsigned per_mille, bool batch)
 {
 	struct fs_ops fs = faulty_fs(error);
-	struct writer_options options = { .quality = 80, .store = { .fs = &fs, .retry_us = 1000 } };
+	struct writer_options options = { .pictures.quality = 80,
+		.store = { .fs = &fs, .retry_us = 1000 } };
 	struct writer *w = NULL;
 	static uint64_t random;
 	int64_t stored = 0, frames, disk;
@@ -134,12 +150,8 @@ static void run_order(int error, unsigned per_mille, bool batch)
 	random = random ? random : test_seed() | 1;
 	kit_make_folder(folder);
 	released = 0;
-	options.store.root = folder;
 	options.store.settings.durability = batch ? DURABILITY_BATCH : DURABILITY_FRAME;
-	snprintf(options.store.settings.path, sizeof(options.store.settings.path), "%s", folder);
-	snprintf(options.store.settings.camera, sizeof(options.store.settings.camera), "c");
-	CHECK_INT(kit_open(folder, &fs, &options.store.archive), 0);
-	CHECK_INT(writer_new(&options, &w), 0);
+	w = open_writer(&options, folder, &fs);
 	set_faults(per_mille);
 	for (int64_t slot = 0; slot < SLOTS; slot++) {
 		int r = test_random(&random) % 3 ? submit(w, slot) : -EAGAIN;
@@ -195,7 +207,7 @@ static struct writer_result wait_result(struct writer *w)
 /* A webcam's frame that was cut on its way: no file, and the journal says whose fault it is. */
 TEST(a_damaged_picture_is_a_miss_of_the_camera)
 {
-	struct writer_options options = { .quality = 80 };
+	struct writer_options options = { .pictures.quality = 80 };
 	struct record record = record_new(RECORD_FRAME);
 	struct writer *w = NULL;
 	struct writer_result result;
@@ -205,11 +217,7 @@ TEST(a_damaged_picture_is_a_miss_of_the_camera)
 	int lines;
 
 	kit_make_folder(folder);
-	options.store.root = folder;
-	snprintf(options.store.settings.path, sizeof(options.store.settings.path), "%s", folder);
-	snprintf(options.store.settings.camera, sizeof(options.store.settings.camera), "c");
-	CHECK_INT(kit_open(folder, NULL, &options.store.archive), 0);
-	CHECK_INT(writer_new(&options, &w), 0);
+	w = open_writer(&options, folder, NULL);
 	CHECK_INT(submit(w, 0), 0);
 	CHECK_INT(wait_result(w).error, 0);
 	damaged.format = PIXEL_MJPEG;
@@ -231,11 +239,88 @@ TEST(a_damaged_picture_is_a_miss_of_the_camera)
 	test_remove_folder(folder);
 }
 
+/* A frame is stored with its mask, which its line tells, or not at all. */
+TEST(no_picture_without_its_mask)
+{
+	struct writer_options options = { .pictures.quality = 80 };
+	struct writer_pictures pictures = { .quality = 80 };
+	struct mask_setting *mask = &pictures.mask;
+	char folder[64], hash[MASK_HASH_CHARS + 1];
+	struct frame mjpeg = fake_frame();
+	struct record record = record_new(RECORD_FRAME);
+	struct writer_result result;
+	struct writer *w = NULL;
+
+	kit_make_folder(folder);
+	memset(pixels, 200, sizeof pixels);
+	w = open_writer(&options, folder, NULL);
+	CHECK_INT(submit(w, 0), 0);
+	result = wait_result(w);
+	CHECK_STR(result.record.mask, "");
+	mask->n = 1;
+	snprintf(mask->polygon[0].points, CONF_VALUE_MAX, "0,0 0.1,0 0.1,0.1");
+	mask_hash(mask, hash);
+	writer_set(w, &options.store.settings, pictures);
+	CHECK_INT(submit(w, 1), 0);
+	result = wait_result(w);
+	CHECK_INT(result.error, 0);
+	CHECK_STR(result.record.mask, hash);
+	CHECK_INT(pixels[0], MASK_BLANK);
+	CHECK_INT(pixels[W - 1], 200);
+	mjpeg.format = PIXEL_MJPEG;
+	record.slot_us = record.exposed_us = (SLOT_0 + 2) * US_PER_SEC;
+	CHECK_INT(writer_submit(w, &fake_camera, &mjpeg, &record), 0);
+	result = wait_result(w);
+	CHECK_INT(result.error, -EMEDIUMTYPE);
+	CHECK_INT(store_miss_cause(result.error), MISS_CAMERA);
+	mask->broken = true;
+	writer_set(w, &options.store.settings, pictures);
+	CHECK_INT(submit(w, 3), 0);
+	result = wait_result(w);
+	CHECK_INT(result.error, -EDOM);
+	CHECK_INT(store_miss_cause(result.error), MISS_CAMERA);
+	writer_free(w);
+	CHECK_INT(kit_findings(folder), 0);
+	test_remove_folder(folder);
+	memset(pixels, 0, sizeof pixels);
+}
+
+/* Only with the switch, and from the next frame on where it is set. */
+TEST(a_picture_tells_its_place)
+{
+	struct writer_options options = { .pictures.quality = 80 };
+	struct writer_pictures pictures = { 80, true, 52.5, -13.25 };
+	struct writer *w = NULL;
+	char folder[64];
+
+	kit_make_folder(folder);
+	w = open_writer(&options, folder, NULL);
+	for (int64_t i = 0; i < 3; i++) {
+		/* 52 and 30 minutes */
+		static const char latitude[] = "\x34\0\0\0\1\0\0\0\x1e\0\0\0\1\0\0";
+		CLEANUP_FREE char *jpeg = NULL;
+		char path[300];
+		size_t bytes = 0;
+
+		pictures.gps = i == 1;
+		writer_set(w, &options.store.settings, pictures);
+		CHECK_INT(submit(w, i), 0);
+		CHECK_INT(wait_result(w).error, 0);
+		snprintf(path, sizeof path, "%s/%s", folder, kit_latest(folder));
+		CHECK_INT(fs_read_file(AT_FDCWD, path, 1 << 20, &jpeg, &bytes), 0);
+		CHECK(!memmem(jpeg, bytes, "WGS-84", 6) == (i != 1));
+		CHECK(!memmem(jpeg, bytes, latitude, sizeof latitude) == (i != 1));
+	}
+	writer_free(w);
+	test_remove_folder(folder);
+}
+
 /* The disk takes nothing for a while: one line says so, and nothing is encoded in vain for long. */
 TEST(an_outage_is_one_line)
 {
 	struct fs_ops fs = faulty_fs(EIO);
-	struct writer_options options = { .quality = 80, .store = { .fs = &fs, .retry_us = 1000 } };
+	struct writer_options options = { .pictures.quality = 80,
+		.store = { .fs = &fs, .retry_us = 1000 } };
 	struct writer *w = NULL;
 	struct pollfd fd = { .events = POLLIN };
 	struct writer_result result;
@@ -244,11 +329,7 @@ TEST(an_outage_is_one_line)
 	int lines, failed = 0;
 
 	kit_make_folder(folder);
-	options.store.root = folder;
-	snprintf(options.store.settings.path, sizeof(options.store.settings.path), "%s", folder);
-	snprintf(options.store.settings.camera, sizeof(options.store.settings.camera), "c");
-	CHECK_INT(kit_open(folder, &fs, &options.store.archive), 0);
-	CHECK_INT(writer_new(&options, &w), 0);
+	w = open_writer(&options, folder, &fs);
 	for (int64_t slot = 0; slot < 100; slot++) {
 		if (slot == 10)
 			set_faults(1000);
@@ -286,7 +367,7 @@ TEST(a_full_disk_is_one_line)
 {
 	for (int batch = 0; batch < 2; batch++) {
 		struct fs_ops fs = faulty_fs(ENOSPC);
-		struct writer_options options = { .quality = 80,
+		struct writer_options options = { .pictures.quality = 80,
 			.store = { .fs = &fs, .retry_us = 1000 } };
 		struct writer *w = NULL;
 		int64_t frames, disk;
@@ -332,7 +413,7 @@ static int take_news(struct writer *w, struct writer_result *ret)
 /* No archive at the start: when it comes, what was before the start is said first. */
 TEST(an_archive_that_comes_later)
 {
-	struct writer_options options = { .quality = 80,
+	struct writer_options options = { .pictures.quality = 80,
 		.schedule = { .every_us = US_PER_SEC, .days = 0x7f },
 		.store.retry_us = 1000 };
 	struct record down = record_new(RECORD_MISS);
@@ -344,12 +425,8 @@ TEST(an_archive_that_comes_later)
 
 	kit_make_folder(folder);
 	snprintf(aside, sizeof(aside), "%.60s.aside", folder);
-	options.store.root = folder;
-	snprintf(options.store.settings.path, sizeof(options.store.settings.path), "%s", folder);
-	snprintf(options.store.settings.camera, sizeof(options.store.settings.camera), "c");
 	/* an archive with an outcome for slot 0; a file in its place */
-	CHECK_INT(kit_open(folder, NULL, &options.store.archive), 0);
-	CHECK_INT(writer_new(&options, &w), 0);
+	w = open_writer(&options, folder, NULL);
 	CHECK_INT(submit(w, 0), 0);
 	writer_free(w);
 	CHECK_INT(rename(folder, aside), 0);
@@ -388,7 +465,7 @@ TEST(an_archive_that_comes_later)
 TEST(results_are_told)
 {
 	CLEANUP(writer_freep) struct writer *w = NULL;
-	struct writer_options options = { .quality = 80 };
+	struct writer_options options = { .pictures.quality = 80 };
 	struct writer_result result;
 	struct pollfd fd;
 	char folder[64];

@@ -98,7 +98,7 @@ static int count_between(const char *path)
 
 TEST(between_frames)
 {
-	struct writer_options options = { .quality = 80 };
+	struct writer_options options = { .pictures.quality = 80 };
 	struct writer_result corrected;
 	struct writer *w = NULL;
 	struct story s;
@@ -140,7 +140,7 @@ TEST(between_frames)
 /* A boot whose clock was known, was not, and is again. */
 TEST(frames_that_the_writer_remembers)
 {
-	struct writer_options options = { .quality = 80 };
+	struct writer_options options = { .pictures.quality = 80 };
 	struct writer *w = NULL;
 	struct story s;
 
@@ -165,7 +165,7 @@ TEST(frames_that_the_writer_remembers)
 /* An end in the middle; the next writer goes on. */
 TEST(ended_in_the_middle)
 {
-	struct writer_options options = { .quality = 80 };
+	struct writer_options options = { .pictures.quality = 80 };
 	struct story s;
 
 	story_begin(&s, NULL);
@@ -192,7 +192,7 @@ TEST(ended_in_the_middle)
 /* Told once, not with every try; frames are stored meanwhile. */
 TEST(a_disk_that_takes_no_dated_frame)
 {
-	struct writer_options options = { .quality = 80 };
+	struct writer_options options = { .pictures.quality = 80 };
 	struct writer_result corrected;
 	struct writer *w = NULL;
 	struct story s;

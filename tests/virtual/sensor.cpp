@@ -70,6 +70,11 @@ void finish(Request &request, const sensor_facts &facts)
 	report_unless_0(request, "AnalogueGain", facts.analogue_gain);
 	report_unless_0(request, "DigitalGain", facts.digital_gain);
 	report_unless_0(request, "LensPosition", facts.lens_position);
+	const float gains[] = { facts.red, facts.blue };
+	if (facts.red > 0)
+		report(request, "ColourGains", ControlValue(Span<const float>(gains, 2)));
+	if (facts.focus)
+		report(request, "AfState", ControlValue(int32_t(facts.focus - 1)));
 	const bool converged = facts.converged > 0;
 	if (facts.converged && !report(request, "AeLocked", ControlValue(converged)))
 		report(request, "AeState", ControlValue(int32_t(converged ? 2 : 1)));
@@ -136,6 +141,16 @@ bool played_limits(int64_t *ret_min_us, int64_t *ret_max_us)
 	*ret_min_us = sensor.limits_us[0];
 	*ret_max_us = sensor.limits_us[1];
 	return sensor.has_limits;
+}
+
+int played_with(const char *name)
+{
+	int n = 0;
+
+	for (Request *request : sensor.waiting)
+		for (const auto &control : request->controls())
+			n += controls::controls.at(control.first)->name() == name;
+	return n;
 }
 
 void played_refuse(int error)

@@ -50,6 +50,7 @@ const Case cases[] = {
 	{ controls::ExposureTime, any, "1e999", "", false },
 	{ controls::ExposureTime, any, "inf", "", false },
 	{ controls::AnalogueGain, gain_range, "2.5", "2.500000", true },
+	{ controls::AnalogueGain, gain_range, "1.0625", "1.062500", true },
 	{ controls::AnalogueGain, gain_range, "0.5", "1.000000 to 16.000000", false },
 	{ controls::AnalogueGain, gain_range, "nan", "1.000000 to 16.000000", false },
 	{ controls::AeEnable, flag_range, "yes", "true", true },
@@ -82,6 +83,30 @@ bool numbers_come_back()
 		control_number(ControlValue(true)) == 1 && !control_number(ControlValue());
 }
 
+/* What is shown of a value is read back to the same value. */
+bool text_comes_back(const Case &c, const ControlValue &value)
+{
+	const std::string text = control_text(value);
+	std::string error;
+	ControlValue again;
+
+	if (control_parse(c.id, c.range, text, &again, error) == 0 && again == value)
+		return true;
+	fprintf(stderr, "%s: %s is shown as '%s'\n", c.id.name().c_str(), value.toString().c_str(),
+		text.c_str());
+	return false;
+}
+
+bool kinds_are_told()
+{
+	return control_text(ControlValue()).empty() &&
+		control_kind(controls::ExposureTime) == "a whole number" &&
+		control_kind(controls::AeEnable) == "yes or no" &&
+		control_kind(controls::ColourGains) ==
+		"2 values with commas between, each a number" &&
+		control_kind(controls::ScalerCrop) == "x,y,width,height";
+}
+
 } // namespace
 
 int main()
@@ -99,8 +124,11 @@ int main()
 				c.id.name().c_str(), c.text, r, value.toString().c_str(),
 				error.c_str(), c.want);
 		good ? passed++ : failed++;
+		if (c.good)
+			text_comes_back(c, value) ? passed++ : failed++;
 	}
 	numbers_come_back() ? passed++ : failed++;
+	kinds_are_told() ? passed++ : failed++;
 	printf("%d passed, %d failed\n", passed, failed);
 	return failed > 0;
 }

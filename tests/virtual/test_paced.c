@@ -19,19 +19,23 @@
 static int64_t now;
 static unsigned sequence;
 
-static struct camera *start(double fps)
+static struct camera *start_with(const struct camera_options *options)
 {
-	struct camera_options options = { .id = "bars", .fps = fps };
 	struct camera *camera = NULL;
 	char error[200] = "";
 
 	now = clock_mono_ns(&clock_real) - 100 * FRAME_NS;
 	sequence = 0;
-	if (!CHECK(camera_libcamera_ops.open(&options, &camera, error, sizeof error) == 0))
+	if (!CHECK(camera_libcamera_ops.open(options, &camera, error, sizeof error) == 0))
 		fprintf(stderr, "%s\n", error);
 	else if (CHECK(camera->ops->start(camera) == 0))
-		CHECK_INT(played_waiting(), CAMERA_BUFFERS);
+		CHECK_INT(played_waiting(), PIPELINE_BUFFERS);
 	return camera;
+}
+
+static struct camera *start(double fps)
+{
+	return start_with(&(struct camera_options){ .id = "bars", .fps = fps });
 }
 
 /* The next frame, a frame duration after the last one. */
@@ -66,6 +70,9 @@ TEST(facts_are_translated)
 		.analogue_gain = 2,
 		.digital_gain = 1.5f,
 		.lens_position = 3,
+		.red = 2.5f,
+		.blue = 1.5f,
+		.focus = 3,
 		.converged = 1 };
 	struct camera *camera = start(30);
 	struct frame frame;
@@ -87,6 +94,8 @@ TEST(facts_are_translated)
 	CHECK(fabs(frame.gain - 3) < 1e-6);
 	CHECK_INT(frame.colour_temperature, 5200);
 	CHECK_INT(frame.lens_position, 3);
+	CHECK(frame.red == 2.5 && frame.blue == 1.5);
+	CHECK_STR(frame.focus, "focused");
 	camera->ops->release(camera, &frame);
 
 	/* and what is not reported is not made up */
@@ -96,8 +105,29 @@ TEST(facts_are_translated)
 	CHECK_INT(frame.duration_ns, 0);
 	CHECK_INT(frame.flags, 0);
 	CHECK(isnan(frame.exposure_us) && isnan(frame.gain) && isnan(frame.colour_temperature) &&
-		isnan(frame.lens_position));
+		isnan(frame.lens_position) && isnan(frame.red) && isnan(frame.blue));
+	CHECK(!frame.focus);
 	camera->ops->release(camera, &frame);
+	camera_close(camera);
+}
+
+/* A state that no libcamera has yet, or that is none, is no word. */
+TEST(focus_has_words)
+{
+	static const char *const words[] = { "idle", "scanning", "focused", "failed", NULL };
+	struct camera *camera = start(0);
+
+	for (int i = 0; camera && i < (int)ARRAY_SIZE(words); i++) {
+		struct sensor_facts facts = { .focus = i + 1 };
+		struct frame frame;
+
+		now += FRAME_NS;
+		facts.timestamp_ns = now;
+		played_finish(&facts);
+		CHECK_INT(take(camera, &frame), 0);
+		CHECK(words[i] ? frame.focus && strcmp(frame.focus, words[i]) == 0 : !frame.focus);
+		camera->ops->release(camera, &frame);
+	}
 	camera_close(camera);
 }
 
@@ -130,20 +160,20 @@ TEST(flags_say_whether_exposure_is_settled)
 TEST(frames_come_in_order_and_go_back)
 {
 	struct camera *camera = start(30);
-	struct frame frame[CAMERA_BUFFERS];
+	struct frame frame[PIPELINE_BUFFERS];
 
 	if (!camera)
 		return;
-	for (int i = 0; i < CAMERA_BUFFERS; i++)
+	for (int i = 0; i < PIPELINE_BUFFERS; i++)
 		finish(SENSOR_GOOD);
 	CHECK_INT(played_waiting(), 0);
-	for (int i = 0; i < CAMERA_BUFFERS; i++) {
+	for (int i = 0; i < PIPELINE_BUFFERS; i++) {
 		CHECK(readable(camera));
 		CHECK_INT(take(camera, &frame[i]), 0);
 		CHECK(i == 0 || frame[i].start_ns == frame[i - 1].start_ns + FRAME_NS);
 	}
 	CHECK(!readable(camera));
-	for (int i = 0; i < CAMERA_BUFFERS; i++) {
+	for (int i = 0; i < PIPELINE_BUFFERS; i++) {
 		camera->ops->release(camera, &frame[i]);
 		CHECK_INT(played_waiting(), i + 1); /* at once, no timer */
 	}
@@ -162,10 +192,10 @@ TEST(bad_frames_are_queued_again_unseen)
 	finish(SENSOR_GOOD);
 	CHECK_INT(take(camera, &frame), 0);
 	CHECK_INT(frame.start_ns, now);
-	CHECK_INT(played_waiting(), CAMERA_BUFFERS - 1);
+	CHECK_INT(played_waiting(), PIPELINE_BUFFERS - 1);
 	finish(SENSOR_ERROR);
 	CHECK_INT(take(camera, &frame), -EAGAIN);
-	CHECK_INT(played_waiting(), CAMERA_BUFFERS - 1);
+	CHECK_INT(played_waiting(), PIPELINE_BUFFERS - 1);
 	camera_close(camera);
 }
 
@@ -184,12 +214,12 @@ TEST(a_cancelled_request_breaks_the_stream_until_restart)
 	finish(SENSOR_GOOD);
 	CHECK_INT(take(camera, &frame), -ECANCELED);
 	camera->ops->release(camera, &held); /* not queued: it would be cancelled at once */
-	CHECK_INT(played_waiting(), CAMERA_BUFFERS - 3);
+	CHECK_INT(played_waiting(), PIPELINE_BUFFERS - 3);
 	CHECK_INT(camera->ops->stop(camera), 0);
 	CHECK_INT(take(camera, &frame), -EAGAIN);
 	CHECK(!readable(camera));
 	CHECK_INT(camera->ops->start(camera), 0);
-	CHECK_INT(played_waiting(), CAMERA_BUFFERS);
+	CHECK_INT(played_waiting(), PIPELINE_BUFFERS);
 	finish(SENSOR_GOOD);
 	CHECK_INT(take(camera, &frame), 0);
 	camera_close(camera);
@@ -213,7 +243,7 @@ TEST(a_refused_request_breaks_the_stream)
 	CHECK_INT(camera->ops->start(camera), -EIO);
 	CHECK_INT(played_waiting(), 0);
 	CHECK_INT(camera->ops->start(camera), 0);
-	CHECK_INT(played_waiting(), CAMERA_BUFFERS);
+	CHECK_INT(played_waiting(), PIPELINE_BUFFERS);
 	camera_close(camera);
 }
 
@@ -284,6 +314,30 @@ TEST(steering_lasts_for_the_frames_asked_for)
 	check_limits(1000000, 1000000);
 	turn(camera);
 	CHECK(!played_limits(&min, &max));
+	camera_close(camera);
+}
+
+/* Webcams of libcamera before 0.5 pass over what comes with the start of the stream. */
+TEST(controls_come_with_the_first_request_too)
+{
+	const char *names[] = { "FaceDetectMode" }, *values[] = { "0" };
+	const struct camera_options options = { .id = "bars",
+		.fps = 20,
+		.control_names = names,
+		.control_values = values,
+		.n_controls = 1 };
+	struct camera *camera = start_with(&options);
+
+	if (!camera)
+		return;
+	CHECK_INT(played_with("FaceDetectMode"), 1);
+	turn(camera);
+	CHECK_INT(played_with("FaceDetectMode"), 0);
+	CHECK_INT(camera->ops->stop(camera), 0);
+	CHECK_INT(camera->ops->start(camera), 0);
+	CHECK_INT(played_with("FaceDetectMode"), 1);
+	/* the frame duration is steered by itself */
+	CHECK_INT(played_with("FrameDurationLimits"), 0);
 	camera_close(camera);
 }
 

@@ -13,6 +13,7 @@
 #include "capture/picture/jpeg.h"
 #include "common/base/clock.h"
 #include "tests/virtual/grid.h"
+#include "tests/virtual/sensor.h"
 
 #define PHOTOS 2
 
@@ -97,6 +98,46 @@ TEST(list_is_sorted_and_has_models)
 	CHECK_STR(l.id[1], "Virtual photos");
 	CHECK_STR(l.model[0], "bars");
 	CHECK_STR(l.model[1], "photos");
+}
+
+struct described {
+	int modes, controls;
+	bool limits; /* FrameDurationLimits, with what it may be */
+	double fps;
+};
+
+static void see_mode(void *data, const struct camera_mode *mode)
+{
+	struct described *d = data;
+
+	d->modes++;
+	CHECK(mode->width > 0 && mode->height > 0 && *mode->format);
+	if (mode->fps > d->fps)
+		d->fps = mode->fps;
+}
+
+static void see_control(void *data, const struct camera_control *control)
+{
+	struct described *d = data;
+
+	d->controls++;
+	CHECK(*control->name && *control->kind);
+	d->limits |=
+		strcmp(control->name, "FrameDurationLimits") == 0 && control->min && control->max;
+}
+
+/* And afterwards the camera is free again. */
+TEST(describe_tells_modes_and_controls)
+{
+	struct described d = { 0 };
+	struct camera_listener listener = { see_mode, see_control, &d };
+
+	for (int i = 0; i < 2; i++)
+		CHECK_INT(camera_libcamera_ops.describe("Virtual bars", &listener), 0);
+	CHECK(d.modes >= 2 && d.controls >= 4);
+	CHECK(d.limits);
+	CHECK(d.fps > 1 && d.fps < 10000);
+	CHECK_INT(camera_libcamera_ops.describe("nobody", &listener), -ENODEV);
 }
 
 TEST(open_refuses_with_a_reason)
@@ -231,19 +272,26 @@ TEST(an_unpaced_pipeline_is_paced)
 		struct camera_options options = { .id = "Virtual bars", .fps = cases[i].fps };
 		struct camera *camera = open_or_fail(&options);
 		struct frame frame;
-		int64_t first = 0;
+		int64_t longest_ns = 0;
 		int turns = 0;
 
 		if (!camera)
 			return;
 		CHECK_INT(camera->ops->start(camera), 0);
-		for (int n = 0; n < 12; n++) {
-			if (!CHECK(take(camera, &frame) == 0))
-				break;
-			first = n == 1 ? frame.start_ns : first;
-			camera->ops->release(camera, &frame);
+		/* ten frames, as after a pause of a busy machine some come at once */
+		for (int round = 0; round < 8 && longest_ns < 8 * cases[i].period_ns; round++) {
+			int64_t first = 0;
+
+			for (int n = 0; n < 12; n++) {
+				if (!CHECK(take(camera, &frame) == 0))
+					break;
+				first = n == 1 ? frame.start_ns : first;
+				camera->ops->release(camera, &frame);
+			}
+			if (frame.start_ns - first > longest_ns)
+				longest_ns = frame.start_ns - first;
 		}
-		CHECK(frame.start_ns - first >= 10 * cases[i].period_ns * 8 / 10);
+		CHECK(longest_ns >= 8 * cases[i].period_ns);
 		CHECK_INT(frame.duration_ns, cases[i].period_ns);
 		CHECK(!camera->info.can_steer);
 		CHECK_INT(camera->ops->set_frame_duration(camera, NS_PER_SEC, 1), -EOPNOTSUPP);
@@ -319,13 +367,13 @@ TEST(held_frames_outlive_a_stop)
 {
 	struct camera_options options = { .id = "bars", .fps = 100 };
 	struct camera *camera = open_or_fail(&options);
-	struct frame held[CAMERA_BUFFERS], late;
+	struct frame held[PIPELINE_BUFFERS], late;
 	uint8_t pixel;
 
 	if (!camera)
 		return;
 	CHECK_INT(camera->ops->start(camera), 0);
-	for (int i = 0; i < CAMERA_BUFFERS; i++)
+	for (int i = 0; i < PIPELINE_BUFFERS; i++)
 		CHECK_INT(take(camera, &held[i]), 0);
 	CHECK_INT(camera->ops->take(camera, &late), -EAGAIN); /* all buffers are out */
 	pixel = held[0].plane[0][1000];
@@ -333,10 +381,10 @@ TEST(held_frames_outlive_a_stop)
 	CHECK_INT(camera->ops->stop(camera), 0);
 	CHECK_INT(held[0].plane[0][1000], pixel);
 	CHECK_INT(camera->ops->start(camera), 0);
-	for (int i = 0; i < CAMERA_BUFFERS; i++)
+	for (int i = 0; i < PIPELINE_BUFFERS; i++)
 		camera->ops->release(camera, &held[i]);
 	CHECK_INT(take(camera, &late), 0);
-	for (int i = 0; i < 2 * CAMERA_BUFFERS; i++) {
+	for (int i = 0; i < 2 * PIPELINE_BUFFERS; i++) {
 		struct frame frame;
 		CHECK_INT(take(camera, &frame), 0);
 		CHECK(frame.plane[0] != late.plane[0]);

@@ -26,6 +26,7 @@ int main(int argc, char **argv)
 	conf_defaults(&capture_settings_table, &settings);
 	snprintf(settings.archive.path, sizeof settings.archive.path, "%s", argv[1]);
 	snprintf(settings.camera.source, sizeof settings.camera.source, "test");
+	settings.test.light = LIGHT_NOON;
 	settings.camera.width = 320;
 	settings.camera.height = 240;
 	settings.camera.fps = 1000.0 / (double)every_ms;

@@ -161,7 +161,7 @@ static int put_settled(const struct maker *m)
 {
 	char path[64], text[4096];
 	struct stat st;
-	size_t n = (size_t)snprintf(text, sizeof(text), "settled 1 " ID "\n");
+	size_t n = (size_t)snprintf(text, sizeof(text), "settled 2 " ID "\n");
 
 	for (uint64_t i = 0; i <= m->frames / SEGMENT_LINES; i++) {
 		snprintf(path, sizeof(path), "journal/%08" PRIu64 ".jsonl", i);
