@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "tests/fuzz/fuzz.h"
+#include "tests/unit/clock_kit.h"
 #include "view/web/answer.h"
 #include "view/web/connections.h"
 
@@ -88,8 +89,8 @@ static void check_redirect(const struct answer *answer)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const int known[] = { 200, 206, 301, 304, 400, 404, 405, 412, 414, 416, 503 };
-	struct web_request request = { .method = "GET",
-		.now_us = INT64_C(1795190600) * US_PER_SEC };
+	const struct clock_fake clock = clock_fake(INT64_C(1795190600) * US_PER_SEC);
+	struct web_request request = { .method = "GET", .clock = &clock.clock };
 	char *text = fuzz_copy(data, size), *lines[9] = { NULL }, *at;
 	const struct sockaddr_in local = { .sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };

@@ -2,6 +2,7 @@
 /* When the next picture is due, by what capturepi and pullpi left for others to read. */
 #include "common/base/digest.h"
 #include "tests/unit/archive_kit.h"
+#include "tests/unit/clock_kit.h"
 #include "view/facts/next.h"
 
 static struct place place;
@@ -38,7 +39,9 @@ static struct next_picture next_at(int64_t now_us)
 {
 	struct next_picture next;
 
-	next_read(&place, archive, now_us, &next);
+	const struct clock_fake clock = clock_fake(now_us);
+
+	next_read(&place, archive, &clock.clock, &next);
 	return next;
 }
 

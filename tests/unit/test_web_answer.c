@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Request to answer: pages, pictures, what a browser has already, and what is nobody's to read. */
 #include "tests/unit/archive_kit.h"
+#include "tests/unit/clock_kit.h"
 #include "view/web/answer.h"
 #include "view/web/html.h"
 
@@ -28,11 +29,12 @@ static void make_places(int frames)
 
 static struct answer ask_with(struct web_request request)
 {
+	const struct clock_fake clock = clock_fake(KIT_SLOT + 10 * KIT_MINUTE);
 	struct answer answer;
 
 	make_places(10);
 	request.method = request.method ? request.method : "GET";
-	request.now_us = KIT_SLOT + 10 * KIT_MINUTE;
+	request.clock = &clock.clock;
 	answer_make(places, &request, true, &answer);
 	return answer;
 }

@@ -15,8 +15,8 @@
 
 /* ---- a copy: pullpi knows */
 
-static void next_read_copy(const struct place *place, struct archive *archive, int64_t now_us,
-	struct next_picture *ret)
+static void next_read_copy(const struct place *place, struct archive *archive,
+	const struct clock *clock, struct next_picture *ret)
 {
 	static const char stale[] = "stale: ";
 	struct peer_state peer;
@@ -25,8 +25,7 @@ static void next_read_copy(const struct place *place, struct archive *archive, i
 	char text[sizeof(ret->trouble)];
 
 	peer_state_load(place->name, &peer);
-	facts = due_read(archive, &peer, place->stale_after_us, &clock_real);
-	facts.now_us = now_us;
+	facts = due_read(archive, &peer, place->stale_after_us, clock);
 	due = due_judge(&facts);
 	ret->slot_us = due.slot_us;
 	ret->missed_us = due.missed_us;
@@ -113,12 +112,12 @@ static void next_read_own(const struct place *place, struct archive *archive, in
 			duration_format(now_us - ret->slot_us, age));
 }
 
-void next_read(const struct place *place, struct archive *archive, int64_t now_us,
+void next_read(const struct place *place, struct archive *archive, const struct clock *clock,
 	struct next_picture *ret)
 {
 	*ret = (struct next_picture){ .slot_us = TIME_NONE, .missed_us = TIME_NONE };
 	if (place->copy)
-		next_read_copy(place, archive, now_us, ret);
+		next_read_copy(place, archive, clock, ret);
 	else
-		next_read_own(place, archive, now_us, ret);
+		next_read_own(place, archive, clock_wall_us(clock), ret);
 }

@@ -14,8 +14,8 @@
 struct next_picture {
 	int64_t slot_us; /* of the next one, or of one that is missing; TIME_NONE: not known */
 	int64_t missed_us; /* missing from then on, by this machine's clock; TIME_NONE: not known */
-	char trouble[PULL_ERROR_MAX + 160]; /* at `now_us`, a sentence; "": all is well */
+	char trouble[PULL_ERROR_MAX + 160]; /* now, a sentence; "": all is well */
 };
 
-void next_read(const struct place *place, struct archive *archive, int64_t now_us,
+void next_read(const struct place *place, struct archive *archive, const struct clock *clock,
 	struct next_picture *ret);

@@ -441,7 +441,10 @@ void answer_make(const struct places *places, const struct web_request *request,
 	struct answer *ret)
 {
 	struct target target = { .route = ROUTE_WALL };
-	struct page page = { .places = places, .target = &target, .now_us = request->now_us };
+	struct page page = { .places = places,
+		.target = &target,
+		.clock = request->clock,
+		.now_us = clock_wall_us(request->clock) };
 	const size_t path = strcspn(request->target, "?");
 	int r = target_parse(request->target, &target);
 

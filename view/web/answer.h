@@ -31,8 +31,8 @@ struct answer {
 	int64_t first, length,
 		total; /* of the file; with status 206 `first` and `length` are shown */
 	/*
-	 * What was asked for is not there yet: ask again in a while. All else is unset then. See
-	 * struct web_request's `now_us`, against which the caller limits the waiting.
+	 * What was asked for is not there yet: ask again in a while. All else is unset then. The
+	 * caller limits the waiting.
 	 */
 	bool waits;
 };

@@ -86,7 +86,7 @@ int page_newest(const struct page *page)
 
 	if (!page->archive || archive_newest(page->archive, &newest) < 0)
 		return picture_trouble(page);
-	next_read(page->place, page->archive, page->now_us, &next);
+	next_read(page->place, page->archive, page->clock, &next);
 	page_begin(page, page->place->name);
 	html_put(page->out,
 		"<div id=\"newest\" data-seq=\"%llu\" data-due=\"%lld\" data-missed=\"%lld\">\n"

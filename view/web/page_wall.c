@@ -21,7 +21,7 @@ static void wall_put_card(const struct page *wall, const struct place *place)
 			place->name, r < 0 ? place_trouble(r) : "No picture was stored yet.");
 		return;
 	}
-	next_read(place, archive, page.now_us, &next);
+	next_read(place, archive, page.clock, &next);
 	html_put(page.out,
 		"<img src=\"%s/%llu/small.jpg\" alt=\"\" loading=\"lazy\" "
 		"decoding=\"async\"><b>%s</b> ",

@@ -20,7 +20,8 @@ struct page {
 	int trouble; /* why its archive cannot be opened; 0: it can */
 	const struct target *target;
 	unsigned depth; /* of the address: 0 is the wall, 1 a camera's newest */
-	int64_t now_us;
+	const struct clock *clock;
+	int64_t now_us; /* of it, when the page was begun */
 };
 
 /* The frame around a page: its head, and the way to the other pages. */

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/clock.h"
 #include "common/base/limits.h"
 
 #define TARGET_MAX 512 /* bytes of a path and its query */
@@ -17,7 +18,7 @@ struct web_request {
 	const char *target; /* path and query, as they were sent */
 	const char *if_match, *if_unmodified_since, *if_none_match, *if_modified_since;
 	const char *range, *if_range;
-	int64_t now_us;
+	const struct clock *clock;
 };
 
 enum route {

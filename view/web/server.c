@@ -217,12 +217,11 @@ static bool server_take_turn(struct server *server, int fd, enum answer_turn tur
 
 /* Makes the answer, once there is one. */
 static void server_wait(struct server *server, int fd, const struct places *places,
-	const struct web_request *asked, struct answer *answer)
+	const struct web_request *request, struct answer *answer)
 {
 	const struct timespec pause = { .tv_nsec = 250 * 1000 * 1000 };
 	const int64_t end_ns = clock_mono_ns(&clock_real) + WAIT_SECONDS * NS_PER_SEC;
-	const enum answer_turn turn = answer_turn(asked->target);
-	struct web_request request = *asked;
+	const enum answer_turn turn = answer_turn(request->target);
 
 	for (;;) {
 		const bool may_wait = !server->stops && clock_mono_ns(&clock_real) < end_ns &&
@@ -232,8 +231,7 @@ static void server_wait(struct server *server, int fd, const struct places *plac
 			answer_refuse(503, answer);
 			return;
 		}
-		request.now_us = clock_wall_us(&clock_real);
-		answer_make(places, &request, may_wait, answer);
+		answer_make(places, request, may_wait, answer);
 		if (turn)
 			pthread_mutex_unlock(&server->turns[turn]);
 		if (!answer->waits)
@@ -262,6 +260,7 @@ static void server_make(struct server *server, struct MHD_Connection *connection
 		.if_modified_since = header_get(connection, MHD_HTTP_HEADER_IF_MODIFIED_SINCE),
 		.range = header_get(connection, MHD_HTTP_HEADER_RANGE),
 		.if_range = header_get(connection, MHD_HTTP_HEADER_IF_RANGE),
+		.clock = &clock_real,
 	};
 	int status = server_admit(server, connection);
 	struct found *found = status ? NULL : server_find(server);

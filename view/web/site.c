@@ -246,7 +246,7 @@ static int site_write_page(struct site *site, const char *address, const char *b
 static int site_write(struct site *site, const char *address)
 {
 	const struct web_request request = {
-		.method = "GET", .target = address, .now_us = site->now_us
+		.method = "GET", .target = address, .clock = &clock_real
 	};
 	CLEANUP(answer_clear) struct answer answer;
 	CLEANUP_FD int folder = -1;
