@@ -36,12 +36,6 @@ wait_for() { # SECONDS COMMAND...: a deadline against hangs, not a measure
 	done
 }
 
-# Made once; everything that is needed to build and to boot.
-root_make() {
-	"$src/tests/root/make" "$suite" systemd systemd-sysv dbus dbus-user-session libpam-systemd \
-		polkitd systemd-timesyncd
-}
-
 # The tree as this Debian builds it, below $work/$suite/dest. Later runs only build what changed.
 # Under a lock, which machine_make takes too: another step builds in the same folder.
 programs_build() {

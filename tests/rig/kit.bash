@@ -237,7 +237,7 @@ rebooted() { # MACHINE OLD_BOOT_ID
 # The packages of the tree as it is now, whoever works on it need not wait: *.deb in $work/$suite.
 packages_make() {
 	local build_root tree
-	build_root=$("$src/tests/root/make" "$suite" build-essential debhelper git lintian scdoc) || die "no root to build in"
+	build_root=$("$src/tests/root/make" "$suite") || die "no root to build in"
 	mkdir "$T/tree"
 	tar -C "$src" --exclude=./build --exclude=./.git -cf - . | tar -C "$T/tree" -xf -
 	tree=$(tar -C "$T/tree" --sort=name --mtime=@0 -cf - . | sha256sum)
