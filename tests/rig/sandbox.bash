@@ -147,7 +147,7 @@ refused() { # MACHINE COMMAND...
 	manager=$(manager_of "$machine") || return
 	rm -rf "$T/trace"
 	mkdir "$T/trace"
-	strace -f -ff -qq -y -e signal=none -o "$T/trace/t" -p "$manager" 2>"$T/strace" &
+	strace -f -ff -qq -y --decode-pids=pidns -e signal=none -o "$T/trace/t" -p "$manager" 2>"$T/strace" &
 	tracer=$!
 	wait_for 30 grep -q '^TracerPid:.*[1-9]' "/proc/$manager/status" || { cat "$T/strace"; return 1; }
 	"$@"
@@ -156,13 +156,25 @@ refused() { # MACHINE COMMAND...
 	wait $tracer
 	rm -f "$T/trace/t.$manager"
 	perl - "$T"/trace/t.* >"$T/calls" <<-'END'
-		my (%refused, %saw);
+		my (%calls, %ours, %refused, %saw);
 		for my $file (@ARGV) {
 			open my $in, '<', $file or die;
 			my @lines = <$in>;
 			my ($exec) = grep { $lines[$_] =~ /^execve\(.* = 0$/ } reverse 0 .. $#lines;
-			next if defined $exec && $lines[$exec] !~ m{^execve\("[^"]*/(capturepi|pullpi|ssh)"};
-			for (@lines[($exec // -1) + 1 .. $#lines]) {
+			my ($id) = $file =~ /(\d+)$/;
+			$calls{$id} = [@lines[($exec // -1) + 1 .. $#lines]];
+			$ours{$id} = $lines[$exec] =~ m{^execve\("[^"]*/(capturepi|pullpi|ssh)"} ? 1 : 0 if defined $exec;
+		}
+		# What has no execve is a thread or child of ours, or one of the manager's that has not got so far.
+		my @follow = grep { $ours{$_} } keys %ours;
+		while (defined(my $id = shift @follow)) {
+			for (@{ $calls{$id} }) {
+				m{^(?:clone3?|v?fork)\(.* = (\d+)(?: /\* (\d+) in strace's PID NS \*/)?$} or next;
+				push @follow, $2 // $1 if !defined $ours{$2 // $1} && ($ours{$2 // $1} = 1);
+			}
+		}
+		for my $id (grep { $ours{$_} } keys %ours) {
+			for (@{ $calls{$id} // [] }) {
 				# sd_notify and libudev ask for more than any user gets; where clone3 is away, glibc uses clone
 				next if /^setsockopt\(.*SO_(SND|RCV)BUFFORCE|^clone3\(.* = -1 ENOSYS/;
 				$saw{$1}++ if /^(\w+)\(.* = (?!-)/ || /^(connect)\(.* EINPROGRESS /;
