@@ -311,9 +311,15 @@ static int all_day_resting(void *data, struct capture_settings *ret)
 /* Waits until the folder's archive has so many outcomes of slots. */
 static bool has_slots(const char *folder, uint64_t n)
 {
-	for (int i = 0; i < 200; i++, usleep(100000))
-		if (add_up(folder, 0).slots >= n)
+	struct archive_options open = { .mode = ARCHIVE_READ };
+
+	for (int i = 0; i < 200; i++, usleep(100000)) {
+		CLEANUP(archive_freep) struct archive *archive = NULL;
+
+		/* on a busy machine the service has not made it yet */
+		if (archive_open(folder, &open, &archive) == 0 && add_up(folder, 0).slots >= n)
 			return true;
+	}
 	return false;
 }
 
