@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The terminal's side of aiming: asks a service, three times a second, for the line of its picture
- * for aiming (status.h). A bar over the whole width can be read from a ladder. Keys: q ends, r
+ * for aiming (published.h). A bar over the whole width can be read from a ladder. Keys: q ends, r
  * begins the best again, l prints the setting that keeps the lens where it is.
  */
 #include "capture/commands/aim.h"
@@ -25,13 +25,15 @@
 #include "common/base/clock.h"
 #include "common/base/json.h"
 #include "common/base/text.h"
+#include "common/systemd/published.h"
 
 #define LOOK_MS 330
 #define SILENT_US (15 * US_PER_SEC) /* without a picture: no service makes them */
 #define NEAR_BEST 0.98
 
 struct aim {
-	int64_t at_us, seen_us; /* of the last picture; monotonic: when it came */
+	uint64_t n; /* of the last picture */
+	int64_t seen_us; /* when it came, monotonic */
 	double sharpness, best, lens; /* lens: dioptres, -1: not told */
 	bool rings; /* the terminal's bell near the best */
 	bool rang;
@@ -68,22 +70,17 @@ static void aim_draw(struct aim *a)
 /* Asks for a picture, and takes the line of the newest one where that is new. */
 static void aim_look(struct aim *a, const char *archive)
 {
-	CLEANUP_FREE char *line = NULL;
+	CLEANUP_FD int fd = -1;
 	struct json_object *o;
-	int64_t at_us;
 
-	if (status_ask_aim(archive, &line) < 0)
+	if (published_aim(archive, a->n, &fd, &o) < 0)
 		return;
-	o = json_tokener_parse(line);
-	at_us = json_get_number(o, "/at");
-	if (at_us > 0 && at_us != a->at_us) {
-		a->sharpness = json_object_get_double(json_get(o, "/sharpness"));
-		a->lens = json_get(o, "/lens") ? json_object_get_double(json_get(o, "/lens")) : -1;
-		a->best = a->sharpness > a->best ? a->sharpness : a->best;
-		a->at_us = at_us;
-		a->seen_us = aim_now_us();
-		aim_draw(a);
-	}
+	a->sharpness = json_object_get_double(json_get(o, "/sharpness"));
+	a->lens = json_get(o, "/lens") ? json_object_get_double(json_get(o, "/lens")) : -1;
+	a->best = a->sharpness > a->best ? a->sharpness : a->best;
+	a->n = (uint64_t)json_get_number(o, "/n");
+	a->seen_us = aim_now_us();
+	aim_draw(a);
 	json_object_put(o);
 }
 

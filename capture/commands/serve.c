@@ -19,6 +19,7 @@
 
 #include "capture/service/status.h"
 #include "common/base/json.h"
+#include "common/systemd/published.h"
 #include "common/thumbnail/thumbnail.h"
 
 #define STALL_SECONDS 300 /* a write that makes no progress */
@@ -523,7 +524,7 @@ int serve_count(const char *client)
 	pid_t pid;
 
 	if (r == 0)
-		r = status_folder(true, &folder);
+		r = published_folder(true, &folder);
 	if (r < 0)
 		return r;
 	digest_hex(sha256, hex);

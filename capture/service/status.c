@@ -16,61 +16,15 @@
 #include "common/base/utc.h"
 #include "common/events/hook.h"
 #include "common/journal/mark.h"
+#include "common/systemd/published.h"
 #include "common/systemd/userbus.h"
-
-#define AIM_LINE_BYTES 256 /* of aim_make() */
-
-static int runtime_path(char ret[static PATH_MAX])
-{
-	const char *own = getenv("RUNTIME_DIRECTORY");
-	char user[PATH_MAX];
-	int n;
-
-	if (own && *own == '/')
-		n = snprintf(ret, PATH_MAX, "%s", own);
-	else if (userbus_runtime(user) == 0)
-		n = snprintf(ret, PATH_MAX, "%s/capturepi", user);
-	else
-		n = snprintf(ret, PATH_MAX, "/tmp/capturepi-%u", getuid());
-	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
-}
-
-/* Ours alone: in /tmp somebody else could have made it first. */
-int status_folder(bool create, int *ret_folder)
-{
-	CLEANUP_FD int fd = -1;
-	char path[PATH_MAX];
-	struct stat st;
-	int r = runtime_path(path);
-
-	if (r < 0)
-		return r;
-	if (create && mkdir(path, 0700) < 0 && errno != EEXIST)
-		return -errno;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (st.st_uid != getuid())
-		return -EPERM;
-	*ret_folder = TAKE_FD(fd);
-	return 0;
-}
-
-/* The runtime folder, and the name in it of a file for the archive at `archive`. */
-static int runtime_file(const char *archive, const char *kind, bool create, int *ret_folder,
-	char ret_name[static PUBLISHED_NAME_MAX])
-{
-	int r = published_name(archive, kind, ret_name);
-
-	return r < 0 ? r : status_folder(create, ret_folder);
-}
 
 /* No fsync: the folder is in memory, and a rename is enough for readers. */
 static int runtime_publish(const char *path, const char *kind, const void *bytes, size_t n)
 {
 	CLEANUP_FD int folder = -1, fd = -1;
 	char name[PUBLISHED_NAME_MAX], temp[PUBLISHED_NAME_MAX + 8];
-	int r = runtime_file(path, kind, true, &folder, name);
+	int r = published_file(path, kind, true, &folder, name);
 
 	if (r < 0)
 		return r;
@@ -101,37 +55,12 @@ int status_door(const char *path, char ret[static PATH_MAX])
 	int r = runtime_publish(path, PUBLISHED_DOOR, "", 0);
 
 	if (r == 0)
-		r = runtime_path(own);
+		r = published_path(own);
 	if (r == 0)
-		r = runtime_file(path, PUBLISHED_DOOR, false, &folder, name);
+		r = published_file(path, PUBLISHED_DOOR, false, &folder, name);
 	if (r == 0 && snprintf(ret, PATH_MAX, "%s/%s", own, name) >= PATH_MAX)
 		r = -ENAMETOOLONG;
 	return r;
-}
-
-int status_ask_aim(const char *path, char **ret_line)
-{
-	CLEANUP_FD int folder = -1, asked = -1, fd = -1;
-	CLEANUP_FREE char *line = calloc(1, AIM_LINE_BYTES + 1);
-	char name[PUBLISHED_NAME_MAX];
-	int r = runtime_file(path, PUBLISHED_DOOR, false, &folder, name);
-
-	if (r < 0 || !line)
-		return r < 0 ? r : -ENOMEM;
-	asked = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (asked < 0)
-		return -errno;
-	fd_closep(&folder);
-	folder = -1;
-	r = runtime_file(path, PUBLISHED_AIM, false, &folder, name);
-	if (r == 0)
-		fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (r < 0 || fd < 0)
-		return r < 0 ? r : -errno;
-	if (fs_read_at(fd, line, AIM_LINE_BYTES, 0) != AIM_LINE_BYTES)
-		return -ENOENT;
-	*ret_line = TAKE_PTR(line);
-	return 0;
 }
 
 void status_withdraw(const char *path)
@@ -142,7 +71,7 @@ void status_withdraw(const char *path)
 		CLEANUP_FD int folder = -1;
 		char name[PUBLISHED_NAME_MAX];
 
-		if (runtime_file(path, kinds[i], false, &folder, name) == 0)
+		if (published_file(path, kinds[i], false, &folder, name) == 0)
 			unlinkat(folder, name, 0);
 	}
 }
@@ -163,16 +92,8 @@ static bool status_is_alive(const char *path, struct json_object *o)
 
 struct json_object *status_service(const char *path)
 {
-	CLEANUP_FD int folder = -1;
-	CLEANUP_FREE char *text = NULL;
-	struct json_object *o;
-	char name[PUBLISHED_NAME_MAX];
-	size_t bytes;
+	struct json_object *o = published_status(path);
 
-	if (runtime_file(path, PUBLISHED_STATUS, false, &folder, name) < 0 ||
-		fs_read_file(folder, name, LINE_MAX_BYTES, &text, &bytes) < 0)
-		return NULL;
-	o = json_tokener_parse(text);
 	if (status_is_alive(path, o))
 		return o;
 	json_object_put(o);

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the running service tells other processes: a small JSON file in the runtime folder
- * ($RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/capturepi, else /run/user/UID/capturepi, else
- * /tmp/capturepi-UID). Its name comes from the archive's path, since several services share the
- * folder. The folder is in memory, so the file may be written for every frame.
+ * What the running service tells other processes: a small JSON file, which is in memory
+ * (common/systemd/published.h), so it may be written for every frame.
  */
 #pragma once
 
@@ -28,8 +26,6 @@ int status_publish(const char *path, const char *json);
  */
 int status_publish_aim(const char *path, const void *bytes, size_t n);
 int status_door(const char *path, char ret[static PATH_MAX]);
-/* Asks, and reads the line of the newest picture, for free(). -ENOENT there is none yet. */
-int status_ask_aim(const char *path, char **ret_line);
 /* Removes them when the service ends. */
 void status_withdraw(const char *path);
 
@@ -49,9 +45,6 @@ struct json_object *status_object(
  */
 struct wire_schedule status_schedule(
 	const char *path, const struct schedule_settings *settings, int64_t now_us);
-
-/* Opens the runtime folder; `create`: makes it first. -EPERM it is somebody else's; -errno. */
-int status_folder(bool create, int *ret_folder);
 
 /* When the settings file was last changed, wall time; 0: there is none. */
 int64_t status_settings_us(const char *path);

@@ -52,20 +52,6 @@ const char *user_hint(const char *text, char *buf, size_t size)
 	return buf;
 }
 
-int published_name(const char *archive, const char *kind, char ret[static PUBLISHED_NAME_MAX])
-{
-	char hex[SHA256_HEX + 1];
-	uint8_t sha256[SHA256_BYTES];
-	int r = digest_buffer(archive, strlen(archive), sha256);
-
-	if (r < 0)
-		return r;
-	digest_hex(sha256, hex);
-	snprintf(ret, PUBLISHED_NAME_MAX, "%s-%s%s", kind, hex,
-		strcmp(kind, PUBLISHED_STATUS) == 0 ? ".json" : "");
-	return 0;
-}
-
 int userbus_runtime(char ret[static PATH_MAX])
 {
 	const char *xdg = getenv("XDG_RUNTIME_DIR");

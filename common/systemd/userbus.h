@@ -12,7 +12,6 @@
 #include <sys/types.h>
 #include <systemd/sd-bus.h>
 
-#include "common/base/digest.h"
 #include "common/base/util.h"
 
 #define USERBUS_SYSTEMD "org.freedesktop.systemd1"
@@ -40,16 +39,6 @@ const char *user_hint(const char *text, char *buf, size_t size);
  * of the user runs; -EPERM it belongs to somebody else or others may write to it.
  */
 int userbus_runtime(char ret[static PATH_MAX]);
-
-/*
- * What capturepi publishes of the archive at a path, and what asks it for more: files in the folder
- * capturepi of the runtime folder. -errno of digest_buffer().
- */
-#define PUBLISHED_STATUS "status"
-#define PUBLISHED_AIM "aim"
-#define PUBLISHED_DOOR "ask" /* whoever opens it asks for a picture to aim by */
-#define PUBLISHED_NAME_MAX (SHA256_HEX + 16)
-int published_name(const char *archive, const char *kind, char ret[static PUBLISHED_NAME_MAX]);
 
 /*
  * Connects to the user's manager, or for the account of a system service to the system bus, whose

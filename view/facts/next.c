@@ -2,13 +2,12 @@
 /* Asks those who know what is due: pullpi's file of the camera, or capturepi's status file. */
 #include "view/facts/next.h"
 
-#include <fcntl.h>
 #include <string.h>
 
 #include "common/base/json.h"
 #include "common/base/utc.h"
 #include "common/contact/due.h"
-#include "common/systemd/userbus.h"
+#include "common/systemd/published.h"
 
 #define STORED_US ((DUE_SECONDS + 15) * US_PER_SEC) /* what a picture may take from its slot */
 #define NEAR_LINES 16 /* looked at for the picture before the newest */
@@ -37,20 +36,6 @@ static void next_read_copy(const struct place *place, struct archive *archive,
 }
 
 /* ---- this machine's own camera */
-
-/* What the service published of this archive; NULL: no service did. */
-static struct json_object *status_read(const char *archive)
-{
-	CLEANUP_FREE char *text = NULL;
-	char folder[PATH_MAX], path[2 * PATH_MAX], name[PUBLISHED_NAME_MAX];
-
-	if (userbus_runtime(folder) < 0 || published_name(archive, PUBLISHED_STATUS, name) < 0)
-		return NULL;
-	snprintf(path, sizeof(path), "%s/capturepi/%s", folder, name);
-	if (fs_read_file(AT_FDCWD, path, LINE_MAX_BYTES, &text, NULL) < 0)
-		return NULL;
-	return json_tokener_parse(text);
-}
 
 struct before {
 	int64_t newest_us, slot_us;
@@ -86,7 +71,7 @@ static void next_read_own(const struct place *place, struct archive *archive, in
 	struct next_picture *ret)
 {
 	static const char *const slots[] = { "/due", "/due_pending", "/due_next" };
-	struct json_object *status = status_read(place->path);
+	struct json_object *status = published_status(place->path);
 	char age[UTC_TEXT_MAX];
 	struct record newest;
 	const bool has_newest = archive_newest(archive, &newest) == 0;

@@ -8,9 +8,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/base/json.h"
 #include "common/base/text.h"
 #include "common/base/utc.h"
-#include "view/facts/aim.h"
+#include "common/systemd/published.h"
 #include "view/thumb/thumb.h"
 #include "view/web/html.h"
 #include "view/web/pages.h"
@@ -255,11 +256,15 @@ static void answer_thumb(struct answer *ret, struct page *page, const struct rec
 /* Of this machine's own camera: the masters of copies are elsewhere. */
 static void answer_aim(struct answer *ret, struct page *page, bool may_wait)
 {
+	struct json_object *head = NULL;
+	struct stat st;
 	int r = page->place->copy
 		? -ENOENT
-		: aim_open(page->place->path, page->target->after, &ret->fd, &ret->length);
+		: published_aim(page->place->path, page->target->after, &ret->fd, &head);
 
-	if (r == 0) {
+	json_object_put(head);
+	if (r == 0 && fstat(ret->fd, &st) == 0) {
+		ret->length = st.st_size;
 		ret->status = 200;
 		ret->type = "application/octet-stream";
 	} else if (r == -EAGAIN && may_wait) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The page to hang and focus a camera by, with a telephone on the ladder. The script shows what the
- * running service makes for it (view/facts/aim.h); nothing of that is stored.
+ * running service makes for it (common/systemd/published.h); nothing of that is stored.
  */
 #include "view/web/html.h"
 #include "view/web/pages.h"
