@@ -183,15 +183,6 @@ bool jpeg_has_size(int fd)
 
 /* ---- the newest frame */
 
-/* For a file system without symlinks. */
-static int latest_copy(struct archive *archive)
-{
-	CLEANUP_FD int fd = -1;
-	int r = archive_open_name(archive, &archive->newest, &fd);
-
-	return r < 0 ? r : fs_replace_copy(archive->fs, fd, archive->root_fd, LATEST, 0644);
-}
-
 /* Whether latest.jpg is a file of its own with that frame's content. */
 static bool latest_is_copy(const struct archive *archive, const struct frame_name *newest)
 {
@@ -219,16 +210,12 @@ bool archive_latest_is_right(const struct archive *archive, const struct frame_n
 void archive_point_latest(struct archive *archive)
 {
 	char path[FRAME_PATH_MAX];
-	int r;
 
 	if (archive->latest_ok || !archive->has_newest ||
 		frame_name_path(&archive->newest, path) < 0)
 		return;
 	/* No frame is lost where this fails; it is done again with the next one. */
-	r = fs_replace_symlink(archive->fs, archive->root_fd, path, LATEST);
-	if (fs_is_unsupported(r) || r == -EROFS || r == -EACCES) /* shared folders of VirtualBox */
-		r = latest_copy(archive);
-	archive->latest_ok = r == 0;
+	archive->latest_ok = fs_point(archive->fs, archive->root_fd, path, LATEST, 0644) == 0;
 }
 
 void archive_note_newest(struct archive *archive, const struct record *frame)

@@ -256,6 +256,18 @@ int fs_replace_symlink(const struct fs_ops *fs, int dirfd, const char *target, c
 	return r;
 }
 
+int fs_point(const struct fs_ops *fs, int dirfd, const char *target, const char *name, mode_t mode)
+{
+	CLEANUP_FD int fd = -1;
+	int r = fs_replace_symlink(fs, dirfd, target, name);
+
+	/* EROFS, EACCES: shared folders of VirtualBox */
+	if (!fs_is_unsupported(r) && r != -EROFS && r != -EACCES)
+		return r;
+	fd = openat(dirfd, target, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fs_replace_copy(fs, fd, dirfd, name, mode);
+}
+
 /*
  * openat(2) says ENOTDIR for a symlink with O_DIRECTORY | O_NOFOLLOW; the caller hears of a link.
  */

@@ -93,6 +93,8 @@ int fs_replace_copy(const struct fs_ops *fs, int from_fd, int dirfd, const char 
  * fs_is_unsupported(): the file system has no symlinks.
  */
 int fs_replace_symlink(const struct fs_ops *fs, int dirfd, const char *target, const char *name);
+/* The same; where the file system has none, `name` is a copy of that file, with `mode`. */
+int fs_point(const struct fs_ops *fs, int dirfd, const char *target, const char *name, mode_t mode);
 
 /*
  * Opens the folder `path` ("2026/11/20") below `dirfd`, making what is missing, each level made

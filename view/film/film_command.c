@@ -184,22 +184,14 @@ static int take_choose_day(struct cli *cli, struct take *take, char ret_day[stat
 static int latest_point(const char *folder, const char *name)
 {
 	CLEANUP_FD int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	CLEANUP_FD int film = -1;
 	char now[NAME_MAX + 1];
 	ssize_t n;
-	int r;
 
 	if (dir < 0)
 		return -errno;
 	n = readlinkat(dir, LATEST, now, sizeof(now) - 1);
 	now[n > 0 ? n : 0] = '\0';
-	if (strcmp(now, name) >= 0)
-		return 0;
-	r = fs_replace_symlink(&fs_real, dir, name, LATEST);
-	if (!fs_is_unsupported(r))
-		return r;
-	film = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	return film < 0 ? -errno : fs_replace_copy(&fs_real, film, dir, LATEST, 0666);
+	return strcmp(now, name) >= 0 ? 0 : fs_point(&fs_real, dir, name, LATEST, 0666);
 }
 
 static int film_write_day(struct cli *cli, struct take *take, struct film_options *options)
