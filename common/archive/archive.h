@@ -266,6 +266,5 @@ int archive_head(struct archive *archive, const struct clock *clock, struct arch
  * journal's size. -ENOENT pruned or deleted, -EBADMSG of another size, -ELOOP a symlink.
  */
 int archive_open_frame(struct archive *archive, const struct record *frame, int *ret_fd);
-
-/* Whether a picture may have these sides: PICTURE_SIDE_MAX, PICTURE_PIXELS_MAX. */
-bool jpeg_is_sane(unsigned width, unsigned height);
+/* Reads all of it, the journal's size, for free(). Errors as above; -ENOMEM, -EIO. */
+int archive_read_frame(struct archive *archive, const struct record *frame, uint8_t **ret_jpeg);

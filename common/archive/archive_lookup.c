@@ -125,6 +125,23 @@ int archive_open_frame(struct archive *archive, const struct record *frame, int 
 	return 0;
 }
 
+int archive_read_frame(struct archive *archive, const struct record *frame, uint8_t **ret_jpeg)
+{
+	CLEANUP_FREE uint8_t *jpeg = NULL;
+	CLEANUP_FD int fd = -1;
+	int r = archive_open_frame(archive, frame, &fd);
+
+	if (r < 0)
+		return r;
+	jpeg = malloc((size_t)frame->bytes);
+	if (!jpeg)
+		return -ENOMEM;
+	if (fs_read_at(fd, jpeg, (size_t)frame->bytes, 0) != frame->bytes)
+		return -EIO;
+	*ret_jpeg = TAKE_PTR(jpeg);
+	return 0;
+}
+
 bool jpeg_is_whole(const uint8_t *data, size_t bytes)
 {
 	return bytes >= FRAME_BYTES_MIN && data[0] == 0xff && data[1] == 0xd8 &&
@@ -150,12 +167,6 @@ int jpeg_check_file(int fd, int64_t *ret_bytes)
 	}
 	*ret_bytes = st.st_size;
 	return jpeg_is_whole(ends, sizeof(ends)) ? 0 : -EBADMSG;
-}
-
-bool jpeg_is_sane(unsigned width, unsigned height)
-{
-	return width > 0 && height > 0 && width <= PICTURE_SIDE_MAX && height <= PICTURE_SIDE_MAX &&
-		width * height <= PICTURE_PIXELS_MAX;
 }
 
 bool jpeg_has_size(int fd)

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 /* Archive. */
 #define FRAME_BYTES_MAX (64 * 1024 * 1024) /* one JPEG */
 #define FRAME_BYTES_MIN 4 /* SOI + EOI */
@@ -63,6 +65,11 @@
 #define PICTURE_SIDE_MAX 16384 /* pixels */
 /* Twice the largest camera of a Pi; whoever decodes all of it needs three bytes a pixel. */
 #define PICTURE_PIXELS_MAX (128 * 1000 * 1000)
+static inline bool jpeg_is_sane(unsigned width, unsigned height)
+{
+	return width > 0 && height > 0 && width <= PICTURE_SIDE_MAX && height <= PICTURE_SIDE_MAX &&
+		width * height <= PICTURE_PIXELS_MAX;
+}
 #define CAMERA_BUFFERS 5
 #define CAMERA_BUFFERS_MIN 3 /* one is exposed, one waits its turn, one is encoded */
 #define WRITER_QUEUE 1 /* frames waiting for the encoder; one more is a `busy` miss */

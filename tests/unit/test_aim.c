@@ -3,10 +3,11 @@
 #include "tests/test.h"
 
 #include <json-c/json.h>
+#include <limits.h>
 
 #include "capture/picture/aim.h"
-#include "capture/picture/decode.h"
 #include "capture/picture/mask.h"
+#include "common/thumbnail/pixels.h"
 
 #define WIDTH 1400
 #define HEIGHT 600
@@ -143,18 +144,19 @@ TEST(sharpness)
 	CHECK(aim_sharpness(&frame) < 1e-9);
 }
 
-/* What was encoded comes back as planes, of each subsampling; and nothing of what is no JPEG. */
-TEST(decoded_planes)
+/* What was encoded comes back, of each subsampling; and nothing of what is no JPEG. */
+TEST(decoded)
 {
 	CLEANUP(jpeg_encoder_freep) struct jpeg_encoder *e = NULL;
 
 	CHECK_INT(jpeg_encoder_new(95, &e), 0);
 	for (int i = 0; i < 15; i++) {
-		struct frame in = frame_of((enum pixel_format)(i % 3), 0), out;
-		CLEANUP_FREE uint8_t *samples = NULL;
+		struct frame in = frame_of((enum pixel_format)(i % 3), 0);
+		CLEANUP(pixels_clear) struct pixels out = { 0 };
 		const size_t step = i % 3 == PIXEL_YUYV ? 2 : 1;
 		const uint8_t *jpeg = NULL;
 		size_t bytes = 0;
+		bool damaged = true;
 		int worst = 0;
 
 		in.width = 1 + 37 * i;
@@ -165,16 +167,16 @@ TEST(decoded_planes)
 				data[0][(size_t)y * in.stride[0] + (size_t)x * step] =
 					(uint8_t)(30 + x / 3 + y / 6);
 		CHECK_INT(jpeg_encode(e, &in, NULL, 0, &jpeg, &bytes), 0);
-		if (!CHECK(jpeg_decode(jpeg, bytes, &out, &samples) == 0))
+		if (!CHECK(pixels_decode(jpeg, bytes, UINT_MAX, UINT_MAX, &out, &damaged) == 0))
 			return;
-		CHECK(out.width == in.width && out.height == in.height && frame_fits(&out));
+		CHECK(out.width == in.width && out.height == in.height && !damaged);
 		for (int k = 0; k < out.width * out.height; k++) {
 			int off =
-				abs(out.plane[0][k] - (30 + k % out.width / 3 + k / out.width / 6));
+				abs(out.data[3 * k] - (30 + k % out.width / 3 + k / out.width / 6));
 
 			worst = off > worst ? off : worst;
 		}
 		CHECK(worst <= 3);
-		CHECK_INT(jpeg_decode(jpeg, 20, &out, &samples), -EBADMSG);
+		CHECK_INT(pixels_decode(jpeg, 20, 1, 1, &out, &damaged), -EBADMSG);
 	}
 }

@@ -13,7 +13,6 @@
 #include "view/export/zip.h"
 #include "view/take/output.h"
 #include "view/take/take.h"
-#include "view/thumb/decode.h"
 
 #define FACTS "facts.csv"
 
@@ -86,7 +85,7 @@ static int export_frame(struct export *e, const struct record *frame, const char
 
 	if (e->folder >= 0 && !e->copy)
 		return export_link(e, frame, name);
-	r = frame_read(e->take->archive, frame, &jpeg);
+	r = archive_read_frame(e->take->archive, frame, &jpeg);
 	if (r < 0)
 		return r;
 	if (e->folder >= 0)

@@ -71,7 +71,7 @@ static int moment_read(struct film *film, size_t i, struct record *ret_frame, ui
 	r = archive_find(film->archive, moment->seq, ret_frame);
 	if (r == 0 && ret_frame->type != RECORD_FRAME)
 		r = -ENOENT;
-	return r < 0 ? r : frame_read(film->archive, ret_frame, ret_jpeg);
+	return r < 0 ? r : archive_read_frame(film->archive, ret_frame, ret_jpeg);
 }
 
 static void *job_run(void *data)

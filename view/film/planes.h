@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
+#include "common/thumbnail/pixels.h"
 #include "view/facts/select.h"
-#include "view/thumb/decode.h"
 
 struct planes {
 	uint8_t *data; /* planes_bytes() */

@@ -21,7 +21,7 @@ static int thumb_decode_whole(
 	int r;
 
 	pthread_mutex_lock(&turn);
-	r = frame_read(archive, frame, &jpeg);
+	r = archive_read_frame(archive, frame, &jpeg);
 	if (r == 0)
 		r = pixels_decode(jpeg, (size_t)frame->bytes, width, 1, ret, &damaged);
 	pthread_mutex_unlock(&turn);
@@ -61,13 +61,6 @@ int thumb_decode(struct archive *archive, uint64_t seq, unsigned width, struct p
 	return thumb_decode_whole(archive, &frame, width, ret);
 }
 
-static uint8_t *pixels_row(void *data, int y)
-{
-	const struct pixels *pixels = data;
-
-	return pixels->data + (size_t)y * (size_t)pixels->width * 3;
-}
-
 /* Reads the kept one. */
 static int thumb_read_kept(const char *key, uint8_t **ret_jpeg, size_t *ret_bytes)
 {
@@ -103,8 +96,7 @@ int thumb_jpeg(
 		return 0;
 	r = thumb_decode_whole(archive, frame, THUMB_WIDTH, &pixels);
 	if (r == 0)
-		r = rows_encode(pixels.width, pixels.height, QUALITY, pixels_row, &pixels, ret_jpeg,
-			ret_bytes);
+		r = pixels_encode(&pixels, QUALITY, ret_jpeg, ret_bytes);
 	if (r == 0)
 		cache_store(key, *ret_jpeg, *ret_bytes);
 	return r;

@@ -6,7 +6,8 @@
  */
 #pragma once
 
-#include "view/thumb/decode.h"
+#include "common/archive/archive.h"
+#include "common/thumbnail/pixels.h"
 
 #define THUMB_WIDTH 240 /* at least so wide is one that is made here, unless the frame is not */
 

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* Decodes and encodes JPEGs with libjpeg. */
-#include "view/thumb/decode.h"
+#include "common/thumbnail/pixels.h"
 
 #include <errno.h>
 /* libjpeg's header wants these before it */
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/types.h>
 
 #include <jerror.h>
 #include <jpeglib.h>
 #include <setjmp.h>
+
+#include "common/base/limits.h"
 
 #define SCAN_PIXELS_MAX (4 * 1000 * 1000) /* of a JPEG in several scans, which wait in memory */
 
@@ -141,23 +144,6 @@ int pixels_measure(const uint8_t *jpeg, size_t bytes, int *ret_width, int *ret_h
 	return wanted ? 0 : -EBADMSG;
 }
 
-int frame_read(struct archive *archive, const struct record *frame, uint8_t **ret_jpeg)
-{
-	CLEANUP_FREE uint8_t *jpeg = NULL;
-	CLEANUP_FD int fd = -1;
-	int r = archive_open_frame(archive, frame, &fd);
-
-	if (r < 0)
-		return r;
-	jpeg = malloc((size_t)frame->bytes);
-	if (!jpeg)
-		return -ENOMEM;
-	if (fs_read_at(fd, jpeg, (size_t)frame->bytes, 0) != frame->bytes)
-		return -EIO;
-	*ret_jpeg = TAKE_PTR(jpeg);
-	return 0;
-}
-
 int rows_encode(int width, int height, int quality, uint8_t *(*row)(void *data, int y), void *data,
 	uint8_t **ret_jpeg, size_t *ret_bytes)
 {
@@ -191,4 +177,17 @@ int rows_encode(int width, int height, int quality, uint8_t *(*row)(void *data, 
 	*ret_jpeg = jpeg;
 	*ret_bytes = bytes;
 	return 0;
+}
+
+static uint8_t *pixels_row(void *data, int y)
+{
+	const struct pixels *pixels = data;
+
+	return pixels->data + (size_t)y * (size_t)pixels->width * 3;
+}
+
+int pixels_encode(const struct pixels *pixels, int quality, uint8_t **ret_jpeg, size_t *ret_bytes)
+{
+	return rows_encode(pixels->width, pixels->height, quality, pixels_row, (void *)pixels,
+		ret_jpeg, ret_bytes);
 }

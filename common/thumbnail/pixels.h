@@ -6,9 +6,8 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
-
-#include "common/archive/archive.h"
 
 /* YCbCr of the full range (JFIF), three bytes a pixel. Zeroed is empty. */
 struct pixels {
@@ -28,12 +27,10 @@ int pixels_decode(const uint8_t *jpeg, size_t bytes, unsigned width, unsigned he
 /* How large it is, by its head. -EBADMSG as above. */
 int pixels_measure(const uint8_t *jpeg, size_t bytes, int *ret_width, int *ret_height);
 
-/* The whole file of a frame, for free(). Errors as archive_open_frame(); -ENOMEM, -EIO. */
-int frame_read(struct archive *archive, const struct record *frame, uint8_t **ret_jpeg);
-
 /*
  * Encodes an image of that size whose lines `row` returns from the top on, each of three bytes a
  * pixel as in `pixels`. `ret_jpeg` is for free(). -EIO.
  */
 int rows_encode(int width, int height, int quality, uint8_t *(*row)(void *data, int y), void *data,
 	uint8_t **ret_jpeg, size_t *ret_bytes);
+int pixels_encode(const struct pixels *pixels, int quality, uint8_t **ret_jpeg, size_t *ret_bytes);
