@@ -206,6 +206,14 @@ int fs_make(const struct fs_ops *fs, int dirfd, const char *name, const void *da
 	return fs_write_file(fs, dirfd, name, &content, mode, true);
 }
 
+int fs_link(int fd, int dirfd, const char *name)
+{
+	char self[32];
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, self, dirfd, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
 int fs_replace_copy(const struct fs_ops *fs, int from_fd, int dirfd, const char *name, mode_t mode)
 {
 	const struct fs_content content = { .from_fd = from_fd };

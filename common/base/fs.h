@@ -85,6 +85,9 @@ int fs_replace(const struct fs_ops *fs, int dirfd, const char *name, const void 
 int fs_make(const struct fs_ops *fs, int dirfd, const char *name, const void *data, size_t bytes,
 	mode_t mode);
 
+/* Names an open file, which may have none (O_TMPFILE). -EEXIST the name is taken; -errno. */
+int fs_link(int fd, int dirfd, const char *name);
+
 /* The same with what is in the file `from_fd`. */
 int fs_replace_copy(const struct fs_ops *fs, int from_fd, int dirfd, const char *name, mode_t mode);
 

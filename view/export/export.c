@@ -69,13 +69,9 @@ static int export_name(
 static int export_link(struct export *e, const struct record *frame, const char *name)
 {
 	CLEANUP_FD int fd = -1;
-	char self[32];
 	int r = archive_open_frame(e->take->archive, frame, &fd);
 
-	if (r < 0)
-		return r;
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	return linkat(AT_FDCWD, self, e->folder, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+	return r < 0 ? r : fs_link(fd, e->folder, name);
 }
 
 static int export_frame(struct export *e, const struct record *frame, const char *name)

@@ -74,16 +74,13 @@ int output_open(const char *path, struct output *ret)
 
 int output_commit(struct output *output)
 {
-	char self[32];
 	int r = fsync(output->fd) < 0 ? -errno : 0;
 
 	if (r == 0 && !*output->temp) {
-		snprintf(self, sizeof(self), "/proc/self/fd/%d", output->fd);
 		snprintf(output->temp, sizeof(output->temp), ".%.200s.%d.part", output->name,
 			getpid());
 		unlinkat(output->folder, output->temp, 0);
-		if (linkat(AT_FDCWD, self, output->folder, output->temp, AT_SYMLINK_FOLLOW) < 0)
-			r = -errno;
+		r = fs_link(output->fd, output->folder, output->temp);
 	}
 	if (r == 0 && renameat(output->folder, output->temp, output->folder, output->name) < 0)
 		r = -errno;

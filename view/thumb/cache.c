@@ -152,7 +152,7 @@ static void cache_make_room(int folder)
 void cache_store(const char *key, const void *jpeg, size_t bytes)
 {
 	CLEANUP_FD int folder = -1, fd = -1;
-	char name[CACHE_KEY_MAX + sizeof(SUFFIX)], path[40];
+	char name[CACHE_KEY_MAX + sizeof(SUFFIX)];
 
 	if (!key_is_ours(key, strlen(key)) || bytes > FILE_BYTES_MAX ||
 		cache_folder(true, &folder) < 0)
@@ -163,10 +163,7 @@ void cache_store(const char *key, const void *jpeg, size_t bytes)
 	if (fd < 0 || fs_write_all(&fs_real, fd, jpeg, bytes) < 0)
 		return;
 	snprintf(name, sizeof(name), "%s" SUFFIX, key);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (linkat(AT_FDCWD, path, folder, name, AT_SYMLINK_FOLLOW) == 0 || errno != EEXIST)
-		return;
 	/* what cache_open() did not take is replaced */
-	unlinkat(folder, name, 0);
-	linkat(AT_FDCWD, path, folder, name, AT_SYMLINK_FOLLOW);
+	if (fs_link(fd, folder, name) == -EEXIST && unlinkat(folder, name, 0) == 0)
+		fs_link(fd, folder, name);
 }

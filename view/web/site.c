@@ -250,7 +250,7 @@ static int site_write(struct site *site, const char *address)
 	};
 	CLEANUP(answer_clear) struct answer answer;
 	CLEANUP_FD int folder = -1;
-	char name[FILE_MAX], self[32];
+	char name[FILE_MAX];
 	struct target target;
 	int r;
 
@@ -266,11 +266,12 @@ static int site_write(struct site *site, const char *address)
 	if (answer.fd < 0)
 		return fs_replace(&fs_real, folder, name, answer.body ? answer.body : answer.text,
 			answer.bytes, 0666);
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", answer.fd);
 	target_parse(address, &target);
-	if (!site->copy && target.route == ROUTE_PICTURE &&
-		(linkat(AT_FDCWD, self, folder, name, AT_SYMLINK_FOLLOW) == 0 || errno == EEXIST))
-		return 0;
+	if (!site->copy && target.route == ROUTE_PICTURE) {
+		r = fs_link(answer.fd, folder, name);
+		if (r == 0 || r == -EEXIST)
+			return 0;
+	}
 	return fs_replace_copy(&fs_real, answer.fd, folder, name, 0666);
 }
 
