@@ -14,6 +14,7 @@
 #include "pull/session/session.h"
 #include "pull/ssh/wait.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/unit/stream_kit.h"
 
 #define CONNECTIONS_MAX 4
 #define REQUESTS_MAX (1024 * 1024) /* bytes that a sync may ask with, over an input of 8 KB */
@@ -58,25 +59,8 @@ static int camera_write(struct stream *stream, const void *data, size_t bytes, i
 	return 0;
 }
 
-static int camera_shutdown(struct stream *stream)
-{
-	(void)stream;
-	return 0;
-}
-
-static const char *camera_error(const struct stream *stream)
-{
-	(void)stream;
-	return "";
-}
-
-static void camera_free(struct stream *stream)
-{
-	(void)stream;
-}
-
-static const struct stream_ops camera_ops = { camera_read, camera_write, camera_shutdown,
-	camera_error, camera_free };
+static const struct stream_ops camera_ops = { camera_read, camera_write, stream_shut_nothing,
+	stream_no_error, stream_free_nothing };
 
 static int connect_next(const struct camera_settings *camera, const char *command,
 	int64_t deadline_ns, struct stream **ret_stream, enum connect_why *ret_why, char *error,

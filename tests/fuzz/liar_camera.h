@@ -18,6 +18,7 @@
 #include "common/wire/wire.h"
 #include "pull/session/session.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/unit/stream_kit.h"
 
 #define HOUR_US (INT64_C(3600) * US_PER_SEC)
 #define DAY_US (24 * HOUR_US)
@@ -528,25 +529,8 @@ static int camera_write(struct stream *stream, const void *data, size_t bytes, i
 	return 0;
 }
 
-static int camera_shutdown(struct stream *stream)
-{
-	(void)stream;
-	return 0;
-}
-
-static const char *camera_error(const struct stream *stream)
-{
-	(void)stream;
-	return "";
-}
-
-static void camera_free(struct stream *stream)
-{
-	(void)stream;
-}
-
-static const struct stream_ops camera_ops = { camera_read, camera_write, camera_shutdown,
-	camera_error, camera_free };
+static const struct stream_ops camera_ops = { camera_read, camera_write, stream_shut_nothing,
+	stream_no_error, stream_free_nothing };
 
 static void camera_connect(struct camera *camera, const char *command)
 {

@@ -9,6 +9,7 @@
 #include "pull/ssh/stream.h"
 #include "pull/ssh/wait.h"
 #include "tests/unit/archive_kit.h"
+#include "tests/unit/stream_kit.h"
 
 /* What memory may grow by in a test; a sanitizer keeps what was freed. */
 #ifndef __has_feature
@@ -93,16 +94,11 @@ static int64_t peer_carried(const struct stream *stream)
 	return (int64_t)(peer->pos + peer->n_written);
 }
 
-static void peer_free(struct stream *stream)
-{
-	(void)stream;
-}
-
 /* Empty; say things to peer->out, then peer_start(). */
 __attribute__((unused)) static void peer_init(struct peer *peer)
 {
 	static const struct stream_ops ops = { peer_read, peer_write, peer_shutdown, peer_error,
-		peer_free, peer_carried };
+		stream_free_nothing, peer_carried };
 
 	*peer = (struct peer){ .stream = { &ops }, .piece = SIZE_MAX, .complaint = "" };
 	peer->out = open_memstream(&peer->data, &peer->len);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A stream over file descriptors: a socketpair, pipes. The product speaks over SSH alone. */
+/*
+ * Streams of tests: one over file descriptors, a socketpair or pipes, and parts of others. The
+ * product speaks over SSH alone.
+ */
 #pragma once
 
 #include <errno.h>
@@ -9,6 +12,24 @@
 
 #include "pull/ssh/stream.h"
 #include "pull/ssh/wait.h"
+
+/* What a stream of a test has to do no more of. */
+static inline int stream_shut_nothing(struct stream *stream)
+{
+	(void)stream;
+	return 0;
+}
+
+static inline const char *stream_no_error(const struct stream *stream)
+{
+	(void)stream;
+	return "";
+}
+
+static inline void stream_free_nothing(struct stream *stream)
+{
+	(void)stream;
+}
 
 struct stream_fd {
 	struct stream stream;
@@ -87,12 +108,6 @@ static int stream_fd_shutdown_write(struct stream *stream)
 	return 0;
 }
 
-static const char *stream_fd_error(const struct stream *stream)
-{
-	(void)stream;
-	return "";
-}
-
 static void stream_fd_free(struct stream *stream)
 {
 	struct stream_fd *s = (struct stream_fd *)stream;
@@ -107,7 +122,7 @@ static const struct stream_ops stream_fd_ops = {
 	.read = stream_fd_read,
 	.write = stream_fd_write,
 	.shutdown_write = stream_fd_shutdown_write,
-	.error = stream_fd_error,
+	.error = stream_no_error,
 	.free = stream_fd_free,
 };
 

@@ -76,12 +76,6 @@ static int wire_shutdown(struct stream *stream)
 	return wire->inner->ops->shutdown_write(wire->inner);
 }
 
-static const char *wire_error(const struct stream *stream)
-{
-	(void)stream;
-	return "";
-}
-
 static void wire_free(struct stream *stream)
 {
 	struct wire *wire = (struct wire *)stream;
@@ -121,8 +115,8 @@ static int connect_server(const struct camera_settings *camera, const char *comm
 	int64_t deadline_ns, struct stream **ret_stream, enum connect_why *ret_why, char *error,
 	size_t size)
 {
-	static const struct stream_ops ops = { wire_read, wire_write, wire_shutdown, wire_error,
-		wire_free };
+	static const struct stream_ops ops = { wire_read, wire_write, wire_shutdown,
+		stream_no_error, wire_free };
 	struct wire *wire = calloc(1, sizeof *wire);
 	bool first = run.connections++ == 0;
 	int fds[2];

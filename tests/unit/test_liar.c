@@ -80,25 +80,8 @@ static int liar_write(struct stream *stream, const void *data, size_t bytes, int
 	return 0;
 }
 
-static int liar_shutdown(struct stream *stream)
-{
-	(void)stream;
-	return 0;
-}
-
-static const char *liar_error(const struct stream *stream)
-{
-	(void)stream;
-	return "";
-}
-
-static void liar_free(struct stream *stream)
-{
-	(void)stream;
-}
-
-static const struct stream_ops liar_ops = { liar_read, liar_write, liar_shutdown, liar_error,
-	liar_free };
+static const struct stream_ops liar_ops = { liar_read, liar_write, stream_shut_nothing,
+	stream_no_error, stream_free_nothing };
 
 static struct {
 	char folder[64];
