@@ -120,23 +120,10 @@ static int pull_stop(struct deploy *deploy, const char *unit)
 static int pull_start(struct deploy *deploy, const char *unit, bool moved)
 {
 	struct unit_task task = { 0 };
-	bool enabled_now = false;
-	int r = units_enable(deploy, unit, &enabled_now);
+	int r;
 
-	if (r == CLI_OK)
-		r = units_read(deploy, "start", unit, &task.job.state);
-	if (r != CLI_OK)
-		return r;
 	snprintf(task.job.unit, sizeof task.job.unit, "%s", unit);
-	task.work = units_choose_work(&task.job.state, NULL, &task.reason);
-	if (task.work == UNIT_WORK_NONE && moved)
-		task.work = UNIT_WORK_RESTART;
-	if (task.work == UNIT_WORK_NONE)
-		report_ok(&deploy->report, "start", unit, "runs already");
-	else
-		r = units_work(deploy, "start", &task, 1);
-	if (r == CLI_INTERNAL && enabled_now)
-		units_undo(deploy, unit);
+	r = units_start(deploy, &task, moved, "runs already");
 	return r == CLI_OK ? pull_check_timer(deploy, &task.job.state) : r;
 }
 

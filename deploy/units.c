@@ -352,6 +352,30 @@ void units_undo(struct deploy *deploy, const char *unit)
 			user_is_system() ? "" : "; lingering stays on");
 }
 
+int units_start(struct deploy *deploy, struct unit_task *task, bool moved, const char *runs)
+{
+	const char *const unit = task->job.unit, *const why = task->reason;
+	bool enabled_now = false;
+	int r = units_enable(deploy, unit, &enabled_now);
+
+	if (r == CLI_OK)
+		r = units_read(deploy, "start", unit, &task->job.state);
+	if (r != CLI_OK)
+		return r;
+	task->work = units_choose_work(&task->job.state, NULL, &task->reason);
+	if (task->work == UNIT_WORK_NONE && moved) {
+		task->work = UNIT_WORK_RESTART;
+		task->reason = why;
+	}
+	if (task->work == UNIT_WORK_NONE)
+		report_ok(&deploy->report, "start", unit, "%s", runs);
+	else
+		r = units_work(deploy, "start", task, 1);
+	if (r == CLI_INTERNAL && enabled_now)
+		units_undo(deploy, unit);
+	return r;
+}
+
 int drop_in_write(const char *folder, const char *name, const char *text)
 {
 	CLEANUP_FD int fd = -1;

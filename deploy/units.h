@@ -74,6 +74,13 @@ int units_work(struct deploy *deploy, const char *step, struct unit_task *tasks,
 void units_undo(struct deploy *deploy, const char *unit);
 
 /*
+ * Enables the task's unit and starts it, or restarts it where it does not run what is installed,
+ * and where it `moved`, which its `reason` explains. `runs` is told where there is nothing to do. A
+ * first start that failed is undone. Exit code.
+ */
+int units_start(struct deploy *deploy, struct unit_task *task, bool moved, const char *runs);
+
+/*
  * Exit code and words for an error of the conversation with the manager; `bus_error` of -EREMOTEIO.
  */
 int units_tell_error(struct deploy *deploy, const char *step, const char *unit, int error,

@@ -131,30 +131,6 @@ static int view_settle_socket(struct deploy *deploy, bool lan, bool *ret_changed
 	return CLI_OK;
 }
 
-static int view_start(struct deploy *deploy, bool socket_changed)
-{
-	struct unit_task task = { .job.unit = VIEW_SOCKET };
-	bool enabled_now = false;
-	int r = units_enable(deploy, VIEW_SOCKET, &enabled_now);
-
-	if (r == CLI_OK)
-		r = units_read(deploy, "start", VIEW_SOCKET, &task.job.state);
-	if (r != CLI_OK)
-		return r;
-	task.work = units_choose_work(&task.job.state, NULL, &task.reason);
-	if (task.work == UNIT_WORK_NONE && socket_changed) {
-		task.work = UNIT_WORK_RESTART;
-		task.reason = "its address was changed";
-	}
-	if (task.work == UNIT_WORK_NONE)
-		report_ok(&deploy->report, "start", VIEW_SOCKET, "listens already");
-	else
-		r = units_work(deploy, "start", &task, 1);
-	if (r == CLI_INTERNAL && enabled_now)
-		units_undo(deploy, VIEW_SOCKET);
-	return r;
-}
-
 static void view_tell_address(struct deploy *deploy, bool lan)
 {
 	char host[256] = "localhost";
@@ -175,6 +151,7 @@ int command_view(struct cli *cli)
 {
 	const bool lan = cli_flag(cli, "lan"), none = cli_flag(cli, "no-password");
 	const bool wanted = cli_flag(cli, "password");
+	struct unit_task socket = { .job.unit = VIEW_SOCKET, .reason = "its address was changed" };
 	struct json_object *dump = NULL;
 	struct deploy deploy;
 	bool changed = false;
@@ -196,7 +173,7 @@ int command_view(struct cli *cli)
 	if (r == CLI_OK)
 		r = view_settle_socket(&deploy, lan, &changed);
 	if (r == CLI_OK)
-		r = view_start(&deploy, changed);
+		r = units_start(&deploy, &socket, changed, "listens already");
 	if (r == CLI_OK)
 		view_tell_address(&deploy, lan);
 	setup_end(&deploy);
