@@ -378,13 +378,9 @@ int units_start(struct deploy *deploy, struct unit_task *task, bool moved, const
 
 int drop_in_write(const char *folder, const char *name, const char *text)
 {
-	CLEANUP_FD int fd = -1;
-	int r = fs_make_folders(folder, 0755);
+	CLEANUP_FD int fd = fs_open_made(folder, 0755);
 
-	if (r < 0)
-		return r;
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? -errno : fs_replace(&fs_real, fd, name, text, strlen(text), 0644);
+	return fd < 0 ? fd : fs_replace(&fs_real, fd, name, text, strlen(text), 0644);
 }
 
 int drop_in_remove(const char *folder)

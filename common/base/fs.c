@@ -198,6 +198,18 @@ int fs_replace(const struct fs_ops *fs, int dirfd, const char *name, const void 
 	return fs_write_file(fs, dirfd, name, &content, mode, false);
 }
 
+int fs_replace_path(const char *path, const void *data, size_t bytes, mode_t mode)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	CLEANUP_FREE char *folder = strndup(path, (size_t)(name - path));
+	CLEANUP_FD int fd = -1;
+
+	if (!folder)
+		return -ENOMEM;
+	fd = open(*folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fs_replace(&fs_real, fd, name, data, bytes, mode);
+}
+
 int fs_make(const struct fs_ops *fs, int dirfd, const char *name, const void *data, size_t bytes,
 	mode_t mode)
 {
@@ -386,6 +398,16 @@ int fs_make_folders(const char *path, mode_t mode)
 		*p = c;
 	}
 	return r;
+}
+
+int fs_open_made(const char *path, mode_t mode)
+{
+	int fd, r = fs_make_folders(path, mode);
+
+	if (r < 0)
+		return r;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
 bool fs_path_is_below(const char *folder, const char *path)

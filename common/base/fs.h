@@ -81,6 +81,8 @@ int fs_rename_noreplace(
  */
 int fs_replace(const struct fs_ops *fs, int dirfd, const char *name, const void *data, size_t bytes,
 	mode_t mode);
+/* The same of a path, whose folder is there. */
+int fs_replace_path(const char *path, const void *data, size_t bytes, mode_t mode);
 /* The same, but -EEXIST where there is such a file, which stays. One maker of a name at a time. */
 int fs_make(const struct fs_ops *fs, int dirfd, const char *name, const void *data, size_t bytes,
 	mode_t mode);
@@ -119,6 +121,8 @@ bool fs_path_is_below(const char *folder, const char *path);
 
 /* Makes the folder of an absolute or relative path and its parents (mode 0777 & ~umask). -errno. */
 int fs_make_folders(const char *path, mode_t mode);
+/* The same, and opens it. The descriptor, or -errno. */
+int fs_open_made(const char *path, mode_t mode);
 
 /*
  * The whole file as a NUL-terminated buffer of the caller's; `ret_bytes` may be NULL. -EFBIG over

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <string.h>
 
 #include "common/base/digest.h"
@@ -109,22 +110,15 @@ static bool source_is_cut(const struct source *source)
 /* Becomes the last good one. Without it work goes on: the copy is for later. */
 static void source_keep(const struct source *source)
 {
-	CLEANUP_FD int folder = -1;
-	char path[PATH_MAX], *slash;
+	char folder[PATH_MAX];
 	int r;
 
 	if (!source->text || source_is_copied(source))
 		return;
-	snprintf(path, sizeof path, "%s", source->copy_path);
-	slash = strrchr(path, '/');
-	*slash = '\0';
-	r = fs_make_folders(path, 0700);
+	snprintf(folder, sizeof folder, "%s", source->copy_path);
+	r = fs_make_folders(dirname(folder), 0700);
 	if (r == 0)
-		folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (r == 0 && folder < 0)
-		r = -errno;
-	if (r == 0)
-		r = fs_replace(&fs_real, folder, slash + 1, source->text, source->length, 0600);
+		r = fs_replace_path(source->copy_path, source->text, source->length, 0600);
 	if (r < 0)
 		log_notice("%s: the settings cannot be kept for a start with wrong ones: %s",
 			source->copy_path, strerror(-r));

@@ -206,21 +206,16 @@ static int peer_state_save(const char *camera, const struct peer_state *peer)
 static int peer_state_begin(const char *camera, struct peer_state *ret)
 {
 	char path[PATH_MAX];
-	const char *folder;
-	int fd, r = peer_state_path(camera, path);
+	int fd = peer_state_path(camera, path);
 
 	*ret = peer_state_none;
-	if (r < 0)
-		return r;
-	folder = dirname(path);
-	r = fs_make_folders(folder, 0700);
-	fd = r < 0 ? -1 : open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (r == 0 && fd < 0)
-		r = -errno;
+	if (fd < 0)
+		return fd;
+	fd = fs_open_made(dirname(path), 0700);
 	if (fd >= 0)
 		flock(fd, LOCK_EX);
 	peer_state_load(camera, ret);
-	return r < 0 ? r : fd;
+	return fd;
 }
 
 int64_t peer_state_period(const struct peer_state *peer)

@@ -142,19 +142,6 @@ struct json_object *metrics_units(const char *const patterns[])
 
 /* ---- the command */
 
-/* The folder and the name in it; others may read the file. */
-static int file_replace(const char *path, const char *text, size_t bytes)
-{
-	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-	CLEANUP_FREE char *folder = strndup(path, slash ? (size_t)(slash - path) + 1 : 0);
-	CLEANUP_FD int fd = -1;
-
-	if (!folder)
-		return -ENOMEM;
-	fd = open(*folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? -errno : fs_replace(&fs_real, fd, name, text, bytes, 0644);
-}
-
 int metrics_command(struct cli *cli, const struct metric *rows, size_t n_rows,
 	struct json_object *const objects[], size_t n_objects)
 {
@@ -171,7 +158,7 @@ int metrics_command(struct cli *cli, const struct metric *rows, size_t n_rows,
 	if (!path)
 		return CLI_OK;
 	if (r == 0)
-		r = fclose(out) == 0 ? file_replace(path, text, bytes) : -ENOMEM;
+		r = fclose(out) == 0 ? fs_replace_path(path, text, bytes, 0644) : -ENOMEM;
 	if (r == 0)
 		return CLI_OK;
 	cli_error(cli, "%s cannot be written: %s", path, strerror(-r));

@@ -266,11 +266,10 @@ static int text_edit(const char *path, size_t max, mode_t mode, text_edit_fn edi
 		mode = st.st_mode & 07777;
 	snprintf(folder, sizeof folder, "%s", real);
 	dirname(folder);
-	r = fs_make_folders(folder, mode & 077 ? 0777 : 0700);
-	if (r < 0)
-		return r;
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || flock(fd, LOCK_EX) < 0)
+	fd = fs_open_made(folder, mode & 077 ? 0777 : 0700);
+	if (fd < 0)
+		return fd;
+	if (flock(fd, LOCK_EX) < 0)
 		return -errno;
 	r = fs_read_file(fd, basename(real), max, &old, NULL);
 	if (r < 0 && r != -ENOENT)

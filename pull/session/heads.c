@@ -34,16 +34,14 @@ static const struct jsonline_field fields[] = {
 static int heads_open_folder(int *ret_fd)
 {
 	char path[PATH_MAX];
-	int r = pull_state_path("", path), fd;
+	int r = pull_state_path("", path);
 
 	if (r == 0)
-		r = fs_make_folders(path, 0700);
-	fd = r == 0 ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	if (r == 0 && fd < 0)
-		r = -errno;
-	if (r == 0)
-		*ret_fd = fd;
-	return r;
+		r = fs_open_made(path, 0700);
+	if (r < 0)
+		return r;
+	*ret_fd = r;
+	return 0;
 }
 
 static void heads_name(const char *id, char ret[static 64])

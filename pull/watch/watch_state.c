@@ -185,15 +185,9 @@ static struct json_object *watch_state_object(const struct watch_state *state)
 static int state_folder_open(void)
 {
 	char path[PATH_MAX];
-	const char *folder;
-	int fd, r = conf_state_path("pullpi", FILE_NAME, path);
+	int r = conf_state_path("pullpi", FILE_NAME, path);
 
-	if (r < 0)
-		return r;
-	folder = dirname(path);
-	r = fs_make_folders(folder, 0700);
-	fd = r < 0 ? -1 : open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return r < 0 ? r : fd < 0 ? -errno : fd;
+	return r < 0 ? r : fs_open_made(dirname(path), 0700);
 }
 
 int watch_state_open(struct watch_state *ret)
