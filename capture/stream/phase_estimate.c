@@ -13,7 +13,7 @@
 #define DURATION_SAME_NS 2000 /* durations are reported in microseconds */
 #define EXPOSURE_US_SANE 1e9 /* what else is reported is none */
 #define GAP_ODD 0.25 /* of a frame: a time so far from a multiple is a bad one */
-#define GAP_FRAMES 32.0 /* that the mean gap is taken over */
+#define GAP_FRAMES 64.0 /* that the mean gap is taken over */
 #define GAP_MOST 3.0 /* a longer one is a stall, and no sign of a slow camera */
 
 static int64_t exposure_ns(const struct frame *frame)
@@ -78,7 +78,42 @@ static void begin_again(struct phase_lock *s, int64_t end_ns, uint64_t gap)
 	s->steady = s->odd = 0;
 }
 
-static void follow_frames(struct phase_lock *s, int64_t end_ns, uint64_t gap)
+bool phase_is_ordered(const struct phase_lock *s)
+{
+	return s->shift_ns != 0 || s->period_next_ns > 0;
+}
+
+/*
+ * How many frames have begun since the newest one, which was at `from_ns`. A Pi numbers the
+ * pictures that its ISP made, so a number never shows that the sensor made more: the time does,
+ * where the camera says how long its frames are and has been seen to be right. A time that is no
+ * multiple of that is a bad one, and the number has to do.
+ */
+static uint64_t count_gap(
+	struct phase_lock *s, const struct frame *frame, int64_t from_ns, int64_t end_ns)
+{
+	uint64_t counted = frame->sequence > s->sequence ? frame->sequence - s->sequence : 1;
+	/* an order's own frames do not tell how long the others are */
+	bool ordered = phase_is_ordered(s) && s->duration_ns > 0;
+	double duration_ns = (double)(ordered ? s->duration_ns : frame->duration_ns);
+	double passed_ns = (double)(end_ns - from_ns), odd_ns = GAP_ODD * duration_ns;
+	double left_ns = ordered ? (double)s->left_ns : 0;
+
+	if (s->seen_ns == 0 || s->period_ns <= 0 || duration_ns <= 0)
+		return counted;
+	s->duration_is_true |= fabs((double)(end_ns - s->seen_ns) / duration_ns - 1) < DRIFT_MAX;
+	if (!s->duration_is_true)
+		return counted;
+	/* one frame, longer or shorter by a part of the order that is on its way, or by all */
+	if (passed_ns - duration_ns > fmin(left_ns, 0) - odd_ns &&
+		passed_ns - duration_ns < fmax(left_ns, 0) + odd_ns)
+		return 1;
+	if (passed_ns < duration_ns || fabs(remainder(passed_ns, duration_ns)) > odd_ns)
+		return counted;
+	return (uint64_t)llround(passed_ns / duration_ns);
+}
+
+static void follow_frames(struct phase_lock *s, const struct frame *frame, int64_t end_ns)
 {
 	int64_t miss_ns = end_ns - s->end_ns;
 
@@ -87,7 +122,8 @@ static void follow_frames(struct phase_lock *s, int64_t end_ns, uint64_t gap)
 		s->steady++;
 		s->odd = 0;
 	} else if (s->odd++ > 0) {
-		begin_again(s, end_ns, gap);
+		/* where that was predicted says nothing now */
+		begin_again(s, end_ns, count_gap(s, frame, s->seen_ns, end_ns));
 	} else {
 		s->steady = 0;
 	}
@@ -140,40 +176,6 @@ static void watch_order(struct phase_lock *s, int64_t end_ns, uint64_t gap)
 	end_order(s, end_ns);
 }
 
-bool phase_is_ordered(const struct phase_lock *s)
-{
-	return s->shift_ns != 0 || s->period_next_ns > 0;
-}
-
-/*
- * How many frames have begun since the newest one. A Pi numbers the pictures that its ISP made, so
- * a number never shows that the sensor made more: the time does, where the camera says how long
- * its frames are and has been seen to be right. A time that is no multiple of that is a bad one,
- * and the number has to do.
- */
-static uint64_t count_gap(struct phase_lock *s, const struct frame *frame, int64_t end_ns)
-{
-	uint64_t counted = frame->sequence > s->sequence ? frame->sequence - s->sequence : 1;
-	/* an order's own frames do not tell how long the others are */
-	bool ordered = phase_is_ordered(s) && s->duration_ns > 0;
-	double duration_ns = (double)(ordered ? s->duration_ns : frame->duration_ns);
-	double passed_ns = (double)(end_ns - s->end_ns), odd_ns = GAP_ODD * duration_ns;
-	double left_ns = ordered ? (double)s->left_ns : 0;
-
-	if (s->seen_ns == 0 || s->period_ns <= 0 || duration_ns <= 0)
-		return counted;
-	s->duration_is_true |= fabs((double)(end_ns - s->seen_ns) / duration_ns - 1) < DRIFT_MAX;
-	if (!s->duration_is_true)
-		return counted;
-	/* one frame, longer or shorter by a part of the order that is on its way, or by all */
-	if (passed_ns - duration_ns > fmin(left_ns, 0) - odd_ns &&
-		passed_ns - duration_ns < fmax(left_ns, 0) + odd_ns)
-		return 1;
-	if (passed_ns < duration_ns || fabs(remainder(passed_ns, duration_ns)) > odd_ns)
-		return counted;
-	return (uint64_t)llround(passed_ns / duration_ns);
-}
-
 /* The frames last longer or shorter from here on, and the camera says so. */
 static void follow_duration(struct phase_lock *s, int64_t duration_ns)
 {
@@ -206,10 +208,22 @@ static void watch_exposure(struct phase_lock *s, int64_t exposure_seen_ns)
 	s->exposure_next_ns = 0;
 }
 
+/* A mean of all frames so far, later of the last ones. */
+static void average_gap(struct phase_lock *s, uint64_t gap, int64_t end_ns)
+{
+	double share = 1 / fmin(++s->gap_frames, GAP_FRAMES);
+	double passed_ns = (double)(end_ns - s->seen_ns);
+
+	if (s->period_ns > 0)
+		passed_ns = fmin(passed_ns, GAP_MOST * s->period_ns);
+	s->gap_mean += (fmin((double)gap, GAP_MOST) - s->gap_mean) * share;
+	s->gap_mean_ns += (passed_ns - s->gap_mean_ns) * share;
+}
+
 void phase_observe_frame(struct phase_lock *s, const struct frame *frame)
 {
 	int64_t end_ns = frame->start_ns + exposure_ns(frame);
-	uint64_t gap = count_gap(s, frame, end_ns);
+	uint64_t gap = count_gap(s, frame, s->end_ns, end_ns);
 	bool ordered = phase_is_ordered(s), shows;
 
 	if (s->seen_ns != 0 && end_ns <= s->seen_ns)
@@ -223,11 +237,10 @@ void phase_observe_frame(struct phase_lock *s, const struct frame *frame)
 		if (ordered)
 			watch_order(s, end_ns, gap);
 		else
-			follow_frames(s, end_ns, gap);
+			follow_frames(s, frame, end_ns);
 	}
 	if (s->seen_ns != 0)
-		s->gap_mean += (fmin((double)gap, GAP_MOST) - s->gap_mean) / GAP_FRAMES;
-	s->gap_frames++;
+		average_gap(s, gap, end_ns);
 	s->queued_most = frame->queued > s->queued_most ? frame->queued : s->queued_most;
 	s->seen_ns = end_ns;
 	s->sequence = frame->sequence;

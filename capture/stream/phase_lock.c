@@ -20,8 +20,8 @@
 #define CLOCK_MAX 2e-4 /* nor is a sensor's clock off by more of itself */
 #define ROUND_NS 20e3 /* from slot to slot: a smaller drift is left alone */
 #define RESIDUAL_FRAMES 16.0
-#define GAP_SURE 64 /* frames after which that is settled */
-#define GAP_SLOW 1.5 /* a mean gap above it: the camera cannot keep up with its sensor */
+#define GAP_SURE 64 /* frames after which a mean gap is settled */
+#define GAP_SLOW 1.2 /* a mean gap above it: the camera cannot keep up with its sensor */
 #define SLOWER 1.05 /* than what it has kept up with is what it is asked for */
 
 struct phase_lock phase_lock_new(const struct camera_info *info)
@@ -272,6 +272,7 @@ static void change_duration(struct phase_lock *s, int64_t duration_ns, struct ph
 	*ret = (struct phase_lock_order){ duration_ns, 0 };
 	phase_lock_start(s);
 	s->period_ns = 0;
+	s->answer_frames = 0; /* it was learned while frames waited for their turn */
 	s->asked_ns = duration_ns;
 	if (s->wanted_ns == 0)
 		s->duration_open_ns = duration_ns;
@@ -281,13 +282,14 @@ static void change_duration(struct phase_lock *s, int64_t duration_ns, struct ph
 
 /*
  * The sensor makes more frames than the camera can deliver, so that those on slots are as likely
- * lost as others. The sensor has to be slower.
+ * lost as others. The sensor has to be slower, but for slots that would have no frame then.
  */
 static bool slow_down(struct phase_lock *s, int64_t every_ns, struct phase_lock_order *ret)
 {
-	int64_t kept_ns = llround(s->gap_mean * s->period_ns * SLOWER);
+	int64_t kept_ns = llround(s->gap_mean_ns * SLOWER);
 
 	if (s->gap_frames < GAP_SURE || s->gap_mean < GAP_SLOW ||
+		(every_ns > 0 && kept_ns > every_ns) ||
 		(s->duration_max_ns > 0 && kept_ns > s->duration_max_ns))
 		return false;
 	change_duration(s, camera_fit_duration_ns(kept_ns, every_ns), ret);

@@ -31,8 +31,8 @@
  *  - A frame that is out of step with the prediction is ignored once; two in a row are a new
  *    beginning (the exposure control has changed the frame duration, frames were dropped without
  *    being counted).
- *  - Frames that are lost on their way are noticed by the time. Where that is every second one, the
- *    sensor is told to be slower for good.
+ *  - Frames that are lost on their way are noticed by the time. Where that is one in six or more,
+ *    the sensor is told to be slower for good: a little slower than pictures have come.
  *  - A frame has whole lines, so their number seldom fits the slots. It is made the nearest one
  *    that does; where slots come faster than orders, an order allows for half of the drift until
  *    the next one.
@@ -89,6 +89,7 @@ struct phase_lock {
 	int hold; /* frames until an order for good has shown */
 	int gap_frames; /* that have been looked at since the start */
 	double gap_mean; /* periods from frame to frame, of late; more than 1: some are lost */
+	double gap_mean_ns; /* the same as a time, which does not depend on how they are counted */
 
 	/* the order on its way */
 	int64_t shift_ns; /* by how much it moves the frames, 0: none */

@@ -15,6 +15,7 @@
 
 #define MS INT64_C(1000000)
 #define SLOTS_MAX 10000
+#define RAW_BUFFERS 4 /* of a Pi's receiver */
 
 struct rig {
 	/* how it is set up */
@@ -22,6 +23,7 @@ struct rig {
 	int64_t every_ns, max_ns; /* max: what the camera says, 0: all that the sensor can */
 	double jitter_ns;
 	int drop_one_in; /* frames, 0: none */
+	int64_t isp_ns; /* that a picture takes; 0: no time */
 	bool uncounted; /* the sequence numbers do not tell of dropped frames */
 	bool unreported; /* nor the frames of their duration */
 	int told_latency; /* what the camera says, 0: the truth */
@@ -38,6 +40,8 @@ struct rig {
 	int verdict; /* of the last phase_lock_frame() */
 	int64_t off_ns[SLOTS_MAX];
 	int n_off, n_early; /* early: the nearest start was before the slot */
+	int64_t made_ns[RAW_BUFFERS]; /* when the ISP has made the pictures that it has to make */
+	int n_lost; /* slots whose frame had no buffer */
 };
 
 static struct phase_lock lock_new(int64_t min_ns, int64_t max_ns)
@@ -83,6 +87,23 @@ static void show(struct rig *rig, const struct sensor_frame *seen, int64_t slot_
 		sensor_set_duration(&rig->sensor, order.duration_ns, order.frames);
 }
 
+/* Frames wait for the ISP, as many as there are buffers: whether there is one for this frame. */
+static bool has_buffer(struct rig *rig, const struct sensor_frame *seen)
+{
+	int64_t begin_ns = seen->start_ns + llround(seen->exposure_us * 1e3), last_ns = 0;
+	int64_t read_ns = begin_ns + rig->sensor.readout_ns, *free = NULL;
+
+	for (int i = 0; i < RAW_BUFFERS; i++) {
+		last_ns = rig->made_ns[i] > last_ns ? rig->made_ns[i] : last_ns;
+		if (rig->made_ns[i] <= begin_ns)
+			free = &rig->made_ns[i];
+	}
+	if (!free)
+		return false;
+	*free = (read_ns > last_ns ? read_ns : last_ns) + rig->isp_ns;
+	return true;
+}
+
 /* Plays all slots; off_ns are the distances of the nearest exposure from each slot that counts. */
 static void run(struct rig *rig)
 {
@@ -98,7 +119,8 @@ static void run(struct rig *rig)
 	info.latency_frames =
 		rig->told_latency ? rig->told_latency : rig->sensor.options.latency_frames;
 	rig->lock = phase_lock_new(&info);
-	rig->n_off = rig->n_early = 0;
+	rig->n_off = rig->n_early = rig->n_lost = 0;
+	memset(rig->made_ns, 0, sizeof rig->made_ns);
 	sensor_start(&rig->sensor, 3600 * NS_PER_SEC, CAMERA_BUFFERS);
 	for (int slot = 0; slot < rig->slots;) {
 		sensor_step(&rig->sensor, &seen);
@@ -129,6 +151,11 @@ static void run(struct rig *rig)
 			}
 		}
 		before_ns = seen.start_ns;
+		if (rig->isp_ns && !has_buffer(rig, &seen)) {
+			rig->n_lost += slot > rig->settle &&
+				llabs(seen.start_ns - slot_ns + rig->every_ns) < MS;
+			continue;
+		}
 		if (!seen.start_ns ||
 			(rig->drop_one_in &&
 				test_random(&rig->random) % (uint64_t)rig->drop_one_in == 0))
@@ -500,27 +527,64 @@ TEST(a_duration_that_means_something_else)
 	CHECK(isnan(lock.drift_ppm));
 }
 
-/* The sensor counts the pictures that were made of its frames, as a Pi's does: only time tells. */
-TEST(a_camera_that_is_slower_than_its_sensor)
+/*
+ * The sensor counts the pictures that were made of its frames, as a Pi's does: only time tells. The
+ * order that it is given, of no duration: none.
+ */
+static struct phase_lock_order slow_order(int64_t every_ns)
 {
 	struct phase_lock lock = lock_new(40 * MS, NS_PER_SEC);
 	struct phase_lock_order order = { 0, -1 };
 	struct frame frame = { .duration_ns = 50 * MS, .exposure_us = 10000 };
-	int r = 0;
 
 	/* of five frames three come through */
-	for (int i = 0; i < 400 && order.frames != 0; i++) {
+	for (int i = 0; i < 400; i++) {
 		if (i % 5 == 1 || i % 5 == 3)
 			continue;
 		frame.start_ns = 100 * NS_PER_SEC + i * 50 * MS;
 		frame.sequence++;
-		r = phase_lock_frame(&lock, &frame, 100 * NS_PER_SEC, 2 * NS_PER_SEC, &order);
+		if (phase_lock_frame(&lock, &frame, 100 * NS_PER_SEC, every_ns, &order) > 0 &&
+			order.frames == 0)
+			return order;
 	}
-	CHECK_INT(r, 1);
-	CHECK_INT(order.frames, 0);
+	return (struct phase_lock_order){ 0 };
+}
+
+TEST(a_camera_that_is_slower_than_its_sensor)
+{
+	int64_t duration_ns = slow_order(2 * NS_PER_SEC).duration_ns;
+
 	/* 5/3 of 50 ms and a little, as a part of two seconds */
-	CHECK(order.duration_ns > 83 * MS && order.duration_ns < 92 * MS);
-	CHECK_INT(order.duration_ns * (2 * NS_PER_SEC / order.duration_ns) / MS, 1999);
+	CHECK(duration_ns > 83 * MS && duration_ns < 92 * MS);
+	CHECK_INT(duration_ns * (2 * NS_PER_SEC / duration_ns) / MS, 1999);
+	/* slots that come faster than that would go without */
+	CHECK_INT(slow_order(80 * MS).duration_ns, 0);
+}
+
+/* From one a tenth faster than the sensor to one of half its rate: each slot has its own frame. */
+TEST(an_isp_that_is_slower_than_the_sensor)
+{
+	for (int isp_ms = 45; isp_ms <= 105; isp_ms++) {
+		struct rig rig = new_rig(7, isp_ms % 2 ? 100 : -100);
+
+		if (isp_ms > 50 && isp_ms < 65)
+			continue; /* few frames are lost, and the sensor stays as it is */
+		rig.sensor_options.width = 2640;
+		rig.sensor_options.height = 2200;
+		rig.sensor_options.fps = 20;
+		rig.every_ns = 2 * NS_PER_SEC;
+		rig.isp_ns = isp_ms * MS;
+		rig.uncounted = true;
+		rig.slots = 300;
+		rig.settle = 10;
+		run(&rig);
+		CHECK_LOCKED(&rig, "slow ISP");
+		if (!CHECK(rig.n_lost == 0))
+			fprintf(stderr,
+				"ISP of %d ms: %d slots without a frame, frames of %lld us\n",
+				isp_ms, rig.n_lost,
+				(long long)(rig.sensor.duration_normal_ns / 1000));
+	}
 }
 
 TEST(a_duration_that_fits_the_slots)
