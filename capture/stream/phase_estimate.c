@@ -14,6 +14,9 @@
 #define EXPOSURE_US_SANE 1e9 /* what else is reported is none */
 #define GAP_ODD 0.25 /* of a frame: a time so far from a multiple is a bad one */
 #define GAP_FRAMES 64.0 /* that the mean gap is taken over */
+#define TREND_FRAMES 16.0 /* that the exposure's trend is taken over */
+#define TREND_MAX 0.05 /* of itself an exposure changes from frame to frame; more is a jump */
+#define TREND_AHEAD_NS 1e9 /* the light may change otherwise by then */
 #define GAP_MOST 3.0 /* a longer one is a stall, and no sign of a slow camera */
 
 static int64_t exposure_ns(const struct frame *frame)
@@ -26,6 +29,13 @@ static int64_t exposure_ns(const struct frame *frame)
 int64_t phase_exposure_ns(const struct phase_lock *s, const struct frame *frame)
 {
 	return s->exposure_next_ns > 0 ? s->exposure_next_ns : exposure_ns(frame);
+}
+
+int64_t phase_longer_ns(const struct phase_lock *s, int64_t ahead_ns)
+{
+	int64_t longer_ns = llround(s->exposure_trend * fmin((double)ahead_ns, TREND_AHEAD_NS));
+
+	return llabs(longer_ns) < PHASE_LOCK_DEADBAND_NS ? 0 : longer_ns;
 }
 
 /* Time goes on by `gap` frames. */
@@ -197,9 +207,17 @@ static void follow_duration(struct phase_lock *s, int64_t duration_ns)
 	s->var_period *= ratio * ratio;
 }
 
-/* The exposure that was ordered has shown, or must have. */
-static void watch_exposure(struct phase_lock *s, int64_t exposure_seen_ns)
+/* The exposure that was ordered has shown, or must have; the camera's own follows the light. */
+static void watch_exposure(struct phase_lock *s, int64_t exposure_seen_ns, uint64_t gap)
 {
+	double longer_ns = (double)(exposure_seen_ns - s->exposure_ns) / (double)gap;
+
+	if (s->exposure_ns == 0 || s->exposure_next_ns > 0 || s->period_ns <= 0 ||
+		fabs(longer_ns) > TREND_MAX * (double)s->exposure_ns)
+		s->exposure_trend = 0;
+	else
+		s->exposure_trend += (longer_ns / s->period_ns - s->exposure_trend) / TREND_FRAMES;
+	s->exposure_ns = exposure_seen_ns;
 	if (s->exposure_next_ns == 0)
 		return;
 	if (s->exposure_wait-- > 0 &&
@@ -250,7 +268,7 @@ void phase_observe_frame(struct phase_lock *s, const struct frame *frame)
 			s->since + 1 >= s->queued + s->answer_frames);
 	if (!shows)
 		follow_duration(s, frame->duration_ns);
-	watch_exposure(s, exposure_ns(frame));
+	watch_exposure(s, exposure_ns(frame), gap);
 }
 
 double phase_clock(const struct phase_lock *s)

@@ -23,3 +23,6 @@ int64_t phase_nominal_ns(const struct phase_lock *lock, const struct frame *fram
 
 /* The exposure of the frames that an order can still move. */
 int64_t phase_exposure_ns(const struct phase_lock *lock, const struct frame *frame);
+
+/* How much longer exposures will be then, as the light is changing; small ones are none. */
+int64_t phase_longer_ns(const struct phase_lock *lock, int64_t ahead_ns);

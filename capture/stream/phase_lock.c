@@ -45,7 +45,7 @@ void phase_lock_start(struct phase_lock *s)
 	s->shift_ns = s->duration_ns = 0;
 	s->period_next_ns = 0;
 	s->exposure_wait = s->unanswered = 0;
-	s->exposure_next_ns = 0;
+	s->exposure_ns = s->exposure_next_ns = 0;
 	s->gap_mean = 1;
 	s->gap_frames = s->hold = 0;
 	s->var_period += pow(RESTART_WANDER * s->period_ns, 2);
@@ -236,7 +236,7 @@ static int plan_order(struct phase_lock *s, const struct frame *frame, int64_t s
 	if (aim_ns < near_ns && every_ns > 0)
 		aim_ns += (near_ns - aim_ns + every_ns - 1) / every_ns * every_ns;
 	for (;;) {
-		f = forecast_frame(s, aim_ns);
+		f = forecast_frame(s, aim_ns + phase_longer_ns(s, aim_ns - s->end_ns));
 		shift = make_order(s, frame, f.error_ns, every_ns, &order);
 		if (shift == 0)
 			return f.error_ns == 0 ? 0 : -EOPNOTSUPP;

@@ -20,6 +20,8 @@
  *  - Phase and period are estimated by a Kalman filter of these two states from the reported times
  *    (jitter about 20 us); what it knows of its own error decides whether an error is worth an
  *    order.
+ *  - Where the camera's own control follows the light, exposures get longer or shorter until the
+ *    slot; what that comes to is counted in.
  *  - Where the exposure is set from outside, it is known before it shows, and so is the frames'
  *    duration with it. When an order shows is counted: the requests that are queued before it, and
  *    the sensor's latency, which the last answer told. So the first frame of the new duration lasts
@@ -74,6 +76,10 @@ struct phase_lock {
 	int64_t seen_ns; /* end of its first row's exposure as reported, 0: none since the start */
 	int64_t duration_ns; /* as it was reported, but for orders */
 	int64_t aim_ns, every_ns; /* the slot it was shown with */
+
+	/* the exposure, and by how much of the time that passes it gets longer */
+	int64_t exposure_ns; /* 0: none was seen */
+	double exposure_trend;
 
 	/* an exposure that was ordered and has not shown yet; 0: none */
 	int64_t exposure_next_ns;

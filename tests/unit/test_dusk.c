@@ -402,6 +402,36 @@ TEST(clouds)
 	}
 }
 
+/*
+ * Three stops of light a minute, down and up, which the camera's own control follows: the end of an
+ * exposure is steered, and its start is on the slot though exposures get longer meanwhile.
+ */
+TEST(light_that_changes_fast)
+{
+	for (int i = 0; i < 16; i++) {
+		struct dusk *d = new_dusk(i % 2 ? 7 : SENSOR_LATENCY);
+		int light = 1 - i / 2, early = 0;
+
+		d->alone = true;
+		d->every_ns = 2 * NS_PER_SEC;
+		d->noon = light;
+		d->stops = 3;
+		d->ramp = 1;
+		d->hold = 0;
+		d->slots = 60;
+		play(d);
+		for (int slot = 8; slot < d->slots; slot++) {
+			early += d->shot[slot].off_ns < 0;
+			CHECK(llabs(d->shot[slot].off_ns) < 1000000);
+		}
+		printf("  light %4.1f EV, latency %d: %4.1f to %4.1f ms, %d of 52 early\n", d->noon,
+			d->latency, d->shot[8].exposure_ms, d->shot[30].exposure_ms, early);
+		/* where the light stops changing at the turn */
+		CHECK(early <= 1);
+		free(d);
+	}
+}
+
 /* Exposures of ten seconds, and of 50: they start on their slots, and no slot is without one. */
 TEST(long_exposures_start_on_their_slots)
 {
