@@ -11,6 +11,8 @@ const char *const camera_trouble_words[] = { "none", "covered", "iced", "defocus
 	"spider", "snow", "fog", "headlights", "frozen", NULL };
 
 #define FIT_UP_TO_NS INT64_C(10000000000)
+#define STEERING_ROOM 1.05 /* of the shortest frame */
+#define LEAST_PERIOD_NS (INT64_C(1000000000) / 30)
 
 void camera_set_shape(struct camera *camera, enum pixel_format format, enum pixel_range range,
 	int width, int height, size_t stride)
@@ -43,6 +45,14 @@ int64_t camera_fit_duration_ns(int64_t least_ns, int64_t interval_ns)
 	if (least_ns <= 0 || interval_ns < least_ns || interval_ns > FIT_UP_TO_NS)
 		return least_ns;
 	return interval_ns / (interval_ns / least_ns);
+}
+
+int64_t camera_open_duration_ns(int64_t least_ns, int64_t interval_ns)
+{
+	int64_t duration_ns = llround((double)least_ns * STEERING_ROOM);
+
+	return camera_fit_duration_ns(
+		duration_ns < LEAST_PERIOD_NS ? LEAST_PERIOD_NS : duration_ns, interval_ns);
 }
 
 int64_t camera_memory_free(void)

@@ -71,7 +71,7 @@ struct camera_options {
 	unsigned passed_over; /* with NULL: so many of the best have been tried in vain */
 	int buffers; /* pictures there is memory for; 0: CAMERA_BUFFERS, the most */
 	int width, height; /* pixels; 0: the sensor's full size */
-	double fps; /* 0: as fast as is good for the slots, see camera_fit_duration_ns() */
+	double fps; /* 0: as fast as is good for the slots, see camera_open_duration_ns() */
 	int64_t interval_ns; /* from slot to slot, 0: not known */
 	int rotation; /* 0 or 180, done by the sensor where it can */
 	int flip; /* enum camera_flip, after the rotation */
@@ -277,6 +277,14 @@ void camera_set_shape(struct camera *camera, enum pixel_format format, enum pixe
  * interval is shorter than that, or 0, or so long that the clocks' drift counts for more.
  */
 int64_t camera_fit_duration_ns(int64_t least_ns, int64_t interval_ns);
+
+/*
+ * The frame duration that serves best where none is asked for, of a sensor whose shortest is
+ * `least_ns`: near that, with room to make single frames shorter, but no more than 30 frames a
+ * second. More serve nothing here, and libcamera before 0.5 runs its control algorithms no more
+ * often: it loses what comes with a request in between.
+ */
+int64_t camera_open_duration_ns(int64_t least_ns, int64_t interval_ns);
 
 /*
  * Free bytes of the contiguous memory (CMA) that a Pi's camera needs for its pictures; -ENOENT

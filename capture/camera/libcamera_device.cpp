@@ -27,13 +27,6 @@ namespace
 
 constexpr int64_t kNsPerSecond = 1000000000;
 constexpr double kUnpacedFps = 10; /* of a pipeline that does not pace, where no fps is set */
-/* Of the shortest frame: steering needs room to make one shorter. */
-constexpr double kSteeringRoom = 1.05;
-/*
- * More frames a second than that serve nothing here, and libcamera before 0.5 runs its control
- * algorithms no more often: it loses what comes with a request in between.
- */
-constexpr int64_t kLeastPeriodNs = kNsPerSecond / 30;
 constexpr int32_t kAuto = 0, kManual = 1; /* of ExposureTimeMode and AnalogueGainMode */
 
 /*
@@ -346,10 +339,7 @@ void Device::set_durations(const camera_options &options)
 	if (exposure && controls->contains(exposure->id()))
 		exposure_ns = std::llround(*control_number(controls->get(exposure->id())) * 1000);
 	if (!period)
-		period = camera_fit_duration_ns(
-			std::max(std::llround(static_cast<double>(min) * kSteeringRoom),
-				static_cast<long long>(kLeastPeriodNs)),
-			options.interval_ns);
+		period = camera_open_duration_ns(min, options.interval_ns);
 	period_ns = std::max(period_ns, min);
 	limits_id = id->id();
 	base_.info.frame_duration_min_ns = min;

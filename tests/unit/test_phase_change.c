@@ -164,3 +164,58 @@ TEST(frames_have_the_nearest_number_of_lines)
 		CHECK_INT(normal / c.line_ns, 2001);
 	}
 }
+
+/*
+ * libcamera before 0.5 looks at what comes with a request only every 30 ms. What comes with a frame
+ * in between is lost, and what is not lost holds until the next look. Slots that are missed by more
+ * than a millisecond, of 60.
+ */
+static int count_far(int64_t duration_ns)
+{
+	struct chain c = { .queued = 3, .answer = 6, .line_ns = 13361, .drift_ppm = 40 };
+	int64_t normal = duration_ns, every = 2 * NS_PER_SEC, slot = 100 * NS_PER_SEC;
+	int looks = (int)((30 * MS + duration_ns - 1) / duration_ns), slots = 0, far = 0;
+	struct camera_info info = { .frame_duration_min_ns = 17850000,
+		.frame_duration_max_ns = 10 * NS_PER_SEC,
+		.frame_duration_ns = normal,
+		.latency_frames = 11 };
+	struct phase_lock lock = phase_lock_new(&info);
+	uint64_t random = test_seed() | 1;
+	int64_t best = INT64_MAX;
+
+	for (int k = 0; k < 64; k++) {
+		c.told[k].duration_ns = chain_lines(&c, normal);
+		c.told[k].exposure_ns = chain_lines(&c, 5 * MS);
+	}
+	c.end_ns = (double)(slot - every) + 12345678;
+	while (slots < 70) {
+		struct frame frame = chain_frame(&c, &random);
+		struct phase_lock_order order;
+		int64_t away = llabs(frame.start_ns - slot - PHASE_LOCK_AIM_NS);
+
+		if (frame.start_ns > slot + every / 2) {
+			far += slots++ >= 10 && best > MS;
+			slot += every;
+			best = away = llabs(frame.start_ns - slot - PHASE_LOCK_AIM_NS);
+		}
+		best = away < best ? away : best;
+		if (phase_lock_frame(&lock, &frame, slot, every, &order) <= 0)
+			continue;
+		if (order.frames > 0 && (c.frame + c.queued + c.answer) % looks)
+			continue;
+		order.frames *= looks;
+		chain_tell(&c, NULL, &order, &normal);
+	}
+	return far;
+}
+
+/* The Camera Module 3 in its small mode makes 56 frames a second. */
+TEST(no_order_is_lost_at_the_rate_that_is_chosen)
+{
+	int64_t every = 2 * NS_PER_SEC, least = 17850000;
+
+	CHECK_INT(count_far(camera_open_duration_ns(least, every)), 0);
+	CHECK(count_far(camera_fit_duration_ns(least * 105 / 100, every)) > 10);
+	CHECK_INT(camera_open_duration_ns(100 * MS, 0), 105 * MS);
+	CHECK_INT(camera_open_duration_ns(least, 0), NS_PER_SEC / 30);
+}
