@@ -92,6 +92,19 @@ __attribute__((unused)) static int kit_publish(
 	return r;
 }
 
+/* The same of a picture that is likely to be useless. */
+__attribute__((unused)) static int kit_publish_marked(
+	struct archive *archive, int64_t slot_us, enum mark mark)
+{
+	uint8_t jpeg[KIT_JPEG_BYTES];
+	struct record frame = kit_frame(slot_us);
+
+	kit_jpeg(jpeg, (uint64_t)slot_us);
+	frame.picture.mean = 0.5;
+	frame.picture.mark = mark;
+	return archive_publish(archive, &frame, jpeg, sizeof(jpeg));
+}
+
 /* Commits one partial of a puller's. */
 __attribute__((unused)) static int kit_commit(struct archive *archive, struct partial *partial)
 {

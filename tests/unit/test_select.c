@@ -163,3 +163,57 @@ TEST(hours_days_every)
 	CHECK_INT(slots.n, 9);
 	slots_clear(&slots);
 }
+
+/* A frame a minute, of which each letter is a mark's first; '.' has none. */
+static void add_marked(struct archive *archive, const char *letters)
+{
+	static const char all[MARKS + 1] = ".dcbmf";
+
+	for (int i = 0; letters[i]; i++)
+		CHECK_INT(kit_publish_marked(archive, KIT_SLOT + i * KIT_MINUTE,
+				  (enum mark)(strchr(all, letters[i]) - all)),
+			0);
+}
+
+/* What is likely to be useless was never due: another picture of its ten minutes is taken. */
+TEST(without_marked)
+{
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+	struct selection s = { .since_us = KIT_SLOT, .until_us = KIT_SLOT + HOUR };
+	CLEANUP(slots_clear) struct slots slots = { 0 };
+	char folder[64];
+
+	archive = make_archive(folder);
+	add_marked(archive, ".d.cc.bmf.");
+	add_down(archive, KIT_SLOT + 10 * KIT_MINUTE, 5);
+	CHECK_INT(select_slots(archive, &s, &slots), 0);
+	CHECK_INT(slots.n, 11);
+	CHECK_INT(slots.list[1].mark, MARK_DARK);
+	CHECK_INT(slots.list[4].mark, MARK_COVERED);
+	CHECK_INT(slots.list[8].mark, MARK_FROZEN);
+	CHECK_INT(slots.list[9].mark, MARK_NONE);
+	CHECK_INT(slots.list[10].mark, MARK_NONE);
+	CHECK_INT(slots.list[10].state, SLOT_DOWN);
+	slots_clear(&slots);
+	s.skip_marked = true;
+	CHECK_INT(select_slots(archive, &s, &slots), 0);
+	CHECK_INT(slots.n, 5);
+	for (size_t i = 0; i < 5; i++)
+		CHECK_INT(slots.list[i].seq, ((uint64_t[]){ 1, 3, 6, 10, 11 })[i]);
+	CHECK_INT(slots.list[4].count, 5);
+	slots_clear(&slots);
+	/* 16:01 and, of the minutes 16:04 to 16:07, of which the first two are marked, 16:06 */
+	s = (struct selection){ .since_us = KIT_SLOT,
+		.until_us = KIT_SLOT + 6 * KIT_MINUTE,
+		.every_us = 4 * KIT_MINUTE,
+		.skip_marked = true };
+	CHECK_INT(select_slots(archive, &s, &slots), 0);
+	CHECK_INT(slots.n, 2);
+	CHECK_INT(slots.list[1].seq, 6);
+	slots_clear(&slots);
+	s.skip_marked = false;
+	CHECK_INT(select_slots(archive, &s, &slots), 0);
+	CHECK_INT(slots.n, 2);
+	CHECK_INT(slots.list[1].seq, 4);
+	test_remove_folder(folder);
+}

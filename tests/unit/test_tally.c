@@ -102,6 +102,45 @@ TEST(redated)
 	archive_free(archive);
 }
 
+/* By day and by mark; one that got its true time later counts once, by that. */
+TEST(marks)
+{
+	struct record frame = kit_frame(KIT_SLOT + DAY);
+	uint8_t jpeg[KIT_JPEG_BYTES];
+	struct tallies t;
+
+	begin();
+	for (int i = 0; i < 12; i++)
+		CHECK_INT(kit_publish_marked(
+				  archive, KIT_SLOT + i * KIT_MINUTE, (enum mark)(i % MARKS)),
+			0);
+	CHECK_INT(kit_publish_marked(archive, KIT_SLOT + DAY, MARK_BLURRED), 0);
+	t = read_span(KIT_SLOT - DAY, KIT_SLOT + 2 * DAY, TALLY_DAYS);
+	CHECK_INT(t.n, 2);
+	CHECK_INT(t.list[0].taken, 12);
+	CHECK_INT(t.list[0].marked[MARK_NONE], 0);
+	for (int mark = MARK_NONE + 1; mark < MARKS; mark++)
+		CHECK_INT(t.list[0].marked[mark], 2);
+	CHECK_INT(tally_marked(&t.list[0]), 2 * (MARKS - 1));
+	CHECK_INT(t.list[1].marked[MARK_BLURRED], 1);
+	CHECK_INT(tally_marked(&t.list[1]), 1);
+	CHECK_INT(tally_due(&t.list[1]), 1);
+	tallies_clear(&t);
+
+	/* the 6th frame, a frozen one, was of the next day */
+	frame.was = MARKS;
+	frame.picture.mean = 0.5;
+	frame.picture.mark = MARK_FROZEN;
+	kit_jpeg(jpeg, 1);
+	CHECK_INT(archive_publish(archive, &frame, jpeg, sizeof(jpeg)), 0);
+	t = read_span(KIT_SLOT - DAY, KIT_SLOT + 2 * DAY, TALLY_DAYS);
+	CHECK_INT(t.list[0].taken, 11);
+	CHECK_INT(t.list[0].marked[MARK_FROZEN], 1);
+	CHECK_INT(t.list[1].marked[MARK_FROZEN], 1);
+	tallies_clear(&t);
+	archive_free(archive);
+}
+
 /* The day of 25 hours and that of 23. */
 TEST(clock_changes)
 {

@@ -8,8 +8,23 @@
 static char folder[64];
 static struct places *places;
 
+/* Six frames a minute apart, of which two are covered and the last one is blurred. */
+static void make_marked(char path[static 64])
+{
+	static const enum mark marks[] = { MARK_NONE, MARK_COVERED, MARK_COVERED, MARK_NONE,
+		MARK_NONE, MARK_BLURRED };
+	CLEANUP(archive_freep) struct archive *archive = NULL;
+
+	test_make_folder(path);
+	CHECK_INT(kit_open(path, NULL, &archive), 0);
+	for (int i = 0; i < (int)ARRAY_SIZE(marks); i++)
+		CHECK_INT(kit_publish_marked(archive, KIT_SLOT + i * KIT_MINUTE, marks[i]), 0);
+}
+
 static void make_places(int frames)
 {
+	char porch[64];
+
 	if (places)
 		return;
 	setenv("TZ", "Europe/Berlin", 1);
@@ -18,13 +33,17 @@ static void make_places(int frames)
 	setenv("XDG_CACHE_HOME", folder, 1);
 	kit_publish_some(folder, frames);
 	places = calloc(1, sizeof(*places));
-	places->n = 2;
+	places->n = 3;
 	strcpy(places->list[0].name, "garden");
 	strcpy(places->list[0].url, "garden");
 	strcpy(places->list[0].path, folder);
 	strcpy(places->list[1].name, "<b>away & gone</b>");
 	strcpy(places->list[1].url, "away");
 	strcpy(places->list[1].path, "/nonexistent");
+	make_marked(porch);
+	strcpy(places->list[2].name, "porch");
+	strcpy(places->list[2].url, "porch");
+	strcpy(places->list[2].path, porch);
 }
 
 static struct answer ask_with(struct web_request request)
@@ -113,6 +132,78 @@ TEST(pages)
 		if (cases[i].text)
 			CHECK(page_has(&answer, cases[i].text));
 	}
+}
+
+/* Of years, months and days: those that are likely to be useless are told, and can be left out. */
+TEST(marked_pictures)
+{
+	static const struct {
+		const char *target, *has, *lacks;
+	} cases[] = {
+		{ "/porch/year-2026/", "20 November: 6 of 6 pictures, 3 useless", "left out" },
+		{ "/porch/year-2026/", "class=\"all marked\" href=\"../2026-11-20/\"", NULL },
+		{ "/porch/year-2026/", "<b>3</b> of them are likely to be useless", NULL },
+		{ "/porch/year-2026/", "<a href=\"?marked=no\">Leave them out</a>", NULL },
+		{ "/porch/year-2026/", "2026-11/light.jpg\"", NULL },
+		{ "/porch/year-2026/?marked=no", "20 November: 3 of 3 pictures\"", "all marked" },
+		{ "/porch/year-2026/?marked=no", "<b>3</b> of <b>3</b>", "them are likely" },
+		{ "/porch/year-2026/?marked=no", "<a href=\"./\">Show them</a>", NULL },
+		{ "/porch/year-2026/?marked=no", "href=\"../2026-11/?marked=no\"", NULL },
+		{ "/porch/year-2026/?marked=no", "href=\"../2026-11-20/?marked=no\"", NULL },
+		{ "/porch/year-2026/?marked=no", "2026-11/light.jpg?marked=no\"", NULL },
+		{ "/porch/2026-11/", "6 of 6, 3 useless", NULL },
+		{ "/porch/2026-11/?marked=no", "3 of 3</td>", "useless</td>" },
+		{ "/porch/2026-11/?marked=no", "href=\"light.jpg?marked=no\"", NULL },
+		{ "/porch/2026-11/?marked=no", "href=\"../year-2026/?marked=no\"", NULL },
+		{ "/porch/2026-11-20/", "<b>6</b> pictures of <b>6</b> slots", NULL },
+		{ "/porch/2026-11-20/",
+			"<a href=\"../2/\">17:02:00</a> to 17:03:00</b> 2 pictures: something "
+			"covers the lens",
+			NULL },
+		{ "/porch/2026-11-20/", "17:06:00</a></b> 1 picture: the pictures are blurred",
+			NULL },
+		{ "/porch/2026-11-20/?marked=no", "<b>3</b> pictures of <b>3</b> slots", "covers" },
+		{ "/porch/2026-11-20/?marked=no", "every slot has its picture", NULL },
+		{ "/porch/2026-11-20/?marked=no", "href=\"../2026-11-19/?marked=no\"", NULL },
+		{ "/garden/year-2026/", "20 November: 10 of 10 pictures\"", "Leave" },
+		{ "/garden/2026-11-20/", "<b>10</b> pictures", "useless" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		CLEANUP(answer_clear) struct answer answer = ask(cases[i].target);
+
+		CHECK_INT(answer.status, 200);
+		CHECK(page_has(&answer, cases[i].has));
+		if (cases[i].lacks && strstr(answer.body, cases[i].lacks))
+			fprintf(stderr, "  \"%s\" in %s\n", cases[i].lacks, cases[i].target);
+		CHECK(!cases[i].lacks || !strstr(answer.body, cases[i].lacks));
+	}
+}
+
+/* The sheet that a page without them names has their places filled by others. */
+TEST(sheet_without_marked)
+{
+	static const char *const queries[] = { "", "?marked=no" };
+	char tags[2][ANSWER_TAG_MAX], text[200];
+
+	for (size_t i = 0; i < 2; i++) {
+		CLEANUP(answer_clear)
+		struct answer page = { .fd = -1 }, sheet = { .fd = -1 }, light = { .fd = -1 };
+
+		snprintf(text, sizeof(text), "/porch/2026-11-20/%s", queries[i]);
+		page = ask(text);
+		snprintf(text, sizeof(text), "/porch/2026-11-20/1.jpg%s", queries[i]);
+		sheet = ask(text);
+		CHECK_INT(sheet.status, 200);
+		strcpy(tags[i], sheet.etag);
+		snprintf(text, sizeof(text), "1.jpg?key=%.32s%s\"", sheet.etag + 1,
+			i ? "&amp;marked=no" : "");
+		CHECK(page_has(&page, text));
+		snprintf(text, sizeof(text), "/porch/2026-11/light.jpg%s", queries[i]);
+		light = ask(text);
+		CHECK_INT(light.status, 200);
+	}
+	CHECK(strcmp(tags[0], tags[1]) != 0);
 }
 
 /* A sheet is drawn once: the address that the page tells names its content. */

@@ -112,6 +112,19 @@ TEST(queries)
 	CHECK_INT(target.after, 12);
 	CHECK_INT(target_parse("/garden/?after=-12", &target), 0);
 	CHECK_INT(target.after, 0);
+	CHECK(!target.skip_marked);
+	CHECK_INT(target_parse("/garden/2026-11-24/1.jpg?key=0af3&marked=no", &target), 0);
+	CHECK_STR(target.key, "0af3");
+	CHECK(target.skip_marked);
+	CHECK_INT(target_parse("/garden/year-2026/?marked=no", &target), 0);
+	CHECK(target.skip_marked);
+	CHECK_INT(
+		target_parse("/garden/year-2026/?marked=not&marked=&marked&arked=no", &target), 0);
+	CHECK(!target.skip_marked);
+	CHECK_INT(
+		target_parse("/g/2026-11-24/1.jpg?key=012345678901234567890123456789012", &target),
+		0);
+	CHECK_STR(target.key, "");
 }
 
 /* Times as a browser's fields send them; what is broken was not given. */

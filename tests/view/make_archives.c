@@ -2,9 +2,9 @@
 /*
  * make_archives HOME: what the browser test looks at. ~/captures has two days with pictures of a
  * drawn sky: 2026-10-25, a day of 25 hours in Berlin, and the day before today with a gap of each
- * cause, a clock step and removed pictures; and some of the last minutes. pullpi.conf has 49
- * cameras: most with two pictures, one with a day of 23 hours, one silent since yesterday, one
- * empty, one without its disk.
+ * cause, ten covered pictures, a clock step and removed ones; and some of the last minutes.
+ * pullpi.conf has 49 cameras: most with two pictures, one with a day of 23 hours, one silent since
+ * yesterday, one empty, one without its disk.
  */
 #include <stdio.h>
 #include <sys/types.h>
@@ -95,7 +95,7 @@ static void draw(int64_t slot_us, int hue, int scale, uint8_t **ret, size_t *ret
 	*ret_bytes = bytes;
 }
 
-static void add_frame(struct archive *archive, int64_t slot_us, int hue)
+static void add_frame(struct archive *archive, int64_t slot_us, int hue, enum mark mark)
 {
 	const int64_t local_us = slot_us + utc_local_offset_s(slot_us) * US_PER_SEC;
 	const int64_t quarter = local_us / (15 * MINUTE_US) % 96;
@@ -117,6 +117,8 @@ static void add_frame(struct archive *archive, int64_t slot_us, int hue)
 	frame.synced = true;
 	frame.facts.exposure_us = 4000;
 	frame.facts.gain = 1.6;
+	frame.picture.mean = 0.5;
+	frame.picture.mark = mark;
 	strcpy(frame.boot, "5f0c7a9e-0d3b-4c1a-9f55-2b8f6f0a7d11");
 	MUST(archive_publish(archive, &frame, jpeg, bytes) == 0);
 }
@@ -151,7 +153,9 @@ static void add_day(struct archive *archive, int64_t since_us, int64_t until_us,
 				add_miss(archive, (enum miss_cause)(hour - 3), t, 1);
 			continue;
 		}
-		add_frame(archive, t, 0);
+		add_frame(archive, t, 0,
+			gaps && hour == 3 && minute >= 40 && minute < 50 ? MARK_COVERED
+									 : MARK_NONE);
 	}
 	if (!gaps)
 		return;
@@ -215,7 +219,7 @@ static void make_own(const char *home, int64_t now_us)
 	add_date(archive, "2026-10-25", now_us, false);
 	add_date(archive, "yesterday", now_us, true);
 	for (int i = 9; i >= 0; i--)
-		add_frame(archive, now_us - now_us % MINUTE_US - i * MINUTE_US, 0);
+		add_frame(archive, now_us - now_us % MINUTE_US - i * MINUTE_US, 0, MARK_NONE);
 }
 
 static void make_pulled(const char *home, int64_t now_us)
@@ -244,7 +248,7 @@ static void make_pulled(const char *home, int64_t now_us)
 			add_date(archive, "2026-03-29", now_us, false);
 		for (int k = 1; k >= 0 && i != 9; k--)
 			add_frame(archive, now_us - now_us % MINUTE_US - age_us - k * MINUTE_US,
-				i * 7);
+				i * 7, MARK_NONE);
 		archive_free(archive);
 	}
 	fclose(conf);

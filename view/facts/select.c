@@ -144,11 +144,15 @@ static int collector_line(void *data, uint64_t seq, const char *line, size_t len
 	int64_t slot_us;
 
 	if (record_peek_slot(line, len, &slot_us) && !memmem(line, len, "\"miss\":", 7)) {
-		if (!selection_has(c->selection, slot_us) ||
-			(c->selection->skip_marked && record_peek_mark(line, len)))
+		enum mark mark;
+
+		if (!selection_has(c->selection, slot_us))
+			return 0;
+		mark = record_peek_mark(line, len);
+		if (c->selection->skip_marked && mark != MARK_NONE)
 			return 0;
 		return slots_add(
-			&c->slots, (struct slot){ slot_us, slot_us, seq, 1, SLOT_REMOVED });
+			&c->slots, (struct slot){ slot_us, slot_us, seq, 1, SLOT_REMOVED, mark });
 	}
 	if (record_parse(line, len, &record) < 0)
 		return 0;

@@ -42,7 +42,8 @@ struct slot {
 	int64_t slot_us, last_us; /* the same but for a range of misses */
 	uint64_t seq; /* of its line */
 	uint32_t count; /* slots of a range, else 1 */
-	enum slot_state state;
+	enum slot_state state : 16;
+	enum mark mark : 16; /* of a frame: why its picture is likely to be useless */
 };
 
 /* In the order of time. Zeroed is empty. */

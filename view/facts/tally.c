@@ -19,6 +19,15 @@ void tallies_clear(struct tallies *tallies)
 	*tallies = (struct tallies){ 0 };
 }
 
+int32_t tally_marked(const struct tally *tally)
+{
+	int32_t marked = 0;
+
+	for (int mark = MARK_NONE + 1; mark < MARKS; mark++)
+		marked += tally->marked[mark];
+	return marked;
+}
+
 int64_t tally_due(const struct tally *tally)
 {
 	int64_t due = tally->taken;

@@ -47,7 +47,11 @@ enum tally_unit { TALLY_HOURS, TALLY_DAYS };
 int tally_read(struct archive *archive, int64_t since_us, int64_t until_us, enum tally_unit unit,
 	struct tallies *ret);
 
-/* All slots that were due, and the lateness that `part` (0 to 1) of the frames stayed below. */
+/*
+ * Those taken that are likely to be useless, all slots that were due, and the lateness that `part`
+ * (0 to 1) of the frames stayed below.
+ */
+int32_t tally_marked(const struct tally *tally);
 int64_t tally_due(const struct tally *tally);
 int64_t tally_late_us(const struct tally *tally, double part);
 

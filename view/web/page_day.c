@@ -5,6 +5,7 @@
 
 #include "common/base/utc.h"
 #include "common/base/when.h"
+#include "common/journal/mark.h"
 #include "view/web/html.h"
 #include "view/web/pages.h"
 
@@ -61,6 +62,33 @@ static void day_put_gaps(const struct page *page, const struct slots *slots)
 	if (shown > 200)
 		html_put(page->out, "<li>and %zu more</li>\n", shown - 200);
 	html_put(page->out, "</ul>\n");
+}
+
+/* Pictures that are likely to be useless; those of one mark that follow each other in one line. */
+static void day_put_marked(const struct page *page, const struct slots *slots)
+{
+	char from[LOCAL_TEXT_MAX], to[LOCAL_TEXT_MAX];
+	size_t shown = 0;
+
+	for (size_t i = 0, end; i < slots->n; i = end) {
+		const struct slot *first = &slots->list[i];
+
+		for (end = i + 1; end < slots->n && slots->list[end].mark == first->mark;)
+			end++;
+		if (first->mark == MARK_NONE || shown++ >= 200)
+			continue;
+		html_put(page->out, "%s<li class=\"marked\"><b><a href=\"../%llu/\">%s</a>",
+			shown == 1 ? "<h2>Likely to be useless</h2>\n<ul class=\"gaps\">\n" : "",
+			(unsigned long long)first->seq, local_time(first->slot_us, from));
+		if (end > i + 1)
+			html_put(page->out, " to %s", local_time(slots->list[end - 1].slot_us, to));
+		html_put(page->out, "</b> %zu %s: %s</li>\n", end - i,
+			end == i + 1 ? "picture" : "pictures", mark_text(first->mark));
+	}
+	if (shown > 200)
+		html_put(page->out, "<li>and %zu more</li>\n", shown - 200);
+	if (shown > 0)
+		html_put(page->out, "</ul>\n");
 }
 
 /* The first picture of each hour: the way without a script. */
@@ -239,8 +267,9 @@ static void day_put_bar(
 		"role=\"img\" aria-label=\"Pictures and gaps of the day\"><clipPath id=\"light\">");
 	day_put_parts(page, span, slots, true);
 	html_put(page->out,
-		"</clipPath><image href=\"light.jpg\" width=\"1440\" height=\"36\" "
-		"preserveAspectRatio=\"none\" clip-path=\"url(#light)\"/>");
+		"</clipPath><image href=\"light.jpg%s\" width=\"1440\" height=\"36\" "
+		"preserveAspectRatio=\"none\" clip-path=\"url(#light)\"/>",
+		page_query(page));
 	day_put_parts(page, span, slots, false);
 	html_put(page->out, "</svg>\n<p class=\"axis\" aria-hidden=\"true\">");
 	for (int i = 0; i <= 4; i++) {
@@ -258,9 +287,11 @@ static void day_put_sheets(const struct page *page, const struct slot *held, siz
 	html_put(page->out, "<noscript><div class=\"sheets\">");
 	for (size_t i = 0; i * SHEET_CELLS < n_held && i < 4; i++)
 		html_put(page->out,
-			"<img src=\"%zu.jpg?key=%s\" loading=\"lazy\" alt=\"Small pictures of the "
+			"<img src=\"%zu.jpg?key=%s%s\" loading=\"lazy\" alt=\"Small pictures of "
+			"the "
 			"day, in their order\">",
-			i + 1, day_key(page, held, n_held, i * SHEET_CELLS, key));
+			i + 1, day_key(page, held, n_held, i * SHEET_CELLS, key),
+			page->target->skip_marked ? "&marked=no" : "");
 	html_put(page->out, "</div></noscript>\n");
 }
 
@@ -297,18 +328,21 @@ static void day_put(
 	CLEANUP_FREE struct slot *held = NULL;
 	const size_t n_held = day_held(slots, &held);
 	uint64_t due = 0, coming = 0;
+	int64_t marked = 0;
 
 	for (size_t i = 0; i < slots->n; i++) {
 		due += slots->list[i].count;
 		coming += slots->list[i].state == SLOT_COMING;
+		marked += slots->list[i].mark != MARK_NONE;
 	}
 	html_put(page->out,
-		"<h1>%s</h1>\n<p class=\"steps\"><a rel=\"prev\" href=\"../%s/\">Day before</a>"
-		"<a rel=\"next\" href=\"../%s/\">Day after</a></p>\n"
+		"<h1>%s</h1>\n<p class=\"steps\"><a rel=\"prev\" href=\"../%s/%s\">Day before</a>"
+		"<a rel=\"next\" href=\"../%s/%s\">Day after</a></p>\n"
 		"<p><b>%llu</b> pictures of <b>%llu</b> slots.</p>\n",
 		local_date(span->since_us, date), local_day(span->since_us - US_PER_SEC, before),
-		local_day(span->until_us + US_PER_SEC, after),
+		page_query(page), local_day(span->until_us + US_PER_SEC, after), page_query(page),
 		(unsigned long long)(n_held - coming), (unsigned long long)due);
+	page_put_marked(page, marked);
 	if (slots->n == 0) {
 		html_put(page->out,
 			"<p class=\"sentence\">The journal tells of no slot on this "
@@ -321,6 +355,7 @@ static void day_put(
 	day_put_sheets(page, held, n_held);
 	day_put_hours(page, slots);
 	day_put_gaps(page, slots);
+	day_put_marked(page, slots);
 }
 
 static int day_read(const struct page *page, struct selection *ret_span, struct slots *ret)
@@ -329,6 +364,7 @@ static int day_read(const struct page *page, struct selection *ret_span, struct 
 
 	if (!day_span(page->target->day, ret_span))
 		return -EINVAL;
+	ret_span->skip_marked = page->target->skip_marked;
 	r = page->archive ? select_slots(page->archive, ret_span, ret) : page->trouble;
 	return r < 0 ? r : select_add_coming(page->archive, ret_span, ret);
 }

@@ -102,10 +102,12 @@ static int calendar_read(const struct page *page, struct calendar *ret)
 					    TALLY_DAYS, &ret->tallies)
 				  : page->trouble;
 	for (size_t i = 0; r == 0 && i < ret->tallies.n; i++) {
-		const struct tally *tally = &ret->tallies.list[i];
+		struct tally *tally = &ret->tallies.list[i];
 		const int day = utc_local_day(tally->since_us) -
 			date_number(ret->year, ret->first_month, 1);
 
+		if (page->target->skip_marked)
+			tally->taken -= tally_marked(tally);
 		if (day >= 0 && day < (int)ARRAY_SIZE(ret->days) && tally_due(tally) > 0)
 			ret->days[day] = tally;
 	}
@@ -148,25 +150,36 @@ static const char *day_grade(const struct page *page, const struct tally *tally)
 
 /* ---- the year */
 
+static void month_put_square(
+	const struct page *page, const struct tally *tally, int year, int month, int day)
+{
+	const int marked = page->target->skip_marked ? 0 : (int)tally_marked(tally);
+
+	html_put(page->out,
+		"<a class=\"%s%s\" href=\"../%04d-%02d-%02d/%s\" title=\"%d %s: %d of %lld "
+		"pictures",
+		day_grade(page, tally), marked > 0 ? " marked" : "", year, month, day,
+		page_query(page), day, month_names[month - 1], (int)tally->taken,
+		(long long)tally_due(tally));
+	if (marked > 0)
+		html_put(page->out, ", %d useless", marked);
+	html_put(page->out, "\">%d</a>", day);
+}
+
 static void month_put_squares(const struct page *page, const struct calendar *calendar, int month)
 {
 	const int first = date_number(calendar->year, month, 1);
 
 	html_put(page->out,
-		"<section class=\"month\"><h2><a href=\"../%04d-%02d/\">%s</a></h2>\n<ol>",
-		calendar->year, month, month_names[month - 1]);
+		"<section class=\"month\"><h2><a href=\"../%04d-%02d/%s\">%s</a></h2>\n<ol>",
+		calendar->year, month, page_query(page), month_names[month - 1]);
 	for (int day = 1; day <= month_days(calendar->year, month); day++) {
 		const int number = first + day - 1;
 		const struct tally *tally = calendar_day(calendar, number);
 
 		html_put(page->out, "<li class=\"d%d\">", day == 1 ? date_weekday(number) : 7);
 		if (tally)
-			html_put(page->out,
-				"<a class=\"%s\" href=\"../%04d-%02d-%02d/\" title=\"%d %s: %d "
-				"of %lld pictures\">%d</a>",
-				day_grade(page, tally), calendar->year, month, day, day,
-				month_names[month - 1], (int)tally->taken,
-				(long long)tally_due(tally), day);
+			month_put_square(page, tally, calendar->year, month, day);
 		else
 			html_put(page->out, "<span>%d</span>", day);
 		html_put(page->out, "</li>");
@@ -203,17 +216,17 @@ static void year_put_light(const struct page *page, const struct calendar *calen
 
 		for (int i = 0; i < days; i++)
 			has_day = has_day || calendar_day(calendar, first + i);
-		html_put(page->out, "<a class=\"m%d\" href=\"../%04d-%02d/\">", days,
-			calendar->year, month);
+		html_put(page->out, "<a class=\"m%d\" href=\"../%04d-%02d/%s\">", days,
+			calendar->year, month, page_query(page));
 		if (has_day)
 			html_put(page->out,
 				"<svg viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\" "
 				"role=\"img\" "
 				"aria-label=\"The light of %s\"><image "
-				"href=\"../%04d-%02d/light.jpg\" "
+				"href=\"../%04d-%02d/light.jpg%s\" "
 				"width=\"%d\" height=\"%d\" preserveAspectRatio=\"none\"/>",
 				days, LIGHT_ROWS, month_names[month - 1], calendar->year, month,
-				days, LIGHT_ROWS);
+				page_query(page), days, LIGHT_ROWS);
 		if (has_day) {
 			light_put_blanks(page, calendar, month);
 			html_put(page->out, "</svg>");
@@ -228,14 +241,16 @@ static void year_put_light(const struct page *page, const struct calendar *calen
 
 static void calendar_put_sum(const struct page *page, const struct calendar *calendar)
 {
-	int64_t taken = 0, due = 0;
+	int64_t taken = 0, due = 0, marked = 0;
 
 	for (size_t i = 0; i < calendar->tallies.n; i++) {
 		taken += calendar->tallies.list[i].taken;
 		due += tally_due(&calendar->tallies.list[i]);
+		marked += tally_marked(&calendar->tallies.list[i]);
 	}
 	html_put(page->out, "<p><b>%lld</b> of <b>%lld</b> pictures were taken.</p>\n",
 		(long long)taken, (long long)due);
+	page_put_marked(page, marked);
 }
 
 static int calendar_put_trouble(const struct page *page, int error)
@@ -257,9 +272,10 @@ int page_year(const struct page *page)
 	page_begin(page, page->target->day);
 	html_put(page->out,
 		"<h1>%s in %d</h1>\n<p class=\"steps\"><a rel=\"prev\" "
-		"href=\"../year-%04d/\">%d</a>"
-		"<a rel=\"next\" href=\"../year-%04d/\">%d</a></p>\n",
-		page->place->name, calendar.year, before, before, after, after);
+		"href=\"../year-%04d/%s\">%d</a>"
+		"<a rel=\"next\" href=\"../year-%04d/%s\">%d</a></p>\n",
+		page->place->name, calendar.year, before, page_query(page), before, after,
+		page_query(page), after);
 	calendar_put_sum(page, &calendar);
 	year_put_light(page, &calendar);
 	html_put(page->out, "<div class=\"year\">\n");
@@ -269,7 +285,8 @@ int page_year(const struct page *page)
 		"</div>\n<ul class=\"legend\"><li><i class=\"all\"></i>every picture</li>"
 		"<li><i class=\"most\"></i>19 of 20 or more</li><li><i class=\"half\"></i>half or "
 		"more</li><li><i class=\"few\"></i>fewer</li><li><i class=\"none\"></i>none</li>"
-		"<li><i class=\"gone\"></i>removed since</li></ul>\n");
+		"<li><i class=\"gone\"></i>removed since</li>"
+		"<li><i class=\"marked\"></i>has useless pictures</li></ul>\n");
 	page_end(page);
 	return 200;
 }
@@ -301,17 +318,22 @@ static void month_put_day(
 	if (!tally)
 		return;
 	html_put(page->out,
-		"<tr><th scope=\"row\"><a href=\"../%04d-%02d-%02d/\">%s %d</a></th><td "
+		"<tr><th scope=\"row\"><a href=\"../%04d-%02d-%02d/%s\">%s %d</a></th><td "
 		"class=\"strip\">"
 		"<svg viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\" aria-hidden=\"true\">"
-		"<image href=\"light.jpg\" width=\"%d\" height=\"%d\" preserveAspectRatio=\"none\" "
+		"<image href=\"light.jpg%s\" width=\"%d\" height=\"%d\" "
+		"preserveAspectRatio=\"none\" "
 		"transform=\"matrix(0 1 1 0 0 %d)\"/></svg></td><td><i class=\"grade %s\"></i>%d "
 		"of "
-		"%lld</td><td>",
-		calendar->year, calendar->first_month, day, day_names[date_weekday(number)], day,
-		LIGHT_ROWS * LIGHT_PIXELS, LIGHT_PIXELS, days * LIGHT_PIXELS,
-		LIGHT_ROWS * LIGHT_PIXELS, -(day - 1) * LIGHT_PIXELS, day_grade(page, tally),
-		(int)tally->taken, (long long)tally_due(tally));
+		"%lld",
+		calendar->year, calendar->first_month, day, page_query(page),
+		day_names[date_weekday(number)], day, LIGHT_ROWS * LIGHT_PIXELS, LIGHT_PIXELS,
+		page_query(page), days * LIGHT_PIXELS, LIGHT_ROWS * LIGHT_PIXELS,
+		-(day - 1) * LIGHT_PIXELS, day_grade(page, tally), (int)tally->taken,
+		(long long)tally_due(tally));
+	if (tally_marked(tally) > 0 && !page->target->skip_marked)
+		html_put(page->out, ", %d useless", (int)tally_marked(tally));
+	html_put(page->out, "</td><td>");
 	tally_put_missed(page, tally);
 	html_put(page->out, "</td></tr>\n");
 }
@@ -320,8 +342,8 @@ static void month_put_way(const struct page *page, int year, int month, const ch
 {
 	const int n = year * 12 + month - 1;
 
-	html_put(page->out, "<a rel=\"%s\" href=\"../%04d-%02d/\">%s</a>", rel, n / 12, n % 12 + 1,
-		month_names[n % 12]);
+	html_put(page->out, "<a rel=\"%s\" href=\"../%04d-%02d/%s\">%s</a>", rel, n / 12,
+		n % 12 + 1, page_query(page), month_names[n % 12]);
 }
 
 int page_month(const struct page *page)
@@ -336,7 +358,8 @@ int page_month(const struct page *page)
 	html_put(page->out, "<h1>%s %d</h1>\n<p class=\"steps\">", month_names[month - 1],
 		calendar.year);
 	month_put_way(page, calendar.year, month - 1, "prev");
-	html_put(page->out, "<a href=\"../year-%04d/\">%d</a>", calendar.year, calendar.year);
+	html_put(page->out, "<a href=\"../year-%04d/%s\">%d</a>", calendar.year, page_query(page),
+		calendar.year);
 	month_put_way(page, calendar.year, month + 1, "next");
 	html_put(page->out, "</p>\n");
 	calendar_put_sum(page, &calendar);
@@ -359,7 +382,8 @@ int month_light(const struct page *page, struct drawn *ret)
 	CLEANUP(slots_clear) struct slots slots = { 0 };
 	CLEANUP_FREE struct slot *cells = NULL;
 	struct calendar calendar = { 0 };
-	struct selection span = { .every_us = DAY_US / LIGHT_ROWS };
+	struct selection span = { .every_us = DAY_US / LIGHT_ROWS,
+		.skip_marked = page->target->skip_marked };
 	int r = calendar_begin(page->target->day, &calendar), days;
 
 	if (r == 0)

@@ -128,3 +128,21 @@ void page_put_facts(const struct page *page, const struct record *frame)
 		page_put_fact(page, "File", text);
 	html_put(page->out, "</dl>\n");
 }
+
+const char *page_query(const struct page *page)
+{
+	return page->target->skip_marked ? "?marked=no" : "";
+}
+
+void page_put_marked(const struct page *page, int64_t marked)
+{
+	if (page->target->skip_marked)
+		html_put(page->out,
+			"<p>Pictures that are likely to be useless are left out. "
+			"<a href=\"./\">Show them</a></p>\n");
+	else if (marked > 0)
+		html_put(page->out,
+			"<p><b>%lld</b> of them %s likely to be useless. "
+			"<a href=\"?marked=no\">Leave %s out</a></p>\n",
+			(long long)marked, marked == 1 ? "is" : "are", marked == 1 ? "it" : "them");
+}

@@ -34,6 +34,13 @@ void page_sentence(const struct page *page, const char *title, const char *sente
 void page_put_age(const struct page *page, int64_t wall_us);
 void page_put_facts(const struct page *page, const struct record *frame);
 
+/*
+ * How many of its pictures are likely to be useless, and the way to this page without them, or
+ * with them. What a link to another page of pictures ends with, so that it leaves out the same.
+ */
+void page_put_marked(const struct page *page, int64_t marked);
+const char *page_query(const struct page *page);
+
 int page_wall(const struct page *page);
 int page_newest(const struct page *page);
 int page_picture(const struct page *page);

@@ -150,10 +150,12 @@ static void query_parse(const char *query, struct target *ret)
 {
 	if (strncmp(query, "after=", 6) == 0)
 		number_read(query + 6, "", &ret->after);
-	if (strncmp(query, "key=", 4) == 0 && strlen(query + 4) < sizeof(ret->key))
-		strcpy(ret->key, query + 4);
 	for (const char *end; *query; query = end + strspn(end, "&")) {
 		end = strchrnul(query, '&');
+		if (strncmp(query, "key=", 4) == 0 && (size_t)(end - query - 4) < sizeof(ret->key))
+			snprintf(ret->key, sizeof(ret->key), "%.*s", (int)(end - query - 4),
+				query + 4);
+		ret->skip_marked |= end - query == 9 && memcmp(query, "marked=no", 9) == 0;
 		if (strncmp(query, "a=", 2) == 0)
 			query_parse_time(
 				query + 2, (size_t)(end - query - 2), ret->a, sizeof(ret->a));

@@ -51,6 +51,7 @@ struct target {
 	uint64_t after; /* 0: at once */
 	char day[12]; /* "2026-11-24"; of a month "2026-11", of a year "2026" */
 	char key[33]; /* of a sheet, ?key=...; "": not told, or too long */
+	bool skip_marked; /* ?marked=no: without pictures that are likely to be useless */
 	char a[24], b[24]; /* the two local times to compare, "2026-11-24 12:00"; "": not given */
 };
 

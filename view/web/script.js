@@ -98,7 +98,7 @@ function day(at) {
 		if (!sheets[n]) {
 			sheets[n] = new Image();
 			sheets[n].onload = () => { sheets[n].ready = true; draw(); show(false); };
-			sheets[n].src = `${n + 1}.jpg?key=${keys[n]}`;
+			sheets[n].src = `${n + 1}.jpg?key=${keys[n]}&${location.search.slice(1)}`;
 		}
 		return sheets[n];
 	};
