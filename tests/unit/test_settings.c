@@ -121,6 +121,7 @@ TEST(defaults)
 	CHECK(s->camera.phase_lock);
 	CHECK_INT(s->test.seed, 1);
 	CHECK_STR(s->test.faults, "");
+	CHECK_INT(s->test.trouble, VIEW_NONE);
 	CHECK_INT(check(s), 0);
 }
 
@@ -239,6 +240,11 @@ static const struct {
 	{ "control.A-b=1", NULL },
 	{ "control.Gain=", NULL },
 	{ "control.*=1", NULL },
+	{ "test.trouble=headlights", "trouble = headlights" },
+	{ "test.trouble=none", "trouble = none" },
+	{ "test.trouble=rain", NULL },
+	{ "test.trouble=snow, fog", NULL },
+	{ "test.trouble=", NULL },
 	{ "test.seed=-1", NULL },
 	{ "test.drift_ppm=-1000", "drift_ppm = -1000" },
 	{ "test.drift_ppm=1000.5", NULL },
@@ -333,11 +339,13 @@ TEST(camera_options)
 	CHECK_INT(set(s, "camera.width=640"), 0);
 	CHECK_INT(set(s, "camera.height=480"), 0);
 	CHECK_INT(set(s, "test.seed=7"), 0);
+	CHECK_INT(set(s, "test.trouble=spider"), 0);
 	options = capture_camera_options(s, &arrays);
 	CHECK_STR(options.id, "imx708");
 	CHECK_INT(options.width, 640);
 	CHECK_INT(options.height, 480);
 	CHECK_INT(options.seed, 7);
+	CHECK_INT(options.trouble, VIEW_SPIDER);
 }
 
 /* settings that do not go together, and what is made of them */

@@ -421,6 +421,59 @@ TEST(picture)
 	jpeg_encoder_free(encoder);
 }
 
+/* How far luma is from its mean, in the half without the text. */
+static double contrast_of(const struct frame *f)
+{
+	const int n = f->width * (f->height / 2);
+	double sum = 0, squares = 0;
+
+	for (int i = 0; i < n; i++) {
+		const double value =
+			f->plane[0][(size_t)(i / f->width) * f->stride[0] + (size_t)(i % f->width)];
+
+		sum += value;
+		squares += value * value;
+	}
+	return sqrt(squares / n - sum / n * sum / n);
+}
+
+/* What happens to the view is in its pictures, and a frozen sensor's are the same to the byte. */
+TEST(troubles)
+{
+	double clear = 0;
+
+	for (int trouble = VIEW_NONE; trouble < VIEW_TROUBLES; trouble++) {
+		struct camera_options options = { .light = 1,
+			.width = 320,
+			.height = 240,
+			.fps = 60,
+			.seed = 11,
+			.trouble = (enum camera_trouble)trouble };
+		struct camera *camera = open_camera(&options);
+		const bool grows = trouble == VIEW_ICED || trouble == VIEW_DEFOCUSED;
+		uint64_t sums[2] = { 0 };
+		double contrast = 0;
+		struct frame f;
+
+		CHECK_INT(ops->start(camera), 0);
+		for (int k = 0; k < 2; k++) {
+			CHECK_INT(take(camera, &f), 0);
+			sums[k] = sum_of(&f, 0);
+			contrast = contrast_of(&f);
+			ops->release(camera, &f);
+		}
+		CHECK((sums[0] == sums[1]) == (trouble == VIEW_FROZEN));
+		if (trouble == VIEW_NONE)
+			clear = contrast;
+		/* what is whole at once; what grows for an hour has hardly begun */
+		if (trouble == VIEW_COVERED || trouble == VIEW_FOG)
+			CHECK(contrast < clear / 2);
+		if (grows || trouble == VIEW_FROZEN)
+			CHECK(fabs(contrast - clear) < clear / 4);
+		camera_close(camera);
+	}
+}
+
 TEST(steering_and_controls)
 {
 	static const char *const names[] = { "ExposureTime", "AnalogueGain" };

@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* What several services of one user publish in one folder: none may take another's away. */
+/*
+ * What several services of one user publish in one folder: none may take another's away; and what
+ * one says of useless pictures.
+ */
 #include "capture/service/status.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <json-c/json.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
+#include "capture/service/service.h"
 #include "common/base/clock.h"
 #include "common/base/json.h"
+#include "common/base/log.h"
 #include "common/systemd/published.h"
 #include "tests/test.h"
 
@@ -146,5 +154,83 @@ TEST(settings_that_were_changed)
 	service = json_tokener_parse("{}");
 	CHECK(!status_settings_changed(service, &ago_us));
 	json_object_put(service);
+	test_remove_folder(folder);
+}
+
+static int trouble_ends(void *data, struct capture_settings *ret)
+{
+	*ret = *(const struct capture_settings *)data;
+	ret->test.trouble = VIEW_NONE;
+	return 0;
+}
+
+/* A service on a test camera that repeats its picture, until SIGHUP. */
+static pid_t start_frozen(const char *folder, struct capture_settings *s)
+{
+	pid_t pid;
+
+	conf_defaults(&capture_settings_table, s);
+	snprintf(s->archive.path, sizeof s->archive.path, "%s", folder);
+	snprintf(s->camera.source, sizeof s->camera.source, "test");
+	s->schedule.every_us = US_PER_SEC / 10;
+	s->camera.width = 320;
+	s->camera.height = 240;
+	s->camera.fps = 30;
+	s->test.light = LIGHT_NOON;
+	s->test.trouble = VIEW_FROZEN;
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		const struct archive_options open = { .mode = ARCHIVE_WRITE };
+		struct service_options options = { .settings = s,
+			.clock = &clock_real,
+			.reload = trouble_ends,
+			.reload_data = s };
+		struct record last;
+		int r;
+
+		log_set_level(LOG_LEVEL_ERR);
+		r = archive_open(folder, &open, &options.archive);
+		if (r == 0)
+			r = service_run(&options, &last);
+		_exit(-r & 0x7f);
+	}
+	return pid;
+}
+
+/* Waits until the status has such an event, NULL: none any more; how many pictures it has. */
+static int64_t wait_for_event(const char *path, const char *mark)
+{
+	for (int i = 0; i < 600; i++, usleep(100000)) {
+		struct json_object *o = status_service(path);
+		const bool has = json_get(o, "/event") != NULL;
+		const int64_t count = json_get_number(o, "/event/count");
+		const bool done = json_get_number(o, "/frames") > 3 &&
+			(mark ? strcmp(json_get_text(o, "/event/mark"), mark) == 0 : !has);
+
+		json_object_put(o);
+		if (done)
+			return count;
+	}
+	return -1;
+}
+
+/* Of useless pictures three in a row are an event, which ends with the first good one. */
+TEST(useless_pictures)
+{
+	CLEANUP_FREE struct capture_settings *settings = calloc(1, sizeof *settings);
+	char folder[64];
+	int status;
+	pid_t pid;
+
+	test_make_folder(folder);
+	setenv("RUNTIME_DIRECTORY", folder, 1);
+	pid = start_frozen(folder, settings);
+	CHECK(wait_for_event(folder, "frozen") >= 3);
+	kill(pid, SIGHUP);
+	CHECK_INT(wait_for_event(folder, NULL), 0);
+	kill(pid, SIGTERM);
+	waitpid(pid, &status, 0);
+	CHECK_INT(status, 0);
 	test_remove_folder(folder);
 }
