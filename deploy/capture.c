@@ -223,7 +223,7 @@ static bool capture_has_settings(void *data, const char *name)
 
 static int capture_deploy(struct capture *c)
 {
-	const struct ours_choice gone = { .prefix = "capturepi@", .known = capture_has_settings };
+	const struct ours_choice gone = { .prefix = "capturepi", .known = capture_has_settings };
 	struct json_object *status = capture_status(c);
 	struct deploy *deploy = &c->deploy;
 	const char *name = deploy->name;

@@ -16,7 +16,7 @@ const struct cli_option remove_options[] = {
 	SETUP_OPTIONS,
 	SYSTEM_OPTION,
 	{ "camera", 0, "NAME", "only the pull units of this camera" },
-	{ "name", 0, "NAME", "only the capture service of this camera" },
+	{ "name", 0, "NAME", "only the units of this camera of capturepi" },
 	{ 0 },
 };
 
@@ -108,7 +108,7 @@ int command_remove(struct cli *cli)
 	if (r != CLI_OK)
 		return r;
 	if (camera || name)
-		choice = (struct ours_choice){ .prefix = camera ? "pullpi-" : "capturepi@",
+		choice = (struct ours_choice){ .prefix = camera ? "pullpi-" : "capturepi",
 			.instance = camera ? camera : name };
 	r = setup_connect(&deploy);
 	if (r == CLI_OK)

@@ -121,7 +121,15 @@ static void ours_forget_failures(struct deploy *deploy, const struct unit_names 
 	}
 }
 
-/* Timers before what they start, or it may be started again meanwhile. */
+static bool unit_starts_others(const char *unit)
+{
+	const char *type = strrchr(unit, '.');
+
+	return strcmp(type, ".timer") == 0 || strcmp(type, ".path") == 0 ||
+		strcmp(type, ".socket") == 0;
+}
+
+/* What starts others goes before these, or they may be started again meanwhile. */
 static int ours_stop(struct deploy *deploy, const struct unit_names *names)
 {
 	CLEANUP_FREE struct unit_task *tasks = calloc(UNITS_MAX, sizeof *tasks);
@@ -130,9 +138,9 @@ static int ours_stop(struct deploy *deploy, const struct unit_names *names)
 
 	if (!tasks)
 		return CLI_INTERNAL;
-	for (int timers = 1; timers >= 0; timers--) {
+	for (int starts = 1; starts >= 0; starts--) {
 		for (size_t i = 0; i < names->n && r == CLI_OK; i++)
-			if ((strstr(names->names[i], ".timer") != NULL) == timers)
+			if (unit_starts_others(names->names[i]) == starts)
 				r = ours_add_stop(deploy, names->names[i], tasks, &n);
 	}
 	if (r != CLI_OK)

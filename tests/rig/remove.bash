@@ -3,12 +3,17 @@
 
 [ -n "$(declare -F by_the_page)" ] || . "$here/howto.bash"
 
+works() { # MACHINE: a unit of ours does, or waits to start one
+	as "$1" systemctl --user list-units --state=active,activating,reloading,deactivating --no-legend --plain \
+		'capturepi*' 'pullpi*' 'viewpi*' | grep .
+}
 removed() { # MACHINE ARCHIVE PACKAGE...
 	local machine=$1 archive=$2 before
 	shift 2
 	before=$(find "$archive" -name '2*.jpg' | wc -l)
+	[ "$machine" = pullpi ] || works "$machine" || { echo "nothing runs that could be stopped"; return 1; }
 	on "$machine" env DEBIAN_FRONTEND=noninteractive apt-get purge -qy "$@" deploypi || return
-	! as "$machine" pgrep -u pi "^($(IFS='|' && echo "$*"))" || { echo "still runs"; return 1; }
+	! works "$machine" && ! as "$machine" pgrep -u pi "^($(IFS='|' && echo "$*"))" || { echo "still runs"; return 1; }
 	[ "$(find "$archive" -name '2*.jpg' | wc -l)" -ge "$before" ] && [ "$before" -gt 5 ]
 }
 no_trace() { # MACHINE: of the packages
@@ -37,6 +42,7 @@ part_remove() {
 	check "PullPi: deploypi remove" login pullpi deploypi remove
 	check "PullPi: no unit is enabled any more" none_enabled pullpi
 	check "PullPi: the packages go, the pictures stay" removed pullpi "$pulled" pullpi
+	check "CapturePi: a hook and metrics as well" login capturepi systemctl --user enable --now capturepi-new.path capturepi-metrics.timer
 	check "CapturePi: removed while it runs, the pictures stay" removed capturepi "$captures" capturepi
 	check "nothing of the packages is left" no_trace capturepi
 	check "no unit failed" nothing_failed

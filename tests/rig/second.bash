@@ -84,8 +84,9 @@ section_gone() { # doctor tells, deploypi switches off, the other goes on
 	! find "$puller/.config/systemd" -name '*street*' | grep . && as pullpi systemctl --user is-enabled pullpi-sync@garden.timer
 }
 second_removed() {
-	login capturepi deploypi remove --name front || return
-	! login capturepi systemctl --user is-active capturepi@front && status_of '^service    running' &&
+	login capturepi systemctl --user enable --now capturepi-new@front.path capturepi-metrics@front.timer &&
+		login capturepi deploypi remove --name front || return
+	! as capturepi systemctl --user list-units --no-legend --plain 'capturepi*@front.*' | grep . && ! login capturepi systemctl --user is-active capturepi@front && status_of '^service    running' &&
 		[ -e "$home/captures-front/latest.jpg" ] && ! find "$home/.config/systemd" -name '*front*' | grep .
 }
 

@@ -74,7 +74,7 @@ TEST(leftovers)
 TEST(which_are_chosen)
 {
 	const struct ours_choice all = { 0 }, pull = { "pullpi-", "a.b", NULL, NULL },
-				 capture = { "capturepi@", "a.b", NULL, NULL };
+				 capture = { "capturepi", "a.b", NULL, NULL };
 
 	CHECK(ours_chosen(&all, "capturepi.service") && ours_chosen(&all, "pullpi-sync@x.timer"));
 	CHECK(!ours_chosen(&all, "other.service"));
@@ -83,7 +83,9 @@ TEST(which_are_chosen)
 		!ours_chosen(&pull, "pullpi-sync@.timer"));
 	CHECK(!ours_chosen(&pull, "capturepi@a.b.service"));
 	CHECK(ours_chosen(&capture, "capturepi@a.b.service"));
-	CHECK(!ours_chosen(&capture, "capturepi.service"));
+	CHECK(ours_chosen(&capture, "capturepi-new@a.b.path"));
+	CHECK(!ours_chosen(&capture, "capturepi.service") &&
+		!ours_chosen(&capture, "capturepi-new.path"));
 	CHECK(!ours_chosen(&capture, "pullpi-sync@a.b.timer"));
 }
 
