@@ -126,7 +126,8 @@ static int state_fill_holes(struct hook_state *state)
 }
 
 /* Durable once it returns 0. */
-static int hook_state_save(const char *program, const char *id, struct hook_state *state)
+static int hook_state_save(
+	const struct fs_ops *fs, const char *program, const char *id, struct hook_state *state)
 {
 	CLEANUP_FD int folder = -1;
 	struct json_object *o, *done;
@@ -155,7 +156,7 @@ static int hook_state_save(const char *program, const char *id, struct hook_stat
 	slash = strrchr(path, '/');
 	*slash = '\0';
 	folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	r = folder < 0 ? -errno : fs_replace(&fs_real, folder, slash + 1, text, strlen(text), 0600);
+	r = folder < 0 ? -errno : fs_replace(fs, folder, slash + 1, text, strlen(text), 0600);
 	json_object_put(o);
 	return r;
 }
@@ -267,7 +268,8 @@ static int hook_try(struct hook *hook, const struct record *frame)
 
 static int hook_save(struct hook *hook)
 {
-	return hook_state_save(hook->cli->program->name, archive_id(hook->archive), &hook->state);
+	return hook_state_save(hook->job->fs ? hook->job->fs : &fs_real, hook->cli->program->name,
+		archive_id(hook->archive), &hook->state);
 }
 
 /* Notes that nothing is to be done for that number any more. */
@@ -454,17 +456,21 @@ static int hook_take_back(struct hook *hook)
 static int hook_turn(struct hook *hook)
 {
 	int r = hook_state_load(hook->cli->program->name, archive_id(hook->archive), &hook->state);
-	bool first = r == -ENOENT || (r == -EBADMSG && hook->from > 0);
+	bool begins = r == -ENOENT || (r == -EBADMSG && hook->from > 0);
 
 	hook->stopped = false;
-	if (first)
+	if (begins)
 		r = hook_begin(hook);
 	if (r == 0)
 		r = hook_take_back(hook);
 	if (r == 0 && hook->from > 0) {
 		r = ranges_remove(&hook->state.done, hook->from, SEQ_MAX);
 		hook->from = 0;
+		begins = true;
 	}
+	/* or after a cut in the first command it would begin with a newer picture */
+	if (r == 0 && begins)
+		r = hook_save(hook);
 	if (r == 0)
 		r = hook_walk(hook);
 	return r == 0 ? hook_save(hook) : r;

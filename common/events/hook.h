@@ -25,6 +25,7 @@
 #include "common/archive/archive.h"
 #include "common/commands/cli.h"
 
+struct fs_ops;
 struct json_object;
 
 struct hook_settings {
@@ -62,6 +63,7 @@ struct hook_job {
 	int (*open)(const void *data, struct archive **ret);
 	const void *data;
 	const char *camera;
+	const struct fs_ops *fs; /* that the state is written by; NULL: the system's calls */
 };
 
 /*

@@ -9,11 +9,12 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "tests/unit/archive_kit.h"
+#include "tests/unit/power_kit.h"
 
 static char folder[64], path[80], seen[80], text[65536];
 static struct archive *archive;
 static struct hook_settings settings;
+static const struct fs_ops *hook_fs;
 
 static void set_up(bool copy)
 {
@@ -71,7 +72,7 @@ static int hook_once(const char *from)
 	static const struct cli_program program = { .name = "pullpi" };
 	static const struct cli_command command = { .options = hook_options };
 	const struct hook_job job = {
-		.settings = &settings, .open = open_archive, .camera = "gar\"den"
+		.settings = &settings, .open = open_archive, .camera = "gar\"den", .fs = hook_fs
 	};
 	struct cli cli = { .program = &program, .command = &command, .given = { NULL, from } };
 	int quiet = open("/dev/null", O_WRONLY), err = dup(STDERR_FILENO), r;
@@ -288,6 +289,81 @@ TEST(a_state_that_is_damaged)
 	CHECK_INT(hook_once("2"), CLI_OK);
 	CHECK_INT(hook_once(NULL), CLI_OK);
 	CHECK_STR(hook_wrote(), "2 ");
+	tear_down();
+}
+
+/* What commands wrote, which must be numbers without a gap from `*ret_first` on. Returns the last. */
+static uint64_t numbers_read(const char *file, uint64_t *ret_first)
+{
+	CLEANUP_FREE char *wrote = NULL;
+	uint64_t last = 0;
+
+	*ret_first = 0;
+	if (fs_read_file(AT_FDCWD, file, sizeof text, &wrote, NULL) < 0)
+		return 0;
+	for (char *at = wrote; *at; at += strspn(at, "\n")) {
+		const uint64_t number = strtoull(at, &at, 10);
+
+		CHECK(last == 0 || number == last + 1);
+		*ret_first = *ret_first ? *ret_first : number;
+		last = number;
+	}
+	return last;
+}
+
+static uint64_t newest; /* number of a picture */
+
+/* On each disk the hook goes on with the picture whose command ended last, or the next one. */
+static void check_disk(const char *disk)
+{
+	const struct fs_ops *fs = hook_fs;
+	uint64_t first, last, ran = numbers_read(seen, &first);
+	static int until; /* number of a disk */
+	char again[80];
+	bool runs;
+
+	if (ran == 3 && newest == 3) { /* as if the first command had not ended */
+		take(++newest);
+		until = power.crashes + DISKS;
+	}
+	runs = power.crashes < until;
+	snprintf(again, sizeof again, "%s/again", disk);
+	setenv("STATE_DIRECTORY", disk, 1);
+	setenv("SEEN", again, 1);
+	hook_fs = NULL;
+	CHECK_INT(hook_once(NULL), CLI_OK);
+	last = numbers_read(again, &first);
+	if (ran < newest || last > 0) {
+		CHECK_INT(last, newest);
+		CHECK(first == (ran ? ran : 3) || (ran > 0 && !runs && first == ran + 1));
+	}
+	hook_fs = fs;
+	setenv("STATE_DIRECTORY", power.path, 1);
+	setenv("SEEN", seen, 1);
+}
+
+TEST(power_fails)
+{
+	const struct fs_ops fs = power_fs();
+	char state[64];
+	uint64_t first;
+
+	set_up(false);
+	for (newest = 0; newest < 3;)
+		take(++newest);
+	snprintf(state, sizeof state, "%.50s/state", folder);
+	CHECK_INT(mkdir(state, 0700), 0);
+	setenv("STATE_DIRECTORY", state, 1);
+	power_start(state, check_disk);
+	hook_fs = &fs;
+	CHECK_INT(hook_once(NULL), CLI_OK);
+	for (int i = 0; i < 4; i++)
+		take(++newest);
+	CHECK_INT(hook_once(NULL), CLI_OK);
+	hook_fs = NULL;
+	CHECK_INT(numbers_read(seen, &first), newest);
+	CHECK_INT(first, 3);
+	power_end(80);
 	tear_down();
 }
 

@@ -1,304 +1,46 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Power cuts. fs_ops that remember what the disk must hold: of a file what it held at its last
- * fsync, of a folder the names at its last fsync. After every call the worst disks that a power cut
- * could leave there are built beside the archive and repaired:
- *
- *   lost    nothing but what was synced
- *   names   every name, but of each file only what was synced
- *   torn    the same, and half of what was not
- *
- * On each of them: no partial picture is visible, every frame with a line is whole, every frame
- * that was reported stored is there.
+ * Power cuts (power_kit.h), each of whose disks is repaired. On each of them: no partial picture is
+ * visible, every frame with a line is whole, every frame that was reported stored is there.
  */
-#include <fcntl.h>
-
 #include "tests/unit/crash_kit.h"
+#include "tests/unit/power_kit.h"
 
-#define SYNCED_MAX 400
-#define NAMES_MAX 30
+static char path[64]; /* of the archive */
+static bool copy;
+static uint64_t stored;
 
-enum disk { DISK_LOST, DISK_NAMES, DISK_TORN, DISKS };
-
-static const char *const disk_names[DISKS] = { "lost", "names", "torn" };
-
-struct name {
-	char name[64];
-	ino_t ino;
-	mode_t type;
-	char target[100]; /* of a symlink */
-};
-
-/* What is known to be on the disk of one file or folder. */
-struct synced {
-	ino_t ino; /* 0: unused */
-	char *data;
-	size_t bytes;
-	struct name names[NAMES_MAX];
-	int n_names;
-};
-
-static struct {
-	struct synced synced[SYNCED_MAX];
-	char path[64]; /* the archive; "": no crashes now */
-	uint64_t stored;
-	bool copy;
-	int crashes;
-} power;
-
-static struct synced *find_synced(ino_t ino)
+static void repair(const char *disk)
 {
-	for (int i = 0; i < SYNCED_MAX; i++) {
-		if (power.synced[i].ino == ino)
-			return &power.synced[i];
-	}
-	return NULL;
-}
-
-static void forget(ino_t ino)
-{
-	struct synced *synced = find_synced(ino);
-
-	if (!synced)
-		return;
-	free(synced->data);
-	memset(synced, 0, sizeof(*synced));
-}
-
-/* The names of a folder as they are now. */
-static int list(int fd, struct name names[static NAMES_MAX])
-{
-	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), n = 0;
-	DIR *dir = fdopendir(copy);
-	struct dirent *entry;
-	struct stat st;
-
-	while (dir && (entry = readdir(dir))) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-			fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-			!CHECK(n < NAMES_MAX))
-			continue;
-		memset(&names[n], 0, sizeof(names[n]));
-		snprintf(names[n].name, sizeof(names[n].name), "%.63s", entry->d_name);
-		names[n].ino = st.st_ino;
-		names[n].type = st.st_mode & S_IFMT;
-		if (S_ISLNK(st.st_mode) &&
-			readlinkat(fd, entry->d_name, names[n].target,
-				sizeof(names[n].target) - 1) < 0)
-			continue;
-		n++;
-	}
-	if (dir)
-		closedir(dir);
-	return n;
-}
-
-static void remember(int fd)
-{
-	CLEANUP_FD int copy = -1;
-	struct synced *synced;
-	char path[40];
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return;
-	forget(st.st_ino);
-	synced = find_synced(0);
-	if (!CHECK(synced != NULL))
-		return;
-	synced->ino = st.st_ino;
-	if (S_ISDIR(st.st_mode)) {
-		synced->n_names = list(fd, synced->names);
-		return;
-	}
-	/* the fd itself may be open for writing only */
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	copy = open(path, O_RDONLY | O_CLOEXEC);
-	synced->bytes = (size_t)st.st_size;
-	synced->data = malloc(synced->bytes + 1);
-	CHECK_INT(fs_read_at(copy, synced->data, synced->bytes, 0), st.st_size);
-}
-
-static void build_file(enum disk disk, int from_fd, int to_fd, const struct name *name)
-{
-	const struct synced *synced = find_synced(name->ino);
-	size_t keep = synced ? synced->bytes : 0, all = 0;
-	CLEANUP_FREE char *now = NULL;
-	CLEANUP_FD int fd =
-		openat(to_fd, name->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-
-	CHECK(fd >= 0);
-	if (keep > 0)
-		CHECK_INT(write(fd, synced->data, keep), keep);
-	/* what was appended and not synced: half of it */
-	if (disk == DISK_TORN &&
-		fs_read_file(from_fd, name->name, FRAME_BYTES_MAX, &now, &all) == 0 && all > keep)
-		CHECK_INT(write(fd, now + keep, (all - keep) / 2), (all - keep) / 2);
-}
-
-/* Copies the folder as it would be after the cut. */
-static void build(enum disk disk, ino_t ino, int from_fd, int to_fd)
-{
-	const struct synced *synced = find_synced(ino);
-	struct name now[NAMES_MAX];
-	const struct name *names = disk == DISK_LOST ? (synced ? synced->names : NULL) : now;
-	int n = disk == DISK_LOST ? (synced ? synced->n_names : 0) : list(from_fd, now);
-
-	for (int i = 0; i < n; i++) {
-		const char *name = names[i].name;
-
-		if (S_ISLNK(names[i].type)) {
-			CHECK_INT(symlinkat(names[i].target, to_fd, name), 0);
-		} else if (S_ISDIR(names[i].type)) {
-			int from = openat(from_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC), to;
-
-			CHECK_INT(mkdirat(to_fd, name, 0755), 0);
-			to = openat(to_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-			build(disk, names[i].ino, from, to);
-			close(from);
-			close(to);
-		} else {
-			build_file(disk, from_fd, to_fd, &names[i]);
-		}
-	}
-}
-
-static void repair(const char *path)
-{
-	if (power.copy) {
-		CHECK_INT(crash_bring(path, NULL, 7, KIT_SLOT - 24 * 60 * KIT_MINUTE), 0);
-		CHECK_INT(crash_bring(path, NULL, 8, KIT_SLOT), 0);
-		CHECK_INT(crash_bring(path, NULL, 9, KIT_SLOT), 0);
-		CHECK_INT(crash_bring(path, NULL, 10, KIT_SLOT), 0);
+	if (copy) {
+		CHECK_INT(crash_bring(disk, NULL, 7, KIT_SLOT - 24 * 60 * KIT_MINUTE), 0);
+		CHECK_INT(crash_bring(disk, NULL, 8, KIT_SLOT), 0);
+		CHECK_INT(crash_bring(disk, NULL, 9, KIT_SLOT), 0);
+		CHECK_INT(crash_bring(disk, NULL, 10, KIT_SLOT), 0);
 	} else {
-		crash_repair(path);
+		crash_repair(disk);
 	}
 }
 
-/* The power fails here. */
-static void cut(void)
+static void check_disk(const char *disk)
 {
-	int error = errno;
-
-	if (!power.path[0] || test_failures)
-		return;
-	for (int disk = 0; disk < DISKS; disk++) {
-		int from = open(power.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), to;
-		struct stat st;
-		char path[64];
-
-		kit_make_folder(path);
-		to = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		CHECK_INT(fstat(from, &st), 0);
-		build((enum disk)disk, st.st_ino, from, to);
-		close(from);
-		close(to);
-		crash_check_dead(path, power.stored);
-		repair(path);
-		crash_check_repaired(path, !power.copy);
-		power.crashes++;
-		if (test_failures)
-			fprintf(stderr, "  cut %d (%s)\n", power.crashes, disk_names[disk]);
-		test_remove_folder(path);
-	}
-	errno = error;
+	crash_check_dead(disk, stored);
+	repair(disk);
+	crash_check_repaired(disk, !copy);
 }
 
-static int power_openat(int dirfd, const char *path, int flags, mode_t mode)
+static void begin(bool of_copy)
 {
-	int fd = fs_real.openat(dirfd, path, flags, mode);
-	struct stat st;
-
-	/* the number of a deleted file may come again */
-	if (fd >= 0 && (flags & O_EXCL) && fstat(fd, &st) == 0)
-		forget(st.st_ino);
-	if (fd >= 0 && (flags & O_CREAT))
-		cut();
-	return fd;
-}
-static ssize_t power_write(int fd, const void *data, size_t bytes)
-{
-	ssize_t n = fs_real.write(fd, data, bytes);
-
-	cut();
-	return n;
-}
-static int power_fsync(int fd)
-{
-	int r = fs_real.fsync(fd);
-
-	remember(fd);
-	cut();
-	return r;
-}
-static int power_renameat2(int olddir, const char *old, int newdir, const char *new, unsigned flags)
-{
-	int r = fs_real.renameat2(olddir, old, newdir, new, flags);
-
-	cut();
-	return r;
-}
-static int power_unlinkat(int dirfd, const char *path, int flags)
-{
-	int r = fs_real.unlinkat(dirfd, path, flags);
-
-	cut();
-	return r;
-}
-static int power_mkdirat(int dirfd, const char *path, mode_t mode)
-{
-	int r = fs_real.mkdirat(dirfd, path, mode);
-	struct stat st;
-
-	if (r == 0 && fstatat(dirfd, path, &st, 0) == 0)
-		forget(st.st_ino);
-	cut();
-	return r;
-}
-static int power_symlinkat(const char *target, int dirfd, const char *path)
-{
-	int r = fs_real.symlinkat(target, dirfd, path);
-
-	cut();
-	return r;
-}
-static int power_ftruncate(int fd, off_t bytes)
-{
-	int r = fs_real.ftruncate(fd, bytes);
-
-	cut();
-	return r;
+	copy = of_copy;
+	stored = 0;
+	kit_make_folder(path);
+	power_start(path, check_disk);
 }
 
-static struct fs_ops power_fs(void)
+static void end(void)
 {
-	struct fs_ops fs = fs_real;
-
-	fs.openat = power_openat;
-	fs.write = power_write;
-	fs.fsync = fs.fdatasync = power_fsync;
-	fs.renameat2 = power_renameat2;
-	fs.unlinkat = power_unlinkat;
-	fs.mkdirat = power_mkdirat;
-	fs.symlinkat = power_symlinkat;
-	fs.ftruncate = power_ftruncate;
-	return fs;
-}
-
-static void power_start(bool copy)
-{
-	memset(&power, 0, sizeof(power));
-	power.copy = copy;
-	kit_make_folder(power.path);
-}
-
-static void power_end(int least)
-{
-	CHECK(power.crashes >= least);
-	printf("%d disks\n", power.crashes);
-	for (int i = 0; i < SYNCED_MAX; i++)
-		free(power.synced[i].data);
-	test_remove_folder(power.path);
+	power_end(100);
+	test_remove_folder(path);
 }
 
 TEST(power_fails_while_publishing)
@@ -307,8 +49,8 @@ TEST(power_fails_while_publishing)
 	struct record miss = kit_miss(KIT_SLOT);
 	struct archive *archive = NULL;
 
-	power_start(false);
-	CHECK_INT(kit_open(power.path, &fs, &archive), 0);
+	begin(false);
+	CHECK_INT(kit_open(path, &fs, &archive), 0);
 	for (uint64_t seq = 1; archive && seq < 7; seq++) {
 		if (seq == 3) {
 			CHECK_INT(archive_note(archive, &miss), 0);
@@ -317,10 +59,10 @@ TEST(power_fails_while_publishing)
 		/* two days */
 		CHECK(crash_publish(archive, seq,
 			KIT_SLOT + (int64_t)seq * KIT_MINUTE + (seq > 4) * 24 * 60 * KIT_MINUTE,
-			&power.stored));
+			&stored));
 	}
 	archive_free(archive);
-	power_end(100);
+	end();
 }
 
 TEST(power_fails_while_dating_anew)
@@ -329,16 +71,16 @@ TEST(power_fails_while_dating_anew)
 	struct fs_ops fs = power_fs();
 	struct archive *archive = NULL;
 
-	power_start(false);
-	CHECK_INT(kit_open(power.path, &fs, &archive), 0);
-	CHECK(archive && crash_publish(archive, 1, KIT_SLOT - 400 * day, &power.stored));
-	CHECK(crash_publish(archive, 2, KIT_SLOT - 399 * day, &power.stored));
-	power.stored = 0; /* its file goes */
-	CHECK(crash_redate(archive, 3, KIT_SLOT, 1, &power.stored));
-	CHECK(crash_publish(archive, 5, KIT_SLOT + day, &power.stored));
-	CHECK(crash_redate(archive, 6, KIT_SLOT + KIT_MINUTE, 2, &power.stored));
+	begin(false);
+	CHECK_INT(kit_open(path, &fs, &archive), 0);
+	CHECK(archive && crash_publish(archive, 1, KIT_SLOT - 400 * day, &stored));
+	CHECK(crash_publish(archive, 2, KIT_SLOT - 399 * day, &stored));
+	stored = 0; /* its file goes */
+	CHECK(crash_redate(archive, 3, KIT_SLOT, 1, &stored));
+	CHECK(crash_publish(archive, 5, KIT_SLOT + day, &stored));
+	CHECK(crash_redate(archive, 6, KIT_SLOT + KIT_MINUTE, 2, &stored));
 	archive_free(archive);
-	power_end(100);
+	end();
 }
 
 TEST(power_fails_around_batches)
@@ -346,14 +88,14 @@ TEST(power_fails_around_batches)
 	struct fs_ops fs = power_fs();
 	struct archive *archive = NULL;
 
-	power_start(false);
+	begin(false);
 	crash_unlined = 3;
-	CHECK_INT(kit_open(power.path, &fs, &archive), 0);
-	CHECK(archive && crash_publish(archive, 1, KIT_SLOT, &power.stored));
-	CHECK(crash_batch(archive, 2, 3, KIT_SLOT + KIT_MINUTE, &power.stored));
-	CHECK(crash_batch(archive, 5, 2, KIT_SLOT + 24 * 60 * KIT_MINUTE, &power.stored));
+	CHECK_INT(kit_open(path, &fs, &archive), 0);
+	CHECK(archive && crash_publish(archive, 1, KIT_SLOT, &stored));
+	CHECK(crash_batch(archive, 2, 3, KIT_SLOT + KIT_MINUTE, &stored));
+	CHECK(crash_batch(archive, 5, 2, KIT_SLOT + 24 * 60 * KIT_MINUTE, &stored));
 	archive_free(archive);
-	power_end(100);
+	end();
 	crash_unlined = 1;
 }
 
@@ -365,22 +107,21 @@ TEST(power_fails_while_repairing)
 	uint8_t jpeg[KIT_JPEG_BYTES];
 	int fd;
 
-	power_start(false);
-	CHECK_INT(kit_open(power.path, &fs, &archive), 0);
-	CHECK(archive && crash_publish(archive, 1, KIT_SLOT, &power.stored));
+	begin(false);
+	CHECK_INT(kit_open(path, &fs, &archive), 0);
+	CHECK(archive && crash_publish(archive, 1, KIT_SLOT, &stored));
 	archive_free(archive);
 	kit_jpeg(jpeg, 2);
-	kit_write(power.path, KIT_DAY "/20261120T160200Z-00000002.jpg", jpeg, sizeof(jpeg), 0);
-	kit_write(power.path, "journal/00000000.jsonl", "{\"seq\":2,", 9, O_APPEND);
-	fd = open(kit_path(power.path, KIT_DAY "/20261120T160200Z-00000002.jpg"),
-		O_RDONLY | O_CLOEXEC);
+	kit_write(path, KIT_DAY "/20261120T160200Z-00000002.jpg", jpeg, sizeof(jpeg), 0);
+	kit_write(path, "journal/00000000.jsonl", "{\"seq\":2,", 9, O_APPEND);
+	fd = open(kit_path(path, KIT_DAY "/20261120T160200Z-00000002.jpg"), O_RDONLY | O_CLOEXEC);
 	remember(fd);
 	close(fd);
 	archive = NULL;
-	CHECK_INT(kit_open(power.path, &fs, &archive), 0);
-	CHECK(archive && crash_publish(archive, 3, KIT_SLOT + 2 * KIT_MINUTE, &power.stored));
+	CHECK_INT(kit_open(path, &fs, &archive), 0);
+	CHECK(archive && crash_publish(archive, 3, KIT_SLOT + 2 * KIT_MINUTE, &stored));
 	archive_free(archive);
-	power_end(100);
+	end();
 }
 
 TEST(power_fails_while_receiving)
@@ -390,20 +131,20 @@ TEST(power_fails_while_receiving)
 	const char *name;
 	int fd;
 
-	power_start(true);
-	CHECK_INT(crash_bring(power.path, &fs, 8, KIT_SLOT), 0);
-	power.stored = 8;
-	CHECK_INT(crash_bring(power.path, &fs, 7, KIT_SLOT - 24 * 60 * KIT_MINUTE), 0);
-	power.stored = 7;
+	begin(true);
+	CHECK_INT(crash_bring(path, &fs, 8, KIT_SLOT), 0);
+	stored = 8;
+	CHECK_INT(crash_bring(path, &fs, 7, KIT_SLOT - 24 * 60 * KIT_MINUTE), 0);
+	stored = 7;
 	/* number 9 is there already, but its name is not on the disk yet: a writer was killed */
 	kit_jpeg(jpeg, 9);
-	name = kit_path(power.path, KIT_DAY "/20261120T160100Z-00000009.jpg");
+	name = kit_path(path, KIT_DAY "/20261120T160100Z-00000009.jpg");
 	kit_write("", name, jpeg, sizeof(jpeg), 0);
 	fd = open(name, O_RDONLY | O_CLOEXEC);
 	remember(fd);
 	close(fd);
-	CHECK_INT(crash_bring(power.path, &fs, 9, KIT_SLOT), 0);
-	power.stored = 9;
-	CHECK_INT(crash_bring(power.path, &fs, 10, KIT_SLOT), 0);
-	power_end(100);
+	CHECK_INT(crash_bring(path, &fs, 9, KIT_SLOT), 0);
+	stored = 9;
+	CHECK_INT(crash_bring(path, &fs, 10, KIT_SLOT), 0);
+	end();
 }
