@@ -158,16 +158,19 @@ static void message_title(enum watch_kind kind, enum watch_topic topic, struct j
 /* A line for each camera; for free(), NULL: no memory. */
 static char *message_text(struct json_object *message)
 {
+	const int64_t dropped = json_get_number(message, "/dropped");
 	struct json_object *events = json_object_object_get(message, "events");
 	const size_t n =
 		json_object_is_type(events, json_type_array) ? json_object_array_length(events) : 0;
 	const int64_t more = json_get_number(message, "/cameras") - (int64_t)n;
 	char *text = NULL;
 	size_t bytes;
-	FILE *out = n > 0 ? open_memstream(&text, &bytes) : NULL;
+	FILE *out = open_memstream(&text, &bytes);
 
 	if (!out)
-		return strdup(json_get_text(message, "/text"));
+		return NULL;
+	if (n == 0)
+		text_print(out, "%s\n", json_get_text(message, "/text"));
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *event = json_object_array_get_idx(events, i);
 
@@ -176,6 +179,9 @@ static char *message_text(struct json_object *message)
 	}
 	if (more > 0)
 		text_print(out, "and %lld more\n", (long long)more);
+	if (dropped > 0)
+		text_print(out, "%lld older messages could not be sent and were dropped\n",
+			(long long)dropped);
 	return fclose(out) == 0 ? text : NULL;
 }
 
@@ -210,6 +216,8 @@ static struct json_object *message_new(const struct watch *w, enum watch_kind ki
 
 static void messages_queue(struct watch *w)
 {
+	bool dropped = false;
+
 	for (enum watch_kind kind = 0; kind < WATCH_KINDS; kind++) {
 		for (enum watch_topic topic = 0; topic < WATCH_TOPICS; topic++) {
 			struct json_object *events = w->events[kind][topic], *message;
@@ -218,43 +226,38 @@ static void messages_queue(struct watch *w)
 				continue;
 			message = message_new(w, kind, topic, events);
 			if (json_object_array_length(json_object_object_get(message, "to")) > 0)
-				watch_state_queue(&w->state, message);
+				dropped = watch_state_queue(&w->state, message) || dropped;
 			else
 				json_object_put(message);
 			json_object_put(events);
 			w->events[kind][topic] = NULL;
 		}
 	}
+	if (dropped)
+		log_warning(
+			"more than %d messages wait: the oldest were dropped", WATCH_MESSAGES_MAX);
 }
 
 /* ---- sending */
 
-/* Sends it by one way. 0, or -errno and why. */
+/* Sends it by one way, and how many were dropped before. 0, or -errno and why. */
 static int message_send(
 	struct watch *w, struct json_object *o, enum channel channel, char *error, size_t size)
 {
-	CLEANUP_FREE char *text = message_text(o);
-	const bool light = w->state.channels[channel].tries >= PICTURE_TRIES;
-	const struct channel_message message = { json_get_text(o, "/kind"),
-		json_get_text(o, "/camera"), json_get_text(o, "/title"), text ? text : "",
-		json_text(o), light ? "" : json_get_text(o, "/picture") };
+	const struct channel_state *s = &w->state.channels[channel];
+	CLEANUP_FREE char *text = NULL;
+	struct channel_message message;
+	int r;
 
-	return channel_send(&w->channels, channel, &message, error, size);
-}
-
-/* The place of the channel in the list of those that the message has to leave by; -1: none. */
-static int message_goes_to(struct json_object *message, enum channel channel)
-{
-	struct json_object *to = json_object_object_get(message, "to");
-
-	for (size_t i = 0;
-		json_object_is_type(to, json_type_array) && i < json_object_array_length(to); i++) {
-		const char *name = json_object_get_string(json_object_array_get_idx(to, i));
-
-		if (name && strcmp(name, channel_name(channel)) == 0)
-			return (int)i;
-	}
-	return -1;
+	if (s->dropped > 0)
+		json_add_number(o, "dropped", s->dropped);
+	text = message_text(o);
+	message = (struct channel_message){ json_get_text(o, "/kind"), json_get_text(o, "/camera"),
+		json_get_text(o, "/title"), text ? text : "", json_text(o),
+		s->tries >= PICTURE_TRIES ? "" : json_get_text(o, "/picture") };
+	r = channel_send(&w->channels, channel, &message, error, size);
+	json_object_object_del(o, "dropped"); /* another way has its own number */
+	return r;
 }
 
 /* Notes how it went; a channel's trouble is one line in the log, and so is its end. */
@@ -296,7 +299,7 @@ static int channel_flush(struct watch *w, enum channel channel, int64_t until_ns
 	for (size_t i = 0; r == 0 && i < json_object_array_length(messages);) {
 		struct json_object *o = json_object_array_get_idx(messages, i);
 		struct json_object *to = json_object_object_get(o, "to");
-		const int place = message_goes_to(o, channel);
+		const int place = watch_message_goes_to(o, channel);
 		char error[PULL_ERROR_MAX] = "";
 
 		if (place >= 0 && channel_is_set(&w->channels, channel)) {

@@ -91,6 +91,7 @@ static void channels_parse(struct json_object *channels, struct watch_state *sta
 
 		s->next_us = json_get_time(o, "/next");
 		s->tries = tries > 0 && tries < 1000000 ? (unsigned)tries : 0;
+		s->dropped = json_get_number(o, "/dropped");
 		text_format(s->error, sizeof s->error, "%s", json_get_text(o, "/error"));
 	}
 }
@@ -101,7 +102,6 @@ static void watch_state_parse(struct json_object *o, struct watch_state *state)
 
 	state->looked_us = json_get_time(o, "/looked");
 	state->summary_us = json_get_time(o, "/summary");
-	state->dropped = json_get_number(o, "/dropped");
 	cameras_parse(json_object_object_get(o, "cameras"), state);
 	channels_parse(json_object_object_get(o, "channels"), state);
 	for (size_t i = 0; json_object_is_type(messages, json_type_array) &&
@@ -114,13 +114,38 @@ static void watch_state_parse(struct json_object *o, struct watch_state *state)
 	}
 }
 
-void watch_state_queue(struct watch_state *state, struct json_object *message)
+int watch_message_goes_to(struct json_object *message, enum channel channel)
 {
-	if (json_object_array_length(state->messages) >= WATCH_MESSAGES_MAX) {
-		json_object_array_del_idx(state->messages, 0, 1);
-		state->dropped++;
+	struct json_object *to = json_object_object_get(message, "to");
+
+	for (size_t i = 0;
+		json_object_is_type(to, json_type_array) && i < json_object_array_length(to); i++) {
+		const char *name = json_object_get_string(json_object_array_get_idx(to, i));
+
+		if (name && strcmp(name, channel_name(channel)) == 0)
+			return (int)i;
 	}
+	return -1;
+}
+
+/* Each way that the oldest message has not left by is told so by the next one that does. */
+static void messages_drop(struct watch_state *state)
+{
+	struct json_object *oldest = json_object_array_get_idx(state->messages, 0);
+
+	for (enum channel channel = 0; channel < CHANNEL_PING; channel++)
+		state->channels[channel].dropped += watch_message_goes_to(oldest, channel) >= 0;
+	json_object_array_del_idx(state->messages, 0, 1);
+}
+
+bool watch_state_queue(struct watch_state *state, struct json_object *message)
+{
+	const bool full = json_object_array_length(state->messages) >= WATCH_MESSAGES_MAX;
+
+	if (full)
+		messages_drop(state);
 	json_object_array_add(state->messages, message);
+	return full;
 }
 
 static bool camera_is_quiet(const struct watch_camera *camera)
@@ -140,12 +165,14 @@ static struct json_object *channels_object(const struct watch_state *state)
 		const struct channel_state *s = &state->channels[channel];
 		struct json_object *o;
 
-		if (s->tries == 0)
+		if (s->tries == 0 && s->dropped == 0)
 			continue;
 		o = json_object_new_object();
 		json_add_number(o, "tries", s->tries);
 		json_add_time(o, "next", s->next_us);
 		json_add_text(o, "error", s->error);
+		if (s->dropped > 0)
+			json_add_number(o, "dropped", s->dropped);
 		json_object_object_add(channels, channel_name(channel), o);
 	}
 	return channels;
@@ -173,8 +200,6 @@ static struct json_object *watch_state_object(const struct watch_state *state)
 			json_add_time(o, "looked", state->looked_us);
 	}
 	json_add_time(o, "summary", state->summary_us);
-	if (state->dropped > 0)
-		json_add_number(o, "dropped", state->dropped);
 	json_object_object_add(o, "cameras", cameras);
 	json_object_object_add(o, "channels", channels_object(state));
 	json_object_object_add(o, "messages", json_object_get(state->messages));

@@ -19,6 +19,7 @@ struct channel_state {
 	unsigned tries; /* that failed, in a row */
 	int64_t next_us; /* not before */
 	char error[PULL_ERROR_MAX];
+	int64_t dropped; /* messages that had not left by it, since one did: there were too many */
 };
 
 struct watch_state {
@@ -31,7 +32,6 @@ struct watch_state {
 	 * "picture", and "to", the names of the channels that it has not left by.
 	 */
 	struct json_object *messages;
-	int64_t dropped; /* messages, because there were too many */
 
 	/* private */
 	int lock;
@@ -51,5 +51,7 @@ int watch_state_save(struct watch_state *state);
 struct watch_camera *watch_state_camera(struct watch_state *state, const char *name);
 /* Forgets a camera that is in the settings no more. */
 void watch_state_forget(struct watch_state *state, size_t i);
-/* Takes the message over. */
-void watch_state_queue(struct watch_state *state, struct json_object *message);
+/* Takes the message over. True: the oldest one was dropped for it. */
+bool watch_state_queue(struct watch_state *state, struct json_object *message);
+/* The place of the channel in the list of those that the message has to leave by; -1: none. */
+int watch_message_goes_to(struct json_object *message, enum channel channel);
