@@ -255,6 +255,7 @@ static const char *unit_setup_command(const char *unit, char *buf, size_t size)
 		{ "capturepi.", "deploypi capture" },
 		{ "capturepi@", "deploypi capture --name " },
 		{ "pullpi-follow@", "deploypi pull --follow --camera " },
+		{ "pullpi-watch.", "deploypi pull" },
 		{ "pullpi-", "deploypi pull --camera " },
 	};
 	char instance[UNIT_NAME_MAX] = "";

@@ -15,6 +15,8 @@
 #include "pull/ssh/endpoint.h"
 #include "pull/ssh/keys.h"
 #include "pull/ssh/wait.h"
+#include "pull/watch/watch.h"
+#include "pull/watch/watch_state.h"
 
 #define CONNECT_LIMIT_US (30 * US_PER_SEC)
 #define IDLE_US (15 * US_PER_SEC)
@@ -220,8 +222,59 @@ static void tell_leftovers(struct doctor *doctor, const struct pull_settings *se
 		doctor_tell(doctor, "leftover", doctor_leftover(&gone->list[i]));
 }
 
+static void tell_ways(struct doctor *doctor, const struct channels *channels)
+{
+	struct watch_state state;
+	char host[PATH_MAX], error[PULL_ERROR_MAX];
+
+	if (watch_state_look(&state) < 0)
+		return;
+	for (enum channel c = 0; c < CHANNELS; c++) {
+		struct doctor_way way = { .host = host,
+			.tries = state.channels[c].tries,
+			.failure = state.channels[c].error,
+			.waiting = watch_state_waiting(&state, c),
+			.asked = c == CHANNEL_COMMAND || cli_flag(doctor->cli, "connect"),
+			.unreached = error };
+
+		*error = '\0';
+		if (channel_is_set(channels, c)) {
+			channel_host(channels, c, host, sizeof host);
+			if (way.asked)
+				channel_reach(channels, c, error, sizeof error);
+			doctor_tell(doctor, channel_name(c), doctor_way(&way));
+		}
+	}
+	watch_state_close(&state);
+}
+
+/* The ways for messages; where none is set, there is nothing to tell. */
+static void tell_messages(struct doctor *doctor, const struct pull_settings *settings)
+{
+	struct unit_state timer, service;
+	struct secrets secrets;
+	const struct channels channels = { &settings->alarm, &secrets };
+	char error[2 * PATH_MAX] = "";
+	bool any = false;
+
+	if (watch_load_secrets(doctor->cli, &secrets, error, sizeof error) != CLI_OK) {
+		doctor_tell(doctor, "secrets", doctor_find(DOCTOR_FAIL, "%s", error));
+		return;
+	}
+	for (enum channel c = 0; c < CHANNELS; c++)
+		any = any || channel_is_set(&channels, c);
+	if (any && doctor->bus) {
+		doctor_unit_read(doctor->bus, "pullpi-watch.timer", &timer);
+		doctor_unit_read(doctor->bus, "pullpi-watch.service", &service);
+		doctor_tell(
+			doctor, "watch", doctor_work(&timer, &service, clock_wall_us(&clock_real)));
+	}
+	if (any)
+		tell_ways(doctor, &channels);
+}
+
 const struct cli_option doctor_options[] = {
-	{ "connect", 0, NULL, "also speak to the cameras" },
+	{ "connect", 0, NULL, "also speak to the cameras, and to the servers of messages" },
 	{ "json", 0, NULL, "one object a check, then the totals" },
 	{ .name = NULL },
 };
@@ -242,8 +295,10 @@ int command_doctor(struct cli *cli)
 		return r;
 	}
 	doctor_tell(&doctor, "libssh", check_libssh());
-	if (!only)
+	if (!only) {
 		tell_leftovers(&doctor, settings);
+		tell_messages(&doctor, settings);
+	}
 	if (settings->n_cameras == 0)
 		doctor_tell(&doctor, "cameras",
 			doctor_find(DOCTOR_WARN,

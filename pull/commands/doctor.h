@@ -37,5 +37,16 @@ struct doctor_finding doctor_clocks(const struct due_facts *facts);
 struct doctor_finding doctor_room(
 	const struct camera_settings *camera, const struct room_view *view, int64_t now_us);
 
+/* A way for messages. */
+struct doctor_way {
+	const char *host; /* that it leads to */
+	unsigned tries; /* of `pullpi watch` that failed in a row */
+	const char *failure; /* the last one's */
+	size_t waiting; /* messages */
+	bool asked; /* now */
+	const char *unreached; /* why not; "": it answers */
+};
+struct doctor_finding doctor_way(const struct doctor_way *way);
+
 /* Of a camera that has no section any more. */
 struct doctor_finding doctor_leftover(const struct leftover *leftover);

@@ -125,6 +125,19 @@ struct doctor_finding doctor_clocks(const struct due_facts *facts)
 		facts->peer->seen_us == TIME_NONE ? "is not known" : "agrees");
 }
 
+struct doctor_finding doctor_way(const struct doctor_way *way)
+{
+	const bool unreached = way->asked && *way->unreached;
+
+	if (way->tries > 0 || unreached)
+		return doctor_find(DOCTOR_WARN,
+			"%s (%u tries failed, %zu messages wait)\n"
+			"correct it, then run `pullpi watch --test`",
+			unreached ? way->unreached : way->failure, way->tries, way->waiting);
+	return doctor_find(DOCTOR_OK, "%s%s; no message has failed", way->host,
+		way->asked ? " can be used as far as this shows without a message" : "");
+}
+
 struct doctor_finding doctor_leftover(const struct leftover *l)
 {
 	return doctor_find(l->units ? DOCTOR_WARN : DOCTOR_INFO,

@@ -124,6 +124,16 @@ static void address_host(const char *address, char *ret, size_t size)
 	curl_url_cleanup(url);
 }
 
+void channel_host(const struct channels *channels, enum channel channel, char *ret, size_t size)
+{
+	const char *address = channel_address(channels, channel);
+
+	if (channel == CHANNEL_COMMAND)
+		text_format(ret, size, "%s", address);
+	else
+		address_host(address, ret, size);
+}
+
 static bool address_is_here(const char *address)
 {
 	char host[256];
@@ -248,6 +258,8 @@ static int transfer_end(struct transfer *t, enum channel channel, const struct c
 		text_format(error, size, "%s: %s (answer %ld)", host, curl_easy_strerror(r), code);
 	else if (r != CURLE_OK)
 		text_format(error, size, "%s: %s", host, curl_easy_strerror(r));
+	else if (code == 0) /* nothing was asked */
+		return 0;
 	else if (channel != CHANNEL_MAIL && code >= 300 && code < 400)
 		text_format(error, size,
 			"%s answers with a redirect (%ld), which is not followed: set the address "
@@ -395,5 +407,27 @@ int channel_send(const struct channels *channels, enum channel channel,
 		ntfy_prepare(&t, channels, message);
 	else if (t.curl && channel == CHANNEL_URL)
 		url_prepare(&t, channels, message);
+	return transfer_end(&t, channel, channels, error, size);
+}
+
+int channel_reach(const struct channels *channels, enum channel channel, char *error, size_t size)
+{
+	CLEANUP(transfer_clear) struct transfer t = { 0 };
+	static const struct channel_message nothing = { "", "", "", "", "", "" };
+	const char *command = channels->settings->command;
+
+	if (channel == CHANNEL_COMMAND && access(command, X_OK) < 0) {
+		text_format(error, size, "%s: %s", command, strerror(errno));
+		return -EIO;
+	}
+	if (channel == CHANNEL_COMMAND)
+		return 0;
+	transfer_begin(&t, channels, channel, "");
+	if (t.curl && channel == CHANNEL_MAIL)
+		mail_prepare(&t, channels, &nothing);
+	if (t.curl) {
+		curl_easy_setopt(t.curl, CURLOPT_CONNECT_ONLY, 1L);
+		curl_easy_setopt(t.curl, CURLOPT_TIMEOUT, (long)CHANNEL_REACH_SECONDS);
+	}
 	return transfer_end(&t, channel, channels, error, size);
 }

@@ -12,6 +12,7 @@
 #include "pull/settings/settings.h"
 
 #define CHANNEL_SECONDS 60
+#define CHANNEL_REACH_SECONDS 15
 #define CHANNEL_PICTURE_MAX (10 * 1024 * 1024) /* a larger picture is left out */
 
 enum channel { CHANNEL_MAIL, CHANNEL_NTFY, CHANNEL_URL, CHANNEL_COMMAND, CHANNEL_PING, CHANNELS };
@@ -41,7 +42,14 @@ struct channels {
 	const struct secrets *secrets;
 };
 
+/* The host that it leads to, or the program, without what may be a secret. */
+void channel_host(const struct channels *channels, enum channel channel, char *ret, size_t size);
 bool channel_is_set(const struct channels *channels, enum channel channel);
 /* 0, or -EIO and a sentence in `error`. CHANNEL_PING takes no message. */
 int channel_send(const struct channels *channels, enum channel channel,
 	const struct channel_message *message, char *error, size_t size);
+/*
+ * Sends nothing: connects, with TLS and the login of mail, for CHANNEL_REACH_SECONDS at most; looks
+ * whether the command can be run. Returns as channel_send().
+ */
+int channel_reach(const struct channels *channels, enum channel channel, char *error, size_t size);

@@ -480,24 +480,26 @@ static int watch_test(struct watch *w)
 	return CLI_SETTINGS;
 }
 
-/* The file `secrets` beside the settings. An exit code. */
-static int watch_load_secrets(struct watch *w)
+int watch_load_secrets(const struct cli *cli, struct secrets *ret, char *error, size_t size)
 {
 	char settings[PATH_MAX], path[PATH_MAX + 16];
-	int line = 0, r = cli_settings_path(w->cli, settings);
+	int line = 0, r = cli_settings_path(cli, settings);
 
 	if (r != CLI_OK)
 		return r;
+	/* a core file would have the secrets in it */
+	prctl(PR_SET_DUMPABLE, 0);
 	snprintf(path, sizeof path, "%s/secrets", dirname(settings));
-	r = secrets_load(path, &w->secrets, &line);
+	r = secrets_load(path, ret, &line);
 	if (r == 0)
 		return CLI_OK;
 	if (r == -EPERM)
-		cli_error(w->cli, "%s: others may read it; run `chmod 600 %s`", path, path);
+		text_format(error, size, "%s: others may read it; run `chmod 600 %s`", path, path);
 	else if (r == -EBADMSG)
-		cli_error(w->cli, "%s:%d: a mistake; see [alarm] in pullpi.conf(5)", path, line);
+		text_format(
+			error, size, "%s:%d: a mistake; see [alarm] in pullpi.conf(5)", path, line);
 	else
-		cli_error(w->cli, "%s: cannot be read: %s", path, strerror(-r));
+		text_format(error, size, "%s: cannot be read: %s", path, strerror(-r));
 	return CLI_SETTINGS;
 }
 
@@ -505,14 +507,15 @@ int command_watch(struct cli *cli)
 {
 	CLEANUP_FREE void *data = NULL;
 	struct watch w = { .cli = cli, .now_us = clock_wall_us(&clock_real) };
+	char error[2 * PATH_MAX] = "";
 	int r;
 
-	/* a core file would have the secrets in it */
-	prctl(PR_SET_DUMPABLE, 0);
 	r = cli_settings(cli, CLI_KEEP, &data);
 	w.settings = data;
 	if (r == CLI_OK)
-		r = watch_load_secrets(&w);
+		r = watch_load_secrets(cli, &w.secrets, error, sizeof error);
+	if (*error)
+		cli_error(cli, "%s", error);
 	if (r != CLI_OK)
 		return r;
 	w.channels = (struct channels){ &w.settings->alarm, &w.secrets };

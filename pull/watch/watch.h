@@ -8,5 +8,8 @@
 
 #include "common/commands/cli.h"
 
+struct secrets;
+/* Reads the file `secrets` beside the settings. An exit code, and a sentence if it is that file. */
+int watch_load_secrets(const struct cli *cli, struct secrets *ret, char *error, size_t size);
 int command_watch(struct cli *cli);
 extern const struct cli_option watch_options[];

@@ -128,6 +128,16 @@ int watch_message_goes_to(struct json_object *message, enum channel channel)
 	return -1;
 }
 
+size_t watch_state_waiting(const struct watch_state *state, enum channel channel)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < json_object_array_length(state->messages); i++)
+		n += watch_message_goes_to(
+			     json_object_array_get_idx(state->messages, i), channel) >= 0;
+	return n;
+}
+
 /* Each way that the oldest message has not left by is told so by the next one that does. */
 static void messages_drop(struct watch_state *state)
 {
@@ -217,21 +227,34 @@ static int state_folder_open(void)
 
 int watch_state_open(struct watch_state *ret)
 {
-	struct json_object *o = NULL;
 	CLEANUP_FD int folder = state_folder_open();
+	CLEANUP_FD int lock = -1;
+	int r;
 
-	*ret = (struct watch_state){ .looked_us = TIME_NONE, .summary_us = TIME_NONE, .lock = -1 };
+	*ret = (struct watch_state){ .lock = -1 };
 	if (folder < 0)
 		return folder;
-	ret->lock = openat(folder, ".watch.lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (ret->lock < 0 || flock(ret->lock, LOCK_EX | LOCK_NB) < 0)
+	lock = openat(folder, ".watch.lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0)
 		return -errno;
+	r = watch_state_look(ret);
+	ret->lock = TAKE_FD(lock);
+	return r;
+}
+
+int watch_state_look(struct watch_state *ret)
+{
+	struct json_object *o = NULL;
+	char path[PATH_MAX];
+
+	*ret = (struct watch_state){ .looked_us = TIME_NONE, .summary_us = TIME_NONE, .lock = -1 };
 	ret->messages = json_object_new_array();
 	if (!ret->messages)
 		return -ENOMEM;
 	for (size_t i = 0; i < CHANNELS; i++)
 		ret->channels[i].next_us = TIME_NONE;
-	if (fs_read_file(folder, FILE_NAME, WATCH_STATE_MAX, &ret->text, NULL) == 0)
+	if (conf_state_path("pullpi", FILE_NAME, path) == 0 &&
+		fs_read_file(AT_FDCWD, path, WATCH_STATE_MAX, &ret->text, NULL) == 0)
 		o = json_tokener_parse(ret->text);
 	if (json_object_is_type(o, json_type_object))
 		watch_state_parse(o, ret);

@@ -43,6 +43,8 @@ struct watch_state {
  * -EWOULDBLOCK another run is under way; -ENOMEM; -errno.
  */
 int watch_state_open(struct watch_state *ret);
+/* The same without the lock and without a folder, for whoever writes nothing. -ENOMEM. */
+int watch_state_look(struct watch_state *ret);
 void watch_state_close(struct watch_state *state);
 /* Writes the file if anything changed. -errno. */
 int watch_state_save(struct watch_state *state);
@@ -53,5 +55,7 @@ struct watch_camera *watch_state_camera(struct watch_state *state, const char *n
 void watch_state_forget(struct watch_state *state, size_t i);
 /* Takes the message over. True: the oldest one was dropped for it. */
 bool watch_state_queue(struct watch_state *state, struct json_object *message);
+/* How many messages have to leave by the channel. */
+size_t watch_state_waiting(const struct watch_state *state, enum channel channel);
 /* The place of the channel in the list of those that the message has to leave by; -1: none. */
 int watch_message_goes_to(struct json_object *message, enum channel channel);

@@ -35,6 +35,29 @@ TEST(libssh)
 	}
 }
 
+TEST(ways_of_messages)
+{
+	static const struct {
+		struct doctor_way way;
+		enum doctor_verdict want;
+		const char *text;
+	} cases[] = {
+		{ { "ntfy.sh", 0, "", 0, false, "" }, DOCTOR_OK, "ntfy.sh; no message has failed" },
+		{ { "ntfy.sh", 0, "", 0, true, "" }, DOCTOR_OK, "ntfy.sh can be used as far as" },
+		{ { "ntfy.sh", 3, "ntfy.sh answers 500", 2, false, "" }, DOCTOR_WARN,
+			"ntfy.sh answers 500 (3 tries failed, 2 messages wait)" },
+		{ { "ntfy.sh", 3, "ntfy.sh answers 500", 2, true, "" }, DOCTOR_WARN, "500" },
+		{ { "ntfy.sh", 0, "", 0, true, "ntfy.sh: no route" }, DOCTOR_WARN, "no route" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct doctor_finding got = doctor_way(&cases[i].way);
+
+		check_finding(cases[i].text, &got, cases[i].want, cases[i].text,
+			cases[i].want == DOCTOR_OK ? "" : "pullpi watch --test");
+	}
+}
+
 TEST(package_version)
 {
 	static const char status[] =
