@@ -15,17 +15,10 @@
 #include "capture/store/writer.h"
 #include "capture/stream/phase_lock.h"
 #include "capture/stream/supervisor.h"
+#include "common/base/spread.h"
 #include "common/base/trouble.h"
 #include "common/base/zone.h"
 #include "common/journal/mark.h"
-
-/* |values| in microseconds, eight buckets per power of two: 9 % resolution up to half an hour. */
-#define SPREAD_BUCKETS (8 * 28)
-
-struct spread {
-	uint64_t buckets[SPREAD_BUCKETS], samples;
-	int64_t max_us;
-};
 
 /* What happened to the slots. "Today" is the local calendar day. */
 struct stats {
@@ -159,11 +152,6 @@ void service_follow_light(struct service *s, const struct frame *frame);
 
 void stats_frame(struct stats *stats, const struct record *frame, int64_t now_us);
 void stats_miss(struct stats *stats, enum miss_cause cause, uint64_t count, int64_t now_us);
-
-/* Adds the magnitude of a value. */
-void spread_add(struct spread *spread, int64_t us);
-/* The value below which `percent` of the samples are; 0 without samples. */
-int64_t spread_percentile(const struct spread *spread, unsigned percent);
 
 /* Writes the status file and STATUS= where something has changed, at most once a second. */
 void service_publish_status(struct service *s, int64_t now_us);

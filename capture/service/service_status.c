@@ -16,33 +16,6 @@ static const char *const rung_names[] = { "restart", "reopen", "exit" };
 
 /* ---- counters ---- */
 
-void spread_add(struct spread *spread, int64_t us)
-{
-	uint64_t magnitude = (uint64_t)(us < 0 ? -us : us), v = magnitude + 8;
-	int exponent = 63 - __builtin_clzll(v);
-	int bucket = (exponent - 3) * 8 + (int)(v >> (exponent - 3) & 7);
-
-	spread->buckets[bucket < SPREAD_BUCKETS ? bucket : SPREAD_BUCKETS - 1]++;
-	spread->samples++;
-	if ((int64_t)magnitude > spread->max_us)
-		spread->max_us = (int64_t)magnitude;
-}
-
-int64_t spread_percentile(const struct spread *spread, unsigned percent)
-{
-	uint64_t seen = 0;
-
-	for (int i = 0; i < SPREAD_BUCKETS; i++) {
-		int64_t end_us = ((int64_t)(8 + i % 8 + 1) << i / 8) - 9;
-
-		seen += spread->buckets[i];
-		/* a bucket's upper end may be above the largest sample */
-		if (spread->buckets[i] && seen * 100 >= spread->samples * percent)
-			return end_us < spread->max_us ? end_us : spread->max_us;
-	}
-	return 0;
-}
-
 static void stats_turn_day(struct stats *stats, int64_t now_us)
 {
 	int day = utc_local_day(now_us);
@@ -119,16 +92,6 @@ static void status_add_missed(struct json_object *o, const uint64_t missed[stati
 		json_add_number(m, miss_cause_name(i), (int64_t)missed[i]);
 }
 
-static void status_add_spread(struct json_object *o, const char *key, const struct spread *spread)
-{
-	struct json_object *s = status_add_object(o, key);
-
-	json_add_number(s, "p50", spread_percentile(spread, 50));
-	json_add_number(s, "p99", spread_percentile(spread, 99));
-	json_add_number(s, "max", spread->max_us);
-	json_add_number(s, "samples", (int64_t)spread->samples);
-}
-
 static void status_add_stats(struct json_object *o, const struct stats *stats)
 {
 	const struct record *last = &stats->last;
@@ -143,8 +106,8 @@ static void status_add_stats(struct json_object *o, const struct stats *stats)
 	child = status_add_object(o, "today");
 	json_add_number(child, "frames", (int64_t)stats->today_frames);
 	status_add_missed(child, stats->today_missed);
-	status_add_spread(o, "late_us", &stats->late);
-	status_add_spread(o, "wake_us", &stats->wake);
+	json_object_object_add(o, "late_us", spread_object(&stats->late));
+	json_object_object_add(o, "wake_us", spread_object(&stats->wake));
 	json_add_number(o, "encode_us", stats->encode_us);
 	json_add_number(o, "store_us", stats->store_us);
 	if (!last->seq)

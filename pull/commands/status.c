@@ -9,6 +9,7 @@
 #include "common/archive/archive.h"
 #include "common/base/clock.h"
 #include "common/base/json.h"
+#include "common/base/spread.h"
 #include "common/base/text.h"
 #include "common/base/utc.h"
 #include "common/base/when.h"
@@ -42,6 +43,8 @@ struct camera_status {
 	bool has_gaps; /* the next two are known */
 	uint64_t behind; /* how many numbers of the camera's journal are not settled here */
 	uint64_t gaps[GAP_CAUSES]; /* of the last 24 h, by cause */
+	uint64_t taken; /* slots of the last 24 h with a picture */
+	struct spread late; /* of these */
 	bool has_room; /* the next one is known */
 	struct room_view room;
 	bool has_budget; /* the next two are known */
@@ -58,11 +61,21 @@ static int add_gap(void *data, const struct gap *gap)
 	return 0;
 }
 
+static void add_taken(void *data, int64_t late_us)
+{
+	struct camera_status *s = data;
+
+	s->taken++;
+	if (late_us != TIME_NONE)
+		spread_add(&s->late, late_us);
+}
+
 static int status_read_archive(struct camera_status *s)
 {
 	const struct gaps_options gaps = { .peer = &s->peer,
 		.since_us = clock_wall_us(&clock_real) - GAPS_US,
 		.gap = add_gap,
+		.taken = add_taken,
 		.data = s };
 	CLEANUP(archive_freep) struct archive *archive = NULL;
 	int r = pull_archive_path(s->camera, s->archive);
@@ -298,6 +311,9 @@ static void add_archive(struct json_object *o, const struct camera_status *s)
 		json_add_number(gaps, gap_cause_name(i), (int64_t)s->gaps[i]);
 	json_add_number(o, "behind", (int64_t)s->behind);
 	json_object_object_add(o, "gaps_24h", gaps);
+	json_add_number(o, "taken_24h", (int64_t)s->taken);
+	if (s->late.samples > 0)
+		json_object_object_add(o, "late_us", spread_object(&s->late));
 }
 
 static struct json_object *room_object(const struct room_view *room)

@@ -25,8 +25,12 @@ struct entry {
 	uint64_t seq;
 	int64_t slot_us, last_us;
 	uint32_t count, line; /* slots; which line of the segment it is */
+	int32_t late_us; /* of a frame that may count as taken; or one of the next two */
 	uint8_t kind;
 };
+#define LATE_UNCOUNTED INT32_MIN
+#define LATE_UNKNOWN (INT32_MIN + 1)
+#define LATE_KEPT_US INT32_C(1800000000)
 
 struct reason {
 	char why[TEXT_MAX];
@@ -97,6 +101,26 @@ static int64_t frame_slot(const char *line, size_t len)
 		: TIME_NONE;
 }
 
+/* Without parsing it; by its own slot, after a clock correction too. */
+static int32_t frame_late(const struct gaps_options *options, const char *line, size_t len)
+{
+	static const char key[] = "\"late_us\":";
+	const char *at;
+	int64_t slot_us, late_us;
+
+	if (!options->taken || !record_peek_slot(line, len, &slot_us) ||
+		(options->since_us != TIME_NONE && slot_us < options->since_us) ||
+		memmem(line, len, "\"shot\":true", 11))
+		return LATE_UNCOUNTED;
+	at = memmem(line, len, key, strlen(key));
+	if (!at)
+		return LATE_UNKNOWN;
+	late_us = strtoll(at + strlen(key), NULL, 10);
+	if (late_us > LATE_KEPT_US)
+		return LATE_KEPT_US;
+	return late_us < -LATE_KEPT_US ? -LATE_KEPT_US : (int32_t)late_us;
+}
+
 static struct entry *entry_new(struct walk *walk, uint64_t seq)
 {
 	struct entry *entry;
@@ -134,6 +158,7 @@ static int take_line(void *data, uint64_t seq, const char *line, size_t len)
 	if (line_is_frame(line, len)) {
 		entry->kind = FRAME;
 		entry->slot_us = frame_slot(line, len);
+		entry->late_us = frame_late(walk->options, line, len);
 		if (walk->earliest_us == TIME_NONE ||
 			(entry->slot_us != TIME_NONE && entry->slot_us < walk->earliest_us))
 			walk->earliest_us = entry->slot_us;
@@ -285,6 +310,19 @@ static int take_miss(struct walk *walk, const struct entry *entry)
 	return r;
 }
 
+static void take_taken(const struct walk *walk, const struct entry *entry)
+{
+	const int32_t late_us = entry->late_us;
+
+	if (late_us == LATE_UNCOUNTED)
+		return;
+	for (size_t i = 0; i < walk->n_reasons; i++)
+		if (strcmp(walk->reasons[i].why, PRUNE_REDATED) == 0 &&
+			ranges_has(&walk->reasons[i].ranges, entry->seq))
+			return;
+	walk->options->taken(walk->options->data, late_us == LATE_UNKNOWN ? TIME_NONE : late_us);
+}
+
 static int take_entry(struct walk *walk, const struct entry *entry)
 {
 	int r = 0;
@@ -297,6 +335,8 @@ static int take_entry(struct walk *walk, const struct entry *entry)
 		r = take_miss(walk, entry);
 	else if (r == 0 && entry->kind == FRAME)
 		r = end_miss(walk);
+	if (r == 0 && entry->kind == FRAME)
+		take_taken(walk, entry);
 	return r;
 }
 

@@ -42,6 +42,12 @@ struct gaps_options {
 	uint64_t from; /* the first number to look at; 0: the first that anybody has */
 	int64_t since_us; /* skips gaps that end before it; TIME_NONE: none */
 	int (*gap)(void *data, const struct gap *gap); /* a negative errno ends the walk */
+	/*
+	 * NULL: not wanted. Shows each slot since then whose picture is here, or was: neither one
+	 * on demand, nor under a number that a clock correction replaced. `late_us`, within half
+	 * an hour, may be TIME_NONE.
+	 */
+	void (*taken)(void *data, int64_t late_us);
 	void *data;
 };
 

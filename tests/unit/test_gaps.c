@@ -119,6 +119,55 @@ static const char *gaps(uint64_t camera_last)
 	return gaps_since(camera_last, TIME_NONE);
 }
 
+static void write_late(void *data, int64_t late_us)
+{
+	(void)data;
+	if (late_us == TIME_NONE)
+		n_text += (size_t)snprintf(text + n_text, sizeof text - n_text, "- ");
+	else
+		n_text += (size_t)snprintf(
+			text + n_text, sizeof text - n_text, "%lld ", (long long)late_us);
+}
+
+static int skip_gap(void *data, const struct gap *gap)
+{
+	(void)data;
+	(void)gap;
+	return 0;
+}
+
+TEST(what_was_taken)
+{
+	const struct peer_state peer = { .first = 1 };
+	const struct gaps_options options = {
+		.peer = &peer, .since_us = slot(2), .gap = skip_gap, .taken = write_late
+	};
+	static const int64_t late_us[] = { 1, 22, 333, -4, INT64_C(3600000000) };
+	static const char bare[] = "{\"seq\":13,\"slot\":\"2026-11-20T16:14:00Z\",\"file\":"
+				   "\"20261120T161400Z-00000013.jpg\"}\n";
+	uint8_t jpeg[KIT_JPEG_BYTES];
+	struct record record;
+
+	set_up();
+	for (uint64_t seq = ARRAY_SIZE(late_us); seq > 0; seq--) { /* the first one is too old */
+		record = kit_sent(seq, slot(seq), jpeg);
+		record.late_us = late_us[seq - 1];
+		add_line(&record);
+	}
+	miss(6, MISS_BUSY, 2);
+	record = kit_sent(7, slot(7), jpeg);
+	record.shot = true;
+	add_line(&record);
+	dated_anew(10, 3); /* counts in the place of number 3 */
+	prune(11, 3, 3, PRUNE_REDATED);
+	prune(12, 2, 2, "age");
+	CHECK_INT(journal_append(archive_journal(archive), 13, bare, strlen(bare), false), 0);
+	n_text = 0;
+	CHECK_INT(gaps_walk(archive, &options, NULL), 0);
+	CHECK_STR(text, "22 -4 1800000000 412 - ");
+	tear_down();
+}
+
 TEST(nothing_is_missing)
 {
 	set_up();
