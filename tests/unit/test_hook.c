@@ -292,7 +292,7 @@ TEST(a_state_that_is_damaged)
 	tear_down();
 }
 
-/* What commands wrote, which must be numbers without a gap from `*ret_first` on. Returns the last. */
+/* What commands wrote, which must be numbers without a gap; the first and, returned, the last. */
 static uint64_t numbers_read(const char *file, uint64_t *ret_first)
 {
 	CLEANUP_FREE char *wrote = NULL;
