@@ -33,7 +33,7 @@ hooked() { # MACHINE PICTURES
 }
 hook_ran() { # MACHINE
 	local file=$T/$1/home/pi/hooked camera number path
-	wait_for 60 hooked "$1" 3 || { as "$1" journalctl --user --no-pager -n 20 -u '*-new*'; return 1; }
+	wait_for 120 hooked "$1" 3 || { as "$1" journalctl --user --no-pager -n 20 -u '*-new*'; return 1; }
 	[ -z "$(cut -d' ' -f2 "$file" | sort | uniq -d)" ] || { cat "$file"; return 1; }
 	read -r camera number path <"$file"
 	echo "$camera $number $path"
@@ -71,7 +71,7 @@ watch_on() {
 		grep -q '^test|' "$told"
 }
 told_of_it() {
-	wait_for 420 grep -qs '^down|garden: no new pictures|garden|.*capturing does not run there' "$told" && return
+	wait_for 600 grep -qs '^down|garden: no new pictures|garden|.*capturing does not run there' "$told" && return
 	as pullpi journalctl --user --no-pager -n 20 -u pullpi-watch
 	cat "$told"
 	return 1
