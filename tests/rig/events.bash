@@ -90,7 +90,7 @@ all_removed() {
 set_up_again() {
 	settings_back && rm -r "$T/pullpi/home/pi/.config/systemd/user/pullpi-watch.timer.d" || return
 	login capturepi deploypi capture && login pullpi deploypi pull && works pullpi >"$T/said" || return
-	! grep -E 'watch|metrics|new' "$T/said"
+	! grep -E '^pullpi-(watch|metrics|new)' "$T/said"
 }
 
 part_events() {

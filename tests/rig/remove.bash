@@ -38,11 +38,16 @@ none_enabled() { # MACHINE: a unit of ours, timers of films too
 	! as "$1" systemctl --user list-unit-files --state=enabled --no-legend 'capturepi*' 'pullpi*' 'viewpi*' | grep .
 }
 
+hook_and_metrics() {
+	printf '[hook]\ncommand = true\n' >>"$T/capturepi/home/pi/.config/capturepi/capturepi.conf"
+	login capturepi systemctl --user enable --now capturepi-new.path capturepi-metrics.timer
+}
+
 part_remove() {
 	check "PullPi: deploypi remove" login pullpi deploypi remove
 	check "PullPi: no unit is enabled any more" none_enabled pullpi
 	check "PullPi: the packages go, the pictures stay" removed pullpi "$pulled" pullpi
-	check "CapturePi: a hook and metrics as well" login capturepi systemctl --user enable --now capturepi-new.path capturepi-metrics.timer
+	check "CapturePi: a hook and metrics as well" hook_and_metrics
 	check "CapturePi: removed while it runs, the pictures stay" removed capturepi "$captures" capturepi
 	check "nothing of the packages is left" no_trace capturepi
 	check "no unit failed" nothing_failed

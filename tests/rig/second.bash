@@ -5,7 +5,8 @@
 home=$T/capturepi/home/pi puller=$T/pullpi/home/pi
 
 porch_settings() {
-	printf '%s\n' "[schedule]" "every = 1s" "wait_for_clock = 0s" "[test]" "light = noon" "[camera]" "source = test" "width = 320" "height = 240" \
+	printf '%s\n' "[schedule]" "every = 1s" "wait_for_clock = 0s" "[test]" "light = noon" "[hook]" "command = true" \
+		"[camera]" "source = test" "width = 320" "height = 240" \
 		>"$home/.config/capturepi/porch.conf"
 	chown 1000:1000 "$home/.config/capturepi/porch.conf"
 }
