@@ -242,8 +242,10 @@ int cli_list(struct cli *cli)
 		return r;
 	list->end = newest ? 0 : (uint64_t)limit;
 	list->journal = archive_journal(archive);
-	r = newest ? list_newest(list, (uint64_t)limit)
-		   : list_from(list, from > 0 ? (uint64_t)from : 1);
+	r = journal_freeze(list->journal);
+	if (r == 0)
+		r = newest ? list_newest(list, (uint64_t)limit)
+			   : list_from(list, from > 0 ? (uint64_t)from : 1);
 	if (r >= 0)
 		return CLI_OK;
 	cli_error(cli, "%s: the journal cannot be read: %s", archive_path(archive), strerror(-r));

@@ -447,6 +447,7 @@ void journal_free(struct journal *journal)
 	journal_cursor_free(journal->have_cursor);
 	free(journal->have);
 	free(journal->appended);
+	segments_clear(&journal->frozen);
 	fd_closep(&journal->dirfd);
 	free(journal);
 }

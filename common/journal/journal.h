@@ -140,6 +140,11 @@ void segments_clear(struct segments *segments);
 /* The place of the first one with that number or a higher one; `n`: there is none. */
 size_t segments_at(const struct segments *segments, uint64_t number);
 /*
+ * The segments that are there now are those of all later looks: for whoever looks often and then
+ * goes, and need not see one that begins meanwhile.
+ */
+int journal_freeze(struct journal *journal);
+/*
  * Skips the rest of the segment's part in order: to the end of the segment, or to where it is out
  * of order.
  */

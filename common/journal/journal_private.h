@@ -34,6 +34,7 @@ struct journal {
 	enum { TAIL_UNKNOWN, TAIL_NONE, TAIL_KNOWN } tail; /* the SHA-256 of the last line */
 	uint8_t tail_sha256[SHA256_BYTES];
 	char *appended; /* see journal_appended() */
+	struct segments frozen; /* see journal_freeze(); none: the folder is listed at each look */
 
 	/*
 	 * The sequence numbers of one segment that have a line: of journal_holds(), after some

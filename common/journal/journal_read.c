@@ -61,10 +61,16 @@ int journal_seek_in_segment(struct journal *journal, uint64_t from, struct journ
  */
 static int cursor_find_segment(struct journal_cursor *cursor, uint64_t *number)
 {
+	const struct segments *frozen = &cursor->journal->frozen;
 	char name[SEGMENT_NAME_MAX];
 	size_t i;
 	int r;
 
+	if (frozen->n > 0 && !cursor->single) {
+		i = segments_at(frozen, *number);
+		*number = i < frozen->n ? frozen->list[i] : *number;
+		return i < frozen->n;
+	}
 	segment_name(*number, ".jsonl", name);
 	if (cursor->single ||
 		faccessat(cursor->journal->dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)

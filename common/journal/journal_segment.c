@@ -48,14 +48,34 @@ static int segments_compare(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
+static int segments_copy(const struct segments *segments, struct segments *ret)
+{
+	uint64_t *list = reallocarray(NULL, segments->n, sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	memcpy(list, segments->list, segments->n * sizeof(*list));
+	*ret = (struct segments){ .list = list, .n = segments->n };
+	return 0;
+}
+
+int journal_freeze(struct journal *journal)
+{
+	segments_clear(&journal->frozen);
+	return journal_segments(journal, &journal->frozen);
+}
+
 int journal_segments(const struct journal *journal, struct segments *ret)
 {
 	CLEANUP(segments_clear) struct segments found = { 0 };
 	CLEANUP_DIR DIR *dir = NULL;
 	struct dirent *entry;
 	size_t room = 0;
-	int r = fs_list_folder(journal->dirfd, ".", &dir);
+	int r;
 
+	if (journal->frozen.n > 0)
+		return segments_copy(&journal->frozen, ret);
+	r = fs_list_folder(journal->dirfd, ".", &dir);
 	while (r == 0 && (entry = readdir(dir))) {
 		uint64_t number = segment_parse_name(entry->d_name);
 

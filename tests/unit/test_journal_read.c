@@ -401,6 +401,35 @@ TEST(no_sorting_of_what_is_damaged)
 	teardown(&f);
 }
 
+/* A journal that is frozen has the segments of that moment, whoever goes on with it. */
+TEST(frozen)
+{
+	CLEANUP(journal_freep) struct journal *reader = NULL;
+	CLEANUP(segments_clear) struct segments segments = { 0 };
+	struct fixture f;
+
+	setup(&f);
+	CHECK_INT(journal_open(f.root_fd, "journal", KIT_ID, false, NULL, &reader), 0);
+	CHECK_INT(journal_freeze(reader), 0);
+	CHECK_STR(read_seqs(reader, 1, 9), ""); /* it was empty: that is no state to keep */
+	for (uint64_t seq = 7; seq < 5 * SEGMENT_LINES; seq += SEGMENT_LINES)
+		CHECK_INT(append_miss(f.journal, seq), 0);
+	CHECK_STR(read_seqs(reader, 1, 9), "7 100007 200007 300007 400007");
+	CHECK_INT(journal_freeze(reader), 0);
+	CHECK_INT(append_miss(f.journal, 400008), 0);
+	CHECK_INT(append_miss(f.journal, 900007), 0);
+	CHECK_INT(unlink(kit_path(f.path, "journal/00000002.jsonl")), 0);
+	CHECK_STR(read_seqs(reader, 1, 9), "7 100007 300007 400007 400008");
+	CHECK_STR(read_seqs(reader, 200000, 9), "300007 400007 400008");
+	CHECK_STR(read_seqs(reader, 500000, 9), "");
+	CHECK_INT(last_of(reader), 400008);
+	CHECK_INT(journal_segments(reader, &segments), 0);
+	CHECK_INT(segments.n, 5);
+	CHECK_INT(journal_freeze(reader), 0);
+	CHECK_INT(last_of(reader), 900007);
+	teardown(&f);
+}
+
 TEST(peeks)
 {
 	static const struct {
