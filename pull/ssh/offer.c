@@ -3,6 +3,7 @@
 #include "pull/ssh/offer.h"
 
 #include <errno.h>
+#include <libssh/server.h>
 #include <stdbool.h>
 
 #include "common/base/util.h"
@@ -22,6 +23,13 @@
 static const char *ssh_ciphers(void)
 {
 	return ssh_version(SSH_VERSION_INT(0, 11, 5)) ? CIPHERS_GCM : CIPHERS;
+}
+
+/* What a server asks of this side libssh would keep for ever, until somebody takes it. */
+static int request_refuse(ssh_session session, ssh_message message, void *data)
+{
+	(void)session, (void)message, (void)data;
+	return 1; /* libssh answers no */
 }
 
 int ssh_offer_set(ssh_session session, const struct endpoint *to, int fd)
@@ -53,5 +61,6 @@ int ssh_offer_set(ssh_session session, const struct endpoint *to, int fd)
 	for (size_t i = 0; i < ARRAY_SIZE(list); i++)
 		if (ssh_options_set(session, list[i].name, list[i].value) != SSH_OK)
 			return -ENOSYS;
+	ssh_set_message_callback(session, request_refuse, NULL);
 	return 0;
 }

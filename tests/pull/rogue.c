@@ -9,12 +9,14 @@
  *           exec      before it answers whether the command runs
  *           stdout    as the command's output, after what is in FILE
  *           stderr    as its complaints
+ *           answers   (flood) wants to know something, and reads no answer
  */
 #include <fcntl.h>
 #include <libssh/callbacks.h>
 #include <libssh/libssh.h>
 #include <libssh/server.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,6 +33,18 @@ static bool asked;
 static const char *stage; /* at which it stops to be a server */
 static bool floods;
 static int listen_fd;
+static bool deaf;
+
+/* Stands before libc's own. */
+int poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+	const struct timespec wait = { .tv_sec = timeout / 1000,
+		.tv_nsec = timeout % 1000 * 1000000L };
+
+	for (nfds_t i = 0; deaf && i < n; i++)
+		fds[i].events &= ~POLLIN;
+	return ppoll(fds, n, timeout < 0 ? NULL : &wait, NULL);
+}
 
 /* The parent has the same socket. */
 static void let_nobody_in(void)
@@ -155,6 +169,23 @@ static void send_flood(void)
 	}
 }
 
+/* Each channel that it wants to open is refused to it. */
+static void ask_without_end(ssh_session session)
+{
+	int r = SSH_AGAIN;
+
+	let_nobody_in();
+	deaf = true;
+	ssh_set_blocking(session, 0);
+	while (r == SSH_AGAIN) {
+		ssh_channel wanted = ssh_channel_new(session);
+
+		r = ssh_channel_open_x11(wanted, "localhost", 1);
+		if (r == SSH_AGAIN && ssh_blocking_flush(session, 10000) == SSH_ERROR)
+			r = SSH_ERROR;
+	}
+}
+
 static void say_file(const char *path)
 {
 	char data[32768];
@@ -173,7 +204,9 @@ static int serve_connection(ssh_bind bind, int fd, const char *path)
 	if (ssh_bind_accept_fd(bind, session, fd) != SSH_OK || !log_in(session))
 		return 1;
 	say_file(path);
-	if (floods)
+	if (floods && is_stage("answers"))
+		ask_without_end(session);
+	else if (floods)
 		send_flood();
 	else
 		stay_silent();
