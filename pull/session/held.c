@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/limits.h"
+#include "pull/session/room.h"
 
 #define HELD_FILE ".settled"
 #define HELD_FILE_MAX (8 * 1024 * 1024)
@@ -113,7 +114,7 @@ static int held_read_file(struct held *held, struct archive *archive)
 	return r < 0 ? r : held_parse(held, archive_id(archive), text);
 }
 
-int held_save(struct held *held, struct archive *archive)
+int held_save(struct held *held, struct archive *archive, struct room *room)
 {
 	CLEANUP_FREE char *text = NULL;
 	size_t bytes;
@@ -122,7 +123,7 @@ int held_save(struct held *held, struct archive *archive)
 
 	if (!held->changed || held->redated.n > 0)
 		return 0;
-	if (held->settled.n > HELD_RANGES_MAX) {
+	if (held->settled.n + held->damaged.n + held->claimed.n > HELD_RANGES_MAX) {
 		unlinkat(archive_root_fd(archive), HELD_FILE, 0);
 		return 0;
 	}
@@ -145,6 +146,8 @@ int held_save(struct held *held, struct archive *archive)
 	fputs("end\n", f);
 	if (fclose(f) != 0)
 		return -ENOMEM;
+	if (!room_fits(room, archive, (int64_t)bytes))
+		return 0;
 	r = fs_replace(&fs_real, archive_root_fd(archive), HELD_FILE, text, bytes, 0644);
 	if (r == 0)
 		held->changed = false;

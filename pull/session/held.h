@@ -24,6 +24,8 @@
 #include "common/archive/archive.h"
 #include "common/journal/ranges.h"
 
+struct room;
+
 struct held {
 	struct ranges settled;
 	uint64_t unwanted; /* up to there nothing is missed here: retention would remove it */
@@ -63,6 +65,6 @@ int held_note_damaged(struct held *held, uint64_t seq);
  * because the same claim was made of them. -ENOMEM.
  */
 int held_want(struct held *held, uint64_t seq, struct range *ret);
-/* Writes the file if anything changed; by the archive's writer. */
-int held_save(struct held *held, struct archive *archive);
+/* Writes the file if anything changed and `room` has some for it; by the archive's writer. */
+int held_save(struct held *held, struct archive *archive, struct room *room);
 void held_clear(struct held *held);

@@ -6,10 +6,15 @@
 #include <string.h>
 
 #include "common/commands/cli.h"
+#include "common/upkeep/retention.h"
 #include "pull/session/redated.h"
 
 #define WINDOW 16 /* lines that are asked for at once */
 #define ROUNDS_MAX 64
+#define BLOCK_BYTES 4096
+#define SEGMENT_COST (2 * BLOCK_BYTES) /* a file that is begun, here and there */
+#define DAY_COST (3 * BLOCK_BYTES) /* folders of a day */
+#define FORK_COST (8 * BLOCK_BYTES) /* those of an archive, and its small files */
 
 int history_check(const struct wire_greeting *greeting, const struct history_here *here,
 	char *error, size_t size)
@@ -217,6 +222,49 @@ int history_look(struct client *client, struct archive *archive, const struct re
 		return r;
 	*ret_after = s.other - 1;
 	return 1;
+}
+
+/* ---- what a fork costs */
+
+/* Adds the lines of the numbers from `from` on, and the folders of those after `after`. */
+static int cost_add(struct journal *journal, uint64_t from, uint64_t after, int64_t *cost)
+{
+	CLEANUP(journal_cursor_freep) struct journal_cursor *cursor = NULL;
+	uint64_t segment = UINT64_MAX, seq;
+	int64_t day = INT64_MIN, slot_us;
+	const char *line;
+	size_t len;
+	int r = journal_seek(journal, from, &cursor);
+
+	while (r >= 0 && (r = journal_cursor_next(cursor, &line, &len, &seq)) > 0) {
+		*cost += (int64_t)len + 1;
+		if (seq / SEGMENT_LINES != segment)
+			*cost += SEGMENT_COST;
+		segment = seq / SEGMENT_LINES;
+		if (seq <= after || !record_peek_slot(line, len, &slot_us) ||
+			retention_day(slot_us) == day)
+			continue;
+		day = retention_day(slot_us);
+		*cost += DAY_COST;
+	}
+	return r;
+}
+
+/* The border's segment is written again, and local/ here and there. */
+int history_cost(struct archive *archive, uint64_t after, int64_t *ret)
+{
+	const uint64_t border = after - after % SEGMENT_LINES;
+	int64_t cost = FORK_COST, local_cost = 0;
+	struct journal *local;
+	int r = cost_add(archive_journal(archive), border > 0 ? border : 1, after, &cost);
+
+	if (r == 0)
+		r = archive_local(archive, &local);
+	if (r == 0)
+		r = cost_add(local, 1, SEQ_MAX, &local_cost);
+	if (r == 0)
+		*ret = cost + 2 * local_cost;
+	return r;
 }
 
 static void history_describe(const char *path, struct history_fork *fork)

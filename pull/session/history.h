@@ -49,6 +49,9 @@ int history_look(struct client *client, struct archive *archive, const struct re
  */
 int history_cut(struct archive *archive, uint64_t after, unsigned *ret_branch);
 
+/* What the disk is asked for by that: the lines once more, and folders. -errno. */
+int history_cost(struct archive *archive, uint64_t after, int64_t *ret);
+
 struct history_fork {
 	uint64_t after; /* the last number that both have */
 	unsigned branch; /* branches/N of the archive has the old lines; 0: there is no fork */

@@ -423,6 +423,21 @@ enum room_verdict room_check(struct room *room, struct archive *archive, struct 
 	return room_removes(room->camera) ? ROOM_FREE : room_judge(room->camera, ret);
 }
 
+/* Where frames go for what comes the disk is at its reserve all the time. */
+bool room_fits(struct room *room, struct archive *archive, int64_t bytes)
+{
+	struct room_facts facts;
+	const int r = room_gather(room, archive, &facts);
+
+	room_note_error(room, r);
+	if (r < 0 || facts.disk_bytes == 0)
+		return true;
+	return facts.free_bytes - bytes >=
+		(room_removes(room->camera)
+				? BALLAST_BYTES
+				: retention_reserve(room_reserve(room->camera), facts.disk_bytes));
+}
+
 void room_tidy(struct room *room, struct archive *archive)
 {
 	CLEANUP_FD int lock_fd = -1;

@@ -138,6 +138,11 @@ void room_charge(
 	struct room *room, struct archive *archive, int64_t cost, int64_t bytes, int64_t frames);
 /* Whether a frame like the newest could be stored; ROOM_FREE where frames are removed for it. */
 enum room_verdict room_check(struct room *room, struct archive *archive, struct room_facts *ret);
+/*
+ * Whether so many bytes can be on the disk for a while: a file that another one makes way for. No
+ * frame goes for them.
+ */
+bool room_fits(struct room *room, struct archive *archive, int64_t bytes);
 /* A frame was stored. */
 void room_stored(struct room *room, const struct record *frame);
 /* Retention has removed frames up to this one. */

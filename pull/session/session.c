@@ -3,8 +3,10 @@
 #include "pull/session/session.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "common/base/clock.h"
@@ -119,7 +121,7 @@ static int session_visit(struct session *s)
 	session_keep_head(s);
 	/* a memory aid: without it the next sync reads the journal again */
 	if (s->archive && s->plan == PLAN_BACKLOG && !options->dry_run)
-		held_save(&s->held, s->archive);
+		held_save(&s->held, s->archive, &s->room);
 	return code;
 }
 
@@ -168,13 +170,39 @@ static int session_run(struct session *s)
 	return code;
 }
 
+/* The largest segment that may be written once more, in order. */
+static int64_t session_sort_bytes(const struct session *s)
+{
+	const int folder_fd = journal_folder_fd(archive_journal(s->archive));
+	CLEANUP_DIR DIR *dir = NULL;
+	const struct dirent *entry;
+	char name[sizeof entry->d_name];
+	int64_t most = 0;
+	struct stat st;
+
+	if (fs_list_folder(folder_fd, ".", &dir) < 0)
+		return 0;
+	while ((entry = readdir(dir))) {
+		const char *suffix = strstr(entry->d_name, ".unsorted");
+
+		if (!suffix)
+			continue;
+		snprintf(name, sizeof name, "%.*s.jsonl", (int)(suffix - entry->d_name),
+			entry->d_name);
+		if (fstatat(folder_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size > most)
+			most = st.st_size;
+	}
+	return most;
+}
+
 /* What came newest first is put in order once there is much of it: all that read it are quicker. */
 static void session_sort_journal(struct session *s)
 {
 	bool more = s->writing;
 
 	while (more && session_take_turn(s) == CLI_OK) {
-		more = journal_sort(archive_journal(s->archive)) > 0;
+		more = room_fits(&s->room, s->archive, session_sort_bytes(s)) &&
+			journal_sort(archive_journal(s->archive)) > 0;
 		session_release(s);
 	}
 	/* where it did not come to that another sync does it */

@@ -288,6 +288,75 @@ void session_greet(struct session *s)
 	session_tell(s, SESSION_CONNECTED);
 }
 
+/* What a fork would do: what is here after that number is of the old history. */
+static int session_describe_fork(struct session *s, uint64_t after)
+{
+	struct history_fork *fork = &s->result->fork;
+	int r;
+
+	fork->after = after;
+	snprintf(fork->text, sizeof fork->text,
+		"the camera has another history after number %llu; a sync would keep what is here "
+		"of the old one apart, in %.400s/" BRANCHES,
+		(unsigned long long)after, s->result->archive);
+	r = ranges_remove(&s->held.damaged, after + 1, SEQ_MAX);
+	if (r == 0)
+		r = ranges_remove(&s->held.settled, after + 1, SEQ_MAX);
+	return r < 0 ? session_archive_failed(s, r) : CLI_OK;
+}
+
+/* In a turn: room for what is written once more. Pictures move, and cost nothing. */
+static int session_admit_fork(struct session *s, uint64_t after)
+{
+	int64_t cost;
+	int r = history_cost(s->archive, after, &cost), code;
+
+	if (r < 0)
+		return session_archive_failed(s, r);
+	code = session_admit(s, NULL, cost);
+	if (code == CLI_OK)
+		room_charge(&s->room, s->archive, cost, 0, 0);
+	return code;
+}
+
+/*
+ * The camera has another history after the number `after`: what is here of the old one is kept
+ * apart.
+ */
+static int session_fork(struct session *s, uint64_t after)
+{
+	struct session_result *result = s->result;
+	int code, r;
+
+	if (s->options->dry_run)
+		return session_describe_fork(s, after);
+	while (s->n_ready > 0)
+		partial_free(s->ready[--s->n_ready].partial);
+	code = session_take_turn(s);
+	if (code == CLI_OK)
+		code = session_admit_fork(s, after);
+	if (code == CLI_OK)
+		code = session_lock_copy(s);
+	r = code == CLI_OK ? history_fork(s->archive, &s->anchor, after, &result->fork) : 0;
+	session_close(s);
+	s->after = s->newest_seen = 0;
+	if (s->plan != PLAN_BACKLOG && s->lock_fd >= 0)
+		close(TAKE_FD(s->lock_fd));
+	if (r == -EMLINK)
+		return session_fail(s, CONNECT_HERE, CLI_PROTOCOL,
+			"the camera's history is another one again, and %d old ones are kept in "
+			"%.200s/" BRANCHES ": do two machines with copies of one card answer by "
+			"turns? Nothing was taken; give one of them a new archive, or move that "
+			"folder away",
+			BRANCHES_MAX, result->archive);
+	if (r < 0)
+		return session_open_failed(s, r);
+	if (code != CLI_OK)
+		return code;
+	session_tell(s, SESSION_FORKED);
+	return session_look(s);
+}
+
 /* The camera's line of the number that was held last; `*ret_forked`: look again at what is held. */
 static int session_compare(struct session *s, bool *ret_forked)
 {

@@ -135,8 +135,11 @@ void session_pause(struct session *s, int64_t us);
 int session_look(struct session *s);
 /* newest: somebody else receives the frame `seq` now, `bytes` of it are here. */
 int session_fail_busy(struct session *s, uint64_t seq, int64_t bytes);
-/* The archive failed with `r`. */
+/* The archive failed with `r`, when it was to be opened. */
 int session_archive_failed(struct session *s, int r);
+int session_open_failed(struct session *s, int r);
+/* Two syncs of one archive would fetch everything twice. */
+int session_lock_copy(struct session *s);
 /*
  * Our turn at the archive, which is made if there is none; what others wrote in the meantime is
  * known then.
@@ -152,11 +155,6 @@ int session_check_room(struct session *s);
 /* Begins a frame in a turn of its own. `*ret` stays NULL where its bytes are not wanted. */
 int session_begin_frame(struct session *s, const struct ask *frame, const struct record *record,
 	struct partial **ret);
-/*
- * The camera has another history after the number `after`: what is here of the old one is kept
- * apart.
- */
-int session_fork(struct session *s, uint64_t after);
 /* The frames up to `seq` are not wanted any more: retention removes what is so old. -ENOMEM. */
 int session_unwant(struct session *s, uint64_t seq);
 /* Takes the partial over, unless it is not what was announced: -EBADMSG. -errno. */

@@ -24,7 +24,7 @@
 #define TURN_US (20 * US_PER_SEC) /* a wait for our turn is told of so often */
 #define TURN_MAX_US (300 * US_PER_SEC) /* and ends; follow waits for as long as it takes */
 
-static int session_open_failed(struct session *s, int r)
+int session_open_failed(struct session *s, int r)
 {
 	s->result->why = CONNECT_HERE;
 	return s->result->code = copy_open_failed(r, s->result->archive, s->options->camera->name,
@@ -81,8 +81,7 @@ static int session_look_newest(struct session *s)
 	return CLI_OK;
 }
 
-/* Two syncs of one archive would fetch everything twice. */
-static int session_lock_copy(struct session *s)
+int session_lock_copy(struct session *s)
 {
 	int r = s->lock_fd >= 0 || s->options->dry_run
 		? 0
@@ -546,55 +545,4 @@ int batch_commit_due(struct session *s)
 		s->n_asks > 0 && client_wait(s->client, s->ready_ns) > 0)
 		return CLI_OK;
 	return batch_commit_all(s);
-}
-
-/* ---- another history */
-
-/* What a fork would do: what is here after that number is of the old history. */
-static int session_describe_fork(struct session *s, uint64_t after)
-{
-	struct history_fork *fork = &s->result->fork;
-	int r;
-
-	fork->after = after;
-	snprintf(fork->text, sizeof fork->text,
-		"the camera has another history after number %llu; a sync would keep what is here "
-		"of the old one apart, in %.400s/" BRANCHES,
-		(unsigned long long)after, s->result->archive);
-	r = ranges_remove(&s->held.damaged, after + 1, SEQ_MAX);
-	if (r == 0)
-		r = ranges_remove(&s->held.settled, after + 1, SEQ_MAX);
-	return r < 0 ? session_archive_failed(s, r) : CLI_OK;
-}
-
-int session_fork(struct session *s, uint64_t after)
-{
-	struct session_result *result = s->result;
-	int code, r;
-
-	if (s->options->dry_run)
-		return session_describe_fork(s, after);
-	while (s->n_ready > 0)
-		partial_free(s->ready[--s->n_ready].partial);
-	code = session_take_turn(s);
-	if (code == CLI_OK)
-		code = session_lock_copy(s);
-	r = code == CLI_OK ? history_fork(s->archive, &s->anchor, after, &result->fork) : 0;
-	session_close(s);
-	s->after = s->newest_seen = 0;
-	if (s->plan != PLAN_BACKLOG && s->lock_fd >= 0)
-		close(TAKE_FD(s->lock_fd));
-	if (r == -EMLINK)
-		return session_fail(s, CONNECT_HERE, CLI_PROTOCOL,
-			"the camera's history is another one again, and %d old ones are kept in "
-			"%.200s/" BRANCHES ": do two machines with copies of one card answer by "
-			"turns? Nothing was taken; give one of them a new archive, or move that "
-			"folder away",
-			BRANCHES_MAX, result->archive);
-	if (r < 0)
-		return session_open_failed(s, r);
-	if (code != CLI_OK)
-		return code;
-	session_tell(s, SESSION_FORKED);
-	return session_look(s);
 }

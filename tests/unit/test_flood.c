@@ -237,6 +237,51 @@ TEST(lines)
 	end();
 }
 
+/* Lines out of order are put in order where there is room for them a second time. */
+TEST(lines_out_of_order)
+{
+	const struct archive_options options = { .mode = ARCHIVE_WRITE, .copy = true };
+	struct record miss = kit_miss(KIT_SLOT);
+	struct archive *archive = NULL;
+	fsblkcnt_t lines;
+	char path[600];
+
+	begin();
+	run.bad->daily_bytes = INT64_C(1) << 40;
+	memset(miss.text, 'x', 150);
+	CHECK_INT(archive_open(run.bad->archive, &options, &archive), 0);
+	lines = free_blocks();
+	for (miss.seq = 2500; miss.seq > 40; miss.seq--)
+		CHECK_INT(journal_append_record(archive_journal(archive), &miss, false), 0);
+	archive_free(archive);
+	lines -= free_blocks();
+	CHECK(lines > 110);
+	snprintf(path, sizeof path, "%s/journal/00000000.unsorted", run.bad->archive);
+	for (int full = 1; full >= 0; full--) {
+		const fsblkcnt_t left = BLOCKS / 20 + lines / 2, there = free_blocks();
+		const uint64_t seq = full ? 2501 : 2502;
+		uint8_t jpeg[KIT_JPEG_BYTES];
+		struct record before = wire_frame(2501, jpeg), next = wire_frame(seq, jpeg);
+
+		miss.seq = 2500;
+		kit_write(run.folder, "filler", "", 0, 0);
+		CHECK(!full || there > left);
+		CHECK_INT(truncate(kit_path(run.folder, "filler"),
+				  full ? (off_t)(there - left) * BLOCK : 0),
+			0);
+		peer_init(&run.peer);
+		say_greeting(&run.peer, KIT_ID, seq);
+		say_record(&run.peer, full ? &miss : &before);
+		say_record(&run.peer, &next);
+		fputs(".\n", run.peer.out);
+		say_frame(&run.peer, seq);
+		CHECK_INT(pull(run.bad, PLAN_BACKLOG), CLI_OK);
+		CHECK_INT(run.result.frames, 1);
+		CHECK_INT(access(path, F_OK), full ? 0 : -1);
+	}
+	end();
+}
+
 /* A frame for which there is no room is not even begun. */
 TEST(a_frame_that_is_too_large)
 {

@@ -2,10 +2,24 @@
 /* What is settled: ranges against a plain array, the state file against the journal; the credit. */
 #include "pull/session/held.h"
 
+#include "pull/session/room.h"
 #include "pull/ssh/pace.h"
 #include "tests/unit/archive_kit.h"
 
 #define SPAN 200
+#define DISK_BLOCKS 1000
+
+static fsblkcnt_t disk_free = DISK_BLOCKS;
+
+static int fake_statvfs(int fd, struct statvfs *st)
+{
+	(void)fd;
+	*st = (struct statvfs){ .f_blocks = DISK_BLOCKS, .f_frsize = 4096, .f_bavail = disk_free };
+	return 0;
+}
+
+static const struct camera_settings camera;
+static struct room room = { .camera = &camera, .clock = &clock_real, .statvfs = fake_statvfs };
 
 static void check_same(const struct ranges *ranges, const bool plain[static SPAN])
 {
@@ -140,7 +154,7 @@ static void save(const char *path)
 
 	CHECK_INT(open_copy(path, &archive), 0);
 	CHECK_INT(held_load(archive, &held), 0);
-	CHECK_INT(held_save(&held, archive), 0);
+	CHECK_INT(held_save(&held, archive, &room), 0);
 	held_clear(&held);
 }
 
@@ -172,6 +186,52 @@ TEST(from_the_journal_and_from_the_file)
 	/* what the file says beyond the journal is believed, up to the journal's last line */
 	kit_write(folder, ".settled", text, strlen(text), O_TRUNC);
 	check_settled(folder, "1-4 8-15 20-20 50-60 100001-100001 ");
+	test_remove_folder(folder);
+}
+
+/* A disk at its reserve keeps the file that it has; the next one waits for room. */
+TEST(the_file_waits_for_room)
+{
+	struct archive *archive = NULL;
+	char folder[64];
+
+	kit_make_folder(folder);
+	CHECK_INT(open_copy(folder, &archive), 0);
+	store_frame(archive, 3);
+	archive_free(archive);
+	save(folder);
+	CHECK_INT(open_copy(folder, &archive), 0);
+	store_frame(archive, 4);
+	archive_free(archive);
+	disk_free = DISK_BLOCKS / 20;
+	save(folder);
+	CHECK(strstr(kit_read(folder, ".settled"), "range 3 3\n"));
+	check_settled(folder, "3-4 ");
+	disk_free++;
+	save(folder);
+	CHECK(strstr(kit_read(folder, ".settled"), "range 3 4\n"));
+	disk_free = DISK_BLOCKS;
+	test_remove_folder(folder);
+}
+
+/* A camera's word by turns: one range is settled, and that of others is as long as it likes. */
+TEST(a_file_that_nobody_could_read)
+{
+	struct archive *archive = NULL;
+	struct held held = { 0 };
+	char folder[64];
+
+	kit_make_folder(folder);
+	CHECK_INT(open_copy(folder, &archive), 0);
+	for (uint64_t seq = 1; seq <= 200002; seq += 2) {
+		CHECK_INT(held_note_damaged(&held, seq), 0);
+		CHECK_INT(held_claim(&held, seq + 1, seq + 1), 0);
+	}
+	CHECK_INT(held.settled.n, 1);
+	CHECK_INT(held_save(&held, archive, &room), 0);
+	CHECK(access(kit_path(folder, ".settled"), F_OK) < 0);
+	held_clear(&held);
+	archive_free(archive);
 	test_remove_folder(folder);
 }
 

@@ -7,6 +7,7 @@
 
 #define COMMON 4 /* numbers of the card's copy */
 #define FRAMES 8 /* numbers of the old history */
+#define BLOCK 4096
 
 static void copy(const char *from, const char *to)
 {
@@ -134,6 +135,97 @@ TEST(sync_keeps_both)
 		CHECK_STR(branch(2), "none");
 		if (test_failures)
 			fprintf(stderr, "  %d taken since\n", taken[i]);
+		pair_end();
+	}
+}
+
+static int64_t files_bytes;
+
+static int add_file(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)ftw;
+	if (flag == FTW_D)
+		files_bytes += BLOCK;
+	else if (flag == FTW_F && !strstr(path, ".jpg"))
+		files_bytes += (st->st_size + BLOCK - 1) / BLOCK * BLOCK;
+	return 0;
+}
+
+/* What the branch takes of the disk, but for its pictures. */
+static int64_t branch_bytes(void)
+{
+	char path[600];
+
+	snprintf(path, sizeof path, "%s/branches/1", pair.settings.archive);
+	files_bytes = 0;
+	nftw(path, add_file, 16, FTW_PHYS);
+	return files_bytes;
+}
+
+static void fork_costs(int days, int lines)
+{
+	const struct archive_options options = { .mode = ARCHIVE_WRITE, .copy = true };
+	struct record miss = kit_miss(KIT_SLOT);
+	struct archive *archive = NULL;
+	int64_t cost = 0;
+	unsigned number;
+
+	pair_begin();
+	take(COMMON, 0);
+	CHECK_INT(kit_open(pair.camera, NULL, &archive), 0);
+	memset(miss.text, 'x', 150);
+	for (int i = 1; i <= days; i++)
+		CHECK_INT(kit_publish(archive, KIT_SLOT - i * 24 * 60 * KIT_MINUTE,
+				  (uint64_t)i + 100, NULL),
+			0);
+	for (int i = 0; i < lines; i++)
+		CHECK_INT(archive_note(archive, &miss), 0);
+	archive_free(TAKE_PTR(archive));
+	CHECK_INT(pair_sync(), CLI_OK);
+	CHECK_INT(archive_open(pair.settings.archive, &options, &archive), 0);
+	CHECK_INT(history_cost(archive, COMMON, &cost), 0);
+	CHECK_INT(archive_fork(archive, COMMON, &number), 0);
+	archive_free(archive);
+	CHECK(branch_bytes() > lines * 200);
+	CHECK(branch_bytes() <= cost);
+	pair_end();
+}
+
+TEST(what_a_fork_costs)
+{
+	fork_costs(40, 1);
+	fork_costs(1, 600);
+}
+
+/* Without room for the lines of the old history nothing moves; what is written counts. */
+TEST(no_room_to_keep_both)
+{
+	const struct archive_options read = { .mode = ARCHIVE_READ, .copy = true };
+	struct archive *archive = NULL;
+	int64_t cost = 0;
+
+	for (int disk = 0; disk < 2; disk++) {
+		begin(2);
+		pair.settings.daily_bytes = disk ? 0 : 1000;
+		pair.settings.reserve = disk ? INT64_MAX : 0;
+		pair.settings.when_full = WHEN_FULL_STOP;
+		CHECK_INT(pair_sync(), disk ? CLI_INTERNAL : CLI_PROTOCOL);
+		CHECK(strstr(pair.result.error, disk ? "the disk is full" : "daily_bytes"));
+		CHECK_STR(describe(pair.settings.archive), "1-8: 8 files");
+		CHECK_STR(branch(1), "none");
+		pair.settings.daily_bytes = pair.settings.reserve = 0;
+
+		CHECK_INT(archive_open(pair.settings.archive, &read, &archive), 0);
+		CHECK_INT(history_cost(archive, COMMON, &cost), 0);
+		archive_free(TAKE_PTR(archive));
+		CHECK_INT(pair_sync(), CLI_OK);
+		CHECK_STR(branch(1), "5-8: 4 files");
+		check_equal();
+		CHECK(branch_bytes() <= cost);
+		pair.settings.daily_bytes = cost;
+		take(1, 2);
+		CHECK_INT(pair_sync(), CLI_PROTOCOL);
+		CHECK(strstr(pair.result.error, "daily_bytes"));
 		pair_end();
 	}
 }
