@@ -13,9 +13,10 @@
 #define ALIKE 0.5 /* correlation of a block that is where it was, */
 #define ALIKE_ELSEWHERE 0.6 /* and of one that is elsewhere */
 #define ALIKE_SURE 0.8 /* where most are not seen */
-#define BELIEVED_PART 0.4 /* of the blocks seen that must agree on where, */
+#define BELIEVED_PART 0.25 /* of the blocks seen that must agree on where, */
 #define BELIEVED_MIN 4 /* at least so many, and */
-#define MOVED_PART 0.25 /* of all to say that they have moved: fog has shapes of its own */
+#define MOVED_PART 0.15 /* of all to say that they have moved: fog has shapes of its own */
+#define NEARBY 2.0 /* samples that they may differ before it is known how far it has turned, */
 #define AGREE 1.0 /* samples that two of them may differ */
 
 #define SEEN_MIN 0.25 /* of the shape that a block had */
@@ -38,42 +39,78 @@ struct block {
 	struct vector at; /* how far from where it was */
 };
 
-struct pair {
-	const struct map *was, *now;
+#define SUMS_SIDE (MAP_SIDE + 1)
+
+/* A map, and of each of its places the squares of all samples above and left of it. */
+struct squared {
+	const struct map *map;
+	int sum[SUMS_SIDE * SUMS_SIDE];
 };
+
+struct pair {
+	struct squared was, now;
+};
+
+static void map_square(const struct map *map, struct squared *ret)
+{
+	const int w = map->width;
+
+	ret->map = map;
+	memset(ret->sum, 0, sizeof(ret->sum));
+	for (int y = 0; y < map->height; y++)
+		for (int x = 0, row = 0; x < w; x++) {
+			row += map->sample[y * w + x] * map->sample[y * w + x];
+			ret->sum[(y + 1) * SUMS_SIDE + x + 1] =
+				ret->sum[y * SUMS_SIDE + x + 1] + row;
+		}
+}
+
+/* The squares of `w` columns and `h` rows, added up. */
+static int squares_of(const struct squared *s, int x, int y, int w, int h)
+{
+	const int *top = s->sum + y * SUMS_SIDE + x, *end = top + h * SUMS_SIDE;
+
+	return end[w] - end[0] - top[w] + top[0];
+}
+
+/* The products of two rows, added up. The usual length is known to the compiler, to be fast. */
+static int rows_product(const int8_t *a, const int8_t *b, int n)
+{
+	int sum = 0;
+
+	if (n == BLOCK)
+		for (int x = 0; x < BLOCK; x++)
+			sum += a[x] * b[x];
+	else
+		for (int x = 0; x < n; x++)
+			sum += a[x] * b[x];
+	return sum;
+}
 
 /* The correlation of a block with what is (dx, dy) from it in the picture; -1 where that ends. */
 static double block_compare(const struct pair *p, const struct block *b, int dx, int dy)
 {
-	const int w = p->now->width, h = p->now->height;
+	const int w = p->now.map->width, h = p->now.map->height;
 	const int x0 = b->x + dx < 0 ? -dx : b->x, y0 = b->y + dy < 0 ? -dy : b->y;
 	const int x1 = b->x + BLOCK + dx > w ? w - dx : b->x + BLOCK;
 	const int y1 = b->y + BLOCK + dy > h ? h - dy : b->y + BLOCK;
-	int ab = 0, aa = 0, bb = 0;
+	int ab = 0, aa, bb;
 
 	if (x1 - x0 < BLOCK / 2 || y1 - y0 < BLOCK / 2)
 		return -1;
-	for (int y = y0; y < y1; y++) {
-		const int8_t *was = p->was->sample + y * w + x0;
-		const int8_t *now = p->now->sample + (y + dy) * w + x0 + dx;
-
-		for (int x = 0; x < x1 - x0; x++) {
-			ab += was[x] * now[x];
-			aa += was[x] * was[x];
-			bb += now[x] * now[x];
-		}
-	}
-	return aa > 0 && bb > 0 ? ab / sqrt((double)aa * bb) : -1;
+	aa = squares_of(&p->was, x0, y0, x1 - x0, y1 - y0);
+	bb = squares_of(&p->now, x0 + dx, y0 + dy, x1 - x0, y1 - y0);
+	if (aa <= 0 || bb <= 0)
+		return -1;
+	for (int y = y0; y < y1; y++)
+		ab += rows_product(p->was.map->sample + y * w + x0,
+			p->now.map->sample + (y + dy) * w + x0 + dx, x1 - x0);
+	return ab / sqrt((double)aa * bb);
 }
 
-static double block_shape(const struct map *map, const struct block *b)
+static double block_shape(const struct squared *s, const struct block *b)
 {
-	int sum = 0;
-
-	for (int y = b->y; y < b->y + BLOCK; y++)
-		for (int x = b->x; x < b->x + BLOCK; x++)
-			sum += map->sample[y * map->width + x] * map->sample[y * map->width + x];
-	return sqrt(sum / (double)(BLOCK * BLOCK));
+	return sqrt(squares_of(s, b->x, b->y, BLOCK, BLOCK) / (double)(BLOCK * BLOCK));
 }
 
 static double block_luma(const struct map *map, const struct block *b)
@@ -171,14 +208,40 @@ static struct vector block_arm(const struct block *b, const struct map *map)
 		b->y + (BLOCK - map->height) / 2.0 };
 }
 
+static double block_differs(const struct block *b, struct vector at)
+{
+	return hypot(b->at.x - at.x, b->at.y - at.y);
+}
+
+/* Where most say that it is, so that those found by chance do not count. */
+static struct vector blocks_vote(const struct block *blocks, int n)
+{
+	struct vector best = { 0 };
+	int most = 0;
+
+	for (int i = 0; i < n; i++) {
+		int votes = 0;
+
+		for (int k = 0; k < n && blocks[i].found; k++)
+			votes += blocks[k].found &&
+				block_differs(&blocks[k], blocks[i].at) <= NEARBY;
+		if (votes > most) {
+			most = votes;
+			best = blocks[i].at;
+		}
+	}
+	return best;
+}
+
 static struct turn blocks_turn(const struct block *blocks, int n, const struct map *map)
 {
 	double x[BLOCKS_MAX], y[BLOCKS_MAX], angle[BLOCKS_MAX];
 	struct turn turn = { 0 };
+	const struct vector around = blocks_vote(blocks, n);
 	int m = 0;
 
 	for (int i = 0; i < n; i++)
-		if (blocks[i].found) {
+		if (blocks[i].found && block_differs(&blocks[i], around) <= NEARBY) {
 			x[m] = blocks[i].at.x;
 			y[m++] = blocks[i].at.y;
 		}
@@ -190,7 +253,8 @@ static struct turn blocks_turn(const struct block *blocks, int n, const struct m
 		const struct vector arm = block_arm(&blocks[i], map);
 		const double square = arm.x * arm.x + arm.y * arm.y;
 
-		if (blocks[i].found && square > BLOCK * BLOCK)
+		if (blocks[i].found && square > BLOCK * BLOCK &&
+			block_differs(&blocks[i], around) <= NEARBY)
 			angle[m++] = (arm.x * (blocks[i].at.y - turn.shift.y) -
 					     arm.y * (blocks[i].at.x - turn.shift.x)) /
 				square;
@@ -261,13 +325,13 @@ static double blocks_sharp(const struct block *blocks, int n, const struct refer
 
 static void block_judge(const struct pair *p, struct block *b, double shape, struct alignment *a)
 {
-	const double now = block_shape(p->now, b);
+	const double now = block_shape(&p->now, b);
 
 	block_search(p, b);
 	b->strength = now / shape;
 	a->seen += b->strength >= SEEN_MIN;
 	a->still += b->still;
-	a->dark += !b->still && block_luma(p->now, b) < DARKER * block_luma(p->was, b);
+	a->dark += !b->still && block_luma(p->now.map, b) < DARKER * block_luma(p->was.map, b);
 }
 
 static double blocks_shape(const struct block *blocks, int n)
@@ -284,16 +348,18 @@ static double blocks_shape(const struct block *blocks, int n)
 
 struct alignment sight_align(const struct reference *reference, const struct sight *now)
 {
-	const struct pair pair = { &reference->map, &now->map };
+	struct pair pair;
 	struct alignment a = { .moved = NAN, .sharp = NAN };
 	struct block blocks[BLOCKS_MAX];
 	struct turn turn;
 	double side;
 
+	map_square(&reference->map, &pair.was);
+	map_square(&now->map, &pair.now);
 	for (int y = 0; y + BLOCK <= now->map.height; y += CELL)
 		for (int x = 0; x + BLOCK <= now->map.width; x += CELL) {
 			struct block b = { .x = x, .y = y };
-			const double shape = block_shape(pair.was, &b);
+			const double shape = block_shape(&pair.was, &b);
 
 			if (shape < SHAPE_MIN)
 				continue;
@@ -301,7 +367,7 @@ struct alignment sight_align(const struct reference *reference, const struct sig
 			blocks[a.blocks++] = b;
 		}
 	a.shape = blocks_shape(blocks, a.blocks);
-	turn = blocks_turn(blocks, a.blocks, pair.now);
+	turn = blocks_turn(blocks, a.blocks, &now->map);
 	if (turn.n < BELIEVED_MIN || turn.n < BELIEVED_PART * a.seen)
 		return a;
 	a.found = turn.n;

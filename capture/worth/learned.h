@@ -13,7 +13,7 @@ struct hour {
 	uint32_t n; /* that it has learned from, at most LEARNED_FULL */
 	int64_t last_us; /* slot of the last of them */
 	double mean_low; /* the darkest of the last days */
-	struct cell cell[CELLS_SIDE][CELLS_SIDE]; /* means */
+	struct cell cell[CELLS_SIDE][CELLS_SIDE]; /* means of roots, squared */
 	int16_t sample[MAP_SAMPLES]; /* means of the map, in FINE steps */
 	int16_t luma[MAP_SAMPLES];
 };

@@ -21,12 +21,14 @@
 #define TELLS_MIN 0.12 /* mean of a picture that shows more than noise */
 #define BLOCKS_MIN 6 /* with a shape: less say nothing */
 #define SHAPE_GONE 0.29 /* even of the strongest; in fog what is near keeps more */
+#define KEPT_MIN 5 /* blocks that are found: fog leaves what is near, a cover nothing */
+#define ICED_MAX 0.6 /* of the shape, and most of it found though it is so weak */
 #define DARK_PART 0.25 /* of the blocks: something hangs before the lens */
 #define MOVED_MIN 0.01 /* widths */
 #define STILL_MAX 0.12 /* of the blocks, found by chance */
 #define STRANGE_PART 0.7 /* of the blocks have a shape, which is not theirs */
-#define BLURRED_MAX 0.35 /* of what is fine in the reference, */
-#define BLURRED_FOG_MAX 0.2 /* where only half of the blocks can be seen */
+#define BLURRED_MAX 0.4 /* of what is fine in the reference, */
+#define BLURRED_FOG_MAX 0.35 /* where only half of the blocks can be seen */
 
 int worth_new(struct worth **ret)
 {
@@ -49,6 +51,18 @@ void worth_copy(struct worth *copy, const struct worth *worth)
 }
 
 /* ---- learning */
+
+/*
+ * The mean of roots, squared: edges grow with the light as the map's samples do, so that the means
+ * of both fit after a week of fog.
+ */
+static float edges_mean(float mean, float now, int weight)
+{
+	const float root = copysignf(sqrtf(fabsf(mean)), mean);
+	const float sum = root + (copysignf(sqrtf(fabsf(now)), now) - root) / (float)weight;
+
+	return sum * fabsf(sum);
+}
 
 static void hour_learn(struct hour *hour, const struct sight *sight, int64_t slot_us)
 {
@@ -75,8 +89,8 @@ static void hour_learn(struct hour *hour, const struct sight *sight, int64_t slo
 			struct cell *mean = &hour->cell[i][k];
 			const struct cell *now = &sight->cell[i][k];
 
-			mean->fine += (now->fine - mean->fine) / (float)weight;
-			mean->coarse += (now->coarse - mean->coarse) / (float)weight;
+			mean->fine = edges_mean(mean->fine, now->fine, weight);
+			mean->coarse = edges_mean(mean->coarse, now->coarse, weight);
 		}
 	hour->mean_low += (sight->facts.mean - hour->mean_low) /
 		(sight->facts.mean < hour->mean_low ? 1 : LEARNED_FULL);
@@ -142,9 +156,12 @@ static enum mark judged_mark(const struct judged *j, const struct sight *sight)
 		return MARK_DARK;
 	if (at->blocks < BLOCKS_MIN || sight->facts.mean < TELLS_MIN)
 		return MARK_NONE;
-	if (at->shape < SHAPE_GONE || at->dark >= DARK_PART * at->blocks)
+	/* fog leaves what is near, ice makes all as weak */
+	if (at->shape < ICED_MAX && at->found > at->seen && at->found >= KEPT_MIN)
 		return MARK_COVERED;
-	if (at->moved >= MOVED_MIN)
+	if ((at->shape < SHAPE_GONE && at->found < KEPT_MIN) || at->dark >= DARK_PART * at->blocks)
+		return MARK_COVERED;
+	if (at->moved >= MOVED_MIN && at->found >= at->still)
 		return MARK_MOVED;
 	if (at->found == 0 && at->still <= STILL_MAX * at->blocks &&
 		at->seen >= STRANGE_PART * at->blocks)
