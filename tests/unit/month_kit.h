@@ -22,12 +22,22 @@
 #define MONTH_BEGIN_US (INT64_C(1793491200) * US_PER_SEC) /* 2026-11-01 */
 #define DAY_US (INT64_C(24) * 3600 * US_PER_SEC)
 #define WITHIN 3 /* pictures in which a trouble has to be told */
-#define CASES_MAX 400
+#define SCENES 16 /* more than a trouble is looked at */
+#define SOFT 8 /* pixels of a side in which a cloud is the same */
 
 enum place { PLACE_STREET, PLACE_FIELD, PLACE_WALL, PLACES };
 static const char *const place_names[PLACES] = { "street", "field", "white wall" };
 
-enum weather { CLEAR, CLOUDY, RAIN, FOG, SNOWFALL };
+enum weather { CLEAR, CLOUDY, RAIN, FOG, SNOWFALL, NIGHT, WEATHERS }; /* NIGHT: any, by night */
+static const char *const weather_names[WEATHERS] = { "clear", "cloudy", "rain", "fog", "snowfall",
+	"night" };
+
+/* What is before the lens at a slot: the same whether it is taken as it is or with a trouble. */
+struct scene {
+	int64_t slot_us;
+	uint8_t *luma; /* NULL: none yet */
+	double sigma; /* of the noise that it will have */
+};
 
 struct month {
 	enum place place;
@@ -39,6 +49,8 @@ struct month {
 	float *lamp; /* what the lamps of a street light up */
 	uint8_t *planes;
 	struct canvas canvas;
+	struct scene scene[SCENES];
+	struct sight sight; /* of the last picture */
 	struct worth *worth, *fork;
 };
 
@@ -49,7 +61,10 @@ struct tally_of_trouble {
 
 struct month_result {
 	struct tally_of_trouble trouble[VIEW_TROUBLES];
-	int events[MARKS], marked[MARKS]; /* of honest pictures */
+	struct {
+		int pictures, marked, events;
+	} honest[WEATHERS];
+	int events[MARKS]; /* of honest pictures */
 	int pictures;
 };
 
@@ -183,6 +198,8 @@ static void month_end(struct month *m)
 	free(m->snowy);
 	free(m->planes);
 	free(m->lamp);
+	for (int i = 0; i < SCENES; i++)
+		free(m->scene[i].luma);
 }
 
 /* ---- light and weather */
@@ -243,58 +260,115 @@ static double exposure_of(double mean)
 	return fmin(0.18 / mean, 3e4);
 }
 
-static void month_paint(struct month *m, int64_t slot_us)
+/* What a sample of so much light becomes. */
+static uint8_t tone_of(double lux)
 {
-	static float lux[1 << 20];
-	const struct light l = light_of(m, slot_us);
-	const uint8_t *world = l.snow_lies ? m->snowy : m->world;
-	const int n = m->width * m->height;
-	const double drift = (double)(slot_us / US_PER_SEC) * 0.02, side = (l.hour - 12) * 3;
-	double sum = 0, cloud = -1, gain, noise;
-	uint64_t random = mix(m->seed + (uint64_t)slot_us);
+	return (uint8_t)fmin(sqrt(fmin(lux, 1.2)) * 255, 255);
+}
 
+/* How the light falls: for each sample 0 in the shade, 1 in the sun; and how bright the sky is. */
+struct fall {
+	const uint8_t *world;
+	uint8_t lit[1 << 20];
+	float sky[1 << 14]; /* in squares of SOFT */
+	double mean;
+};
+
+/* What stands to the side throws its shadow. */
+static bool is_lit(const struct month *m, int x, int y, int side)
+{
+	const int from = x + side;
+
+	return from < 0 || from >= m->width || m->world[y * m->width + from] > 70 ||
+		y > m->height * 0.8;
+}
+
+static double light_at(const struct month *m, const struct light *l, const struct fall *f, int i)
+{
+	return (l->sky + l->sun * f->lit[i] + l->lamps * m->lamp[i]) * f->world[i] / 255;
+}
+
+static void month_light(
+	const struct month *m, const struct light *l, int64_t slot_us, struct fall *ret)
+{
+	const double drift = (double)(slot_us / US_PER_SEC) * 0.02;
+	const int side = (int)((l->hour - 12) * 3), across = (m->width + SOFT - 1) / SOFT;
+	int in_light[256] = { 0 }, in_shade[256] = { 0 };
+	double sum = 0;
+
+	ret->world = l->snow_lies ? m->snowy : m->world;
 	for (int y = 0, i = 0; y < m->height; y++)
 		for (int x = 0; x < m->width; x++, i++) {
-			const int from = x + (int)side;
-			double light = l.sky;
+			float *sky = &ret->sky[y / SOFT * across + x / SOFT];
 
+			if (y % SOFT == 0 && x % SOFT == 0) /* clouds are soft */
+				*sky = (float)(l->sky *
+					(l->weather == CLEAR ? 1.6
+							     : 1 +
+								0.8 *
+									hills(x + drift, 2 * y,
+										m->width / 5.0,
+										m->seed + 50)));
+			ret->lit[i] = 0;
 			if (is_sky(m, i)) {
-				/* clouds are soft */
-				if (l.weather != CLEAR && (x % 8 == 0 || cloud < 0))
-					cloud = 0.8 *
-						hills(x + drift, y / 8 * 16, m->width / 5.0,
-							m->seed + 50);
-				lux[i] = (float)(l.sky * (l.weather == CLEAR ? 1.6 : 1 + cloud));
-				sum += lux[i];
+				sum += (double)*sky;
 				continue;
 			}
-			/* what stands to the side throws its shadow */
-			if (l.sun > 0 &&
-				(from < 0 || from >= m->width || m->world[i - x + from] > 70 ||
-					y > m->height * 0.8))
-				light += l.sun;
-			if (l.lamps > 0)
-				light += l.lamps * m->lamp[i];
-			lux[i] = (float)(light * world[i] / 255);
-			sum += lux[i];
+			ret->lit[i] = l->sun > 0 && is_lit(m, x, y, side);
+			if (l->lamps > 0)
+				sum += light_at(m, l, ret, i);
+			else
+				(ret->lit[i] ? in_light : in_shade)[ret->world[i]]++;
 		}
-	gain = exposure_of(sum / n);
-	noise = 0.6 + 0.9 * log2(1 + gain / 30);
-	for (int i = 0; i < n; i++) {
-		const double value = sqrt(fmin(lux[i] * gain, 1.2)) * 255;
+	for (int i = 0; i < 256; i++)
+		sum += ((l->sky + l->sun) * in_light[i] + l->sky * in_shade[i]) * i / 255;
+	ret->mean = sum / (m->width * m->height);
+}
 
-		m->planes[i] = (uint8_t)fmin(value, 255);
-	}
-	/* who passes by */
-	for (int k = 0; k < 3 && m->place != PLACE_WALL; k++) {
-		const int w = m->width / 30 + (int)(part_of(random + (uint64_t)k) * m->width / 15);
-		const int x0 = (int)(part_of(random + 10 + (uint64_t)k) * (m->width - w));
-		const int y0 = (int)((0.6 + 0.2 * part_of(random + 20 + (uint64_t)k)) * m->height);
+static void month_expose(const struct month *m, const struct light *l, const struct fall *f,
+	double gain, uint8_t *luma)
+{
+	const int across = (m->width + SOFT - 1) / SOFT;
+	uint8_t tone[2][256], sky[1 << 14];
 
-		for (int y = y0; y < y0 + w / 2 && gain < 1000; y++)
-			memset(m->planes + y * m->width + x0,
-				(int)(mix(random + (uint64_t)k) % 200), (size_t)w);
+	for (int i = 0; i < 256; i++)
+		for (int lit = 0; lit < 2; lit++)
+			tone[lit][i] = tone_of((l->sky + l->sun * lit) * i / 255 * gain);
+	for (int i = 0; i < across * ((m->height + SOFT - 1) / SOFT); i++)
+		sky[i] = tone_of((double)f->sky[i] * gain);
+	for (int y = 0, i = 0; y < m->height; y++)
+		for (int x = 0; x < m->width; x++, i++)
+			luma[i] = is_sky(m, i) ? sky[y / SOFT * across + x / SOFT]
+				: l->lamps > 0 ? tone_of(light_at(m, l, f, i) * gain)
+					       : tone[f->lit[i]][f->world[i]];
+}
+
+/* Who passes by. */
+static void month_pass(const struct month *m, uint64_t random)
+{
+	for (uint64_t k = 0; k < 3; k++) {
+		const int w = m->width / 30 + (int)(part_of(random + k) * m->width / 15);
+		const int x0 = (int)(part_of(random + 10 + k) * (m->width - w));
+		const int y0 = (int)((0.6 + 0.2 * part_of(random + 20 + k)) * m->height);
+
+		for (int y = y0; y < y0 + w / 2; y++)
+			memset(m->planes + y * m->width + x0, (int)(mix(random + k) % 200),
+				(size_t)w);
 	}
+}
+
+static double month_paint(struct month *m, int64_t slot_us)
+{
+	static struct fall fall;
+	const struct light l = light_of(m, slot_us);
+	const uint64_t random = mix(m->seed + (uint64_t)slot_us);
+	double gain;
+
+	month_light(m, &l, slot_us, &fall);
+	gain = exposure_of(fall.mean);
+	month_expose(m, &l, &fall, gain, m->planes);
+	if (m->place != PLACE_WALL && gain < 1000)
+		month_pass(m, random);
 	if (l.weather == FOG && m->place != PLACE_WALL)
 		trouble_do(&m->canvas, VIEW_FOG,
 			0.3 + 0.7 * part_of(m->seed + (uint64_t)(slot_us / DAY_US)), 0);
@@ -302,7 +376,24 @@ static void month_paint(struct month *m, int64_t slot_us)
 		trouble_do(&m->canvas, VIEW_SNOW, 0.3 + 0.7 * part_of(random + 30), random);
 	if (l.lamps > 0 && part_of(random + 40) < 0.15)
 		trouble_do(&m->canvas, VIEW_HEADLIGHTS, 0.5 + 0.5 * part_of(random + 41), random);
-	m->canvas.background = (int)fmin(noise * 16, 255); /* kept for month_grain() */
+	return 0.6 + 0.9 * log2(1 + gain / 30);
+}
+
+/* Puts what is before the lens into the planes; what was painted not long ago is not again. */
+static double month_look(struct month *m, int64_t slot_us)
+{
+	struct scene *s = &m->scene[slot_us / m->every_us % SCENES];
+	const size_t n = (size_t)(m->width * m->height);
+
+	if (s->luma && s->slot_us == slot_us) {
+		memcpy(m->planes, s->luma, n);
+		return s->sigma;
+	}
+	s->luma = s->luma ? s->luma : malloc(n);
+	s->slot_us = slot_us;
+	s->sigma = month_paint(m, slot_us);
+	memcpy(s->luma, m->planes, n);
+	return s->sigma;
 }
 
 /* The sensor's noise comes after all that is before it. */
@@ -330,33 +421,26 @@ static void month_grain(struct month *m, double sigma, uint64_t seed)
 	}
 }
 
-static struct picture_facts month_judge(struct month *m, struct worth *worth, int64_t slot_us,
-	enum camera_trouble trouble, double strength, bool again)
+/* Takes a picture and measures it, as the product does. */
+static void month_take(
+	struct month *m, int64_t slot_us, enum camera_trouble trouble, double strength)
 {
 	const size_t n = (size_t)(m->width * m->height);
 	CLEANUP_FREE uint8_t *samples = NULL;
 	struct frame frame = { .format = PIXEL_YUV420, .width = m->width, .height = m->height },
 		     small;
-	struct sight sight;
-	const uint64_t seed = m->seed * 3 + (uint64_t)trouble;
+	const double sigma = month_look(m, slot_us);
 
-	if (!again) {
-		double sigma;
-
-		month_paint(m, slot_us);
-		sigma = m->canvas.background / 16.0;
-		trouble_do(&m->canvas, trouble, strength, seed);
-		month_grain(m, sigma, m->seed + (uint64_t)slot_us + (uint64_t)trouble);
-	}
+	trouble_do(&m->canvas, trouble, strength, m->seed * 3 + (uint64_t)trouble);
+	month_grain(m, sigma, m->seed + (uint64_t)slot_us + (uint64_t)trouble);
 	for (int i = 0; i < 3; i++) {
 		frame.plane[i] = m->canvas.plane[i];
 		frame.stride[i] = m->canvas.stride[i];
 		frame.plane_bytes[i] = i ? n / 4 : n;
 	}
 	if (frame_shrink(&frame, SHRINK_SIDE, &small, &samples) != 1 ||
-		sight_measure(&frame, &small, &sight) < 0)
+		sight_measure(&frame, &small, &m->sight) < 0)
 		abort();
-	return worth_judge(worth, &sight, slot_us);
 }
 
 /* ---- troubles */
@@ -398,8 +482,9 @@ static void month_play(struct month *m, enum camera_trouble trouble, int64_t slo
 	for (int i = 0; i < rise + WITHIN; i++, slot_us += m->every_us) {
 		struct record record = record_new(RECORD_FRAME);
 
-		record.picture = month_judge(m, m->fork, slot_us, trouble,
-			strength_of(trouble, i, rise), trouble == VIEW_FROZEN);
+		if (trouble != VIEW_FROZEN) /* which is the last picture again */
+			month_take(m, slot_us, trouble, strength_of(trouble, i, rise));
+		record.picture = worth_judge(m->fork, &m->sight, slot_us);
 		mark_run_add(&run, &record);
 		if (say)
 			printf("%s%s", mark_name(record.picture.mark),
@@ -434,11 +519,14 @@ static void month_run(
 		slot_us += m->every_us) {
 		struct record record = record_new(RECORD_FRAME);
 		const int day = (int)((slot_us - MONTH_BEGIN_US) / DAY_US);
+		const enum weather weather = sun_of(slot_us) < 0 ? NIGHT : weather_of(m, day);
 		const uint64_t at = mix(m->seed * 7 + (uint64_t)slot_us);
 
-		record.picture = month_judge(m, m->worth, slot_us, VIEW_NONE, 0, false);
+		month_take(m, slot_us, VIEW_NONE, 0);
+		record.picture = worth_judge(m->worth, &m->sight, slot_us);
 		result->pictures++;
-		result->marked[record.picture.mark]++;
+		result->honest[weather].pictures++;
+		result->honest[weather].marked += record.picture.mark != MARK_NONE;
 		mark_run_add(&run, &record);
 		if (record.picture.mark && say)
 			printf("  honest %s day %d %.2f h weather %d: %s mean %.3f sharp %.3f "
@@ -447,15 +535,19 @@ static void month_run(
 				weather_of(m, day), mark_name(record.picture.mark),
 				record.picture.mean, record.picture.sharpness,
 				record.picture.moved);
-		if (run.mark != MARK_NONE && run.count == MARK_EVENT_FRAMES)
+		if (run.mark != MARK_NONE && run.count == MARK_EVENT_FRAMES) {
 			result->events[run.mark]++;
+			result->honest[weather].events++;
+		}
 		for (size_t i = 0; i < ARRAY_SIZE(played) && day >= from_day; i++) {
 			struct picture_facts last = picture_facts_none;
 			struct tally_of_trouble *t = &result->trouble[played[i]];
 			const int told = t->right;
 
+			/* a white wall has no shape to tell by */
 			if (part_of(at + i) * one_in > 1 ||
-				(played[i] != VIEW_FROZEN && !is_day(m, slot_us)))
+				(played[i] != VIEW_FROZEN &&
+					(!is_day(m, slot_us) || m->place == PLACE_WALL)))
 				continue;
 			month_play(m, played[i], slot_us + m->every_us, t, &last, say);
 			if (t->right == told && say)
