@@ -8,8 +8,8 @@
  *  - covered: what has a shape at that hour has hardly any, what is near neither; or all of it is
  *    still found but much weaker, as through ice; or a quarter of it is hidden by something dark;
  *  - moved: the shapes are there, elsewhere; or others are there in place of all of them;
- *  - blurred: three fifths of the fine detail is gone that belongs to such coarse detail. Fog, which takes
- *    both, is not blurred.
+ *  - blurred: three fifths of the fine detail is gone that belongs to such coarse detail. Fog,
+ *    which takes both, is not blurred.
  *
  * For each hour of the day, in UTC, there is a reference: the mean of the pictures of the last days
  * that had no mark. At first, and where the hours' light shifts with the season, those of the hours
