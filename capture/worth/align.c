@@ -288,9 +288,9 @@ static struct cell block_cell(const struct cell cell[CELLS_SIDE][CELLS_SIDE], co
 }
 
 /*
- * What is left of a block's fine detail: against its coarse detail and that against its shape, each
- * as it was. Fog takes all three; blur the first, or where it is strong the second. NaN: fine
- * detail would not show.
+ * What is left of a block's fine detail, against its coarse detail as it was. Where blur is so strong
+ * that none would show: of its coarse detail, against its shape. Fog takes all three. The shadows of
+ * clouds are shapes, so where fine detail shows it alone counts. NaN: neither would show.
  */
 static double block_sharp(
 	const struct block *b, const struct reference *reference, const struct sight *now)
@@ -304,8 +304,8 @@ static double block_sharp(
 
 	if (before >= SHARP_MIN && fine >= fmax(FINE_MIN, DOUBTS * (double)is.fine_doubt))
 		left = after / before;
-	if (coarse >= fmax(COARSE_MIN, DOUBTS * (double)is.coarse_doubt))
-		left = fmin(left, sqrt(fmax((double)is.coarse, 0) / coarse));
+	else if (coarse >= fmax(COARSE_MIN, DOUBTS * (double)is.coarse_doubt))
+		left = sqrt(fmax((double)is.coarse, 0) / coarse);
 	return left;
 }
 
