@@ -159,7 +159,10 @@ static enum mark judged_mark(const struct judged *j, const struct sight *sight)
 	/* fog leaves what is near, ice makes all as weak */
 	if (at->shape < ICED_MAX && at->found > at->seen && at->found >= KEPT_MIN)
 		return MARK_COVERED;
-	if ((at->shape < SHAPE_GONE && at->found < KEPT_MIN) || at->dark >= DARK_PART * at->blocks)
+	if (at->shape < SHAPE_GONE && at->found < KEPT_MIN &&
+		(j->was_bright || sight->facts.mean >= DARK_BRIGHT_MIN))
+		return MARK_COVERED;
+	if (at->dark >= DARK_PART * at->blocks)
 		return MARK_COVERED;
 	if (at->moved >= MOVED_MIN && at->found >= at->still)
 		return MARK_MOVED;
