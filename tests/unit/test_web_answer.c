@@ -156,6 +156,8 @@ TEST(marked_pictures)
 		{ "/porch/2026-11/?marked=no", "href=\"light.jpg?marked=no\"", NULL },
 		{ "/porch/2026-11/?marked=no", "href=\"../year-2026/?marked=no\"", NULL },
 		{ "/porch/2026-11-20/", "<b>6</b> pictures of <b>6</b> slots", NULL },
+		{ "/porch/2026-11-20/", "useless</h2>\n<ul class=\"gaps\">\n<li class=\"marked\">",
+			"&lt;" },
 		{ "/porch/2026-11-20/",
 			"<a href=\"../2/\">17:02:00</a> to 17:03:00</b> 2 pictures: something "
 			"covers the lens",

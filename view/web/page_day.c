@@ -77,8 +77,9 @@ static void day_put_marked(const struct page *page, const struct slots *slots)
 			end++;
 		if (first->mark == MARK_NONE || shown++ >= 200)
 			continue;
-		html_put(page->out, "%s<li class=\"marked\"><b><a href=\"../%llu/\">%s</a>",
-			shown == 1 ? "<h2>Likely to be useless</h2>\n<ul class=\"gaps\">\n" : "",
+		if (shown == 1)
+			html_put(page->out, "<h2>Likely to be useless</h2>\n<ul class=\"gaps\">\n");
+		html_put(page->out, "<li class=\"marked\"><b><a href=\"../%llu/\">%s</a>",
 			(unsigned long long)first->seq, local_time(first->slot_us, from));
 		if (end > i + 1)
 			html_put(page->out, " to %s", local_time(slots->list[end - 1].slot_us, to));
