@@ -288,9 +288,10 @@ static struct cell block_cell(const struct cell cell[CELLS_SIDE][CELLS_SIDE], co
 }
 
 /*
- * What is left of a block's fine detail, against its coarse detail as it was. Where blur is so strong
- * that none would show: of its coarse detail, against its shape. Fog takes all three. The shadows of
- * clouds are shapes, so where fine detail shows it alone counts. NaN: neither would show.
+ * What is left of a block's fine detail, against its coarse detail as it was. Where blur is so
+ * strong that none would show: of its coarse detail, against its shape. Fog takes all three. The
+ * shadows of clouds are shapes, so where fine detail shows it alone counts. NaN: neither would
+ * show.
  */
 static double block_sharp(
 	const struct block *b, const struct reference *reference, const struct sight *now)
