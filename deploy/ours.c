@@ -107,10 +107,7 @@ static int ours_add_stop(
 	return CLI_OK;
 }
 
-/*
- * Units that failed are forgotten, or every list would still have them: only after all have
- * stopped, since a timer may have started one again meanwhile.
- */
+/* Units that failed are forgotten, or every list would still have them: after all have stopped. */
 static void ours_forget_failures(struct deploy *deploy, const struct unit_names *names)
 {
 	for (size_t i = 0; i < names->n; i++) {
@@ -129,25 +126,29 @@ static bool unit_starts_others(const char *unit)
 		strcmp(type, ".socket") == 0;
 }
 
-/* What starts others goes before these, or they may be started again meanwhile. */
-static int ours_stop(struct deploy *deploy, const struct unit_names *names)
+/* What starts others goes first; what it has started meanwhile is in the next list. */
+static int ours_stop(
+	struct deploy *deploy, const struct ours_choice *choice, struct unit_names *names)
 {
-	CLEANUP_FREE struct unit_task *tasks = calloc(UNITS_MAX, sizeof *tasks);
-	size_t n = 0;
+	CLEANUP_FREE struct unit_task *tasks = calloc(2, UNITS_MAX * sizeof *tasks);
+	size_t total = 0;
 	int r = CLI_OK;
 
 	if (!tasks)
 		return CLI_INTERNAL;
-	for (int starts = 1; starts >= 0; starts--) {
+	for (int starts = 1; starts >= 0 && r == CLI_OK; starts--) {
+		size_t n = 0;
+
+		if (!starts)
+			r = ours_list(deploy, choice, names);
 		for (size_t i = 0; i < names->n && r == CLI_OK; i++)
 			if (unit_starts_others(names->names[i]) == starts)
-				r = ours_add_stop(deploy, names->names[i], tasks, &n);
+				r = ours_add_stop(deploy, names->names[i], tasks + total, &n);
+		if (r == CLI_OK && n > 0)
+			r = units_work(deploy, "stop", tasks + total, n);
+		total += n;
 	}
-	if (r != CLI_OK)
-		return r;
-	if (n > 0)
-		r = units_work(deploy, "stop", tasks, n);
-	else
+	if (r == CLI_OK && total == 0)
 		report_ok(&deploy->report, "stop", NULL, "nothing of ours runs");
 	ours_forget_failures(deploy, names);
 	return r;
@@ -180,7 +181,7 @@ int ours_remove(struct deploy *deploy, const struct ours_choice *choice)
 		report_ok(&deploy->report, "leftover", names->names[i],
 			"its camera has no settings any more");
 	if (!choice->known || names->n > 0)
-		r = ours_stop(deploy, names);
+		r = ours_stop(deploy, choice, names);
 	if (r == CLI_OK && !choice->prefix) {
 		names->n = 0;
 		r = ours_ask(deploy, "ListUnitFilesByPatterns", "s", choice, true, names);
