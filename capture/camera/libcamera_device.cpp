@@ -26,6 +26,8 @@ namespace
 {
 
 constexpr int64_t kNsPerSecond = 1000000000;
+/* Before 0.5 libcamera looks at what comes with a request no more often. */
+constexpr int64_t kLookNs = 30000000;
 constexpr double kUnpacedFps = 10; /* of a pipeline that does not pace, where no fps is set */
 constexpr int32_t kAuto = 0, kManual = 1; /* of ExposureTimeMode and AnalogueGainMode */
 
@@ -338,11 +340,14 @@ void Device::set_durations(const camera_options &options)
 		return;
 	if (exposure && controls->contains(exposure->id()))
 		exposure_ns = std::llround(*control_number(controls->get(exposure->id())) * 1000);
-	if (!period)
+	int64_t least = min; /* that an order makes a frame */
+	if (!period) {
 		period = camera_open_duration_ns(min, options.interval_ns);
+		least = std::max(min, std::min(period, kLookNs));
+	}
 	period_ns = std::max(period_ns, min);
 	limits_id = id->id();
-	base_.info.frame_duration_min_ns = min;
+	base_.info.frame_duration_min_ns = least;
 	base_.info.frame_duration_max_ns = max;
 	base_.info.can_steer = true;
 	min_ns = std::clamp(period, min, max);
