@@ -78,22 +78,31 @@ static struct clock world_clock;
 
 /* ---- what must be */
 
-/* Days are whole ones, and the line of a frame says whether its time is known. */
+/*
+ * Days are whole ones, and the line of a frame says whether its time is known. What is kept of an
+ * older history, in branches/N, goes by its age like the others.
+ */
 static bool file_is_old(const struct camera_settings *camera, const struct file *file)
 {
 	const struct archive_options options = { .mode = ARCHIVE_READ, .copy = true };
 	const int64_t before_us =
 		retention_day(time_now_us() - camera->keep_days * DAY_US) * DAY_US;
 	CLEANUP(archive_freep) struct archive *archive = NULL;
+	const char *path = file->path, *end;
+	char folder[2 * PATH_MAX];
 	struct frame_name name;
 	struct record line;
 
+	if (strncmp(path, "branches/", 9) == 0 && (end = strchr(path + 9, '/')))
+		path = end + 1;
+	snprintf(folder, sizeof(folder), "%s/%.*s", camera->archive, (int)(path - file->path),
+		file->path);
 	if (camera->keep_days == 0 || !world.synced ||
-		frame_path_parse(file->path, strlen(file->path), &name) < 0)
+		frame_path_parse(path, strlen(path), &name) < 0)
 		return false;
 	if (name.slot_us < before_us)
 		return true;
-	return archive_open(camera->archive, &options, &archive) == 0 &&
+	return archive_open(folder, &options, &archive) == 0 &&
 		archive_find(archive, name.seq, &line) == 0 && !line.synced;
 }
 
