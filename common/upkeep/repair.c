@@ -188,9 +188,11 @@ static int repair_finding(struct repair *repair, const struct verify_finding *fi
 		return finding->seq ? repair_frame(repair, finding) : finding->error;
 	case VERIFY_TEMP:
 		return move_aside(repair, finding->path);
+	case VERIFY_SEGMENT:
+		return strcmp(finding->path, VERIFY_LOCAL) == 0 ? move_aside(repair, finding->path)
+								: mark_segments(repair, finding);
 	case VERIFY_NO_LINE:
 	case VERIFY_LINE:
-	case VERIFY_SEGMENT:
 	case VERIFY_DUPLICATE:
 	case VERIFY_ORDER:
 	case VERIFY_GAP:

@@ -46,7 +46,7 @@ static int collect_pruned(struct verify *verify)
 	/* a copy's own lines tell what went here; what the camera pruned may still be here */
 	if (verify->options->copy)
 		r = archive_local(verify->archive, &journal);
-	if (r == -ENOENT)
+	if (r == -ENOENT || r == -EBADMSG)
 		return 0;
 	if (r == 0)
 		r = journal_seek(journal, verify->pruned_until, &cursor);
@@ -307,11 +307,26 @@ static int check_segment(struct verify *verify, uint64_t number)
 	return r >= 0 && has_files > 0 ? keep_table(verify, &table) : r;
 }
 
+/* A copy's own lines that cannot be read tell nothing of what went, and take no new ones. */
+static int check_local(struct verify *verify)
+{
+	const struct verify_finding finding = {
+		.kind = VERIFY_SEGMENT, .path = VERIFY_LOCAL, .count = 1
+	};
+	struct journal *local;
+
+	return verify->options->copy && archive_local(verify->archive, &local) == -EBADMSG
+		? verify_report(verify, finding)
+		: 0;
+}
+
 static int check_journal(struct verify *verify)
 {
 	CLEANUP(segments_clear) struct segments segments = { 0 };
 	int r = journal_last(verify->journal, &verify->last);
 
+	if (r == 0)
+		r = check_local(verify);
 	if (r == 0)
 		r = collect_pruned(verify);
 	if (r == 0)

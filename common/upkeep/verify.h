@@ -9,6 +9,8 @@
 
 #include "common/archive/archive.h"
 
+#define VERIFY_LOCAL "local/00000000.jsonl" /* of a copy; a repair moves it aside */
+
 enum verify_kind {
 	VERIFY_MISSING, /* a line's file is not there, and no prune line says why */
 	VERIFY_SIZE, /* a file of another size, or not a regular file */
