@@ -198,7 +198,8 @@ int fs_replace(const struct fs_ops *fs, int dirfd, const char *name, const void 
 	return fs_write_file(fs, dirfd, name, &content, mode, false);
 }
 
-int fs_replace_path(const char *path, const void *data, size_t bytes, mode_t mode)
+int fs_replace_path(
+	const struct fs_ops *fs, const char *path, const void *data, size_t bytes, mode_t mode)
 {
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	CLEANUP_FREE char *folder = strndup(path, (size_t)(name - path));
@@ -207,7 +208,7 @@ int fs_replace_path(const char *path, const void *data, size_t bytes, mode_t mod
 	if (!folder)
 		return -ENOMEM;
 	fd = open(*folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? -errno : fs_replace(&fs_real, fd, name, data, bytes, mode);
+	return fd < 0 ? -errno : fs_replace(fs, fd, name, data, bytes, mode);
 }
 
 int fs_make(const struct fs_ops *fs, int dirfd, const char *name, const void *data, size_t bytes,

@@ -82,7 +82,8 @@ int fs_rename_noreplace(
 int fs_replace(const struct fs_ops *fs, int dirfd, const char *name, const void *data, size_t bytes,
 	mode_t mode);
 /* The same of a path, whose folder is there. */
-int fs_replace_path(const char *path, const void *data, size_t bytes, mode_t mode);
+int fs_replace_path(
+	const struct fs_ops *fs, const char *path, const void *data, size_t bytes, mode_t mode);
 /* The same, but -EEXIST where there is such a file, which stays. One maker of a name at a time. */
 int fs_make(const struct fs_ops *fs, int dirfd, const char *name, const void *data, size_t bytes,
 	mode_t mode);

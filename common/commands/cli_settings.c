@@ -118,7 +118,8 @@ static void source_keep(const struct source *source)
 	snprintf(folder, sizeof folder, "%s", source->copy_path);
 	r = fs_make_folders(dirname(folder), 0700);
 	if (r == 0)
-		r = fs_replace_path(source->copy_path, source->text, source->length, 0600);
+		r = fs_replace_path(
+			&fs_real, source->copy_path, source->text, source->length, 0600);
 	if (r < 0)
 		log_notice("%s: the settings cannot be kept for a start with wrong ones: %s",
 			source->copy_path, strerror(-r));

@@ -129,9 +129,8 @@ static int state_fill_holes(struct hook_state *state)
 static int hook_state_save(
 	const struct fs_ops *fs, const char *program, const char *id, struct hook_state *state)
 {
-	CLEANUP_FD int folder = -1;
 	struct json_object *o, *done;
-	char path[PATH_MAX], *slash;
+	char path[PATH_MAX];
 	const char *text;
 	int r = state_fill_holes(state);
 
@@ -153,10 +152,7 @@ static int hook_state_save(
 	json_object_object_add(o, "done", done);
 	json_add_number(o, "branches", state->branches);
 	text = json_text(o);
-	slash = strrchr(path, '/');
-	*slash = '\0';
-	folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	r = folder < 0 ? -errno : fs_replace(fs, folder, slash + 1, text, strlen(text), 0600);
+	r = fs_replace_path(fs, path, text, strlen(text), 0600);
 	json_object_put(o);
 	return r;
 }

@@ -158,7 +158,7 @@ int metrics_command(struct cli *cli, const struct metric *rows, size_t n_rows,
 	if (!path)
 		return CLI_OK;
 	if (r == 0)
-		r = fclose(out) == 0 ? fs_replace_path(path, text, bytes, 0644) : -ENOMEM;
+		r = fclose(out) == 0 ? fs_replace_path(&fs_real, path, text, bytes, 0644) : -ENOMEM;
 	if (r == 0)
 		return CLI_OK;
 	cli_error(cli, "%s cannot be written: %s", path, strerror(-r));
