@@ -225,7 +225,7 @@ TEST(every_slot_has_its_line)
 	test_remove_folder(folder);
 }
 
-/* The journal of a service whose camera has these faults for a moment: each slot has its outcome. */
+/* What the journal tells of a service whose camera has faults: each slot has its outcome. */
 static struct sums play_faults(const char *faults)
 {
 	char folder[64];
