@@ -250,8 +250,8 @@ static int plan_order(struct phase_lock *s, const struct frame *frame, int64_t s
 	}
 	drift = find_drift(s, frame, every_ns, &order, &f);
 	f.error_ns -= drift.lead_ns;
-	/* a drift that is known is met before it has gone that far */
-	if ((double)llabs(f.error_ns) <= deadband_ns(&f) - (double)drift.spread_ns)
+	/* where they drift an order is due anyway, and is worth as much as it is sure to mend */
+	if ((double)llabs(f.error_ns) <= (drift.spread_ns > 0 ? 2 * f.sigma_ns : deadband_ns(&f)))
 		return 0;
 	shift = make_order(s, frame, f.error_ns, every_ns, &order);
 	/* a slot before that one must not be spoiled for it: let it pass first */
@@ -315,7 +315,8 @@ static bool round_duration(struct phase_lock *s, const struct frame *frame, int6
 		fabs(short_ns) * frames < ROUND_NS ||
 		(s->line_ns > 0 ? fabs(short_ns) < 0.6 * s->line_ns : short_ns < 0))
 		return false;
-	more_ns = (s->line_ns > 0 ? s->line_ns : LINE_USUAL_NS / 2) / 2;
+	/* longer by twice what is missing, it gets a line more if that one misses by less */
+	more_ns = s->line_ns > 0 ? s->line_ns / 2 : fmin(short_ns, LINE_USUAL_NS / 2);
 	s->asked_ns = llround(duration + short_ns + more_ns);
 	*ret = (struct phase_lock_order){ s->asked_ns, 0 };
 	/* nothing else is ordered until it shows: that would count on frames of the old length */
