@@ -13,12 +13,13 @@
 #define ALIKE 0.5 /* correlation of a block that is where it was, */
 #define ALIKE_ELSEWHERE 0.6 /* and of one that is elsewhere */
 #define ALIKE_SURE 0.8 /* where most are not seen */
-#define BELIEVED_PART 0.25 /* of the blocks seen that must agree on where, */
+#define BELIEVED_PART 0.12 /* of the blocks seen that must agree on where, */
 #define BELIEVED_MIN 4 /* at least so many, and */
 #define MOVED_PART 0.15 /* of all to say that they have moved: fog has shapes of its own */
 #define NEARBY 2.0 /* samples that they may differ before it is known how far it has turned, */
 #define AGREE 1.0 /* samples that two of them may differ */
 
+#define CLIP 2.0 /* times the root mean square of the reference */
 #define SEEN_MIN 0.25 /* of the shape that a block had */
 #define STRONGEST 0.85 /* of the blocks are weaker than the strong ones */
 #define DARKER 0.5 /* of the light that a block had, where something hangs before it */
@@ -49,6 +50,7 @@ struct squared {
 
 struct pair {
 	struct squared was, now;
+	struct squared clipped; /* now, without what is far stronger than all that was */
 };
 
 static void map_square(const struct map *map, struct squared *ret)
@@ -71,6 +73,20 @@ static int squares_of(const struct squared *s, int x, int y, int w, int h)
 	const int *top = s->sum + y * SUMS_SIDE + x, *end = top + h * SUMS_SIDE;
 
 	return end[w] - end[0] - top[w] + top[0];
+}
+
+/* Flakes are far stronger than the shapes behind them: they count as much as strong shapes do. */
+static void map_clip(const struct squared *was, const struct map *map, struct map *ret)
+{
+	const double squares = squares_of(was, 0, 0, map->width, map->height);
+	const int most =
+		(int)fmin(CLIP * sqrt(squares / (double)(map->width * map->height)), INT8_MAX);
+
+	*ret = *map;
+	for (int i = 0; i < map->width * map->height; i++)
+		ret->sample[i] = (int8_t)(map->sample[i] < -most ? -most
+				: map->sample[i] > most          ? most
+								 : map->sample[i]);
 }
 
 /* The products of two rows, added up. The usual length is known to the compiler, to be fast. */
@@ -99,12 +115,12 @@ static double block_compare(const struct pair *p, const struct block *b, int dx,
 	if (x1 - x0 < BLOCK / 2 || y1 - y0 < BLOCK / 2)
 		return -1;
 	aa = squares_of(&p->was, x0, y0, x1 - x0, y1 - y0);
-	bb = squares_of(&p->now, x0 + dx, y0 + dy, x1 - x0, y1 - y0);
+	bb = squares_of(&p->clipped, x0 + dx, y0 + dy, x1 - x0, y1 - y0);
 	if (aa <= 0 || bb <= 0)
 		return -1;
 	for (int y = y0; y < y1; y++)
 		ab += rows_product(p->was.map->sample + y * w + x0,
-			p->now.map->sample + (y + dy) * w + x0 + dx, x1 - x0);
+			p->clipped.map->sample + (y + dy) * w + x0 + dx, x1 - x0);
 	return ab / sqrt((double)aa * bb);
 }
 
@@ -353,10 +369,14 @@ struct alignment sight_align(const struct reference *reference, const struct sig
 	struct alignment a = { .moved = NAN, .sharp = NAN };
 	struct block blocks[BLOCKS_MAX];
 	struct turn turn;
-	double side;
+	struct map clipped;
+	double side, moved;
+	bool weak;
 
 	map_square(&reference->map, &pair.was);
 	map_square(&now->map, &pair.now);
+	map_clip(&pair.was, &now->map, &clipped);
+	map_square(&clipped, &pair.clipped);
 	for (int y = 0; y + BLOCK <= now->map.height; y += CELL)
 		for (int x = 0; x + BLOCK <= now->map.width; x += CELL) {
 			struct block b = { .x = x, .y = y };
@@ -373,10 +393,11 @@ struct alignment sight_align(const struct reference *reference, const struct sig
 		return a;
 	a.found = turn.n;
 	a.sharp = blocks_sharp(blocks, a.blocks, reference, now);
-	if (turn.n < MOVED_PART * a.blocks || (a.seen * 2 < a.blocks && turn.sure * 2 < turn.n))
-		return a;
 	side = now->map.width / 2.0 * turn.angle;
-	a.moved = sqrt(turn.shift.x * turn.shift.x + turn.shift.y * turn.shift.y + side * side) /
+	moved = sqrt(turn.shift.x * turn.shift.x + turn.shift.y * turn.shift.y + side * side) /
 		now->map.width;
+	weak = turn.n < MOVED_PART * a.blocks || (a.seen * 2 < a.blocks && turn.sure * 2 < turn.n);
+	if (!weak || (moved >= MOVED_SURE && turn.n >= a.still))
+		a.moved = moved;
 	return a;
 }

@@ -9,6 +9,8 @@
 
 #include "capture/worth/measure.h"
 
+#define MOVED_SURE 0.018 /* widths: no shadow and no lamp in the fog moves as much */
+
 struct alignment {
 	int blocks; /* that have a shape in the reference; what follows is of these */
 	int seen; /* have one now, */

@@ -22,13 +22,18 @@
 #define BLOCKS_MIN 6 /* with a shape: less say nothing */
 #define SHAPE_GONE 0.29 /* even of the strongest; in fog what is near keeps more */
 #define KEPT_MIN 5 /* blocks that are found: fog leaves what is near, a cover nothing */
-#define ICED_MAX 0.6 /* of the shape, and most of it found though it is so weak */
+#define ICED_MAX 0.6 /* of the shape, and most of it found though it is so weak, */
+#define ICED_SHARP_MAX 0.5 /* and soft */
 #define DARK_PART 0.25 /* of the blocks: something hangs before the lens */
 #define MOVED_MIN 0.01 /* widths */
-#define STILL_MAX 0.12 /* of the blocks, found by chance */
-#define STRANGE_PART 0.7 /* of the blocks have a shape, which is not theirs */
+#define ELSEWHERE_PART 0.5 /* of the blocks found by chance where they were */
+#define SHAPES_PART 0.2 /* of the blocks: there is something to see */
+#define STILL_MAX 0.1 /* of the blocks, found by chance */
+#define STRANGE_MAX 2.0 /* of the shape: what is stronger may be snow on the ground */
+#define FLAKES_MIN 1.5 /* of the shape: snow is falling or lies, which has less that is fine */
 #define BLURRED_MAX 0.4 /* of what is fine in the reference, */
-#define BLURRED_FOG_MAX 0.35 /* where only half of the blocks can be seen */
+#define BLURRED_FOG_MAX 0.42 /* where only half of the blocks can be seen, */
+#define BLURRED_SNOW_MAX 0.3 /* and in snow */
 
 int worth_new(struct worth **ret)
 {
@@ -148,32 +153,57 @@ static struct judged worth_compare(
 	return j;
 }
 
-static enum mark judged_mark(const struct judged *j, const struct sight *sight)
+/*
+ * The shapes are elsewhere; or there are some, and hardly any where it was. What is far stronger
+ * than the reference is weather before it. Where nothing is recognized, as in dense snow, what was
+ * moved still is.
+ */
+static bool view_is_moved(const struct alignment *at, bool was_moved)
 {
-	const struct alignment *at = &j->at;
+	const bool shapes = at->seen >= SHAPES_PART * at->blocks;
 
-	if (j->was_bright && sight->facts.mean <= DARK_MAX)
+	if (at->moved >= MOVED_SURE && at->found >= ELSEWHERE_PART * at->still)
+		return true;
+	if (at->moved >= MOVED_MIN && !isnan(at->sharp) && at->found >= at->still)
+		return true;
+	if (shapes && at->shape < STRANGE_MAX && at->still <= STILL_MAX * at->blocks)
+		return true;
+	return was_moved && shapes && at->found == 0;
+}
+
+/* Ice makes all weak and soft, fog leaves what is near; or the shapes are gone, or it is dark. */
+static bool view_is_covered(const struct alignment *at, bool is_bright)
+{
+	if (at->shape < ICED_MAX && at->sharp < ICED_SHARP_MAX && at->found > at->seen &&
+		at->found >= KEPT_MIN)
+		return true;
+	if (at->shape < SHAPE_GONE && at->found < KEPT_MIN && is_bright)
+		return true;
+	return at->dark >= DARK_PART * at->blocks;
+}
+
+static bool view_is_blurred(const struct alignment *at)
+{
+	const double most = at->shape > FLAKES_MIN ? BLURRED_SNOW_MAX
+		: at->seen * 2 > at->blocks        ? BLURRED_MAX
+						   : BLURRED_FOG_MAX;
+
+	return at->sharp < most; /* NaN: too little of it was found to say so */
+}
+
+static enum mark judged_mark(const struct judged *j, const struct sight *sight, enum mark before)
+{
+	const double mean = sight->facts.mean;
+
+	if (j->was_bright && mean <= DARK_MAX)
 		return MARK_DARK;
-	if (at->blocks < BLOCKS_MIN || sight->facts.mean < TELLS_MIN)
+	if (j->at.blocks < BLOCKS_MIN || (!j->was_bright && mean < TELLS_MIN))
 		return MARK_NONE;
-	/* fog leaves what is near, ice makes all as weak */
-	if (at->shape < ICED_MAX && at->found > at->seen && at->found >= KEPT_MIN)
+	if (view_is_covered(&j->at, j->was_bright || mean >= DARK_BRIGHT_MIN))
 		return MARK_COVERED;
-	if (at->shape < SHAPE_GONE && at->found < KEPT_MIN &&
-		(j->was_bright || sight->facts.mean >= DARK_BRIGHT_MIN))
-		return MARK_COVERED;
-	if (at->dark >= DARK_PART * at->blocks)
-		return MARK_COVERED;
-	if (at->moved >= MOVED_MIN && at->found >= at->still)
+	if (view_is_moved(&j->at, before == MARK_MOVED))
 		return MARK_MOVED;
-	if (at->found == 0 && at->still <= STILL_MAX * at->blocks &&
-		at->seen >= STRANGE_PART * at->blocks)
-		return MARK_MOVED;
-	if (isnan(at->moved))
-		return MARK_NONE; /* too little of it was found to say more */
-	return at->sharp < (at->seen * 2 > at->blocks ? BLURRED_MAX : BLURRED_FOG_MAX)
-		? MARK_BLURRED
-		: MARK_NONE;
+	return view_is_blurred(&j->at) ? MARK_BLURRED : MARK_NONE;
 }
 
 /* A picture without any light or nothing but light has no noise. */
@@ -219,7 +249,9 @@ struct picture_facts worth_judge(struct worth *worth, const struct sight *sight,
 		j = worth_compare(worth, sight, slot_us);
 	if (j.hour && !isnan(j.at.moved))
 		facts.moved = fmin(round(j.at.moved * 1e4) / 1e4, 1);
-	facts.mark = frozen ? MARK_FROZEN : j.hour ? judged_mark(&j, sight) : MARK_NONE;
+	facts.mark = frozen ? MARK_FROZEN
+		: j.hour    ? judged_mark(&j, sight, worth->mark)
+			    : MARK_NONE;
 	if (mark_is_of_view(facts.mark) && mark_is_of_view(worth->mark))
 		facts.mark = worth->mark;
 	if (facts.mark != worth->mark || slot_us < worth->since_us)

@@ -6,8 +6,10 @@
  *  - frozen: the very samples of the picture before;
  *  - dark: black at an hour that was bright on all of the last days;
  *  - covered: what has a shape at that hour has hardly any, what is near neither; or all of it is
- *    still found but much weaker, as through ice; or a quarter of it is hidden by something dark;
- *  - moved: the shapes are there, elsewhere; or others are there in place of all of them;
+ *    still found but much weaker and soft, as through ice; or a quarter of it is hidden by
+ *    something dark;
+ *  - moved: the shapes are there, elsewhere; or there are shapes, and hardly any where it was. It
+ *    stays so while nothing is recognized, as in dense snow;
  *  - blurred: three fifths of the fine detail is gone that belongs to such coarse detail. Fog,
  *    which takes both, is not blurred.
  *

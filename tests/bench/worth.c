@@ -2,8 +2,9 @@
 /*
  * A month of weather before three cameras, and what capture/worth says of it: each trouble is
  * played again and again by day (a frozen sensor also by night) and has to be told within three
- * pictures, frost and cold after the hour that they take; honest pictures make false events. A
- * white wall has no shape to tell by, so only a frozen sensor is counted there.
+ * pictures; frost and cold take an hour, so they have to be told within three pictures after it.
+ * Honest pictures make false events. A white wall has no shape to tell by, so only a frozen sensor
+ * is counted there.
  *
  *   worth [SEEDS [FIRST [WIDTH [MINUTES]]]]   3 seeds from 1 on, each a month of every camera;
  *                                             480 pixels, a picture every 10 minutes

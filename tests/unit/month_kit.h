@@ -477,6 +477,7 @@ static void month_play(struct month *m, enum camera_trouble trouble, int64_t slo
 	const bool slow = trouble == VIEW_ICED || trouble == VIEW_DEFOCUSED;
 	const int rise = slow ? hour : 0;
 	struct mark_run run = { 0 };
+	enum mark event = MARK_NONE;
 
 	worth_copy(m->fork, m->worth);
 	for (int i = 0; i < rise + WITHIN; i++, slot_us += m->every_us) {
@@ -486,14 +487,16 @@ static void month_play(struct month *m, enum camera_trouble trouble, int64_t slo
 			month_take(m, slot_us, trouble, strength_of(trouble, i, rise));
 		record.picture = worth_judge(m->fork, &m->sight, slot_us);
 		mark_run_add(&run, &record);
+		if (mark_event(&run) != MARK_NONE)
+			event = mark_event(&run);
 		if (say)
 			printf("%s%s", mark_name(record.picture.mark),
 				i + 1 < rise + WITHIN ? "," : "\n");
 		*ret_last = record.picture;
 	}
 	tally->played++;
-	tally->told += mark_event(&run) != MARK_NONE;
-	tally->right += mark_fits(trouble, mark_event(&run));
+	tally->told += event != MARK_NONE;
+	tally->right += mark_fits(trouble, event);
 }
 
 /* Bright enough to see something, for as long as it takes. */

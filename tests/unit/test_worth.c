@@ -90,6 +90,27 @@ TEST(frozen_and_known_again_from_its_file)
 	test_remove_folder(folder);
 }
 
+/* A hand before the lens lets some light through: less than most nights have, more than none. */
+TEST(a_cover_that_is_not_black)
+{
+	static uint8_t samples[240 * 180];
+	CLEANUP(worth_freep) struct worth *worth = NULL;
+	struct frame frame;
+	struct sight sight;
+
+	CHECK_INT(worth_new(&worth), 0);
+	for (int i = 0; i < 6; i++) {
+		sight = sight_of(&frame, samples, i);
+		CHECK_INT(worth_judge(worth, &sight, i * hour_us / 6).mark, MARK_NONE);
+	}
+	for (int luma = 18; luma < 60; luma += 6) {
+		for (int i = 0; i < 240 * 180; i++)
+			samples[i] = (uint8_t)(luma + (i * 7 + luma) % 3);
+		CHECK_INT(sight_measure(&frame, &frame, &sight), 0);
+		CHECK_INT(worth_judge(worth, &sight, hour_us / 2).mark, MARK_COVERED);
+	}
+}
+
 TEST(damaged_file_begins_again)
 {
 	static uint8_t samples[240 * 180];
