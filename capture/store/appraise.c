@@ -4,9 +4,13 @@
 #include <errno.h>
 #include <string.h>
 
+#include "capture/picture/shrink.h"
 #include "common/base/log.h"
+#include "common/thumbnail/pixels.h"
 
 #define WORTH_FILE "worth"
+#define DECODE_SHARE 20 /* of the time, one part is spent on decoding */
+#define GREY 128
 
 static int64_t appraiser_now_us(void)
 {
@@ -33,13 +37,65 @@ static int appraiser_load(struct appraiser *a, struct archive *archive)
 	return 0;
 }
 
+/* Moves the luma of `pixels` to their front; the chroma behind it becomes that of a grey frame. */
+static struct frame pixels_grey(struct pixels *pixels)
+{
+	const size_t width = (size_t)pixels->width, samples = width * (size_t)pixels->height;
+
+	for (size_t i = 0; i < samples; i++)
+		pixels->data[i] = pixels->data[3 * i];
+	memset(pixels->data + samples, GREY, samples);
+	return (struct frame){ .format = PIXEL_YUV420,
+		.width = pixels->width,
+		.height = pixels->height,
+		.plane = { pixels->data, pixels->data + samples, pixels->data + samples },
+		.stride = { width, (width + 1) / 2, (width + 1) / 2 },
+		.plane_bytes = { samples, samples, samples } };
+}
+
+static int jpeg_measure(
+	const uint8_t *jpeg, size_t bytes, const struct frame *frame, struct sight *ret)
+{
+	CLEANUP(pixels_clear) struct pixels pixels = { 0 };
+	CLEANUP_FREE uint8_t *samples = NULL;
+	struct frame half, small;
+	bool damaged = false;
+	int r = pixels_decode(jpeg, bytes, (unsigned)frame->width / 2, (unsigned)frame->height / 2,
+		&pixels, &damaged);
+
+	if (r < 0 || damaged)
+		return r < 0 ? r : -EBADMSG;
+	half = pixels_grey(&pixels);
+	r = frame_shrink(&half, SHRINK_SIDE, &small, &samples);
+	return r < 0 ? r : sight_measure(&half, r > 0 ? &small : &half, ret);
+}
+
+static int appraiser_decode(struct appraiser *a, const uint8_t *jpeg, size_t bytes,
+	const struct frame *frame, struct sight *ret)
+{
+	const int64_t begin_us = appraiser_now_us();
+	int64_t end_us;
+	int r;
+
+	if (begin_us < a->decode_after_us)
+		return -EAGAIN;
+	r = jpeg_measure(jpeg, bytes, frame, ret);
+	end_us = appraiser_now_us();
+	a->decode_after_us = end_us + (end_us - begin_us) * (DECODE_SHARE - 1);
+	return r;
+}
+
 void appraiser_judge(struct appraiser *a, struct archive *archive, const struct frame *frame,
-	const struct frame *small, struct record *record)
+	const struct frame *small, const uint8_t *jpeg, size_t bytes, struct record *record)
 {
 	struct sight sight;
+	int r = appraiser_load(a, archive);
 
-	if (appraiser_load(a, archive) == 0 &&
-		sight_measure(frame, small ? small : frame, &sight) == 0)
+	if (r == 0)
+		r = frame->format == PIXEL_MJPEG
+			? appraiser_decode(a, jpeg, bytes, frame, &sight)
+			: sight_measure(frame, small ? small : frame, &sight);
+	if (r == 0)
 		record->picture = worth_judge(a->worth, &sight, record->slot_us);
 }
 

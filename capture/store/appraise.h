@@ -14,15 +14,18 @@ struct appraiser {
 	struct worth *worth; /* NULL: nothing was measured yet */
 	char id[UUID_CHARS + 1]; /* of its archive, */
 	int64_t saved_us; /* saved then (monotonic), or loaded */
+	int64_t decode_after_us; /* a JPEG is decoded again only then (monotonic) */
 };
 void appraiser_clear(struct appraiser *appraiser);
 
 /*
- * Fills record->picture. `small` is the small copy of `frame`, NULL: it is small itself. What
- * cannot be measured, as MJPEG, stays without facts, as does all where there is no memory.
+ * Fills record->picture. `small` is the small copy of `frame`, NULL: it is small itself. A webcam's
+ * MJPEG has no planes: its file `jpeg` is decoded at half its size, for at most a twentieth of the
+ * time; the frames in between, and all where there is no memory, stay without facts.
  */
 void appraiser_judge(struct appraiser *appraiser, struct archive *archive,
-	const struct frame *frame, const struct frame *small, struct record *record);
+	const struct frame *frame, const struct frame *small, const uint8_t *jpeg, size_t bytes,
+	struct record *record);
 
 /* Saves it, unless that was done within `after_us`, or `archive` (which may be NULL) is another. */
 void appraiser_save(struct appraiser *appraiser, struct archive *archive, int64_t after_us);

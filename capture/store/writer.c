@@ -131,7 +131,7 @@ static void writer_stage_frame(struct writer *w, unsigned i, int error)
 			&item->record, &jpeg, &bytes);
 	if (error == 0)
 		appraiser_judge(&w->appraiser, store_archive(w->store), &item->frame,
-			jpeg_small_frame(w->made.encoder), &item->record);
+			jpeg_small_frame(w->made.encoder), jpeg, bytes, &item->record);
 	t1 = writer_now_us();
 	item->camera->ops->release(item->camera, &item->frame);
 	if (error == 0)

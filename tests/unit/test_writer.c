@@ -2,6 +2,7 @@
 /* The storing thread: the journal keeps the order of outcomes, merged misses contain no frame. */
 #include <poll.h>
 
+#include "capture/picture/jpeg.h"
 #include "tests/unit/archive_kit.h"
 #include "tests/unit/writer_kit.h"
 
@@ -237,6 +238,44 @@ TEST(a_damaged_picture_is_a_miss_of_the_camera)
 	CHECK_INT(lines, 3);
 	CHECK_INT(kit_findings(folder), 0);
 	test_remove_folder(folder);
+}
+
+/* A webcam's own JPEG has no planes: it is decoded to tell what it is worth. */
+TEST(a_webcams_picture_is_measured)
+{
+	struct writer_options options = { .pictures.quality = 80 };
+	struct frame frame = fake_frame();
+	struct record record = record_new(RECORD_FRAME);
+	struct jpeg_encoder *encoder = NULL;
+	struct writer_result result[2] = { 0 };
+	const uint8_t *jpeg;
+	struct writer *w = NULL;
+	char folder[64];
+
+	kit_make_folder(folder);
+	for (int i = 0; i < W * H; i++)
+		pixels[i] = (uint8_t)(i % W / 8 % 2 ? 220 : 40);
+	CHECK_INT(jpeg_encoder_new(90, &encoder), 0);
+	CHECK_INT(jpeg_encode(encoder, &frame, NULL, 0, &jpeg, &frame.plane_bytes[0]), 0);
+	frame.format = PIXEL_MJPEG;
+	frame.plane[0] = (uint8_t *)(uintptr_t)jpeg;
+	w = open_writer(&options, folder, NULL);
+	/* decoding has its share of the time: frames in between are not measured */
+	for (int i = 0, measured = 0; i < 1000 && measured < 2; i++) {
+		record.slot_us = record.exposed_us = (SLOT_0 + i) * US_PER_SEC;
+		CHECK_INT(writer_submit(w, &fake_camera, &frame, &record), 0);
+		result[measured] = wait_result(w);
+		CHECK_INT(result[measured].error, 0);
+		measured += !isnan(result[measured].record.picture.mean);
+		usleep(10 * 1000);
+	}
+	CHECK(fabs(result[0].record.picture.mean - 130 / 255.0) < 0.02);
+	CHECK_INT(result[0].record.picture.mark, MARK_NONE);
+	CHECK_INT(result[1].record.picture.mark, MARK_FROZEN);
+	writer_free(w);
+	jpeg_encoder_free(encoder);
+	test_remove_folder(folder);
+	memset(pixels, 0, sizeof pixels);
 }
 
 /* A frame is stored with its mask, which its line tells, or not at all. */
