@@ -348,7 +348,8 @@ static void block_judge(const struct pair *p, struct block *b, double shape, str
 	b->strength = now / shape;
 	a->seen += b->strength >= SEEN_MIN;
 	a->still += b->still;
-	a->dark += !b->still && block_luma(p->now.map, b) < DARKER * block_luma(p->was.map, b);
+	a->dark += (!b->still || b->strength < SEEN_MIN) &&
+		block_luma(p->now.map, b) < DARKER * block_luma(p->was.map, b);
 }
 
 static double blocks_shape(const struct block *blocks, int n)
@@ -397,7 +398,8 @@ struct alignment sight_align(const struct reference *reference, const struct sig
 	moved = sqrt(turn.shift.x * turn.shift.x + turn.shift.y * turn.shift.y + side * side) /
 		now->map.width;
 	weak = turn.n < MOVED_PART * a.blocks || (a.seen * 2 < a.blocks && turn.sure * 2 < turn.n);
-	if (!weak || (moved >= MOVED_SURE && turn.n >= a.still))
+	if (!weak ||
+		(moved >= MOVED_SURE && turn.n >= (isnan(a.sharp) ? 1 : ELSEWHERE_PART) * a.still))
 		a.moved = moved;
 	return a;
 }

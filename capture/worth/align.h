@@ -10,6 +10,7 @@
 #include "capture/worth/measure.h"
 
 #define MOVED_SURE 0.018 /* widths: no shadow and no lamp in the fog moves as much */
+#define ELSEWHERE_PART 0.4 /* of the blocks that are where they were, by chance as well */
 
 struct alignment {
 	int blocks; /* that have a shape in the reference; what follows is of these */

@@ -26,7 +26,6 @@
 #define ICED_SHARP_MAX 0.5 /* and soft */
 #define DARK_PART 0.25 /* of the blocks: something hangs before the lens */
 #define MOVED_MIN 0.01 /* widths */
-#define ELSEWHERE_PART 0.5 /* of the blocks found by chance where they were */
 #define SHAPES_PART 0.2 /* of the blocks: there is something to see */
 #define STILL_MAX 0.1 /* of the blocks, found by chance */
 #define STRANGE_MAX 2.0 /* of the shape: what is stronger may be snow on the ground */

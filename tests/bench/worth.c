@@ -6,23 +6,51 @@
  * Honest pictures make false events. A white wall has no shape to tell by, so only a frozen sensor
  * is counted there.
  *
- *   worth [SEEDS [FIRST [WIDTH [MINUTES]]]]   3 seeds from 1 on, each a month of every camera;
- *                                             480 pixels, a picture every 10 minutes
+ *   worth [SEEDS [FIRST [WIDTH [MINUTES [JPEG...]]]]]   3 seeds from 1 on, each a month of every camera;
+ *                                                       480 pixels, a picture every 10 minutes.
+ *                                                       Cameras before these photographs, if any
  *
  * WORTH_SAY=1 prints each honest picture with a mark and each trouble that is not told.
  * Exit 1: a trouble is told in less than 95 % of the cases, or over one false event a month.
  */
 #include "tests/unit/month_kit.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+
+#include "common/base/fs.h"
+#include "common/thumbnail/pixels.h"
 
 #define ONE_IN_MINUTES 240 /* each trouble is played about so often */
 
+/* Luma in the size of a camera's picture; the photograph's own shape is not kept. NULL. */
+static uint8_t *photo_read(const char *path, int width, int height)
+{
+	CLEANUP_FREE char *jpeg = NULL;
+	CLEANUP(pixels_clear) struct pixels pixels = { 0 };
+	uint8_t *luma = malloc((size_t)(width * height));
+	size_t bytes;
+	bool damaged;
+
+	if (fs_read_file(AT_FDCWD, path, 64 << 20, &jpeg, &bytes) < 0 ||
+		pixels_decode((const uint8_t *)jpeg, bytes, (unsigned)width, (unsigned)height,
+			&pixels, &damaged) < 0)
+		return NULL;
+	for (int i = 0; i < width * height; i++) {
+		const int x = i % width * pixels.width / width;
+		const int y = i / width * pixels.height / height;
+
+		luma[i] = pixels.data[3 * (y * pixels.width + x)];
+	}
+	return luma;
+}
+
 /* A month of one camera. */
-static void put_month(
-	enum place place, uint64_t seed, int width, int minutes, struct month_result *all)
+static void put_month(enum place place, const uint8_t *photo, uint64_t seed, int width, int minutes,
+	struct month_result *all)
 {
 	struct month m = { .place = place,
+		.photo = photo,
 		.width = width,
 		.height = width * 3 / 4,
 		.days = 30,
@@ -86,13 +114,24 @@ int main(int argc, char **argv)
 	const int width = argc > 3 ? atoi(argv[3]) : 480, minutes = argc > 4 ? atoi(argv[4]) : 10;
 	struct month_result all = { .pictures = 0 };
 
+	int cameras = argc > 5 ? argc - 5 : PLACES;
+
 	if (seeds < 1 || first < 0 || width < 240 || width > 1024 || minutes < 1) {
-		fprintf(stderr, "usage: worth [SEEDS [FIRST [WIDTH [MINUTES]]]]\n");
+		fprintf(stderr, "usage: worth [SEEDS [FIRST [WIDTH [MINUTES [JPEG...]]]]]\n");
 		return 2;
 	}
 	printf("false events by mark\n");
-	for (int seed = first; seed < first + seeds; seed++)
-		for (enum place place = 0; place < PLACES; place++)
-			put_month(place, (uint64_t)seed, width, minutes, &all);
-	return put_sum(&all, seeds * PLACES) ? 0 : 1;
+	for (int i = 0; i < cameras; i++) {
+		CLEANUP_FREE uint8_t *photo =
+			argc > 5 ? photo_read(argv[5 + i], width, width * 3 / 4) : NULL;
+
+		if (argc > 5 && !photo) {
+			fprintf(stderr, "worth: %s: cannot be read\n", argv[5 + i]);
+			return 2;
+		}
+		for (int seed = first; seed < first + seeds; seed++)
+			put_month(photo ? PLACE_PHOTO : (enum place)i, photo, (uint64_t)seed, width,
+				minutes, &all);
+	}
+	return put_sum(&all, seeds * cameras) ? 0 : 1;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A camera's month: what it looks at (street, field, white wall, and a field far from any lamp), by
+ * A camera's month: what it looks at (street, field far from any lamp, white wall, a photograph), by
  * sun, moon and weather, with what moves in it and the sensor's noise; and the troubles of
  * capture/simcam/trouble.h, each played on a copy of what was learned up to then. All of it follows
  * from a seed.
@@ -25,8 +25,8 @@
 #define SCENES 16 /* more than a trouble is looked at */
 #define SOFT 8 /* pixels of a side in which a cloud is the same */
 
-enum place { PLACE_STREET, PLACE_FIELD, PLACE_WALL, PLACES };
-static const char *const place_names[PLACES] = { "street", "field", "white wall" };
+enum place { PLACE_STREET, PLACE_FIELD, PLACE_WALL, PLACES, PLACE_PHOTO = PLACES };
+static const char *const place_names[] = { "street", "field", "white wall", "photograph" };
 
 enum weather { CLEAR, CLOUDY, RAIN, FOG, SNOWFALL, NIGHT, WEATHERS }; /* NIGHT: any, by night */
 static const char *const weather_names[WEATHERS] = { "clear", "cloudy", "rain", "fog", "snowfall",
@@ -41,6 +41,7 @@ struct scene {
 
 struct month {
 	enum place place;
+	const uint8_t *photo; /* luma of that size, of PLACE_PHOTO */
 	int width, height, days;
 	int64_t every_us;
 	uint64_t seed;
@@ -135,6 +136,8 @@ static double world_field(const struct month *m, int x, int y)
 static double world_at(const struct month *m, int x, int y)
 {
 	switch (m->place) {
+	case PLACE_PHOTO:
+		return pow(fmin(m->photo[y * m->width + x], 254) / 255, 2);
 	case PLACE_STREET:
 		return world_street(m, x, y);
 	case PLACE_FIELD:
