@@ -6,9 +6,10 @@
  * Honest pictures make false events. A white wall has no shape to tell by, so only a frozen sensor
  * is counted there.
  *
- *   worth [SEEDS [FIRST [WIDTH [MINUTES [JPEG...]]]]]   3 seeds from 1 on, each a month of every camera;
- *                                                       480 pixels, a picture every 10 minutes.
- *                                                       Cameras before these photographs, if any
+ *   worth [SEEDS [FIRST [WIDTH [MINUTES [JPEG...]]]]]
+ *
+ * 3 seeds from 1 on, each a month of every camera; 480 pixels, a picture every 10 minutes; cameras
+ * before these photographs in place of the painted ones.
  *
  * WORTH_SAY=1 prints each honest picture with a mark and each trouble that is not told.
  * Exit 1: a trouble is told in less than 95 % of the cases, or over one false event a month.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A camera's month: what it looks at (street, field far from any lamp, white wall, a photograph), by
+ * A camera's month: what it looks at (street, field far from any lamp, wall, photograph), by
  * sun, moon and weather, with what moves in it and the sensor's noise; and the troubles of
  * capture/simcam/trouble.h, each played on a copy of what was learned up to then. All of it follows
  * from a seed.
