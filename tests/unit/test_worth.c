@@ -111,6 +111,46 @@ TEST(a_cover_that_is_not_black)
 	}
 }
 
+/*
+ * Squares of 6 pixels, black and white by chance; a spider before them lets a 25th of their light
+ * through, in which they still show.
+ */
+static void take_spider(struct frame *frame, struct sight *ret, uint64_t noise, bool spider)
+{
+	static uint8_t samples[240 * 180];
+	struct canvas canvas = { .format = PIXEL_YUV420,
+		.width = 240,
+		.height = 180,
+		.plane = { samples },
+		.stride = { 240 } };
+
+	for (int i = 0; i < 240 * 180; i++)
+		samples[i] =
+			(uint8_t)(20 + 230 * (mix((uint64_t)(i % 240 / 6 + i / 1440 * 64)) & 1) +
+				mix((uint64_t)i + noise) % 3);
+	frame->plane[0] = samples;
+	CHECK_INT(trouble_do(&canvas, spider ? VIEW_SPIDER : VIEW_NONE, 1, noise), 0);
+	CHECK_INT(sight_measure(frame, frame, ret), 0);
+}
+
+TEST(something_before_the_lens)
+{
+	static uint8_t samples[240 * 180];
+	CLEANUP(worth_freep) struct worth *worth = NULL;
+	struct frame frame;
+	struct sight sight = sight_of(&frame, samples, 0);
+
+	CHECK_INT(worth_new(&worth), 0);
+	for (uint64_t i = 0; i < 6; i++) {
+		take_spider(&frame, &sight, i, false);
+		CHECK_INT(worth_judge(worth, &sight, (int64_t)i * hour_us / 6).mark, MARK_NONE);
+	}
+	for (uint64_t i = 6; i < 20; i++) {
+		take_spider(&frame, &sight, i, true);
+		CHECK_INT(worth_judge(worth, &sight, hour_us / 2).mark, MARK_COVERED);
+	}
+}
+
 TEST(damaged_file_begins_again)
 {
 	static uint8_t samples[240 * 180];
