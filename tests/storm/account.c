@@ -274,14 +274,20 @@ static void judge_shown(struct account *a, const struct event *event)
 {
 	const struct kind_rule *rule = &kind_rules[event->kind];
 	int64_t from_us, to_us, shown = 0, least = 0, us = event->end_us - event->begin_us;
+	int64_t no_frame = 0;
 
 	window_of(a, event, &from_us, &to_us);
-	for (int64_t i = index_of(a, from_us); i < index_of(a, to_us); i++)
+	for (int64_t i = index_of(a, from_us); i < index_of(a, to_us); i++) {
 		shown += a->outcome[i] == MISS + (int)rule->cause ||
 			(rule->cause == MISS_CAMERA && a->outcome[i] == MISS + MISS_DOWN);
-	/* two frames wait for a slow encoder or disk without harm */
+		no_frame += a->outcome[i] == MISS + MISS_CAMERA;
+	}
+	/*
+	 * two frames wait for a slow encoder or disk without harm, and those that a camera has not
+	 * made yet after the fault before cannot
+	 */
 	if (rule->cause == MISS_BUSY)
-		least = us / EVERY_US - 4;
+		least = us / EVERY_US - 4 - no_frame;
 	else if (event->kind == FREEZE || us >= US_PER_SEC)
 		least = 1;
 	a->events[event->kind]++;
