@@ -46,6 +46,16 @@ static void chain_tell(struct chain *c, const struct camera_exposure *exposure,
 	}
 }
 
+/* All frames so far lasted and were exposed like that, the newest one until then. */
+static void chain_begin(struct chain *c, int64_t duration_ns, int64_t exposure_ns, int64_t end_ns)
+{
+	for (int i = 0; i < 64; i++) {
+		c->told[i].duration_ns = chain_lines(c, duration_ns);
+		c->told[i].exposure_ns = chain_lines(c, exposure_ns);
+	}
+	c->end_ns = (double)end_ns;
+}
+
 static struct frame chain_frame(struct chain *c, uint64_t *random)
 {
 	int64_t now = ++c->frame % 64;
@@ -80,11 +90,7 @@ static void check_dusk_of_a_pi(struct chain c)
 	uint64_t random = test_seed() | 1;
 	int slots = 0, stage = 0, far = 0, off = 0;
 
-	for (int i = 0; i < 64; i++) {
-		c.told[i].duration_ns = chain_lines(&c, normal);
-		c.told[i].exposure_ns = chain_lines(&c, stages[0][0] * MS);
-	}
-	c.end_ns = (double)(slot - every) + 12345678;
+	chain_begin(&c, normal, stages[0][0] * MS, slot - every + 12345678);
 	while (stage < (int)ARRAY_SIZE(stages)) {
 		struct frame frame = chain_frame(&c, &random);
 		struct phase_lock_order order;
@@ -143,11 +149,7 @@ static void check_lines(int64_t line_ns, int hundredths, int frames)
 	uint64_t random = test_seed() | 1;
 	int slots = 0, off = 0;
 
-	for (int k = 0; k < 64; k++) {
-		c.told[k].duration_ns = chain_lines(&c, normal);
-		c.told[k].exposure_ns = chain_lines(&c, 5 * MS);
-	}
-	c.end_ns = (double)(slot - every) + 12345678;
+	chain_begin(&c, normal, 5 * MS, slot - every + 12345678);
 	while (slots < 300) {
 		struct frame frame = chain_frame(&c, &random);
 		struct phase_lock_order order;
@@ -196,11 +198,7 @@ static int count_far(int64_t duration_ns)
 	uint64_t random = test_seed() | 1;
 	int64_t best = INT64_MAX;
 
-	for (int k = 0; k < 64; k++) {
-		c.told[k].duration_ns = chain_lines(&c, normal);
-		c.told[k].exposure_ns = chain_lines(&c, 5 * MS);
-	}
-	c.end_ns = (double)(slot - every) + 12345678;
+	chain_begin(&c, normal, 5 * MS, slot - every + 12345678);
 	while (slots < 70) {
 		struct frame frame = chain_frame(&c, &random);
 		struct phase_lock_order order;

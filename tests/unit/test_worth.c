@@ -61,6 +61,18 @@ static struct sight sight_of(struct frame *frame, uint8_t *samples, int noise)
 	return sight;
 }
 
+/* Six pictures of an hour, none of which has a mark. Returns the last one. */
+static struct sight learn_stripes(struct worth *worth, struct frame *frame, uint8_t *samples)
+{
+	struct sight sight = { .digest = 0 };
+
+	for (int i = 0; i < 6; i++) {
+		sight = sight_of(frame, samples, i);
+		CHECK_INT(worth_judge(worth, &sight, i * hour_us / 6).mark, MARK_NONE);
+	}
+	return sight;
+}
+
 TEST(frozen_and_known_again_from_its_file)
 {
 	static uint8_t samples[240 * 180];
@@ -74,10 +86,7 @@ TEST(frozen_and_known_again_from_its_file)
 	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	CHECK_INT(worth_new(&worth), 0);
 	CHECK_INT(worth_load(worth, fd, "worth"), -ENOENT);
-	for (int i = 0; i < 6; i++) {
-		sight = sight_of(&frame, samples, i);
-		CHECK_INT(worth_judge(worth, &sight, i * hour_us / 6).mark, MARK_NONE);
-	}
+	sight = learn_stripes(worth, &frame, samples);
 	CHECK_INT(worth_judge(worth, &sight, hour_us).mark, MARK_FROZEN);
 	CHECK_INT(worth_save(worth, fd, "worth"), 0);
 	CHECK_INT(worth_load(worth, fd, "worth"), 0);
@@ -99,10 +108,7 @@ TEST(a_cover_that_is_not_black)
 	struct sight sight;
 
 	CHECK_INT(worth_new(&worth), 0);
-	for (int i = 0; i < 6; i++) {
-		sight = sight_of(&frame, samples, i);
-		CHECK_INT(worth_judge(worth, &sight, i * hour_us / 6).mark, MARK_NONE);
-	}
+	sight = learn_stripes(worth, &frame, samples);
 	for (int luma = 18; luma < 60; luma += 6) {
 		for (int i = 0; i < 240 * 180; i++)
 			samples[i] = (uint8_t)(luma + (i * 7 + luma) % 3);
